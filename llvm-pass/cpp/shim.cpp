@@ -1,0 +1,355 @@
+#include "shim.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/CodeGen/MachineFunctionPass.h"
+#include "llvm/CodeGen/MachineInstrBuilder.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetInstrInfo.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
+#include "llvm/CodeGen/TargetSubtargetInfo.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/DebugInfoMetadata.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstrTypes.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/MDBuilder.h"
+#include "llvm/IR/Module.h"
+#include "llvm/InitializePasses.h"
+#include "llvm/PassRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Target/RegisterTargetPassConfigCallback.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/ModuleUtils.h"
+#include <mutex>
+
+using namespace llvm;
+
+namespace {
+
+StringRef text(StaticCallText Text) { return StringRef(Text.Data, Text.Length); }
+
+// ---- IR stage ----------------------------------------------------------------------------------
+
+struct LowerStaticCalls : PassInfoMixin<LowerStaticCalls> {
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
+    return static_call_lower_module(wrap(&M)) ? PreservedAnalyses::none()
+                                              : PreservedAnalyses::all();
+  }
+  // At -O0 too: without the pass a static call would stay an indirect one.
+  static bool isRequired() { return true; }
+};
+
+// ---- Machine stage -----------------------------------------------------------------------------
+
+// Marks every call and jump whose destination is a trampoline; the AsmPrinter then writes its
+// address into the site table, and a padding directive keeps the instruction inside one aligned
+// word. It looks at names, since ThinLTO leaves an importing module a bare declaration.
+class RecordStaticCallSites : public MachineFunctionPass {
+public:
+  static char ID;
+  RecordStaticCallSites() : MachineFunctionPass(ID) {}
+
+  StringRef getPassName() const override { return "Record static call sites"; }
+
+  bool doInitialization(Module &M) override {
+    StringRef Prefix = text(static_call_trampoline_prefix());
+    HasTrampolines = M.getTargetTriple().isOSBinFormatELF() &&
+                     any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
+    return false;
+  }
+
+  void getAnalysisUsage(AnalysisUsage &AU) const override {
+    AU.setPreservesAll();
+    MachineFunctionPass::getAnalysisUsage(AU);
+  }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    if (!HasTrampolines)
+      return false;
+    // With these code models an entry of the table would be eight bytes long, and in the large
+    // one a call is no direct call.
+    CodeModel::Model Model = MF.getTarget().getCodeModel();
+    if (Model == CodeModel::Medium || Model == CodeModel::Large)
+      return false;
+    bool Changed = false;
+    for (MachineBasicBlock &MBB : MF)
+      for (MachineInstr &MI : make_early_inc_range(MBB.instrs()))
+        Changed |= record(MF, MBB, MI);
+    return Changed;
+  }
+
+private:
+  bool HasTrampolines = false;
+
+  static bool callsTrampoline(const MachineInstr &MI) {
+    if (!MI.isCall() || MI.getNumOperands() == 0)
+      return false;
+    StringRef Prefix = text(static_call_trampoline_prefix());
+    const MachineOperand &Destination = MI.getOperand(0);
+    if (Destination.isGlobal())
+      return Destination.getOffset() == 0 &&
+             Destination.getGlobal()->getName().starts_with(Prefix);
+    return Destination.isSymbol() && StringRef(Destination.getSymbolName()).starts_with(Prefix);
+  }
+
+  static StaticCallSiteKind kind(const MachineInstr &MI) {
+    if (!MI.isReturn())
+      return SiteCall;
+    // A tail call that branch folding merged with a conditional branch falls through.
+    return MI.isBarrier() ? SiteJump : SiteConditionalJump;
+  }
+
+  static bool record(MachineFunction &MF, MachineBasicBlock &MBB, MachineInstr &MI) {
+    if (!callsTrampoline(MI))
+      return false;
+    StringRef Triple = MF.getTarget().getTargetTriple().str();
+    StaticCallSiteLayout Layout;
+    if (!static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout))
+      return false;
+    if (Layout.Log2Align != 0) {
+      std::string Directive = ".p2align " + std::to_string(Layout.Log2Align) + ",," +
+                              std::to_string(Layout.MaxBytes);
+      const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
+      BuildMI(MBB, MI.getIterator(), DebugLoc(), TII->get(TargetOpcode::INLINEASM))
+          .addExternalSymbol(MF.createExternalSymbolName(Directive))
+          .addImm(InlineAsm::Extra_HasSideEffects);
+    }
+    LLVMContext &Context = MF.getFunction().getContext();
+    MI.setPCSections(MF, MDNode::get(Context, MDString::get(Context,
+                                                            text(static_call_sites_section()))));
+    return true;
+  }
+};
+
+char RecordStaticCallSites::ID = 0;
+
+void registerMachineStage() {
+  static std::once_flag Once;
+  std::call_once(Once, [] {
+    PassRegistry::getPassRegistry()->registerPass(
+        *new PassInfo("Record static call sites", "record-static-call-sites",
+                      &RecordStaticCallSites::ID,
+                      []() -> Pass * { return new RecordStaticCallSites(); }, false, false),
+        true);
+    // Never destroyed: the list that it is in may be gone before us when the process exits.
+    new RegisterTargetPassConfigCallback(
+        [](TargetMachine &, PassManagerBase &, TargetPassConfig *Config) {
+          // After it nothing moves, merges or splits instructions, on any target.
+          Config->insertPass(&StackMapLivenessID, &RecordStaticCallSites::ID);
+        });
+  });
+}
+
+// ---- Attributes that decide how arguments travel ------------------------------------------------
+
+// The list that LLVM's verifier holds a `musttail` call against.
+constexpr Attribute::AttrKind AbiAttributes[] = {
+    Attribute::StructRet, Attribute::ByVal,      Attribute::InAlloca,    Attribute::InReg,
+    Attribute::ByRef,     Attribute::SwiftSelf,  Attribute::SwiftAsync,  Attribute::SwiftError,
+    Attribute::Nest,      Attribute::Preallocated, Attribute::StackAlignment};
+// They matter to the caller and the callee, but two sites may well differ in them.
+constexpr Attribute::AttrKind ExtensionAttributes[] = {Attribute::ZExt, Attribute::SExt};
+
+AttrBuilder abiAttributes(LLVMContext &Context, AttributeList Attributes, unsigned Argument) {
+  AttrBuilder Kept(Context);
+  for (Attribute::AttrKind Kind : AbiAttributes)
+    if (Attribute Found = Attributes.getParamAttr(Argument, Kind); Found.isValid())
+      Kept.addAttribute(Found);
+  if (Kept.contains(Attribute::ByVal) || Kept.contains(Attribute::ByRef))
+    if (Attribute Align = Attributes.getParamAttr(Argument, Attribute::Alignment); Align.isValid())
+      Kept.addAttribute(Align);
+  return Kept;
+}
+
+AttributeList abiAttributes(const CallBase &Call) {
+  LLVMContext &Context = Call.getContext();
+  AttributeList From = Call.getAttributes();
+  SmallVector<AttributeSet, 8> Parameters;
+  for (unsigned I = 0; I != Call.getFunctionType()->getNumParams(); ++I) {
+    AttrBuilder Kept = abiAttributes(Context, From, I);
+    for (Attribute::AttrKind Kind : ExtensionAttributes)
+      if (From.hasParamAttr(I, Kind))
+        Kept.addAttribute(Kind);
+    Parameters.push_back(AttributeSet::get(Context, Kept));
+  }
+  AttrBuilder Return(Context);
+  for (Attribute::AttrKind Kind : ExtensionAttributes)
+    if (From.hasRetAttr(Kind))
+      Return.addAttribute(Kind);
+  if (From.hasRetAttr(Attribute::InReg))
+    Return.addAttribute(Attribute::InReg);
+  return AttributeList::get(Context, AttributeSet(), AttributeSet::get(Context, Return),
+                            Parameters);
+}
+
+// Bundles that only an indirect call may carry; the trampoline's call is the indirect one.
+bool isIndirectBundle(const OperandBundleUse &Bundle) {
+  return Bundle.getTagID() == LLVMContext::OB_kcfi || Bundle.getTagID() == LLVMContext::OB_ptrauth;
+}
+
+} // namespace
+
+extern "C" {
+
+void static_call_shim_register(void *Builder) {
+  PassBuilder &PB = *static_cast<PassBuilder *>(Builder);
+  registerMachineStage();
+  // At the start of every pipeline, -O0 included: before the first inlining.
+  PB.registerPipelineStartEPCallback(
+      [](ModulePassManager &MPM, OptimizationLevel) { MPM.addPass(LowerStaticCalls()); });
+  // opt -passes=static-call
+  PB.registerPipelineParsingCallback([](StringRef Name, ModulePassManager &MPM,
+                                        ArrayRef<PassBuilder::PipelineElement>) {
+    if (Name != text(static_call_pass_name()))
+      return false;
+    MPM.addPass(LowerStaticCalls());
+    return true;
+  });
+}
+
+LLVMValueRef static_call_shim_strip_offsets(LLVMModuleRef M, LLVMValueRef V, int64_t *Offset) {
+  const DataLayout &Layout = unwrap(M)->getDataLayout();
+  Value *Pointer = unwrap(V);
+  APInt Sum(Layout.getIndexTypeSizeInBits(Pointer->getType()), 0);
+  Value *Base = Pointer->stripAndAccumulateConstantOffsets(Layout, Sum, /*AllowNonInbounds=*/true);
+  *Offset = Sum.getSExtValue();
+  return wrap(Base);
+}
+
+bool static_call_shim_is_thread_local_address(LLVMValueRef V) {
+  auto *Call = dyn_cast<IntrinsicInst>(unwrap(V));
+  return Call && Call->getIntrinsicID() == Intrinsic::threadlocal_address;
+}
+
+void static_call_shim_remark(LLVMValueRef Instruction, bool Lowered, const char *Message,
+                             size_t Length) {
+  auto *I = unwrap<llvm::Instruction>(Instruction);
+  LLVMContext &Context = I->getContext();
+  StringRef Name = text(static_call_pass_name());
+  // The front end decides which passes' remarks it prints.
+  if (Lowered) {
+    OptimizationRemark Remark(Name.data(), "Lowered", I);
+    Context.diagnose(Remark << StringRef(Message, Length));
+  } else {
+    OptimizationRemarkMissed Remark(Name.data(), "NotLowered", I);
+    Context.diagnose(Remark << StringRef(Message, Length));
+  }
+}
+
+void static_call_shim_error(LLVMModuleRef M, LLVMValueRef Instruction, const char *Message,
+                            size_t Length) {
+  StringRef Text(Message, Length);
+  LLVMContext &Context = unwrap(M)->getContext();
+  if (auto *I = Instruction ? dyn_cast<llvm::Instruction>(unwrap(Instruction)) : nullptr)
+    Context.diagnose(DiagnosticInfoUnsupported(*I->getFunction(), Text, I->getDebugLoc()));
+  else
+    Context.emitError(Text);
+}
+
+size_t static_call_shim_location(LLVMValueRef Instruction, char *Buffer, size_t Capacity) {
+  auto *I = unwrap<llvm::Instruction>(Instruction);
+  std::string Place;
+  if (const DebugLoc &Loc = I->getDebugLoc()) {
+    const DILocation *L = Loc.get();
+    Place = (L->getFilename() + ":" + Twine(L->getLine()) + ":" + Twine(L->getColumn())).str();
+  } else {
+    Place = ("function " + I->getFunction()->getName()).str();
+  }
+  size_t Length = std::min(Place.size(), Capacity);
+  std::copy_n(Place.begin(), Length, Buffer);
+  return Length;
+}
+
+void static_call_shim_copy_abi_attributes(LLVMValueRef Call, LLVMValueRef To) {
+  AttributeList Attributes = abiAttributes(*unwrap<CallBase>(Call));
+  if (auto *F = dyn_cast<Function>(unwrap(To)))
+    F->setAttributes(Attributes);
+  else
+    unwrap<CallBase>(To)->setAttributes(Attributes);
+}
+
+bool static_call_shim_same_abi(LLVMValueRef Call, LLVMValueRef Function) {
+  const auto &CB = *unwrap<CallBase>(Call);
+  const auto &F = *unwrap<llvm::Function>(Function);
+  if (CB.getCallingConv() != F.getCallingConv() || CB.getFunctionType() != F.getFunctionType())
+    return false;
+  for (unsigned I = 0; I != F.arg_size(); ++I)
+    if (abiAttributes(F.getContext(), CB.getAttributes(), I) !=
+        abiAttributes(F.getContext(), F.getAttributes(), I))
+      return false;
+  return true;
+}
+
+bool static_call_shim_has_sret(LLVMValueRef Call) {
+  return unwrap<CallBase>(Call)->hasStructRetAttr();
+}
+
+LLVMValueRef static_call_shim_forward(LLVMBuilderRef Builder, LLVMValueRef Function,
+                                      LLVMValueRef Callee, LLVMValueRef Site) {
+  auto *F = unwrap<llvm::Function>(Function);
+  auto *From = unwrap<CallBase>(Site);
+  SmallVector<Value *, 8> Arguments;
+  for (Argument &A : F->args())
+    Arguments.push_back(&A);
+  SmallVector<OperandBundleDef, 1> Bundles;
+  for (unsigned I = 0; I != From->getNumOperandBundles(); ++I)
+    if (OperandBundleUse Bundle = From->getOperandBundleAt(I); isIndirectBundle(Bundle))
+      Bundles.emplace_back(Bundle);
+  CallInst *Call = unwrap(Builder)->CreateCall(F->getFunctionType(), unwrap(Callee), Arguments,
+                                               Bundles);
+  Call->setCallingConv(F->getCallingConv());
+  Call->setAttributes(abiAttributes(*From));
+  Call->setTailCallKind(CallInst::TCK_MustTail);
+  return wrap(Call);
+}
+
+LLVMValueRef static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee) {
+  auto *Call = unwrap<CallBase>(Site);
+  auto *F = unwrap<Function>(Callee);
+  SmallVector<OperandBundleDef, 2> Kept;
+  bool Dropped = false;
+  for (unsigned I = 0; I != Call->getNumOperandBundles(); ++I) {
+    OperandBundleUse Bundle = Call->getOperandBundleAt(I);
+    if (isIndirectBundle(Bundle))
+      Dropped = true;
+    else
+      Kept.emplace_back(Bundle);
+  }
+  if (Dropped) {
+    CallBase *Without = CallBase::Create(Call, Kept, Call->getIterator());
+    Without->takeName(Call);
+    Call->replaceAllUsesWith(Without);
+    Call->eraseFromParent();
+    Call = Without;
+  }
+  Call->setCalledFunction(F);
+  // Both speak of the functions that an indirect call may reach.
+  Call->setMetadata(LLVMContext::MD_callees, nullptr);
+  Call->setMetadata(LLVMContext::MD_prof, nullptr);
+  return wrap(Call);
+}
+
+void static_call_shim_append_to_compiler_used(LLVMModuleRef M, LLVMValueRef Global) {
+  appendToCompilerUsed(*unwrap(M), {unwrap<GlobalValue>(Global)});
+}
+
+void static_call_shim_append_to_constructors(LLVMModuleRef M, LLVMValueRef F, LLVMValueRef Data,
+                                             int Priority) {
+  appendToGlobalCtors(*unwrap(M), unwrap<Function>(F), Priority, unwrap<Constant>(Data));
+}
+
+void static_call_shim_append_to_destructors(LLVMModuleRef M, LLVMValueRef F, LLVMValueRef Data,
+                                            int Priority) {
+  appendToGlobalDtors(*unwrap(M), unwrap<Function>(F), Priority, unwrap<Constant>(Data));
+}
+
+void static_call_shim_set_associated(LLVMValueRef Global, LLVMValueRef With) {
+  auto *Object = unwrap<GlobalObject>(Global);
+  Object->setMetadata(LLVMContext::MD_associated,
+                      MDNode::get(Object->getContext(),
+                                  ValueAsMetadata::get(unwrap(With))));
+}
+}

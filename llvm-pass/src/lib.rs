@@ -1,0 +1,113 @@
+//! The plugin that rustc (`-Zllvm-plugins`) and clang (`-fpass-plugin`) load.
+//!
+//! Two stages. [`lower`] runs on LLVM IR, before any inlining: it turns calls through
+//! `__static_call_target(&KEY)` into direct calls of the key's [`trampoline`] and has the [`image`]
+//! register itself. The machine stage (in `cpp/shim.cpp`) runs when code generation is over: it
+//! records each call and jump whose destination is a trampoline. What depends on the architecture
+//! stands in [`target`].
+//!
+//! inkwell wraps what this crate creates; the user's IR is looked at through llvm-sys, because
+//! inkwell's enumerations panic on types that they do not know, and any type may come along here.
+//!
+//! # Safety
+//!
+//! LLVM's objects are raw pointers that live as long as their module, which the compiler lends to
+//! [`static_call_lower_module`] for the duration of the call. No reference outlives it, and a module
+//! is only ever used by one thread at a time.
+
+mod image;
+mod lower;
+mod module;
+mod shim;
+mod target;
+mod trampoline;
+
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::ManuallyDrop;
+
+use llvm_sys::prelude::LLVMModuleRef;
+use static_call_abi as abi;
+
+/// Name in `-Rpass=static-call`, `-Cremark=static-call` and `opt -passes=static-call`.
+const PASS_NAME: &CStr = c"static-call";
+
+/// `llvm::PassPluginLibraryInfo` of API version 2 (`llvm/Plugins/PassPlugin.h`).
+#[repr(C)]
+#[derive(Debug)]
+pub struct PassPluginLibraryInfo {
+    api_version: u32,
+    name: *const c_char,
+    version: *const c_char,
+    register: Option<unsafe extern "C" fn(*mut c_void)>,
+    before_code_generation:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u32, *mut c_void) -> bool>,
+}
+
+/// The entry point that LLVM looks up in a plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
+    PassPluginLibraryInfo {
+        api_version: 2,
+        name: PASS_NAME.as_ptr(),
+        version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
+        register: Some(shim::static_call_shim_register),
+        before_code_generation: None,
+    }
+}
+
+/// IR stage, called by the shim's module pass. True if the module changed.
+///
+/// # Safety
+///
+/// `module` is a valid module that nothing else uses during the call.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn static_call_lower_module(module: LLVMModuleRef) -> bool {
+    // SAFETY: the caller's promise. The module stays the compiler's: it is never dropped here.
+    let module = ManuallyDrop::new(unsafe { inkwell::module::Module::new(module) });
+    lower::lower(&module)
+}
+
+/// Layout of a recorded site, for the shim's machine stage. False: do not record it.
+///
+/// # Safety
+///
+/// `triple` points to `length` bytes, `layout` may be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn static_call_site_layout(
+    triple: *const u8,
+    length: usize,
+    kind: u32,
+    layout: *mut target::SiteLayout,
+) -> bool {
+    // SAFETY: the caller's promise.
+    let triple = unsafe { std::slice::from_raw_parts(triple, length) };
+    let site = std::str::from_utf8(triple)
+        .ok()
+        .and_then(target::Target::from_triple)
+        .zip(target::SiteKind::from_u32(kind))
+        .map(|(target, kind)| target.site_layout(kind));
+    match site {
+        Some(site) => {
+            // SAFETY: the caller's promise.
+            unsafe { layout.write(site) };
+            true
+        }
+        None => false,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn static_call_trampoline_prefix() -> shim::Text {
+    shim::Text::new(abi::TRAMPOLINE_PREFIX)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn static_call_sites_section() -> shim::Text {
+    shim::Text::new(abi::SITES_SECTION)
+}
+
+/// NUL-terminated, beyond its length: LLVM's remarks take a C string.
+#[unsafe(no_mangle)]
+extern "C" fn static_call_pass_name() -> shim::Text {
+    shim::Text::new(PASS_NAME.to_str().expect("an ASCII constant"))
+}

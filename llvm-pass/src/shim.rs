@@ -1,0 +1,211 @@
+//! The C++ shim (`cpp/shim.h`), seen from Rust.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use inkwell::module::Module;
+use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
+use llvm_sys::prelude::{LLVMBuilderRef, LLVMModuleRef, LLVMValueRef};
+
+/// `StaticCallText`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Text {
+    data: *const c_char,
+    length: usize,
+}
+
+impl Text {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { data: text.as_ptr().cast(), length: text.len() }
+    }
+}
+
+unsafe extern "C" {
+    pub(crate) fn static_call_shim_register(builder: *mut c_void);
+    fn static_call_shim_strip_offsets(
+        module: LLVMModuleRef,
+        value: LLVMValueRef,
+        offset: *mut i64,
+    ) -> LLVMValueRef;
+    fn static_call_shim_is_thread_local_address(value: LLVMValueRef) -> bool;
+    fn static_call_shim_remark(
+        instruction: LLVMValueRef,
+        lowered: bool,
+        message: *const u8,
+        length: usize,
+    );
+    fn static_call_shim_error(
+        module: LLVMModuleRef,
+        instruction: LLVMValueRef,
+        message: *const u8,
+        length: usize,
+    );
+    fn static_call_shim_location(
+        instruction: LLVMValueRef,
+        buffer: *mut u8,
+        capacity: usize,
+    ) -> usize;
+    fn static_call_shim_copy_abi_attributes(call: LLVMValueRef, to: LLVMValueRef);
+    fn static_call_shim_same_abi(call: LLVMValueRef, function: LLVMValueRef) -> bool;
+    fn static_call_shim_has_sret(call: LLVMValueRef) -> bool;
+    fn static_call_shim_forward(
+        builder: LLVMBuilderRef,
+        function: LLVMValueRef,
+        callee: LLVMValueRef,
+        site: LLVMValueRef,
+    ) -> LLVMValueRef;
+    fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef) -> LLVMValueRef;
+    fn static_call_shim_append_to_compiler_used(module: LLVMModuleRef, global: LLVMValueRef);
+    fn static_call_shim_append_to_constructors(
+        module: LLVMModuleRef,
+        function: LLVMValueRef,
+        data: LLVMValueRef,
+        priority: c_int,
+    );
+    fn static_call_shim_append_to_destructors(
+        module: LLVMModuleRef,
+        function: LLVMValueRef,
+        data: LLVMValueRef,
+        priority: c_int,
+    );
+    fn static_call_shim_set_associated(global: LLVMValueRef, with: LLVMValueRef);
+}
+
+/// An instruction of the user's code: a call of the intrinsic or a call through its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instruction(pub(crate) LLVMValueRef);
+
+// SAFETY (of the calls in this file): values come from the module that is being lowered and are
+// alive, see the crate's documentation; strings are passed with their length; each function's
+// requirement on the kind of value is met as its own comment says.
+
+/// Base and sum of the constant offsets of a pointer.
+pub(crate) fn strip_offsets(module: &Module<'_>, pointer: LLVMValueRef) -> (LLVMValueRef, i64) {
+    let mut offset = 0;
+    // SAFETY: see above; the intrinsic's argument is a pointer.
+    let base =
+        unsafe { static_call_shim_strip_offsets(module.as_mut_ptr(), pointer, &raw mut offset) };
+    (base, offset)
+}
+
+pub(crate) fn is_thread_local_address(value: LLVMValueRef) -> bool {
+    // SAFETY: see above; any value may be asked.
+    unsafe { static_call_shim_is_thread_local_address(value) }
+}
+
+impl Instruction {
+    /// Remark that a static call was lowered here.
+    pub(crate) fn remark_lowered(self, message: &str) {
+        // SAFETY: see above.
+        unsafe { static_call_shim_remark(self.0, true, message.as_ptr(), message.len()) }
+    }
+
+    /// Remark that a static call stays an indirect call, and why.
+    pub(crate) fn remark_missed(self, message: &str) {
+        // SAFETY: see above.
+        unsafe { static_call_shim_remark(self.0, false, message.as_ptr(), message.len()) }
+    }
+
+    /// Compile error at this place.
+    pub(crate) fn error(self, module: &Module<'_>, message: &str) {
+        // SAFETY: see above.
+        unsafe {
+            static_call_shim_error(module.as_mut_ptr(), self.0, message.as_ptr(), message.len());
+        }
+    }
+
+    /// `file:line:column`, or the function's name where there is no debug information.
+    pub(crate) fn location(self) -> String {
+        let mut buffer = [0; 1024];
+        // SAFETY: see above; the buffer has the capacity that is named.
+        let length =
+            unsafe { static_call_shim_location(self.0, buffer.as_mut_ptr(), buffer.len()) };
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    /// Whether this call and `function` pass arguments alike. The instruction is a call.
+    pub(crate) fn same_abi(self, function: FunctionValue<'_>) -> bool {
+        // SAFETY: see above.
+        unsafe { static_call_shim_same_abi(self.0, function.as_value_ref()) }
+    }
+
+    /// Whether the result of this call is returned through memory.
+    pub(crate) fn has_sret(self) -> bool {
+        // SAFETY: see above.
+        unsafe { static_call_shim_has_sret(self.0) }
+    }
+
+    /// Gives `function` the attributes of this call that decide how arguments travel.
+    pub(crate) fn copy_abi_attributes(self, function: FunctionValue<'_>) {
+        // SAFETY: see above; the function has the call's type.
+        unsafe { static_call_shim_copy_abi_attributes(self.0, function.as_value_ref()) }
+    }
+
+    /// Makes this call a direct call; the instruction that stands here afterwards.
+    pub(crate) fn retarget(self, callee: FunctionValue<'_>) -> Self {
+        // SAFETY: see above; the callee has the call's type.
+        Self(unsafe { static_call_shim_retarget(self.0, callee.as_value_ref()) })
+    }
+}
+
+/// Compile error that belongs to no instruction.
+pub(crate) fn error(module: &Module<'_>, message: &str) {
+    // SAFETY: see above; a null instruction is allowed.
+    unsafe {
+        static_call_shim_error(
+            module.as_mut_ptr(),
+            std::ptr::null_mut(),
+            message.as_ptr(),
+            message.len(),
+        );
+    }
+}
+
+/// Builds the tail call of `callee` that hands on `function`'s parameters as `site` passed them.
+pub(crate) fn forward(
+    builder: &inkwell::builder::Builder<'_>,
+    function: FunctionValue<'_>,
+    callee: LLVMValueRef,
+    site: Instruction,
+) -> LLVMValueRef {
+    // SAFETY: see above; the builder stands in `function`.
+    unsafe {
+        static_call_shim_forward(builder.as_mut_ptr(), function.as_value_ref(), callee, site.0)
+    }
+}
+
+pub(crate) fn append_to_compiler_used(module: &Module<'_>, global: LLVMValueRef) {
+    // SAFETY: see above.
+    unsafe { static_call_shim_append_to_compiler_used(module.as_mut_ptr(), global) }
+}
+
+/// When an image's constructor and destructor run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AtImage {
+    Load,
+    Unload,
+}
+
+/// Has `function` run when the image is loaded or unloaded, once for each image that keeps `data`.
+pub(crate) fn run_at(
+    module: &Module<'_>,
+    when: AtImage,
+    function: FunctionValue<'_>,
+    data: GlobalValue<'_>,
+    priority: i32,
+) {
+    let append = match when {
+        AtImage::Load => static_call_shim_append_to_constructors,
+        AtImage::Unload => static_call_shim_append_to_destructors,
+    };
+    // SAFETY: see above.
+    unsafe {
+        append(module.as_mut_ptr(), function.as_value_ref(), data.as_value_ref(), priority);
+    }
+}
+
+/// Ties a global to another one: the linker keeps or drops them together.
+pub(crate) fn set_associated(global: GlobalValue<'_>, with: FunctionValue<'_>) {
+    // SAFETY: see above.
+    unsafe { static_call_shim_set_associated(global.as_value_ref(), with.as_value_ref()) }
+}

@@ -1,0 +1,88 @@
+//! What the pass has to know of an architecture: whether sites are recorded, and how they must lie.
+
+/// An architecture with a backend in the runtime. On every other one, and where the object format
+/// is not ELF, the intrinsic becomes a load of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    X86_64,
+}
+
+/// The kinds of site that the machine stage tells apart; numbered as in `shim.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SiteKind {
+    Call,
+    Jump,
+    ConditionalJump,
+}
+
+/// `StaticCallSiteLayout` of `shim.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteLayout {
+    /// The instruction must not cross a boundary of this power of two.
+    log2_align: u32,
+    /// The padding that this needs at the most; with more, the instruction does not cross it anyway.
+    max_bytes: u32,
+}
+
+impl SiteKind {
+    pub(crate) fn from_u32(number: u32) -> Option<Self> {
+        [Self::Call, Self::Jump, Self::ConditionalJump].get(number as usize).copied()
+    }
+}
+
+impl Target {
+    /// The target of an LLVM triple (`architecture-vendor-system-environment`), if it has sites.
+    pub(crate) fn from_triple(triple: &str) -> Option<Self> {
+        let mut parts = triple.split('-');
+        let architecture = parts.next()?;
+        let rest: Vec<&str> = parts.collect();
+        // Everything but these writes ELF, bare metal ("none", "elf") included.
+        let not_elf = ["apple", "darwin", "macos", "ios", "windows", "win32", "uefi", "cygwin",
+            "wasi", "macho", "coff", "xcoff", "driverkit", "tvos", "watchos", "xros", "visionos"];
+        if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
+            return None;
+        }
+        match architecture {
+            // x32: pointers of four bytes, which the runtime's backend does not read.
+            "x86_64" | "amd64" if !rest.iter().any(|part| part.ends_with("x32")) => {
+                Some(Self::X86_64)
+            }
+            _ => None,
+        }
+    }
+
+    /// How a site of this kind must lie, so that one atomic store can replace it.
+    pub(crate) const fn site_layout(self, kind: SiteKind) -> SiteLayout {
+        match self {
+            // One aligned eight-byte word holds the whole instruction: AMD64 Architecture
+            // Programmer's Manual, volume 2 (24593), section 7.6.1. A five-byte instruction at
+            // offset 4 of its word needs four bytes of padding; at 0 to 3 it fits as it is.
+            Self::X86_64 => SiteLayout {
+                log2_align: 3,
+                max_bytes: match kind {
+                    SiteKind::Call | SiteKind::Jump => 4,
+                    SiteKind::ConditionalJump => 5,
+                },
+            },
+        }
+    }
+
+    /// Alignment of a trampoline. Its prefix is eight bytes long, so that the first instruction
+    /// starts an aligned word.
+    pub(crate) const fn trampoline_alignment(self) -> u32 {
+        match self {
+            Self::X86_64 => 8,
+        }
+    }
+
+    /// Whether a call in this convention can become a nop: the caller removes the arguments, and
+    /// the result, if there is one, comes in the register that "return zero" clears.
+    ///
+    /// The numbers are `llvm::CallingConv`'s: C, cold, preserve_most, preserve_all, SysV, Win64.
+    pub(crate) fn may_vanish(self, convention: u32) -> bool {
+        match self {
+            Self::X86_64 => [0, 9, 14, 15, 78, 79].contains(&convention),
+        }
+    }
+}
