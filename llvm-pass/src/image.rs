@@ -37,11 +37,11 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
         &[
             number.into(), number.into(),
             pointer.into(), pointer.into(), pointer.into(), pointer.into(), pointer.into(),
-            pointer.into(), pointer.into(), word.into(), number.into(), number.into(),
+            pointer.into(), word.into(), word.into(), word.into(), word.into(), number.into(),
+            number.into(),
         ],
         false,
     );
-    let null = pointer.const_null();
     let image = module.add_global(ty, None, abi::IMAGE);
     image.set_alignment(module::pointer_size(module));
     image.set_initializer(&ty.const_named_struct(&[
@@ -52,8 +52,10 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
         by_the_linker(module, &format!("__start_{}", abi::RECORDS_SECTION)).into(),
         by_the_linker(module, &format!("__stop_{}", abi::RECORDS_SECTION)).into(),
         by_the_linker(module, "__ehdr_start").into(),
-        null.into(),
-        null.into(),
+        pointer.const_null().into(),
+        word.const_zero().into(),
+        word.const_zero().into(),
+        word.const_zero().into(),
         word.const_zero().into(),
         number.const_zero().into(),
         number.const_zero().into(),

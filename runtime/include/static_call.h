@@ -144,16 +144,17 @@ extern "C" {
 struct static_call_change {
 	struct static_call_key *key;
 	void *target;
-	uint32_t ret0;
+	uint32_t form;
 };
 
 #define STATIC_CALL_CHANGE(key, func)                                                               \
-	{ &STATIC_CALL_KEY(key), __STATIC_CALL_CHECKED(key, func), 0 }
-#define STATIC_CALL_CHANGE_RET0(key) { &STATIC_CALL_KEY(key), NULL, 1 }
+	{ &STATIC_CALL_KEY(key), __STATIC_CALL_CHECKED(key, func), STATIC_CALL_FORM_CALL }
+#define STATIC_CALL_CHANGE_RET0(key) { &STATIC_CALL_KEY(key), NULL, STATIC_CALL_FORM_ZERO }
 
 /* Makes all changes or none, and waits for the other processors only once. No key may appear twice
- * (-EINVAL). Otherwise as static_call_update. */
-int static_call_update_batch(const struct static_call_change *changes, size_t count);
+ * (-EINVAL). Otherwise as static_call_update. Afterwards the array holds what the keys were before, so that
+ * the same call undoes it. */
+int static_call_update_batch(struct static_call_change *changes, size_t count);
 
 /* ---- Introspection ------------------------------------------------------------------------------ */
 

@@ -227,9 +227,13 @@ pub struct Image {
     /// The next registered image.
     pub next: *mut Image,
     /// Start of the executable segment that holds the sites.
-    pub text: *mut u8,
-    /// Its length.
-    pub text_len: usize,
+    pub text: usize,
+    /// Its end.
+    pub text_end: usize,
+    /// Start of the part of it that an update is about to write.
+    pub window: usize,
+    /// Its end.
+    pub window_end: usize,
     /// The segment's flags in the program header.
     pub text_flags: u32,
     /// Why the image stays on its trampolines; a number of the runtime's.
@@ -241,5 +245,5 @@ const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Key>() == 40 && offset_of!(Key, form) == 32);
     assert!(size_of::<Record>() == 40 && offset_of!(Record, trampoline) == 28);
-    assert!(size_of::<Image>() == 80 && offset_of!(Image, header) == 40);
+    assert!(size_of::<Image>() == 96 && offset_of!(Image, header) == 40);
 };

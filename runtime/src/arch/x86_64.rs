@@ -1,0 +1,232 @@
+//! x86-64: calls and jumps with a 32-bit displacement.
+//!
+//! Manuals: AMD64 Architecture Programmer's Manual, volume 3 (24594, rev. 3.36): CALL (Near), JMP
+//! (Near), Jcc, NOP, RET (Near), XOR; the same pages in Intel's Software Developer's Manual, volume 2.
+//!
+//! ```text
+//!            Call                Jump                 ConditionalJump
+//! Go(t)      E8 rel32            E9 rel32             0F 8x rel32       rel32 = t - end
+//! Nop        0F 1F 44 00 00      C3 CC CC CC CC       -
+//! Zero       66 66 48 31 C0      -                    -
+//! ```
+//!
+//! Each form is told from its bytes alone, so that a site remembers what kind it is. Where there is no
+//! form, the site goes to the function that does nothing or returns zero.
+//!
+//! Replacing a form while other processors run it: AMD64 APM volume 2 (24593, rev. 3.42), section 7.6.1,
+//! allows it "via a single store ... contained entirely within a naturally-aligned quadword". So every
+//! form is one instruction (the INT3s behind a RET are never reached): no thread can stand inside it
+//! and go on with the second half of another one.
+
+use super::{Action, Code, Kind, WORD};
+
+pub(crate) const SUPPORTED: bool = true;
+
+const CALL: u8 = 0xe8;
+const JMP: u8 = 0xe9;
+const JCC: [u8; 2] = [0x0f, 0x80];
+/// `nopl 0(%rax,%rax,1)`
+const NOP5: [u8; 5] = [0x0f, 0x1f, 0x44, 0x00, 0x00];
+/// `xor %rax, %rax` with two operand-size prefixes, which REX.W overrides.
+const XOR_RAX5: [u8; 5] = [0x66, 0x66, 0x48, 0x31, 0xc0];
+/// `ret`, and `int3` for whoever would come by speculation.
+const RET5: [u8; 5] = [0xc3, 0xcc, 0xcc, 0xcc, 0xcc];
+
+/// What the instruction at `pc` is. `bytes` starts there.
+pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
+    let five: [u8; 5] = bytes.get(..5)?.try_into().ok()?;
+    let site = match five {
+        [CALL, a, b, c, d] => (Kind::Call, go(pc + 5, [a, b, c, d])),
+        [JMP, a, b, c, d] => (Kind::Jump, go(pc + 5, [a, b, c, d])),
+        NOP5 => (Kind::Call, Action::Nop),
+        XOR_RAX5 => (Kind::Call, Action::Zero),
+        RET5 => (Kind::Jump, Action::Nop),
+        [first, second, a, b, c] if first == JCC[0] && second & 0xf0 == JCC[1] => {
+            let displacement = [a, b, c, *bytes.get(5)?];
+            (Kind::ConditionalJump(second & 0x0f), go(pc + 6, displacement))
+        }
+        _ => return None,
+    };
+    Some(site)
+}
+
+/// The instruction that does `action`, or None where there is none or it does not reach.
+pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
+    match (kind, action) {
+        (Kind::Call, Action::Nop) => Some(Code::new(NOP5)),
+        (Kind::Call, Action::Zero) => Some(Code::new(XOR_RAX5)),
+        (Kind::Jump, Action::Nop) => Some(Code::new(RET5)),
+        (Kind::Call, Action::Go(target)) => {
+            let [a, b, c, d] = displacement(pc + 5, target)?;
+            Some(Code::new([CALL, a, b, c, d]))
+        }
+        (Kind::Jump, Action::Go(target)) => {
+            let [a, b, c, d] = displacement(pc + 5, target)?;
+            Some(Code::new([JMP, a, b, c, d]))
+        }
+        (Kind::ConditionalJump(condition), Action::Go(target)) => {
+            let [a, b, c, d] = displacement(pc + 6, target)?;
+            Some(Code::new([JCC[0], JCC[1] | (condition & 0x0f), a, b, c, d]))
+        }
+        (Kind::Jump, Action::Zero) | (Kind::ConditionalJump(_), Action::Nop | Action::Zero) => None,
+    }
+}
+
+/// Whether a trampoline starts with an instruction that a five-byte jump may replace while threads are
+/// just leaving it: at least as long as the jump, so that what follows stays where it is.
+///
+/// The pass makes these, and linkers relax the second into the third or the fourth (x86-64 psABI,
+/// section B.2):
+///
+/// ```text
+/// 48/4C 8B /r  mov  key(%rip), %reg           modrm.mod = 00, modrm.rm = 101
+/// 48/4C 8B /r  mov  key@GOTPCREL(%rip), %reg
+/// 48/4C 8D /r  lea  key(%rip), %reg
+/// 48/49 C7 /0  mov  $key, %reg
+/// FF 25        jmp  *key(%rip)
+/// ```
+pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
+    match word {
+        [0x48 | 0x4c, 0x8b | 0x8d, modrm, ..] => modrm & 0xc7 == 0x05,
+        [0x48 | 0x49, 0xc7, modrm, ..] => modrm & 0xf8 == 0xc0,
+        [0xff, 0x25, ..] => true,
+        _ => false,
+    }
+}
+
+fn go(end: usize, displacement: [u8; 4]) -> Action {
+    let displacement = i32::from_le_bytes(displacement) as isize;
+    Action::Go(end.wrapping_add_signed(displacement))
+}
+
+/// `target - end`, if 32 bits hold it. The address space does not wrap: the sum of CALL and JMP is
+/// cut to 64 bits, but no program lies at both its ends.
+fn displacement(end: usize, target: usize) -> Option<[u8; 4]> {
+    let distance = (target as i64).checked_sub(end as i64)?;
+    Some(i32::try_from(distance).ok()?.to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use iced_x86::{Code as Iced, Decoder, DecoderOptions, FlowControl};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn disassemble(pc: usize, code: &Code) -> iced_x86::Instruction {
+        let bytes = code.as_bytes();
+        let mut decoder = Decoder::with_ip(64, bytes, pc as u64, DecoderOptions::NONE);
+        decoder.decode()
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        prop_oneof![
+            Just(Kind::Call),
+            Just(Kind::Jump),
+            (0u8..16).prop_map(Kind::ConditionalJump)
+        ]
+    }
+
+    /// Distances over the whole range, with both ends and one beyond.
+    fn distances() -> impl Strategy<Value = i64> {
+        let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        prop_oneof![
+            low - 2..=high + 2,
+            Just(low - 1),
+            Just(low),
+            Just(high),
+            Just(high + 1),
+            -10i64..=10
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn branches_are_what_a_disassembler_sees(
+            kind in kinds(),
+            pc in 0x1_0000_0000usize..0x7fff_0000_0000,
+            distance in distances(),
+        ) {
+            let len = if matches!(kind, Kind::ConditionalJump(_)) { 6 } else { 5 };
+            let target = (pc + len).wrapping_add_signed(distance as isize);
+            let code = encode(kind, pc, Action::Go(target));
+            prop_assert_eq!(code.is_some(), i32::try_from(distance).is_ok());
+            if let Some(code) = code {
+                let instruction = disassemble(pc, &code);
+                prop_assert_eq!(instruction.len(), code.as_bytes().len());
+                prop_assert_eq!(instruction.near_branch_target(), target as u64);
+                let flow = match kind {
+                    Kind::Call => FlowControl::Call,
+                    Kind::Jump => FlowControl::UnconditionalBranch,
+                    Kind::ConditionalJump(_) => FlowControl::ConditionalBranch,
+                };
+                prop_assert_eq!(instruction.flow_control(), flow);
+                if let Kind::ConditionalJump(condition) = kind {
+                    prop_assert_eq!(code.as_bytes()[1], 0x80 | condition);
+                }
+                prop_assert_eq!(
+                    decode(pc, code.as_bytes()),
+                    Some((kind, Action::Go(target)))
+                );
+            }
+        }
+
+        #[test]
+        fn decoding_then_encoding_gives_the_bytes_back(bytes: [u8; 8], pc in 0x1_0000usize..1 << 46) {
+            if let Some((kind, action)) = decode(pc, &bytes) {
+                let code = encode(kind, pc, action).expect("what was decoded reaches");
+                prop_assert_eq!(code.as_bytes(), &bytes[..code.as_bytes().len()]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_forms_without_a_target_are_single_instructions_with_their_effect() {
+        let nop = encode(Kind::Call, 0, Action::Nop).unwrap();
+        assert_eq!(disassemble(0, &nop).code(), Iced::Nop_rm32);
+        assert_eq!(disassemble(0, &nop).len(), 5);
+        let zero = encode(Kind::Call, 0, Action::Zero).unwrap();
+        assert_eq!(disassemble(0, &zero).code(), Iced::Xor_rm64_r64);
+        assert_eq!(disassemble(0, &zero).len(), 5);
+        let ret = encode(Kind::Jump, 0, Action::Nop).unwrap();
+        assert_eq!(disassemble(0, &ret).code(), Iced::Retnq);
+        for (kind, action) in [
+            (Kind::Call, Action::Nop),
+            (Kind::Call, Action::Zero),
+            (Kind::Jump, Action::Nop),
+        ] {
+            let code = encode(kind, 0x1000, action).unwrap();
+            assert_eq!(decode(0x1000, code.as_bytes()), Some((kind, action)));
+        }
+        assert_eq!(encode(Kind::Jump, 0, Action::Zero), None);
+        assert_eq!(encode(Kind::ConditionalJump(4), 0, Action::Nop), None);
+    }
+
+    #[test]
+    fn a_truncated_instruction_is_none() {
+        assert_eq!(decode(0, &[]), None);
+        assert_eq!(decode(0, &[CALL, 0, 0, 0]), None);
+        assert_eq!(decode(0, &[0x0f, 0x84, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn trampoline_entries_are_at_least_as_long_as_the_jump() {
+        // Every opcode pair and modrm byte that is accepted, measured by the disassembler.
+        let mut accepted = 0;
+        for first in 0..=255u8 {
+            for second in 0..=255u8 {
+                for modrm in 0..=255u8 {
+                    let word = [first, second, modrm, 1, 2, 3, 4, 0x90];
+                    if is_trampoline_entry(word) {
+                        accepted += 1;
+                        let mut decoder = Decoder::with_ip(64, &word, 0, DecoderOptions::NONE);
+                        assert!(decoder.decode().len() >= 5, "{word:02x?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(accepted, 2 * 2 * 8 + 2 * 8 + 256);
+    }
+}

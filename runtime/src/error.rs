@@ -1,0 +1,121 @@
+//! Why an update was refused.
+
+use core::fmt;
+
+/// Why an update was refused. Whatever the reason, nothing has changed: every call of every key of the
+/// update reaches what it reached before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    /// The site, or the page, that stood in the way; 0 where there is none.
+    address: usize,
+    /// The operating system's error number, or 0.
+    os: i32,
+}
+
+/// The reasons of an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The key has no "no function" or no "return zero", and the update asks for it.
+    NoOffState,
+    /// Two changes of a batch name the same key.
+    DuplicateKey,
+    /// A signal handler interrupted an update on its own thread and wants to update as well.
+    Reentrant,
+    /// The process may not write its code any more, and calls that are direct would stay as they are.
+    NotWritable,
+    /// An instruction is not what was last written there: a debugger's breakpoint, another patcher.
+    ForeignCode,
+}
+
+impl Error {
+    pub(crate) const fn new(kind: ErrorKind) -> Self {
+        Self { kind, address: 0, os: 0 }
+    }
+
+    pub(crate) const fn at(kind: ErrorKind, address: usize) -> Self {
+        Self { kind, address, os: 0 }
+    }
+
+    #[cfg_attr(not(feature = "os"), allow(dead_code))]
+    pub(crate) const fn with_os(kind: ErrorKind, address: usize, os: i32) -> Self {
+        Self { kind, address, os }
+    }
+
+    /// The reason.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The operating system's error number behind [`ErrorKind::NotWritable`], if it gave one.
+    #[must_use]
+    pub const fn raw_os_error(&self) -> Option<i32> {
+        if self.os == 0 { None } else { Some(self.os) }
+    }
+
+    /// The negative errno of the C interface.
+    pub(crate) const fn errno(&self) -> i32 {
+        match self.kind {
+            ErrorKind::NoOffState | ErrorKind::DuplicateKey => -22, // EINVAL
+            ErrorKind::Reentrant => -16,                            // EBUSY
+            ErrorKind::NotWritable => -13,                          // EACCES
+            ErrorKind::ForeignCode => -84,                          // EILSEQ
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ErrorKind::NoOffState => f.write_str(
+                "this key cannot be switched off: define it as an `Option` (in C with \
+                 DEFINE_STATIC_CALL_NULL or DEFINE_STATIC_CALL_RET0), or give it a function",
+            ),
+            ErrorKind::DuplicateKey => f.write_str(
+                "two changes of one batch name the same key: keep only the one that shall win",
+            ),
+            ErrorKind::Reentrant => f.write_str(
+                "this thread is in the middle of an update, which a signal handler interrupted: \
+                 update after the handler has returned",
+            ),
+            ErrorKind::NotWritable => {
+                write!(
+                    f,
+                    "the code at {:#x} may not be written (error {}), so its direct calls would keep \
+                     their old target: update before the process gives up the right to do so, or run \
+                     with STATIC_CALL_MODE=generic",
+                    self.address, self.os
+                )
+            }
+            ErrorKind::ForeignCode => write!(
+                f,
+                "the instruction at {:#x} is not what was last written there: remove the breakpoint, \
+                 or whatever else patched it, and update again",
+                self.address
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(feature = "std")]
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            ErrorKind::NoOffState | ErrorKind::DuplicateKey => std::io::ErrorKind::InvalidInput,
+            ErrorKind::Reentrant => std::io::ErrorKind::WouldBlock,
+            ErrorKind::NotWritable => std::io::ErrorKind::PermissionDenied,
+            ErrorKind::ForeignCode => std::io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,344 @@
+//! Images: what happens when an executable or a shared object is loaded and unloaded.
+//!
+//! A site table is data of the program, and a damaged one must not make us write anywhere. So nothing is
+//! believed: each entry has to lead to a call of a trampoline, the trampoline has to carry the signature
+//! and name its record, and the record has to name that trampoline. One entry that does not, and the whole
+//! image stays on its trampolines, which is right as well.
+//!
+//! # Safety
+//!
+//! The pass makes the descriptor, and its constructor hands it over once: it, the tables that it names and
+//! the image's code stay mapped until the destructor takes it back. All of it is only touched under the
+//! lock, which every function here asks for; the one exception is [`Key::target`], which is atomic.
+
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use static_call_abi::{
+    Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION,
+};
+
+use crate::arch::{Action, native};
+use crate::elf;
+use crate::lock::{self, Guard};
+use crate::log::log;
+use crate::mode::{self, Mode, Reason};
+use crate::os;
+use crate::text::Text;
+use crate::update;
+
+/// All registered images.
+static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
+
+/// Set when the process exits: from then on images stay registered, since other destructors may still
+/// update keys, and calls follow until the very end.
+static EXITING: AtomicBool = AtomicBool::new(false);
+
+/// Values of [`Image::state`].
+const REGISTERED: u32 = 1;
+/// Registered, and its code is patched.
+const PATCHED: u32 = 2;
+
+/// The first of the registered images.
+fn first(_lock: &Guard) -> *mut Image {
+    IMAGES.load(Ordering::Relaxed)
+}
+
+/// The registered image whose table holds this record.
+pub(crate) fn of_record(record: *const Record, lock: &Guard) -> Option<&mut Image> {
+    let mut next = first(lock);
+    while !next.is_null() {
+        // SAFETY: a registered image is alive, see the module's head.
+        let image = unsafe { &mut *next };
+        if (image.records.cast_const()..image.records_end.cast_const()).contains(&record) {
+            return Some(image);
+        }
+        next = image.next;
+    }
+    None
+}
+
+pub(crate) fn is_patched(image: &Image) -> bool {
+    image.state == PATCHED
+}
+
+/// The sites of a record, sorted by the registration.
+pub(crate) fn sites(record: &Record) -> impl Iterator<Item = usize> {
+    let first = record.sites.cast_const();
+    (0..record.count as usize).map(move |index| {
+        // SAFETY: the registration has found this many entries of this record there.
+        unsafe { address(first.add(index)) }
+    })
+}
+
+/// The trampoline of a record.
+pub(crate) fn trampoline(record: &Record) -> usize {
+    core::ptr::from_ref(record).addr().wrapping_add_signed(record.trampoline as isize)
+}
+
+/// Whether the record's sites may become nops: what its trampoline's signature says.
+pub(crate) fn may_vanish(record: &Record, text: Text) -> bool {
+    prefix(trampoline(record), text).is_some_and(|(signature, _)| signature == SIGNATURE)
+}
+
+/// Takes an image in: sorts its sites by record, links its records to their keys, and makes its calls
+/// direct where the process may do that.
+///
+/// # Safety
+///
+/// `image` is a descriptor made by the pass, see the module's head.
+pub(crate) unsafe fn register(image: *mut Image) {
+    let Ok(lock) = lock::lock() else { return };
+    // SAFETY: the caller's promise; the lock is held.
+    let descriptor = unsafe { &mut *image };
+    if descriptor.state != 0 {
+        return;
+    }
+    if IMAGES.load(Ordering::Relaxed).is_null() {
+        os::at_exit(exiting);
+    }
+    // SAFETY: as above.
+    match unsafe { link(descriptor) } {
+        Ok(()) => {
+            descriptor.state = REGISTERED;
+            descriptor.next = first(&lock);
+            IMAGES.store(image, Ordering::Relaxed);
+            patch(descriptor, &lock);
+        }
+        Err(reason) => descriptor.reason = reason as u32,
+    }
+    let count = |from: usize, to: usize, size: usize| to.saturating_sub(from) / size;
+    log!(
+        "image at {:p}: {} sites of {} keys, {}",
+        descriptor.header,
+        count(descriptor.sites.addr(), descriptor.sites_end.addr(), size_of::<Site>()),
+        count(descriptor.records.addr(), descriptor.records_end.addr(), size_of::<Record>()),
+        match Reason::from_u32(descriptor.reason) {
+            Reason::None => mode::of_process(&lock).0.as_str(),
+            reason => reason.as_str(),
+        },
+    );
+}
+
+/// Lets go of an image that is about to be unloaded.
+///
+/// # Safety
+///
+/// As for [`register`].
+pub(crate) unsafe fn unregister(image: *mut Image) {
+    if EXITING.load(Ordering::Relaxed) {
+        return;
+    }
+    let Ok(lock) = lock::lock() else { return };
+    // SAFETY: the caller's promise; the lock is held.
+    let descriptor = unsafe { &mut *image };
+    if descriptor.state == 0 {
+        return;
+    }
+    for record in records(descriptor) {
+        // SAFETY: the registration has found the key; it lies in this image or in one that this image
+        // needs, which is unloaded later.
+        let mut link = unsafe { (*record.key).records.as_ptr() };
+        let this: *mut Record = record;
+        // SAFETY: the list consists of records of registered images.
+        unsafe {
+            while !(*link).is_null() && *link != this {
+                link = &raw mut (**link).next;
+            }
+            if *link == this {
+                *link = (*this).next;
+            }
+        }
+    }
+    let mut next = first(&lock);
+    if next == image {
+        IMAGES.store(descriptor.next, Ordering::Relaxed);
+    }
+    while !next.is_null() {
+        // SAFETY: a registered image is alive.
+        let other = unsafe { &mut *next };
+        if other.next == image {
+            other.next = descriptor.next;
+        }
+        next = other.next;
+    }
+    descriptor.state = 0;
+    log!("image at {:p}: unloaded", descriptor.header);
+}
+
+extern "C" fn exiting() {
+    EXITING.store(true, Ordering::Relaxed);
+}
+
+/// The image's records.
+pub(crate) fn records(image: &Image) -> &'static mut [Record] {
+    if image.records.is_null() {
+        return &mut [];
+    }
+    let count = (image.records_end.addr().saturating_sub(image.records.addr())) / size_of::<Record>();
+    // SAFETY: the linker made the table of the records; it is touched under the lock only.
+    unsafe { core::slice::from_raw_parts_mut(image.records, count) }
+}
+
+/// The instruction that an entry of the site table names.
+///
+/// # Safety
+///
+/// `site` points into a site table.
+unsafe fn address(site: *const Site) -> usize {
+    // SAFETY: the caller's promise.
+    site.addr().wrapping_add_signed(unsafe { *site } as isize)
+}
+
+/// Signature and record of a trampoline: the eight bytes before it, if they lie in the code.
+fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
+    let fetched = text.fetch(trampoline.checked_sub(8)?)?;
+    let ([signature, offset], _) = fetched.bytes().get(..8)?.as_chunks::<4>() else { return None };
+    let offset = i32::from_ne_bytes(*offset) as isize;
+    Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
+}
+
+/// Checks everything, sorts the sites by record and links the records to their keys. On an error the
+/// image is as it was, but for the order of the table and the counts.
+///
+/// # Safety
+///
+/// As for [`register`].
+unsafe fn link(image: &mut Image) -> Result<(), Reason> {
+    if image.version != VERSION {
+        return Err(Reason::Version);
+    }
+    let records = records(image);
+    let Some(first) = records.first() else { return Ok(()) };
+    // SAFETY: the linker put the header's address there, or null.
+    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) }
+        .ok_or(Reason::NoHeader)?;
+    (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
+    let text = Text::of(image);
+    for record in records.iter_mut() {
+        check_record(record, text)?;
+        record.count = 0;
+    }
+    let sites = site_table(image);
+    for site in sites.iter() {
+        let record = record_of(site, text, records).ok_or(Reason::Damaged)?;
+        records[record].count += 1;
+    }
+    sort(sites, text, records).ok_or(Reason::Damaged)?;
+    for record in records {
+        // SAFETY: `check_record` has looked at the key.
+        let head = unsafe { (*record.key).records.as_ptr() };
+        // SAFETY: the lock is held, and nobody else touches the list.
+        unsafe {
+            record.next = *head;
+            *head = record;
+        }
+    }
+    Ok(())
+}
+
+fn site_table(image: &Image) -> &'static mut [Site] {
+    if image.sites.is_null() {
+        return &mut [];
+    }
+    let count = (image.sites_end.addr().saturating_sub(image.sites.addr())) / size_of::<Site>();
+    // SAFETY: the linker made the table of the sites; it is touched under the lock only.
+    unsafe { core::slice::from_raw_parts_mut(image.sites, count) }
+}
+
+fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
+    let trampoline = trampoline(record);
+    let key = record.key;
+    let (signature, back) = prefix(trampoline, text).ok_or(Reason::Damaged)?;
+    if back != core::ptr::from_ref(record).addr()
+        || ![SIGNATURE, SIGNATURE_CALL_ONLY].contains(&signature)
+        || key.is_null()
+        || !key.addr().is_multiple_of(align_of::<Key>())
+    {
+        return Err(Reason::Damaged);
+    }
+    // SAFETY: the dynamic linker has put the address of a symbol there, or has refused to load us.
+    if unsafe { (*key).version() } != VERSION { Err(Reason::Version) } else { Ok(()) }
+}
+
+/// Which record a site belongs to, as long as it calls its trampoline.
+fn record_of(site: &Site, text: Text, records: &[Record]) -> Option<usize> {
+    let site: *const Site = site;
+    // SAFETY: an entry of the table.
+    let pc = unsafe { address(site) };
+    let fetched = text.fetch(pc)?;
+    let (_, Action::Go(trampoline)) = native::decode(pc, fetched.bytes())? else { return None };
+    let (_, record) = prefix(trampoline, text)?;
+    let offset = record.checked_sub(records.as_ptr().addr())?;
+    let index = offset / size_of::<Record>();
+    let found = offset.is_multiple_of(size_of::<Record>())
+        && records.get(index).is_some_and(|record| self::trampoline(record) == trampoline);
+    found.then_some(index)
+}
+
+/// Sorts the table by record, in place and in linear time: each entry moves at most once to its record's
+/// part of the table (McIlroy, Bostic, McIlroy: "Engineering Radix Sort", American flag sort). The parts
+/// stand in the order of the records, and `sites` is where the next entry of a record goes.
+fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
+    let table = sites.as_mut_ptr();
+    let mut start = 0;
+    for record in records.iter_mut() {
+        record.sites = table.wrapping_add(start);
+        start += record.count as usize;
+    }
+    let mut end = 0;
+    for index in 0..records.len() {
+        end += records[index].count as usize;
+        loop {
+            let here = (records[index].sites.addr() - table.addr()) / size_of::<Site>();
+            if here == end {
+                break;
+            }
+            let owner = record_of(&sites[here], text, records)?;
+            let there = (records[owner].sites.addr() - table.addr()) / size_of::<Site>();
+            records[owner].sites = records[owner].sites.wrapping_add(1);
+            swap(sites, here, there);
+        }
+    }
+    for record in records {
+        record.sites = record.sites.wrapping_sub(record.count as usize);
+    }
+    Some(())
+}
+
+/// Swaps two entries, each of which is relative to its own place.
+fn swap(sites: &mut [Site], a: usize, b: usize) {
+    // Within one image, which a 32-bit offset spans.
+    let distance = ((b as isize - a as isize) * size_of::<Site>() as isize) as Site;
+    (sites[a], sites[b]) = (sites[b].wrapping_add(distance), sites[a].wrapping_sub(distance));
+}
+
+/// Makes the calls of a new image direct, if the process patches at all.
+fn patch(image: &mut Image, lock: &Guard) {
+    let mode = mode::wanted(lock);
+    if mode == Mode::Generic {
+        image.reason = mode::of_process(lock).1 as u32;
+        return;
+    }
+    if records(image).is_empty() {
+        return;
+    }
+    image.state = PATCHED;
+    if let Err(error) = update::load(image, mode, lock) {
+        image.state = REGISTERED;
+        image.reason = Reason::of_error(&error) as u32;
+        log!("image at {:p}: {error}", image.header);
+    }
+    mode::note_image(Reason::from_u32(image.reason), lock);
+}
+
+/// Calls `visit` with each registered image.
+pub(crate) fn for_each(lock: &Guard, mut visit: impl FnMut(&mut Image)) {
+    let mut next = first(lock);
+    while !next.is_null() {
+        // SAFETY: a registered image is alive, see the module's head.
+        let image = unsafe { &mut *next };
+        next = image.next;
+        visit(image);
+    }
+}

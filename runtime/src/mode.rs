@@ -1,0 +1,212 @@
+//! How this process runs static calls, and why not better.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::arch::native;
+use crate::error::{Error, ErrorKind};
+use crate::lock::{self, Guard};
+use crate::log;
+use crate::os;
+
+/// How static calls run.
+///
+/// Chosen when the first image with static calls is loaded, by what the process may do; the variable
+/// `STATIC_CALL_MODE` asks for one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// A call loads the key's pointer; nothing is patched.
+    Generic,
+    /// A call goes to its key's trampoline, whose first instruction is a patched jump.
+    Trampoline,
+    /// A call is direct, and patched at each update.
+    Inline,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Inline, Self::Trampoline, Self::Generic];
+
+    /// The name in `STATIC_CALL_MODE`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Trampoline => "trampoline",
+            Self::Inline => "inline",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a process, or an image, does not run in the best mode. Numbered, since it lies in the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Reason {
+    None,
+    Asked,
+    Architecture,
+    NoOs,
+    Membarrier,
+    NotWritable,
+    Damaged,
+    Foreign,
+    NoHeader,
+    Version,
+}
+
+impl Reason {
+    const ALL: [Self; 10] = [
+        Self::None,
+        Self::Asked,
+        Self::Architecture,
+        Self::NoOs,
+        Self::Membarrier,
+        Self::NotWritable,
+        Self::Damaged,
+        Self::Foreign,
+        Self::NoHeader,
+        Self::Version,
+    ];
+
+    pub(crate) fn from_u32(number: u32) -> Self {
+        Self::ALL.get(number as usize).copied().unwrap_or(Self::Damaged)
+    }
+
+    pub(crate) fn of_error(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotWritable => Self::NotWritable,
+            _ => Self::Foreign,
+        }
+    }
+
+    /// A sentence that ends in NUL, for C.
+    const fn as_c_str(self) -> &'static core::ffi::CStr {
+        match self {
+            Self::None => c"calls are patched",
+            Self::Asked => c"STATIC_CALL_MODE asks for it",
+            Self::Architecture => c"this architecture has no backend that patches code",
+            Self::NoOs => c"this build of the runtime does not use the operating system",
+            Self::Membarrier => {
+                c"membarrier(SYNC_CORE) is refused: the kernel is older than 4.16, or a seccomp filter \
+                  forbids it"
+            }
+            Self::NotWritable => {
+                c"the code may not be made writable: PR_SET_MDWE, SELinux or a seccomp filter forbids it"
+            }
+            Self::Damaged => {
+                c"its site table is damaged: an entry does not lead to a call of a trampoline"
+            }
+            Self::Foreign => c"an instruction is not what the compiler made: something else patched it",
+            Self::NoHeader => c"its ELF header is not in memory",
+            Self::Version => c"it was compiled by another version of the static-call pass",
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.as_c_str().to_str().unwrap_or_default()
+    }
+}
+
+/// The mode that images are patched in, plus one; 0 before it was chosen.
+static WANTED: AtomicU32 = AtomicU32::new(0);
+/// Why it is not better.
+static WANTED_REASON: AtomicU32 = AtomicU32::new(0);
+/// Whether some image is patched, and why the last one that is not is not.
+static PATCHED: AtomicU32 = AtomicU32::new(0);
+static REFUSED: AtomicU32 = AtomicU32::new(0);
+
+/// How this process runs static calls: the mode of its images. Where none of them may be patched that is
+/// [`Mode::Generic`], whatever was asked for.
+///
+/// ```
+/// println!("static calls: {} ({})", static_call::mode(), static_call::mode_reason());
+/// ```
+#[must_use]
+pub fn mode() -> Mode {
+    lock::lock().map_or(Mode::Generic, |lock| of_process(&lock).0)
+}
+
+/// Why [`mode`] is what it is, in a sentence for people.
+#[must_use]
+pub fn mode_reason() -> &'static str {
+    mode_reason_c().to_str().unwrap_or_default()
+}
+
+pub(crate) fn mode_reason_c() -> &'static core::ffi::CStr {
+    lock::lock().map_or(c"an update is under way", |lock| of_process(&lock).1.as_c_str())
+}
+
+/// The mode to patch images in.
+pub(crate) fn wanted(lock: &Guard) -> Mode {
+    match WANTED.load(Ordering::Relaxed) {
+        1 => Mode::Generic,
+        2 => Mode::Trampoline,
+        3 => Mode::Inline,
+        _ => {
+            let (mode, reason) = choose();
+            WANTED.store(mode as u32 + 1, Ordering::Relaxed);
+            WANTED_REASON.store(reason as u32, Ordering::Relaxed);
+            wanted(lock)
+        }
+    }
+}
+
+/// The mode that the process is in, and why not better.
+pub(crate) fn of_process(lock: &Guard) -> (Mode, Reason) {
+    let wanted = wanted(lock);
+    let refused = Reason::from_u32(REFUSED.load(Ordering::Relaxed));
+    if wanted != Mode::Generic && PATCHED.load(Ordering::Relaxed) == 0 && refused != Reason::None {
+        return (Mode::Generic, refused);
+    }
+    (wanted, Reason::from_u32(WANTED_REASON.load(Ordering::Relaxed)))
+}
+
+/// Remembers whether an image could be patched.
+pub(crate) fn note_image(reason: Reason, _lock: &Guard) {
+    if reason == Reason::None {
+        PATCHED.store(1, Ordering::Relaxed);
+    } else {
+        REFUSED.store(reason as u32, Ordering::Relaxed);
+    }
+}
+
+fn choose() -> (Mode, Reason) {
+    let asked = asked();
+    if asked == Some(Mode::Generic) {
+        return (Mode::Generic, Reason::Asked);
+    }
+    if cfg!(not(feature = "os")) {
+        return (Mode::Generic, Reason::NoOs);
+    }
+    if !native::SUPPORTED {
+        return (Mode::Generic, Reason::Architecture);
+    }
+    if os::prepare_to_serialize().is_err() {
+        return (Mode::Generic, Reason::Membarrier);
+    }
+    match asked {
+        Some(mode) => (mode, Reason::Asked),
+        None => (Mode::Inline, Reason::None),
+    }
+}
+
+fn asked() -> Option<Mode> {
+    let value = os::environment(c"STATIC_CALL_MODE")?.to_bytes();
+    if value.is_empty() {
+        return None;
+    }
+    let mode = Mode::ALL.into_iter().find(|mode| mode.as_str().as_bytes() == value);
+    if mode.is_none() {
+        log::print(format_args!(
+            "STATIC_CALL_MODE={} is no mode; valid are inline, trampoline and generic; using the default",
+            value.escape_ascii()
+        ));
+    }
+    mode
+}

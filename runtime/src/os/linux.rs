@@ -1,0 +1,134 @@
+//! Linux, through libc.
+//!
+//! # Safety
+//!
+//! System calls with arguments of their documented types; what each of them relies on stands beside it.
+#![allow(unsafe_code)]
+
+use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
+
+use super::{Access, Refused};
+
+pub(crate) const THREADS_ARE_NUMBERED: bool = true;
+
+/// This thread's number: positive, and unique in the process while the thread lives.
+pub(crate) fn thread() -> u32 {
+    // SAFETY: gettid(2) takes nothing and always succeeds.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// Sleeps until [`wake`], unless the word has changed. May return early.
+pub(crate) fn wait(word: &AtomicU32, while_it_is: u32) {
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let forever = core::ptr::null::<libc::timespec>();
+    // SAFETY: futex(2) reads the word, which outlives the call.
+    keep_errno(|| unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), operation, while_it_is, forever);
+    });
+}
+
+/// Wakes one thread that sleeps in [`wait`].
+pub(crate) fn wake(word: &AtomicU32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: futex(2) only takes the word's address.
+    keep_errno(|| unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1);
+    });
+}
+
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf(3) takes a constant; a page size is always known.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// Sets the access of whole pages.
+///
+/// # Safety
+///
+/// - `start` and `len` are multiples of the page size and cover pages that are mapped.
+/// - No Rust reference relies on an access that is taken away.
+pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Result<(), Refused> {
+    let mut protection = libc::PROT_NONE;
+    for (wanted, bit) in [
+        (access.read, libc::PROT_READ),
+        (access.write, libc::PROT_WRITE),
+        (access.execute, libc::PROT_EXEC),
+    ] {
+        if wanted {
+            protection |= bit;
+        }
+    }
+    // SAFETY: the caller's promise.
+    checked(|| unsafe { libc::mprotect(start as *mut libc::c_void, len, protection).into() })
+}
+
+// linux/membarrier.h
+const MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 5;
+const MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 6;
+
+/// Announces [`serialize_all_threads`]. Refused where the kernel or a seccomp filter does not know it.
+pub(crate) fn prepare_to_serialize() -> Result<(), Refused> {
+    membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+}
+
+/// Returns when every running thread of the process has executed a core-serializing instruction since
+/// the call (membarrier(2)): from then on none runs instructions that it fetched before.
+pub(crate) fn serialize_all_threads() -> Result<(), Refused> {
+    membarrier(MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE).or_else(|_| {
+        // A child of fork(2) may have to announce it again.
+        prepare_to_serialize()?;
+        membarrier(MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE)
+    })
+}
+
+fn membarrier(command: libc::c_int) -> Result<(), Refused> {
+    // SAFETY: membarrier(2) takes numbers only.
+    checked(|| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) })
+}
+
+/// Has `function` called when the process exits, before the images' destructors run.
+pub(crate) fn at_exit(function: extern "C" fn()) {
+    // SAFETY: atexit(3) takes a function that lives as long as this image. Without memory for one more
+    // entry it fails, and then images unregister one by one, which is right as well.
+    unsafe { libc::atexit(function) };
+}
+
+/// An environment variable. Meant for constructors, where nobody writes to the environment yet.
+pub(crate) fn environment(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: getenv(3) gives null or a string of the environment, which lives on.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        (!value.is_null()).then(|| CStr::from_ptr(value))
+    }
+}
+
+/// Writes a line to standard error.
+pub(crate) fn print(line: &str) {
+    // SAFETY: write(2) reads the line's bytes.
+    keep_errno(|| unsafe {
+        libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
+    });
+}
+
+fn checked(call: impl FnOnce() -> libc::c_long) -> Result<(), Refused> {
+    let mut result = Ok(());
+    keep_errno(|| {
+        if call() != 0 {
+            // SAFETY: as in `keep_errno`.
+            result = Err(Refused(unsafe { *libc::__errno_location() }));
+        }
+    });
+    result
+}
+
+/// Leaves errno as it was: an update may run inside a function, or a signal handler, of the user's.
+fn keep_errno(call: impl FnOnce()) {
+    // SAFETY: errno's address is valid as long as the thread runs.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        call();
+        *errno = before;
+    }
+}

@@ -1,0 +1,195 @@
+//! Reading and writing code that may be running.
+//!
+//! A word of code is only ever touched as a whole: loaded by one atomic load, replaced by one atomic
+//! compare-exchange. Both are aligned, so no thread ever fetches half of a change (AMD64 APM volume 2,
+//! section 7.6.1).
+//!
+//! # Safety
+//!
+//! Addresses are checked against the image's executable segment, which stays mapped while the image is
+//! registered. Code is no Rust object: nothing but this module accesses it, and only atomically.
+
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering;
+
+use static_call_abi::Image;
+
+use crate::arch::WORD;
+use crate::elf;
+use crate::error::{Error, ErrorKind};
+use crate::image;
+use crate::lock::Guard;
+use crate::os::{self, Access, Refused};
+
+/// The executable segment of a registered image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text {
+    start: usize,
+    end: usize,
+}
+
+/// Code around an instruction, as it was at one moment for each of its words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fetched {
+    words: [u8; 2 * WORD],
+    offset: usize,
+    len: usize,
+}
+
+impl Fetched {
+    /// The bytes from the instruction on.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.words[self.offset..self.len]
+    }
+
+    /// The word that the instruction starts in.
+    pub(crate) fn word(&self) -> [u8; WORD] {
+        let [word, _] = self.words.as_chunks::<WORD>().0 else { unreachable!("two words") };
+        *word
+    }
+
+    /// Where in that word it starts.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl Text {
+    /// The segment that was found at registration.
+    pub(crate) fn of(image: &Image) -> Self {
+        Self { start: image.text, end: image.text_end }
+    }
+
+    pub(crate) fn contains(self, address: usize) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+
+    /// The aligned word at `address`, if it lies in the segment.
+    pub(crate) fn word(self, address: usize) -> Option<[u8; WORD]> {
+        let word = self.atomic(address)?;
+        Some(word.load(Ordering::Relaxed).to_ne_bytes())
+    }
+
+    /// The words around the instruction at `address`: the one that it starts in, and the next one where
+    /// the segment has it.
+    pub(crate) fn fetch(self, address: usize) -> Option<Fetched> {
+        let offset = address % WORD;
+        let mut words = [0; 2 * WORD];
+        words[..WORD].copy_from_slice(&self.word(address - offset)?);
+        let next = (address - offset).checked_add(WORD).and_then(|next| self.word(next));
+        let len = match next {
+            Some(next) => {
+                words[WORD..].copy_from_slice(&next);
+                2 * WORD
+            }
+            None => WORD,
+        };
+        Some(Fetched { words, offset, len })
+    }
+
+    /// Replaces the aligned word at `address`, unless it is not `old`.
+    ///
+    /// # Safety
+    ///
+    /// - A [`Window`] is open over the word.
+    /// - Each thread that is about to run the word's instructions may run the old or the new ones.
+    pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
+        debug_assert!(self.atomic(address).is_some());
+        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
+        self.atomic(address).is_some_and(|word| {
+            word.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    #[cfg(target_has_atomic = "64")]
+    fn atomic(self, address: usize) -> Option<&'static AtomicU64> {
+        let inside = address.is_multiple_of(WORD)
+            && self.contains(address)
+            && self.end - address >= WORD;
+        // SAFETY: aligned, mapped and, as code, only accessed atomically; see the module's head. The
+        // reference does not outlive the functions above, which are called while the image is there.
+        inside.then(|| unsafe { AtomicU64::from_ptr(address as *mut u64) })
+    }
+
+    #[cfg(not(target_has_atomic = "64"))]
+    fn atomic(self, _address: usize) -> Option<&'static AtomicU64> {
+        None
+    }
+}
+
+/// No architecture without 64-bit atomic operations has a backend: there is no word to be had.
+#[cfg(not(target_has_atomic = "64"))]
+enum AtomicU64 {}
+
+#[cfg(not(target_has_atomic = "64"))]
+impl AtomicU64 {
+    fn load(&self, _: Ordering) -> u64 {
+        match *self {}
+    }
+    fn compare_exchange(&self, _: u64, _: u64, _: Ordering, _: Ordering) -> Result<u64, u64> {
+        match *self {}
+    }
+}
+
+/// Starts a new window over an image: nothing is to be written.
+pub(crate) fn clear_window(image: &mut Image) {
+    image.window = usize::MAX;
+    image.window_end = 0;
+}
+
+/// Has the next window over this image contain a word.
+pub(crate) fn widen_window(image: &mut Image, word: usize) {
+    image.window = image.window.min(word);
+    image.window_end = image.window_end.max(word + WORD);
+}
+
+/// The pages of all images that an update writes, writable as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Windows<'lock> {
+    lock: &'lock Guard,
+}
+
+impl<'lock> Windows<'lock> {
+    /// Opens the windows of all registered images, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotWritable`] with the pages and the operating system's error number.
+    pub(crate) fn open(lock: &'lock Guard) -> Result<Self, Error> {
+        // If one is refused, dropping this closes them all; closing what was not opened changes nothing.
+        let windows = Self { lock };
+        let mut result = Ok(());
+        image::for_each(lock, |image| {
+            let writable = Access { write: true, ..elf::access(image.text_flags) };
+            if result.is_ok()
+                && let Err(Refused(os)) = set_window(image, writable)
+            {
+                result = Err(Error::with_os(ErrorKind::NotWritable, image.window, os));
+            }
+        });
+        result.map(|()| windows)
+    }
+}
+
+impl Drop for Windows<'_> {
+    fn drop(&mut self) {
+        image::for_each(self.lock, |image| {
+            // Taking an access away is never refused by the kernel itself; were it by a filter, the pages
+            // stayed writable, and every call right.
+            let _ = set_window(image, elf::access(image.text_flags));
+        });
+    }
+}
+
+fn set_window(image: &Image, access: Access) -> Result<(), Refused> {
+    if image.window >= image.window_end {
+        return Ok(());
+    }
+    let page = os::page_size();
+    let start = image.window / page * page;
+    let end = image.window_end.next_multiple_of(page);
+    // SAFETY: the window lies in the image's executable segment, whose pages are mapped as a whole; the
+    // access only grows beyond the program header's and comes back to it.
+    unsafe { os::set_access(start, end - start, access) }
+}

@@ -1,0 +1,363 @@
+//! Updates: all sites of all keys of a transaction change, or none does.
+//!
+//! 1. *Plan*: visit every site; check that its bytes are what was last written there, and find out which
+//!    words would change.
+//! 2. *Open* the pages of these words for writing, in all images. Here the operating system may refuse.
+//! 3. *Publish*: store the keys, then replace word by word, each by one atomic operation that checks the
+//!    old bytes once more. If one fails, put back what was replaced.
+//! 4. *Serialize*: wait until no thread runs instructions that it fetched before.
+//!
+//! The same visit serves planning, publishing and putting back, so that they cannot disagree.
+//!
+//! # Safety
+//!
+//! Records are linked to a key only while their image is registered, and everything here holds the lock.
+//! A site may be run at any moment by any thread; that is why it only changes as a whole word, from one
+//! call that is right to another one that is right.
+
+use core::sync::atomic::{Ordering, fence};
+
+use static_call_abi::{Form, Image, Key, Record};
+
+use crate::arch::{Action, Code, Kind, WORD, native};
+use crate::error::{Error, ErrorKind};
+use crate::image;
+use crate::lock::{self, Guard};
+use crate::mode::{self, Mode};
+use crate::os::{self, Refused};
+use crate::text::{self, Text, Windows};
+
+/// What the calls of a key reach.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) target: *const (),
+    pub(crate) form: Form,
+}
+
+impl State {
+    pub(crate) fn of(key: &Key) -> Self {
+        let (target, form) = key.load();
+        Self { target, form }
+    }
+}
+
+/// A change of one key. C lays it out, too: `struct static_call_change`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'key> {
+    pub(crate) key: &'key Key,
+    /// What the key's calls shall reach; once that is published, what they reached before.
+    pub(crate) state: State,
+}
+
+/// A word of code to be replaced.
+#[derive(Clone, Copy, Debug)]
+struct Patch {
+    address: usize,
+    old: [u8; WORD],
+    new: [u8; WORD],
+}
+
+/// Makes all changes or none.
+pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
+    let lock = lock::lock()?;
+    for (index, change) in changes.iter().enumerate() {
+        if changes[..index].iter().any(|other| core::ptr::eq(other.key, change.key)) {
+            return Err(Error::new(ErrorKind::DuplicateKey));
+        }
+    }
+    if changes.iter().any(|change| change.state.target.is_null()) {
+        return Err(Error::new(ErrorKind::NoOffState));
+    }
+    // Whoever published this state has seen to it that every site follows.
+    if changes.iter().all(|change| State::of(change.key) == change.state) {
+        return Ok(());
+    }
+    let mode = mode::wanted(&lock);
+    let mut plan = Plan::new(&lock);
+    for change in &*changes {
+        visit_key(change.key, State::of(change.key), change.state, mode, &lock, |image, patch| {
+            plan.add(image, patch?);
+            Ok(())
+        })?;
+    }
+    if plan.is_empty {
+        for change in changes {
+            change.key.store(change.state.target, change.state.form);
+        }
+        // The stores are visible before anything that the caller does next.
+        fence(Ordering::SeqCst);
+        return Ok(());
+    }
+    let _windows = Windows::open(&lock)?;
+    for index in 0..changes.len() {
+        if let Err(error) = publish(&mut changes[index], mode, &lock) {
+            put_back(&mut changes[..=index], mode, &lock);
+            return Err(error);
+        }
+    }
+    serialize().inspect_err(|_| put_back(changes, mode, &lock))
+}
+
+/// Makes the calls of an image that was just registered direct: all of them or none.
+pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    let mut plan = Plan::new(lock);
+    visit_image(image, mode, |image, patch| {
+        plan.add(image, patch?);
+        Ok(())
+    })?;
+    if plan.is_empty {
+        return Ok(());
+    }
+    let _windows = Windows::open(lock)?;
+    let result = visit_image(image, mode, |image, patch| replace(image, patch?));
+    result.and_then(|()| serialize()).inspect_err(|_| to_trampolines(image, mode))
+}
+
+/// Which words a transaction writes.
+struct Plan {
+    is_empty: bool,
+}
+
+impl Plan {
+    fn new(lock: &Guard) -> Self {
+        image::for_each(lock, text::clear_window);
+        Self { is_empty: true }
+    }
+
+    fn add(&mut self, image: &mut Image, patch: Patch) {
+        if patch.old != patch.new {
+            self.is_empty = false;
+            text::widen_window(image, patch.address);
+        }
+    }
+}
+
+fn publish(change: &mut Change<'_>, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    let (key, from, to) = (change.key, State::of(change.key), change.state);
+    key.store(to.target, to.form);
+    change.state = from;
+    visit_key(key, from, to, mode, lock, |image, patch| replace(image, patch?))
+}
+
+/// Undoes what [`publish`] did, wholly or in part.
+fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
+    for Change { key, state } in changes {
+        let from = State::of(key);
+        key.store(state.target, state.form);
+        // A site that cannot be put back was changed by somebody else: it is not ours any more.
+        let _ = visit_key(key, from, *state, mode, lock, |image, patch| {
+            let _ = patch.and_then(|patch| replace(image, patch));
+            Ok(())
+        });
+    }
+    // If that is refused too, threads come around to the old code with their next interrupt.
+    let _ = os::serialize_all_threads();
+}
+
+fn serialize() -> Result<(), Error> {
+    os::serialize_all_threads()
+        .map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))
+}
+
+fn replace(image: &Image, patch: Patch) -> Result<(), Error> {
+    // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
+    // instruction lead to a target that the key has, or had when the update began.
+    let replaced =
+        patch.old == patch.new || unsafe { Text::of(image).replace(patch.address, patch.old, patch.new) };
+    if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.address)) }
+}
+
+/// Visits every word that a change of this key concerns.
+fn visit_key(
+    key: &Key,
+    from: State,
+    to: State,
+    mode: Mode,
+    lock: &Guard,
+    mut visit: impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut next = key.records.load(Ordering::Relaxed);
+    while !next.is_null() {
+        // SAFETY: linked records belong to registered images; the lock is held.
+        let record = unsafe { &mut *next };
+        if let Some(image) = image::of_record(record, lock).filter(|image| image::is_patched(image)) {
+            visit_record(record, image, from, to, mode, &mut visit)?;
+        }
+        next = record.next;
+    }
+    Ok(())
+}
+
+/// Visits every word that leads the calls of this image to the present state of their keys.
+fn visit_image(
+    image: &mut Image,
+    mode: Mode,
+    mut visit: impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for record in image::records(image) {
+        // SAFETY: the registration has checked the key.
+        let state = State::of(unsafe { &*record.key });
+        visit_record(record, image, state, state, mode, &mut visit)?;
+    }
+    Ok(())
+}
+
+fn visit_record(
+    record: &mut Record,
+    image: &mut Image,
+    from: State,
+    to: State,
+    mode: Mode,
+    visit: &mut impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let text = Text::of(image);
+    match mode {
+        Mode::Generic => {}
+        Mode::Trampoline => {
+            if let Some(patch) = trampoline_patch(record, text, from, to).transpose() {
+                visit(image, patch)?;
+            }
+        }
+        Mode::Inline => {
+            let way = Way {
+                text,
+                trampoline: image::trampoline(record),
+                may_vanish: image::may_vanish(record, text),
+            };
+            for pc in image::sites(record) {
+                if let Some(patch) = way.site_patch(pc, from, to).transpose() {
+                    visit(image, patch)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the sites of one record have in common.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    text: Text,
+    trampoline: usize,
+    may_vanish: bool,
+}
+
+impl Way {
+    /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
+    /// one word (something has moved it after the compiler).
+    fn site_patch(self, pc: usize, from: State, to: State) -> Result<Option<Patch>, Error> {
+        let foreign = Error::at(ErrorKind::ForeignCode, pc);
+        let fetched = self.text.fetch(pc).ok_or(foreign)?;
+        let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;
+        let untouched = action == Action::Go(self.trampoline);
+        let now = native::encode(kind, pc, action);
+        let new = self.code(kind, pc, to);
+        if !untouched && now != self.code(kind, pc, from) && now != new {
+            return Err(foreign);
+        }
+        let (old, offset) = (fetched.word(), fetched.offset());
+        match new.ok_or(foreign)?.splice(old, offset) {
+            Some(new) => Ok(Some(Patch { address: pc - offset, old, new })),
+            None if untouched => Ok(None),
+            None => Err(foreign),
+        }
+    }
+
+    /// The best instruction that brings a call to `state`.
+    fn code(self, kind: Kind, pc: usize, state: State) -> Option<Code> {
+        let call = Action::Go(state.target.addr());
+        let best = match state.form {
+            Form::Nop if self.may_vanish => Action::Nop,
+            Form::Zero if self.may_vanish => Action::Zero,
+            _ => call,
+        };
+        [best, call, Action::Go(self.trampoline)]
+            .into_iter()
+            .find_map(|action| native::encode(kind, pc, action))
+    }
+}
+
+/// The change of a record's trampoline. None: it stays as it is, since its first instruction is none that
+/// a jump may replace.
+fn trampoline_patch(
+    record: &mut Record,
+    text: Text,
+    from: State,
+    to: State,
+) -> Result<Option<Patch>, Error> {
+    let address = image::trampoline(record);
+    let Some(old) = text.word(address) else { return Ok(None) };
+    if record.saved == [0; WORD] {
+        if !native::is_trampoline_entry(old) {
+            return Ok(None);
+        }
+        record.saved = old;
+    }
+    let original = record.saved;
+    // Out of reach, it jumps through the key as before.
+    let jump = |state: State| {
+        native::encode(Kind::Jump, address, Action::Go(state.target.addr()))
+            .and_then(|code| code.splice(original, 0))
+            .unwrap_or(original)
+    };
+    if ![original, jump(from), jump(to)].contains(&old) {
+        return Err(Error::at(ErrorKind::ForeignCode, address));
+    }
+    Ok(Some(Patch { address, old, new: jump(to) }))
+}
+
+/// Brings the calls of an image back to what the linker made of them.
+fn to_trampolines(image: &mut Image, mode: Mode) {
+    let text = Text::of(image);
+    for record in image::records(image) {
+        // SAFETY: the registration has checked the key.
+        let now = State::of(unsafe { &*record.key });
+        let trampoline = image::trampoline(record);
+        let there = State { target: core::ptr::without_provenance(trampoline), form: Form::Call };
+        // As in `put_back`: what cannot be put back is not ours any more.
+        let put_back = |patch: Patch| {
+            let _ = replace(image, patch);
+        };
+        match mode {
+            Mode::Generic => {}
+            Mode::Trampoline => {
+                if let (original, Some(old)) = (record.saved, text.word(trampoline))
+                    && original != [0; WORD]
+                {
+                    put_back(Patch { address: trampoline, old, new: original });
+                }
+            }
+            Mode::Inline => {
+                let way = Way { text, trampoline, may_vanish: image::may_vanish(record, text) };
+                for pc in image::sites(record) {
+                    if let Ok(Some(patch)) = way.site_patch(pc, now, there) {
+                        put_back(patch);
+                    }
+                }
+            }
+        }
+    }
+    let _ = os::serialize_all_threads();
+}
+
+/// The sites of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sites {
+    pub(crate) all: usize,
+    /// Those that do not call the trampoline.
+    pub(crate) direct: usize,
+}
+
+pub(crate) fn count_sites(record: &Record, image: &Image) -> Sites {
+    let text = Text::of(image);
+    let trampoline = image::trampoline(record);
+    let direct = image::sites(record)
+        .filter(|&pc| {
+            let action = text.fetch(pc).and_then(|fetched| native::decode(pc, fetched.bytes()));
+            action.is_some_and(|(_, action)| action != Action::Go(trampoline))
+        })
+        .count();
+    Sites { all: record.count as usize, direct }
+}

@@ -1,0 +1,125 @@
+//! What cargo, or a build script, asked the wrapper to run.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Command;
+
+use crate::variables;
+
+/// Options that print something and compile nothing. `--print` is treated apart.
+const QUESTIONS: [&str; 7] = ["-V", "-vV", "-Vv", "--version", "-h", "--help", "--explain"];
+/// Kinds of `--print` that rustc answers while it compiles.
+const PRINTED_WHILE_COMPILING: [&str; 2] = ["native-static-libs", "link-args"];
+
+/// A command line of the form `[WRAPPER] RUSTC [+TOOLCHAIN] ARGS…`.
+pub(crate) struct Invocation {
+    /// All of it, to be passed on as it is.
+    words: Vec<OsString>,
+    /// The part of it that runs the bare compiler: `RUSTC [+TOOLCHAIN]`.
+    compiler: std::ops::Range<usize>,
+    /// `ARGS`, with response files (`@file`) opened: only to look at.
+    arguments: Vec<String>,
+}
+
+impl Invocation {
+    /// Splits the wrapper's arguments; `None` if there are none.
+    pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Option<Self> {
+        let words: Vec<_> = words.collect();
+        if words.is_empty() {
+            return None;
+        }
+        // With both of cargo's wrapper variables set, or under clippy, another wrapper comes first.
+        let start = usize::from(words.get(1).is_some_and(|word| is_rustc(word)));
+        let is_toolchain = |word: &OsString| word.as_encoded_bytes().starts_with(b"+");
+        let end = start + 1 + usize::from(words.get(start + 1).is_some_and(is_toolchain));
+        let arguments = words[end..].iter().flat_map(open_response_file).collect();
+        Some(Self {
+            words,
+            compiler: start..end,
+            arguments,
+        })
+    }
+
+    /// The command as it was given, through the chained wrapper if there is one.
+    pub(crate) fn command(&self) -> Command {
+        let chained = variables::get(variables::CHAINED_WRAPPER);
+        let mut words = chained.iter().chain(&self.words);
+        let mut command = Command::new(words.next().expect("`parse` leaves no command empty"));
+        command.args(words);
+        // Were the chained wrapper this one, it would chain to itself for ever.
+        command.env_remove(variables::CHAINED_WRAPPER);
+        command
+    }
+
+    /// What runs the compiler itself, without wrappers: its name, and rustup's `+toolchain` if given.
+    pub(crate) fn compiler(&self) -> &[OsString] {
+        &self.words[self.compiler.clone()]
+    }
+
+    /// Whether this only asks the compiler something, so that nothing may be added: a version, a
+    /// `--print`, or a source read from stdin, which is how cargo and build scripts ask.
+    pub(crate) fn is_probe(&self) -> bool {
+        let is_question = |argument: &String| QUESTIONS.contains(&argument.as_str());
+        let is_answered_first = |kind: &str| {
+            let kind = kind.split('=').next().unwrap_or(kind); // `KIND=FILE`
+            !PRINTED_WHILE_COMPILING.contains(&kind)
+        };
+        self.arguments.is_empty()
+            || self.arguments.iter().any(is_question)
+            || self.reads_stdin()
+            || self.values_of("--print").any(is_answered_first)
+    }
+
+    /// Whether an argument is exactly this.
+    pub(crate) fn contains(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|given| given == argument)
+    }
+
+    /// Whether there is a `-Z` option.
+    pub(crate) fn has_unstable_options(&self) -> bool {
+        self.arguments
+            .iter()
+            .any(|argument| argument.starts_with("-Z"))
+    }
+
+    pub(crate) fn crate_name(&self) -> Option<&str> {
+        self.values_of("--crate-name").next()
+    }
+
+    /// A `-` is the source, unless it is where `-o` writes.
+    fn reads_stdin(&self) -> bool {
+        let before = std::iter::once("").chain(self.arguments.iter().map(String::as_str));
+        before
+            .zip(&self.arguments)
+            .any(|(before, argument)| argument == "-" && before != "-o")
+    }
+
+    /// The values of a long option, spelled `--option value` or `--option=value`.
+    fn values_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
+        let arguments = self.arguments.iter().map(String::as_str).enumerate();
+        arguments.filter_map(
+            move |(index, argument)| match argument.strip_prefix(option)? {
+                "" => self.arguments.get(index + 1).map(String::as_str),
+                rest => rest.strip_prefix('='),
+            },
+        )
+    }
+}
+
+/// Whether a word names a compiler: clippy-driver's own rule, and `rustc-1.95` too.
+fn is_rustc(word: &OsStr) -> bool {
+    let name = Path::new(word)
+        .file_name()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default();
+    name.starts_with("rustc") && !name.ends_with(".rs")
+}
+
+/// An `@file` argument becomes the file's lines. One that cannot be read stays: rustc complains.
+fn open_response_file(argument: &OsString) -> Vec<String> {
+    let argument = argument.to_string_lossy();
+    match argument.strip_prefix('@').map(std::fs::read_to_string) {
+        Some(Ok(text)) => text.lines().map(str::to_owned).collect(),
+        _ => vec![argument.into_owned()],
+    }
+}
