@@ -9,7 +9,7 @@ use llvm_sys::prelude::{LLVMBuilderRef, LLVMModuleRef, LLVMValueRef};
 /// `StaticCallText`.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Text {
+pub(crate) struct Text {
     data: *const c_char,
     length: usize,
 }

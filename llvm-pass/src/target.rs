@@ -18,7 +18,7 @@ pub(crate) enum SiteKind {
 /// `StaticCallSiteLayout` of `shim.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SiteLayout {
+pub(crate) struct SiteLayout {
     /// The instruction must not cross a boundary of this power of two.
     log2_align: u32,
     /// The padding that this needs at the most; with more, the instruction does not cross it anyway.

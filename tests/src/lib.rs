@@ -1,0 +1,105 @@
+//! What the whole-program tests share: the installed prefix, compilers, and a look into binaries.
+//!
+//! The tests use static-call as a user would, from `target/prefix`, where `cargo xtask test` installs it.
+
+pub mod binary;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the repository").into()
+}
+
+/// The directory of build products.
+#[must_use]
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => root().join(target),
+        None => root().join("target"),
+    }
+}
+
+/// Where static-call is installed.
+///
+/// # Panics
+///
+/// If it is not.
+#[must_use]
+pub fn prefix() -> PathBuf {
+    let prefix = target().join("prefix");
+    assert!(
+        plugin_in(&prefix).exists(),
+        "static-call is not installed in {}: run `cargo xtask test`, which does that first",
+        prefix.display()
+    );
+    prefix
+}
+
+/// The pass below a prefix.
+#[must_use]
+pub fn plugin_in(prefix: &Path) -> PathBuf {
+    prefix.join("lib/static-call/libstatic_call_pass.so")
+}
+
+/// The installed pass.
+#[must_use]
+pub fn plugin() -> PathBuf {
+    plugin_in(&prefix())
+}
+
+/// A program of LLVM 22, by its plain name.
+#[must_use]
+pub fn llvm(program: &str) -> Command {
+    Command::new(format!("{program}-22"))
+}
+
+/// clang with the pass and the header, but without a library to link.
+#[must_use]
+pub fn clang() -> Command {
+    let mut clang = llvm("clang");
+    clang.arg(format!("-fpass-plugin={}", plugin().display()));
+    clang.arg("-I").arg(prefix().join("include"));
+    clang
+}
+
+/// The flags that link the static C library.
+#[must_use]
+pub fn link_flags() -> Vec<PathBuf> {
+    vec![prefix().join("lib/libstatic_call.a")]
+}
+
+/// Runs a command, which has to succeed.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+/// What a command prints, which has to succeed.
+pub fn stdout(command: &mut Command) -> String {
+    String::from_utf8(run(command).stdout).expect("UTF-8")
+}
+
+/// What a command prints on standard error while it fails, which it has to.
+///
+/// # Panics
+///
+/// If it succeeds.
+pub fn failure(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(!output.status.success(), "{command:?} succeeded");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask install`: the compiler wrapper, the pass and the C library under one directory.
+//!
+//! ```text
+//! bin/static-call-rustc
+//! lib/static-call/libstatic_call_pass.so
+//! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
+//! lib/pkgconfig/static-call.pc
+//! include/static_call.h
+//! ```
+//!
+//! Everything finds everything else from its own place, so that the directory may be moved.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{cargo, root, run, target};
+
+pub(crate) fn install(prefix: &Path) -> Result<()> {
+    run(cargo().args(["build", "--quiet", "--release"]).args(["-p", "static-call-pass"]).args([
+        "-p",
+        "static-call-rustc",
+    ]))?;
+    run(cargo().args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]))?;
+
+    let release = target().join("release");
+    copy(&release.join("static-call-rustc"), &prefix.join("bin/static-call-rustc"))?;
+    let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
+    copy(&release.join("libstatic_call_pass.so"), &plugin)?;
+    copy(&root().join("runtime/include/static_call.h"), &prefix.join("include/static_call.h"))?;
+
+    let library = target().join("c-library");
+    copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
+    let link = prefix.join("lib/libstatic_call.so");
+    let _ = fs::remove_file(&link);
+    symlink("libstatic_call.so.0", &link)
+        .with_context(|| format!("cannot make the link {}", link.display()))?;
+    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"))?;
+    write(&prefix.join("lib/pkgconfig/static-call.pc"), &pkg_config())?;
+    println!("installed in {}", prefix.display());
+    Ok(())
+}
+
+/// The static library: the one object that link-time optimization made of the runtime, with the C symbols
+/// and none of Rust's, so that it links beside any other Rust library.
+fn archive(from: &Path, to: &Path) -> Result<()> {
+    let directory = to.parent().expect("a file in lib/");
+    let object = directory.join("static_call.o");
+    run(Command::new("ld")
+        .args(["-r", "--gc-sections", "-u", "__static_call_register", "-o"])
+        .arg(&object)
+        .arg(from))?;
+    run(Command::new("objcopy")
+        .args(["--wildcard", "-G", "__static_call_*", "-G", "static_call_*"])
+        .args(["--strip-unneeded"])
+        .arg(&object))?;
+    let _ = fs::remove_file(to);
+    run(Command::new("ar").arg("rcs").arg(to).arg(&object))?;
+    fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
+}
+
+fn pkg_config() -> String {
+    format!(
+        "prefix=${{pcfiledir}}/../..\n\
+         libdir=${{prefix}}/lib\n\
+         includedir=${{prefix}}/include\n\
+         plugin=${{libdir}}/static-call/libstatic_call_pass.so\n\
+         \n\
+         Name: static-call\n\
+         Description: direct calls through function pointers that rarely change (for clang 22)\n\
+         Version: {}\n\
+         Cflags: -I${{includedir}} -fpass-plugin=${{plugin}}\n\
+         Libs: -L${{libdir}} -lstatic_call\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Copies a file; one that is in use (a plugin in a running compiler) stays as it is for its user.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    make_parent(to)?;
+    let _ = fs::remove_file(to);
+    fs::copy(from, to)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+fn write(to: &Path, text: &str) -> Result<()> {
+    make_parent(to)?;
+    fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
+}
+
+fn make_parent(file: &Path) -> Result<()> {
+    let directory = file.parent().expect("files lie below the prefix");
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))
+}

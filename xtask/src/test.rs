@@ -1,0 +1,28 @@
+//! `cargo xtask test`: everything that CI checks.
+
+use anyhow::Result;
+
+use crate::run::{cargo, run, target};
+use crate::{install, packages};
+
+pub(crate) fn test(filter: Option<&str>) -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    if filter.is_none() {
+        lint()?;
+    }
+    // The tests use what a user would: an installed prefix.
+    install::install(&target().join("prefix"))?;
+    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))
+}
+
+fn lint() -> Result<()> {
+    if run(cargo().args(["fmt", "--version"])).is_err() {
+        eprintln!("rustfmt and clippy are not installed (rustup component add rustfmt clippy): skipped");
+        return Ok(());
+    }
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo()
+        .args(["doc", "--quiet", "--no-deps", "-p", "static-call", "-p", "static-call-abi"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
