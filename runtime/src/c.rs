@@ -10,11 +10,11 @@ use core::ptr::null_mut;
 use static_call_abi::{Form, Image, Key};
 
 use crate::error::{Error, ErrorKind};
+use crate::image;
 use crate::info::{self, Info};
 use crate::key::Change;
 use crate::mode::{self, Mode};
 use crate::update::{self, State};
-use crate::image;
 
 /// The intrinsic, for code that was compiled without the pass, or where the pass could not lower it.
 ///

@@ -73,7 +73,7 @@ struct ProgramHeader {
 ///
 /// `header` is null or the address of an image's ELF header, with its program headers mapped behind it.
 pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<Segment> {
-    debug_assert!(header.addr() % align_of::<Header>() == 0);
+    debug_assert!(header.addr().is_multiple_of(align_of::<Header>()));
     if header.is_null() {
         return None;
     }
@@ -83,7 +83,7 @@ pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<S
     if elf.ident[..4] != *b"\x7fELF"
         || elf.ident[4] != class
         || usize::from(elf.program_header_size) != size_of::<ProgramHeader>()
-        || elf.program_headers % align_of::<ProgramHeader>() != 0
+        || !elf.program_headers.is_multiple_of(align_of::<ProgramHeader>())
     {
         return None;
     }
@@ -102,11 +102,7 @@ pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<S
         .filter(|segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0)
         .map(|segment| {
             let start = bias.wrapping_add(segment.address);
-            Segment {
-                start,
-                end: start.saturating_add(segment.memory_size),
-                flags: segment.flags,
-            }
+            Segment { start, end: start.saturating_add(segment.memory_size), flags: segment.flags }
         })
         .find(|segment| (segment.start..segment.end).contains(&address))
 }

@@ -73,9 +73,9 @@ impl fmt::Display for Error {
                 "this key cannot be switched off: define it as an `Option` (in C with \
                  DEFINE_STATIC_CALL_NULL or DEFINE_STATIC_CALL_RET0), or give it a function",
             ),
-            ErrorKind::DuplicateKey => f.write_str(
-                "two changes of one batch name the same key: keep only the one that shall win",
-            ),
+            ErrorKind::DuplicateKey => {
+                f.write_str("two changes of one batch name the same key: keep only the one that shall win")
+            }
             ErrorKind::Reentrant => f.write_str(
                 "this thread is in the middle of an update, which a signal handler interrupted: \
                  update after the handler has returned",

@@ -14,9 +14,7 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use static_call_abi::{
-    Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION,
-};
+use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION};
 
 use crate::arch::{Action, native};
 use crate::elf;
@@ -44,18 +42,18 @@ fn first(_lock: &Guard) -> *mut Image {
     IMAGES.load(Ordering::Relaxed)
 }
 
-/// The registered image whose table holds this record.
-pub(crate) fn of_record(record: *const Record, lock: &Guard) -> Option<&mut Image> {
+/// The registered image whose table holds this record, or null.
+pub(crate) fn of_record(record: *const Record, lock: &Guard) -> *mut Image {
     let mut next = first(lock);
     while !next.is_null() {
         // SAFETY: a registered image is alive, see the module's head.
-        let image = unsafe { &mut *next };
+        let image = unsafe { &*next };
         if (image.records.cast_const()..image.records_end.cast_const()).contains(&record) {
-            return Some(image);
+            break;
         }
         next = image.next;
     }
-    None
+    next
 }
 
 pub(crate) fn is_patched(image: &Image) -> bool {
@@ -211,8 +209,7 @@ unsafe fn link(image: &mut Image) -> Result<(), Reason> {
     let records = records(image);
     let Some(first) = records.first() else { return Ok(()) };
     // SAFETY: the linker put the header's address there, or null.
-    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) }
-        .ok_or(Reason::NoHeader)?;
+    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) }.ok_or(Reason::NoHeader)?;
     (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
     let text = Text::of(image);
     for record in records.iter_mut() {

@@ -51,7 +51,8 @@ pub(crate) fn of_key(key: &Key) -> Info {
     let mut info = Info::default();
     let Ok(lock) = lock::lock() else { return info };
     for_records(key, &lock, |record| {
-        if let Some(image) = image::of_record(record, &lock) {
+        // SAFETY: null or a registered image.
+        if let Some(image) = unsafe { image::of_record(record, &lock).as_ref() } {
             info.images += 1;
             info.add(update::count_sites(record, image));
         }

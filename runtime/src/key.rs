@@ -26,7 +26,6 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     fn key(self) -> &'static Key;
 
     /// The change that makes this key's calls reach `target`, to be made by a [`Batch`].
-    #[must_use]
     fn change(self, target: Self::Target) -> Change;
 
     /// The key's name: the path of its declaration.
@@ -127,9 +126,7 @@ macro_rules! return_zero {
         $(unsafe impl ReturnZero for $type { const ZERO: Self = $zero; })*
     };
 }
-return_zero!(
-    u8 = 0, u16 = 0, u32 = 0, usize = 0, i8 = 0, i16 = 0, i32 = 0, isize = 0, bool = false
-);
+return_zero!(u8 = 0, u16 = 0, u32 = 0, usize = 0, i8 = 0, i16 = 0, i32 = 0, isize = 0, bool = false);
 #[cfg(target_pointer_width = "64")]
 return_zero!(u64 = 0, i64 = 0);
 

@@ -56,8 +56,6 @@
 //! The crate itself is `no_std` and never allocates. Without `os` every call loads its key.
 
 #![no_std]
-#![warn(clippy::pedantic)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 #[cfg(feature = "std")]
 extern crate std;

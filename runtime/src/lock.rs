@@ -42,9 +42,7 @@ pub(crate) fn lock() -> Result<Guard, Error> {
                 mine = me | AWAITED;
                 let awaited = state | AWAITED;
                 if state == awaited
-                    || STATE
-                        .compare_exchange(state, awaited, Ordering::Relaxed, Ordering::Relaxed)
-                        .is_ok()
+                    || STATE.compare_exchange(state, awaited, Ordering::Relaxed, Ordering::Relaxed).is_ok()
                 {
                     os::wait(&STATE, awaited);
                 }

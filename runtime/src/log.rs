@@ -13,8 +13,8 @@ static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 pub(crate) fn is_on() -> bool {
     if STATE.load(Ordering::Relaxed) == UNKNOWN {
-        let on = os::environment(c"STATIC_CALL_LOG")
-            .is_some_and(|value| !matches!(value.to_bytes(), b"" | b"0"));
+        let on =
+            os::environment(c"STATIC_CALL_LOG").is_some_and(|value| !matches!(value.to_bytes(), b"" | b"0"));
         STATE.store(if on { ON } else { OFF }, Ordering::Relaxed);
     }
     STATE.load(Ordering::Relaxed) == ON

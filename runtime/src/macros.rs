@@ -72,8 +72,19 @@ macro_rules! static_call {
 /// interrupted an update.
 #[macro_export]
 macro_rules! define {
-    ($($keys:tt)*) => {
-        $crate::__static_call_items! { define $($keys)* }
+    // A keyword that may be missing is followed by a literal that always is: so its repetition can be
+    // written down again.
+    ($(
+        $(#[$($attribute:tt)*])*
+        $vis:vis static $name:ident : $(Option < $($option:literal)?)?
+            $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
+            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? = $value:expr;
+    )*) => {
+        $($crate::__static_call_items! { @attributes
+            { define $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
+              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$value] [$($parameter)*] }
+            [] [] [] [$(#[$($attribute)*])*]
+        })*
     };
 }
 
@@ -98,108 +109,66 @@ macro_rules! define {
 /// The function type is that of the C key, and calling any of its functions is as safe as the type says.
 #[macro_export]
 macro_rules! declare {
-    ($(unsafe extern { $($keys:tt)* })*) => {
-        $($crate::__static_call_items! { declare $($keys)* })*
+    ($(unsafe extern { $(
+        $(#[$($attribute:tt)*])*
+        $vis:vis static $name:ident : $(Option < $($option:literal)?)?
+            $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
+            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)?;
+    )* })*) => {
+        $($($crate::__static_call_items! { @attributes
+            { declare $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
+              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [] [$($parameter)*] }
+            [] [] [] [$(#[$($attribute)*])*]
+        })*)*
     };
 }
 
-/// From a list of declarations to items, one step after the other:
+/// From one declaration to its items:
 ///
-/// 1. `@attributes`: attributes one by one, for `#[cfg]` and `#[no_mangle]` are ours to place.
-/// 2. `@type`, `@qualifiers`: `Option` or not, `for<…>`, `unsafe`, `extern`.
-/// 3. `@result`: the result type and the initial value, up to the semicolon.
-/// 4. `@parameters`: parameters one by one; each that has no name gets one, its own by hygiene.
-/// 5. `@items`: what is generated.
+/// 1. `@attributes`: one by one, for `#[cfg]` and `#[no_mangle]` are ours to place.
+/// 2. `@kind`: `Option` or not.
+/// 3. `@parameters`: one by one; each that has no name gets one, its own by hygiene.
+/// 4. `@items`: what is generated.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_items {
-    ($how:ident) => {};
-    ($how:ident $(#[$attribute:meta])* $vis:vis static $name:ident : $($rest:tt)*) => {
+    (@attributes $head:tt $kept:tt $cfg:tt $export:tt []) => {
+        $crate::__static_call_items! { @kind $head $kept $cfg $export }
+    };
+    (@attributes $head:tt $kept:tt $cfg:tt [] [#[no_mangle] $($more:tt)*]) => {
+        $crate::__static_call_items! { @attributes $head $kept $cfg [export] [$($more)*] }
+    };
+    (@attributes $head:tt $kept:tt $cfg:tt [] [#[unsafe(no_mangle)] $($more:tt)*]) => {
+        $crate::__static_call_items! { @attributes $head $kept $cfg [export] [$($more)*] }
+    };
+    (@attributes $head:tt $kept:tt [$($cfg:tt)*] $export:tt [#[cfg $on:tt] $($more:tt)*]) => {
         $crate::__static_call_items! {
-            @attributes { $how $name [$vis] } [] [] [] [$(#[$attribute])*] $($rest)*
+            @attributes $head $kept [$($cfg)* #[cfg $on]] $export [$($more)*]
         }
     };
-    ($how:ident $($other:tt)+) => {
-        $crate::__static_call_items! { @expected $($other)+ }
-    };
-
-    (@attributes $head:tt $kept:tt $cfg:tt $export:tt [] $($rest:tt)*) => {
-        $crate::__static_call_items! { @type { $head $kept $cfg $export } $($rest)* }
-    };
-    (@attributes $head:tt $kept:tt $cfg:tt [] [#[no_mangle] $($more:tt)*] $($rest:tt)*) => {
-        $crate::__static_call_items! { @attributes $head $kept $cfg [export] [$($more)*] $($rest)* }
-    };
-    (@attributes $head:tt $kept:tt $cfg:tt [] [#[unsafe(no_mangle)] $($more:tt)*] $($rest:tt)*) => {
-        $crate::__static_call_items! { @attributes $head $kept $cfg [export] [$($more)*] $($rest)* }
-    };
-    (@attributes $head:tt $kept:tt [$($cfg:tt)*] $export:tt [#[cfg $on:tt] $($more:tt)*] $($rest:tt)*) => {
+    (@attributes $head:tt [$($kept:tt)*] $cfg:tt $export:tt [#[$($other:tt)*] $($more:tt)*]) => {
         $crate::__static_call_items! {
-            @attributes $head $kept [$($cfg)* #[cfg $on]] $export [$($more)*] $($rest)*
-        }
-    };
-    (@attributes $head:tt [$($kept:tt)*] $cfg:tt $export:tt [#[$($other:tt)*] $($more:tt)*] $($rest:tt)*) => {
-        $crate::__static_call_items! {
-            @attributes $head [$($kept)* #[$($other)*]] $cfg $export [$($more)*] $($rest)*
+            @attributes $head [$($kept)* #[$($other)*]] $cfg $export [$($more)*]
         }
     };
 
-    (@type $head:tt Option < $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers { $head option } [] [] [] $($rest)* }
-    };
-    (@type $head:tt $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers { $head plain } [] [] [] $($rest)* }
-    };
-
-    (@qualifiers $head:tt [] $unsafe:tt $extern:tt for < $($life:lifetime),* $(,)? > $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers $head [$($life),*] $unsafe $extern $($rest)* }
-    };
-    (@qualifiers $head:tt $life:tt [] $extern:tt unsafe $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers $head $life [unsafe] $extern $($rest)* }
-    };
-    (@qualifiers $head:tt $life:tt $unsafe:tt [] extern $abi:literal $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers $head $life $unsafe [extern $abi] $($rest)* }
-    };
-    (@qualifiers $head:tt $life:tt $unsafe:tt [] extern fn $($rest:tt)*) => {
-        $crate::__static_call_items! { @qualifiers $head $life $unsafe [extern "C"] fn $($rest)* }
-    };
-    (@qualifiers $head:tt $life:tt $unsafe:tt $extern:tt fn ( $($parameter:tt)* ) $($rest:tt)*) => {
-        $crate::__static_call_items! {
-            @result { $head $life $unsafe $extern } [$($parameter)*] $($rest)*
+    (@kind { $how:ident $name:ident $vis:tt [] $life:tt $unsafe:tt $extern:tt $result:tt $value:tt
+        $parameters:tt } $kept:tt $cfg:tt $export:tt) => {
+        $crate::__static_call_items! { @parameters
+            { $how plain $name $vis $kept $cfg $export $life $unsafe $extern $result $value }
+            [] $parameters
         }
     };
-    (@qualifiers $head:tt $life:tt $unsafe:tt $extern:tt $($other:tt)*) => {
-        $crate::__static_call_items! { @expected $($other)* }
-    };
-
-    // For an Option, its closing bracket comes first.
-    (@result { { $head:tt option } $($fn:tt)* } $parameters:tt > $(= $value:expr)? ; $($rest:tt)*) => {
-        $crate::__static_call_items! {
-            @parameters { { $head option } $($fn)* [] [$($value)?] } [] $parameters
+    (@kind { $how:ident $name:ident $vis:tt [Option >] $life:tt $unsafe:tt $extern:tt [] $value:tt
+        $parameters:tt } $kept:tt $cfg:tt $export:tt) => {
+        $crate::__static_call_items! { @parameters
+            { $how option $name $vis $kept $cfg $export $life $unsafe $extern [] $value }
+            [] $parameters
         }
-        $crate::__static_call_items! { @next $head $($rest)* }
     };
-    (@result { { $head:tt option } $($fn:tt)* } $parameters:tt -> $($rest:tt)*) => {
+    (@kind { $how:ident $name:ident $vis:tt [Option >] $($other:tt)* } $($attributes:tt)*) => {
         compile_error!("an `Option` key can be off, and then it has nothing to return: its function \
                         type must have no result; use a plain function type and `update_return_zero`");
-    };
-    (@result { { $head:tt plain } $($fn:tt)* } $parameters:tt -> $result:ty $(= $value:expr)? ; $($rest:tt)*) => {
-        $crate::__static_call_items! {
-            @parameters { { $head plain } $($fn)* [$result] [$($value)?] } [] $parameters
-        }
-        $crate::__static_call_items! { @next $head $($rest)* }
-    };
-    (@result { { $head:tt plain } $($fn:tt)* } $parameters:tt $(= $value:expr)? ; $($rest:tt)*) => {
-        $crate::__static_call_items! {
-            @parameters { { $head plain } $($fn)* [] [$($value)?] } [] $parameters
-        }
-        $crate::__static_call_items! { @next $head $($rest)* }
-    };
-    (@result $head:tt $parameters:tt $($other:tt)*) => {
-        $crate::__static_call_items! { @expected $($other)* }
-    };
-
-    (@next { { $how:ident $($name:tt)* } $($attributes:tt)* } $($rest:tt)*) => {
-        $crate::__static_call_items! { $how $($rest)* }
     };
 
     (@parameters $head:tt $done:tt []) => {
@@ -220,7 +189,7 @@ macro_rules! __static_call_items {
     };
 
     (@items
-        { { { { $how:ident $name:ident [$vis:vis] } [$($kept:tt)*] [$($cfg:tt)*] $export:tt } $kind:ident }
+        { $how:ident $kind:ident $name:ident [$vis:vis] [$($kept:tt)*] [$($cfg:tt)*] $export:tt
           [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$($result:ty)?] $value:tt }
         [$([$argument:ident $type:ty])*]
     ) => {
@@ -321,11 +290,8 @@ macro_rules! __static_call_items {
             }
         } }
     };
-    (@key define $kind:ident $name:ident $export:tt [] $($function:tt)*) => {
-        compile_error!("a key needs an initial value: `= function;`, or `= None;` for an `Option` key");
-    };
     (@key declare $kind:ident $name:ident $export:tt $value:tt $($function:tt)*) => {
-        compile_error!("a declared key is defined elsewhere: it takes neither a value nor `#[no_mangle]`");
+        compile_error!("a declared key is defined elsewhere: it takes no `#[no_mangle]`");
     };
 
     (@static $name:ident [] $value:block) => {
@@ -486,13 +452,5 @@ macro_rules! __static_call_items {
                 $crate::private::change(__static_call_key(), zero as *const (), form),
             )
         }
-    };
-
-    (@expected $($other:tt)*) => {
-        compile_error!($crate::private::concat!(
-            "expected `static NAME: fn(...) -> ... = function;` or \
-             `static NAME: Option<fn(...)> = None;`, found `",
-            $crate::private::stringify!($($other)*), "`"
-        ));
     };
 }

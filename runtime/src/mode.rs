@@ -58,10 +58,11 @@ pub(crate) enum Reason {
     Foreign,
     NoHeader,
     Version,
+    NoImage,
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::None,
         Self::Asked,
         Self::Architecture,
@@ -72,6 +73,7 @@ impl Reason {
         Self::Foreign,
         Self::NoHeader,
         Self::Version,
+        Self::NoImage,
     ];
 
     pub(crate) fn from_u32(number: u32) -> Self {
@@ -99,12 +101,11 @@ impl Reason {
             Self::NotWritable => {
                 c"the code may not be made writable: PR_SET_MDWE, SELinux or a seccomp filter forbids it"
             }
-            Self::Damaged => {
-                c"its site table is damaged: an entry does not lead to a call of a trampoline"
-            }
+            Self::Damaged => c"its site table is damaged: an entry does not lead to a call of a trampoline",
             Self::Foreign => c"an instruction is not what the compiler made: something else patched it",
             Self::NoHeader => c"its ELF header is not in memory",
             Self::Version => c"it was compiled by another version of the static-call pass",
+            Self::NoImage => c"nothing in this process was compiled with the static-call pass",
         }
     }
 
@@ -143,26 +144,25 @@ pub(crate) fn mode_reason_c() -> &'static core::ffi::CStr {
 }
 
 /// The mode to patch images in.
-pub(crate) fn wanted(lock: &Guard) -> Mode {
-    match WANTED.load(Ordering::Relaxed) {
-        1 => Mode::Generic,
-        2 => Mode::Trampoline,
-        3 => Mode::Inline,
-        _ => {
-            let (mode, reason) = choose();
-            WANTED.store(mode as u32 + 1, Ordering::Relaxed);
-            WANTED_REASON.store(reason as u32, Ordering::Relaxed);
-            wanted(lock)
-        }
+pub(crate) fn wanted(_lock: &Guard) -> Mode {
+    let known = WANTED.load(Ordering::Relaxed);
+    if let Some(mode) = Mode::ALL.into_iter().find(|&mode| mode as u32 + 1 == known) {
+        return mode;
     }
+    let (mode, reason) = choose();
+    WANTED.store(mode as u32 + 1, Ordering::Relaxed);
+    WANTED_REASON.store(reason as u32, Ordering::Relaxed);
+    mode
 }
 
 /// The mode that the process is in, and why not better.
 pub(crate) fn of_process(lock: &Guard) -> (Mode, Reason) {
     let wanted = wanted(lock);
-    let refused = Reason::from_u32(REFUSED.load(Ordering::Relaxed));
-    if wanted != Mode::Generic && PATCHED.load(Ordering::Relaxed) == 0 && refused != Reason::None {
-        return (Mode::Generic, refused);
+    if wanted != Mode::Generic && PATCHED.load(Ordering::Relaxed) == 0 {
+        return match Reason::from_u32(REFUSED.load(Ordering::Relaxed)) {
+            Reason::None => (Mode::Generic, Reason::NoImage),
+            refused => (Mode::Generic, refused),
+        };
     }
     (wanted, Reason::from_u32(WANTED_REASON.load(Ordering::Relaxed)))
 }

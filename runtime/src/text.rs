@@ -97,16 +97,13 @@ impl Text {
     pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
         debug_assert!(self.atomic(address).is_some());
         let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
-        self.atomic(address).is_some_and(|word| {
-            word.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-        })
+        self.atomic(address)
+            .is_some_and(|word| word.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok())
     }
 
     #[cfg(target_has_atomic = "64")]
     fn atomic(self, address: usize) -> Option<&'static AtomicU64> {
-        let inside = address.is_multiple_of(WORD)
-            && self.contains(address)
-            && self.end - address >= WORD;
+        let inside = address.is_multiple_of(WORD) && self.contains(address) && self.end - address >= WORD;
         // SAFETY: aligned, mapped and, as code, only accessed atomically; see the module's head. The
         // reference does not outlive the functions above, which are called while the image is there.
         inside.then(|| unsafe { AtomicU64::from_ptr(address as *mut u64) })

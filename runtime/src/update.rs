@@ -157,8 +157,7 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
 }
 
 fn serialize() -> Result<(), Error> {
-    os::serialize_all_threads()
-        .map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))
+    os::serialize_all_threads().map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))
 }
 
 fn replace(image: &Image, patch: Patch) -> Result<(), Error> {
@@ -182,7 +181,9 @@ fn visit_key(
     while !next.is_null() {
         // SAFETY: linked records belong to registered images; the lock is held.
         let record = unsafe { &mut *next };
-        if let Some(image) = image::of_record(record, lock).filter(|image| image::is_patched(image)) {
+        // SAFETY: null or a registered image.
+        let image = unsafe { image::of_record(record, lock).as_mut() };
+        if let Some(image) = image.filter(|image| image::is_patched(image)) {
             visit_record(record, image, from, to, mode, &mut visit)?;
         }
         next = record.next;
@@ -281,12 +282,7 @@ impl Way {
 
 /// The change of a record's trampoline. None: it stays as it is, since its first instruction is none that
 /// a jump may replace.
-fn trampoline_patch(
-    record: &mut Record,
-    text: Text,
-    from: State,
-    to: State,
-) -> Result<Option<Patch>, Error> {
+fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> Result<Option<Patch>, Error> {
     let address = image::trampoline(record);
     let Some(old) = text.word(address) else { return Ok(None) };
     if record.saved == [0; WORD] {

@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::variables;
 
 /// The fact `learn` finds out about `file`, from the cache as long as the file does not change.
-pub(crate) fn remember<E>(
-    file: &Path,
-    learn: impl FnOnce() -> Result<String, E>,
-) -> Result<String, E> {
+pub(crate) fn remember<E>(file: &Path, learn: impl FnOnce() -> Result<String, E>) -> Result<String, E> {
     let (Some(key), Some(directory)) = (key(file), directory()) else {
         return learn();
     };
@@ -49,10 +46,7 @@ fn write(entry: &Path, key: &str, fact: &str) {
     let content = format!("{key}\n{fact}");
     let text = format!("{}\n{content}", hash(content.as_bytes()));
     let draft = entry.with_extension(std::process::id().to_string());
-    if fs::write(&draft, text)
-        .and_then(|()| fs::rename(&draft, entry))
-        .is_err()
-    {
+    if fs::write(&draft, text).and_then(|()| fs::rename(&draft, entry)).is_err() {
         let _ = fs::remove_file(&draft); // There is nobody to tell, and nothing is lost.
     }
 }
@@ -65,11 +59,7 @@ fn hash(bytes: &[u8]) -> String {
 
 /// The cache's directory, created if need be; `None` if it cannot be had.
 fn directory() -> Option<PathBuf> {
-    let absolute = |name| {
-        variables::get(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name| variables::get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || Some(absolute(variables::HOME)?.join(".cache"));
     match absolute(variables::XDG_CACHE_HOME).or_else(home) {
         Some(base) => {

@@ -33,11 +33,7 @@ impl Invocation {
         let is_toolchain = |word: &OsString| word.as_encoded_bytes().starts_with(b"+");
         let end = start + 1 + usize::from(words.get(start + 1).is_some_and(is_toolchain));
         let arguments = words[end..].iter().flat_map(open_response_file).collect();
-        Some(Self {
-            words,
-            compiler: start..end,
-            arguments,
-        })
+        Some(Self { words, compiler: start..end, arguments })
     }
 
     /// The command as it was given, through the chained wrapper if there is one.
@@ -77,9 +73,7 @@ impl Invocation {
 
     /// Whether there is a `-Z` option.
     pub(crate) fn has_unstable_options(&self) -> bool {
-        self.arguments
-            .iter()
-            .any(|argument| argument.starts_with("-Z"))
+        self.arguments.iter().any(|argument| argument.starts_with("-Z"))
     }
 
     pub(crate) fn crate_name(&self) -> Option<&str> {
@@ -89,29 +83,22 @@ impl Invocation {
     /// A `-` is the source, unless it is where `-o` writes.
     fn reads_stdin(&self) -> bool {
         let before = std::iter::once("").chain(self.arguments.iter().map(String::as_str));
-        before
-            .zip(&self.arguments)
-            .any(|(before, argument)| argument == "-" && before != "-o")
+        before.zip(&self.arguments).any(|(before, argument)| argument == "-" && before != "-o")
     }
 
     /// The values of a long option, spelled `--option value` or `--option=value`.
     fn values_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
         let arguments = self.arguments.iter().map(String::as_str).enumerate();
-        arguments.filter_map(
-            move |(index, argument)| match argument.strip_prefix(option)? {
-                "" => self.arguments.get(index + 1).map(String::as_str),
-                rest => rest.strip_prefix('='),
-            },
-        )
+        arguments.filter_map(move |(index, argument)| match argument.strip_prefix(option)? {
+            "" => self.arguments.get(index + 1).map(String::as_str),
+            rest => rest.strip_prefix('='),
+        })
     }
 }
 
 /// Whether a word names a compiler: clippy-driver's own rule, and `rustc-1.95` too.
 fn is_rustc(word: &OsStr) -> bool {
-    let name = Path::new(word)
-        .file_name()
-        .and_then(OsStr::to_str)
-        .unwrap_or_default();
+    let name = Path::new(word).file_name().and_then(OsStr::to_str).unwrap_or_default();
     name.starts_with("rustc") && !name.ends_with(".rs")
 }
 

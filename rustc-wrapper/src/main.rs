@@ -79,10 +79,7 @@ fn add_pass(invocation: &Invocation, command: &mut Command) -> Result<(), Unavai
     let plugin = Plugin::find()?;
     let toolchain = Toolchain::of(invocation.compiler())?;
     if toolchain.llvm_major() != Some(plugin::LLVM_MAJOR) {
-        return Err(Unavailable::OtherLlvm {
-            toolchain,
-            plugin: plugin.path,
-        });
+        return Err(Unavailable::OtherLlvm { toolchain, plugin: plugin.path });
     }
 
     // Joined to its `-Z`: to sccache a value on its own looks like a second source file.

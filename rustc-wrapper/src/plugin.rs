@@ -23,24 +23,14 @@ impl Plugin {
     /// Finds the plugin and checks what is cheap to check.
     pub(crate) fn find() -> Result<Self, Unavailable> {
         let path = locate()?;
-        let bad = |problem| Unavailable::BadPlugin {
-            path: path.clone(),
-            problem,
-        };
+        let bad = |problem| Unavailable::BadPlugin { path: path.clone(), problem };
         if !path.is_absolute() {
-            return Err(bad(
-                "has a relative path, and cargo runs rustc in several directories".into(),
-            ));
+            return Err(bad("has a relative path, and cargo runs rustc in several directories".into()));
         }
-        let name = path
-            .to_str()
-            .filter(|name| !name.contains(char::is_whitespace));
-        let name =
-            name.ok_or_else(|| bad("has a space in its path, where rustc splits it".into()))?;
+        let name = path.to_str().filter(|name| !name.contains(char::is_whitespace));
+        let name = name.ok_or_else(|| bad("has a space in its path, where rustc splits it".into()))?;
         check_elf(&path).map_err(bad)?;
-        Ok(Self {
-            path: name.to_owned(),
-        })
+        Ok(Self { path: name.to_owned() })
     }
 
     /// A hash of the plugin's content: another plugin, another hash.
@@ -48,10 +38,8 @@ impl Plugin {
         let path = Path::new(&self.path);
         cache::remember(path, || {
             let content = std::fs::read(path).map_err(|error| cannot_read(&error));
-            let content = content.map_err(|problem| Unavailable::BadPlugin {
-                path: path.to_owned(),
-                problem,
-            })?;
+            let content =
+                content.map_err(|problem| Unavailable::BadPlugin { path: path.to_owned(), problem })?;
             let mut hasher = std::hash::DefaultHasher::new();
             hasher.write(&content);
             Ok(format!("{:016x}", hasher.finish()))
@@ -65,10 +53,7 @@ fn locate() -> Result<PathBuf, Unavailable> {
         return Ok(path.into());
     }
     let own = std::env::current_exe().and_then(|path| path.canonicalize());
-    let directory = own
-        .ok()
-        .and_then(|path| Some(path.parent()?.to_owned()))
-        .unwrap_or_default();
+    let directory = own.ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default();
     let installed = directory.join("../lib/static-call").join(FILE_NAME);
     let beside = directory.join(FILE_NAME); // As in `target/release`.
     let searched = vec![installed, beside];
@@ -121,9 +106,7 @@ impl ElfHeader {
     }
 
     fn field<const N: usize>(&self, offset: usize) -> &[u8; N] {
-        self.0[offset..]
-            .first_chunk()
-            .expect("fields lie inside the header")
+        self.0[offset..].first_chunk().expect("fields lie inside the header")
     }
 }
 
@@ -135,16 +118,12 @@ fn check_elf(path: &Path) -> Result<(), String> {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             return Err(cannot_read(&error));
         }
-        header => header
-            .ok()
-            .filter(|header| header.magic() == ElfHeader::MAGIC),
+        header => header.ok().filter(|header| header.magic() == ElfHeader::MAGIC),
     };
     let header = header.ok_or("is no ELF file")?;
     // This program is the nearest example of the host's machine.
     let own = std::env::current_exe().and_then(File::open);
-    let own = own
-        .and_then(|mut file| ElfHeader::read(&mut file))
-        .map_err(|error| cannot_read(&error))?;
+    let own = own.and_then(|mut file| ElfHeader::read(&mut file)).map_err(|error| cannot_read(&error))?;
     if header.class() != ElfHeader::CLASS_64 || header.machine() != own.machine() {
         return Err("is built for another machine".into());
     }
@@ -152,10 +131,7 @@ fn check_elf(path: &Path) -> Result<(), String> {
         return Err("is no shared object".into());
     }
     if header.sections_end() > size {
-        return Err(format!(
-            "is cut off: it has {size} of {} bytes",
-            header.sections_end()
-        ));
+        return Err(format!("is cut off: it has {size} of {} bytes", header.sections_end()));
     }
     Ok(())
 }

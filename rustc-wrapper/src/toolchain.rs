@@ -22,10 +22,7 @@ impl Toolchain {
     /// Asks the compiler, given as `RUSTC [+TOOLCHAIN]`, or remembers what it said before.
     pub(crate) fn of(compiler: &[OsString]) -> Result<Self, Unavailable> {
         let name = compiler.join(" ".as_ref()).to_string_lossy().into_owned();
-        let unknown = |problem| Unavailable::UnknownToolchain {
-            compiler: name.clone(),
-            problem,
-        };
+        let unknown = |problem| Unavailable::UnknownToolchain { compiler: name.clone(), problem };
         let ask = || ask(compiler).map_err(unknown);
         let answer = match compiler {
             [rustc] => match toolchain_binary(Path::new(rustc)) {
@@ -36,11 +33,7 @@ impl Toolchain {
         };
         let field = |name| field(&answer, name).map(str::to_owned).map_err(unknown);
         let (release, llvm) = (field("release")?, field("LLVM version")?);
-        Ok(Self {
-            compiler: name.clone(),
-            release,
-            llvm,
-        })
+        Ok(Self { compiler: name.clone(), release, llvm })
     }
 
     pub(crate) fn llvm_major(&self) -> Option<u32> {
@@ -55,10 +48,7 @@ impl Toolchain {
 
 /// The output of `rustc -vV`, or what went wrong.
 fn ask(compiler: &[OsString]) -> Result<String, String> {
-    let output = Command::new(&compiler[0])
-        .args(&compiler[1..])
-        .arg("-vV")
-        .output();
+    let output = Command::new(&compiler[0]).args(&compiler[1..]).arg("-vV").output();
     let output = output.map_err(|error| format!("does not start: {error}"))?;
     if !output.status.success() {
         return Err(format!("fails with {}", output.status));
@@ -72,10 +62,7 @@ fn ask(compiler: &[OsString]) -> Result<String, String> {
 /// The value of a line `name: value`.
 fn field<'a>(answer: &'a str, name: &str) -> Result<&'a str, String> {
     let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(": ");
-    answer
-        .lines()
-        .find_map(value)
-        .ok_or_else(|| format!("has no line `{name}: …`"))
+    answer.lines().find_map(value).ok_or_else(|| format!("has no line `{name}: …`"))
 }
 
 /// The file whose change means another compiler, if there is one.
@@ -88,16 +75,9 @@ fn toolchain_binary(rustc: &Path) -> Option<PathBuf> {
     let mut binary = find_program(rustc)?.canonicalize().ok()?;
     if binary.ends_with("rustup") {
         let home = variables::get(variables::RUSTUP_HOME).map(PathBuf::from);
-        let home =
-            home.or_else(|| Some(Path::new(&variables::get(variables::HOME)?).join(".rustup")))?;
-        let toolchain = home
-            .join("toolchains")
-            .join(variables::get(variables::RUSTUP_TOOLCHAIN)?);
-        binary = toolchain
-            .join("bin")
-            .join(rustc.file_name()?)
-            .canonicalize()
-            .ok()?;
+        let home = home.or_else(|| Some(Path::new(&variables::get(variables::HOME)?).join(".rustup")))?;
+        let toolchain = home.join("toolchains").join(variables::get(variables::RUSTUP_TOOLCHAIN)?);
+        binary = toolchain.join("bin").join(rustc.file_name()?).canonicalize().ok()?;
     }
     let root = binary.parent()?.parent()?;
     root.join("lib/rustlib").is_dir().then_some(binary)
@@ -109,7 +89,5 @@ fn find_program(program: &Path) -> Option<PathBuf> {
         return Some(program.to_owned());
     }
     let path = variables::get(variables::PATH)?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }

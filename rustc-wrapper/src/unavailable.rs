@@ -17,10 +17,7 @@ pub(crate) enum Unavailable {
     /// The compiler did not say what it is.
     UnknownToolchain { compiler: String, problem: String },
     /// The compiler has another LLVM than the one the plugin is built for.
-    OtherLlvm {
-        toolchain: Toolchain,
-        plugin: String,
-    },
+    OtherLlvm { toolchain: Toolchain, plugin: String },
 }
 
 impl fmt::Display for Unavailable {
@@ -28,38 +25,18 @@ impl fmt::Display for Unavailable {
         let variable = variables::PLUGIN;
         match self {
             Self::NoPlugin { searched } => {
-                let places: Vec<_> = searched
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
+                let places: Vec<_> = searched.iter().map(|path| path.display().to_string()).collect();
                 let places = places.join(" or ");
-                write!(
-                    f,
-                    "no plugin at {places}; install it there or set {variable} to its path"
-                )
+                write!(f, "no plugin at {places}; install it there or set {variable} to its path")
             }
             Self::BadPlugin { path, problem } => {
                 let path = path.display();
-                write!(
-                    f,
-                    "the plugin {path} {problem}; reinstall it or set {variable} to another"
-                )
+                write!(f, "the plugin {path} {problem}; reinstall it or set {variable} to another")
             }
             Self::UnknownToolchain { compiler, problem } => {
-                write!(
-                    f,
-                    "`{compiler} -vV` {problem}; run it by hand, and mend the toolchain"
-                )
+                write!(f, "`{compiler} -vV` {problem}; run it by hand, and mend the toolchain")
             }
-            Self::OtherLlvm {
-                toolchain:
-                    Toolchain {
-                        compiler,
-                        release,
-                        llvm,
-                    },
-                plugin,
-            } => write!(
+            Self::OtherLlvm { toolchain: Toolchain { compiler, release, llvm }, plugin } => write!(
                 f,
                 "rustc {release} ({compiler}) has LLVM {llvm}, but the plugin {plugin} needs \
                  LLVM {LLVM_MAJOR}; use a rustc with LLVM {LLVM_MAJOR}, such as 1.95, or set \

@@ -20,10 +20,10 @@ use anyhow::{Context, Result};
 use crate::run::{cargo, root, run, target};
 
 pub(crate) fn install(prefix: &Path) -> Result<()> {
-    run(cargo().args(["build", "--quiet", "--release"]).args(["-p", "static-call-pass"]).args([
-        "-p",
-        "static-call-rustc",
-    ]))?;
+    run(cargo()
+        .args(["build", "--quiet", "--release"])
+        .args(["-p", "static-call-pass"])
+        .args(["-p", "static-call-rustc"]))?;
     run(cargo().args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]))?;
 
     let release = target().join("release");
@@ -82,8 +82,7 @@ fn pkg_config() -> String {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     make_parent(to)?;
     let _ = fs::remove_file(to);
-    fs::copy(from, to)
-        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
 }
 

@@ -9,16 +9,8 @@ use crate::run::run;
 /// To build and install: LLVM's headers, a C++ compiler for the shim, a linker for the C library.
 pub(crate) const BUILD: &[&str] = &["llvm-22-dev", "g++", "binutils"];
 /// To run the tests and the demo as well.
-pub(crate) const TEST: &[&str] = &[
-    "llvm-22-dev",
-    "g++",
-    "binutils",
-    "clang-22",
-    "lld-22",
-    "llvm-22-tools",
-    "clang-19",
-    "pkg-config",
-];
+pub(crate) const TEST: &[&str] =
+    &["llvm-22-dev", "g++", "binutils", "clang-22", "lld-22", "llvm-22-tools", "clang-19", "pkg-config"];
 
 /// Installs what is missing, as root; otherwise says how.
 pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
@@ -53,10 +45,8 @@ fn on_debian() -> bool {
 }
 
 fn is_installed(package: &str) -> bool {
-    let query = Command::new("dpkg-query")
-        .args(["-W", "-f", "${Status}", package])
-        .stderr(Stdio::null())
-        .output();
+    let query =
+        Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]).stderr(Stdio::null()).output();
     query.is_ok_and(|query| query.stdout.ends_with(b"install ok installed"))
 }
 

@@ -120,24 +120,13 @@ mod tests {
     }
 
     fn kinds() -> impl Strategy<Value = Kind> {
-        prop_oneof![
-            Just(Kind::Call),
-            Just(Kind::Jump),
-            (0u8..16).prop_map(Kind::ConditionalJump)
-        ]
+        prop_oneof![Just(Kind::Call), Just(Kind::Jump), (0u8..16).prop_map(Kind::ConditionalJump)]
     }
 
     /// Distances over the whole range, with both ends and one beyond.
     fn distances() -> impl Strategy<Value = i64> {
         let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
-        prop_oneof![
-            low - 2..=high + 2,
-            Just(low - 1),
-            Just(low),
-            Just(high),
-            Just(high + 1),
-            -10i64..=10
-        ]
+        prop_oneof![low - 2..=high + 2, Just(low - 1), Just(low), Just(high), Just(high + 1), -10i64..=10]
     }
 
     proptest! {
@@ -192,11 +181,9 @@ mod tests {
         assert_eq!(disassemble(0, &zero).len(), 5);
         let ret = encode(Kind::Jump, 0, Action::Nop).unwrap();
         assert_eq!(disassemble(0, &ret).code(), Iced::Retnq);
-        for (kind, action) in [
-            (Kind::Call, Action::Nop),
-            (Kind::Call, Action::Zero),
-            (Kind::Jump, Action::Nop),
-        ] {
+        for (kind, action) in
+            [(Kind::Call, Action::Nop), (Kind::Call, Action::Zero), (Kind::Jump, Action::Nop)]
+        {
             let code = encode(kind, 0x1000, action).unwrap();
             assert_eq!(decode(0x1000, code.as_bytes()), Some((kind, action)));
         }

@@ -50,11 +50,9 @@ pub(crate) fn page_size() -> usize {
 /// - No Rust reference relies on an access that is taken away.
 pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Result<(), Refused> {
     let mut protection = libc::PROT_NONE;
-    for (wanted, bit) in [
-        (access.read, libc::PROT_READ),
-        (access.write, libc::PROT_WRITE),
-        (access.execute, libc::PROT_EXEC),
-    ] {
+    for (wanted, bit) in
+        [(access.read, libc::PROT_READ), (access.write, libc::PROT_WRITE), (access.execute, libc::PROT_EXEC)]
+    {
         if wanted {
             protection |= bit;
         }

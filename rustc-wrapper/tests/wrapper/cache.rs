@@ -19,11 +19,7 @@ fn the_compiler_is_asked_once() {
         assert!(world.call(COMPILATION).run().has_pass());
     }
     assert_eq!(world.times_asked(), 1);
-    assert_eq!(
-        entries(&world).len(),
-        2,
-        "the compiler's and the plugin's; no drafts"
-    );
+    assert_eq!(entries(&world).len(), 2, "the compiler's and the plugin's; no drafts");
 }
 
 #[test]
@@ -63,11 +59,7 @@ fn a_corrupted_entry_is_ignored_and_rewritten() {
 #[test]
 fn a_cache_that_cannot_be_written_is_no_error() {
     let world = World::new();
-    let call = || {
-        world
-            .call(COMPILATION)
-            .env("XDG_CACHE_HOME", world.plugin())
-    };
+    let call = || world.call(COMPILATION).env("XDG_CACHE_HOME", world.plugin());
     for _ in 0..2 {
         let outcome = call().run();
         assert!(outcome.has_pass(), "{outcome:?}");
@@ -83,21 +75,14 @@ fn the_cache_is_in_the_home_or_in_a_private_temporary_directory() {
     call().env("HOME", world.path("home")).run();
     assert!(world.path("home/.cache/static-call").is_dir());
     // A relative one is none, says its specification.
-    call()
-        .env("HOME", world.path("home"))
-        .env("XDG_CACHE_HOME", "relative")
-        .run();
+    call().env("HOME", world.path("home")).env("XDG_CACHE_HOME", "relative").run();
     assert!(!world.path("relative").exists());
     assert_eq!(world.times_asked(), 1);
 
     call().run();
     call().run();
     assert_eq!(world.times_asked(), 2);
-    let temporary = fs::read_dir(world.path("tmp"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
+    let temporary = fs::read_dir(world.path("tmp")).unwrap().next().unwrap().unwrap();
     let mode = |mode| fs::set_permissions(temporary.path(), fs::Permissions::from_mode(mode));
     mode(0o777).unwrap();
     assert!(call().run().has_pass());
@@ -114,13 +99,7 @@ fn a_compiler_outside_a_toolchain_is_asked_each_time() {
     world.install_wrapper("scripts/bin/rustc");
     world.install_compiler(&script, "1.95.0", "22.1.2");
     for round in 1..3 {
-        assert!(
-            world
-                .bare_call([&script])
-                .args(COMPILATION)
-                .run()
-                .has_pass()
-        );
+        assert!(world.bare_call([&script]).args(COMPILATION).run().has_pass());
         assert_eq!(world.times_asked(), round);
     }
 }
@@ -129,11 +108,7 @@ fn a_compiler_outside_a_toolchain_is_asked_each_time() {
 fn a_bare_name_is_looked_up() {
     let world = World::new();
     let call = || world.bare_call(["rustc"]).args(COMPILATION);
-    let path = std::env::join_paths([
-        world.path("toolchain/bin"),
-        "/usr/bin".into(),
-        "/bin".into(),
-    ]);
+    let path = std::env::join_paths([world.path("toolchain/bin"), "/usr/bin".into(), "/bin".into()]);
     let path = path.unwrap();
     for _ in 0..2 {
         assert!(call().env("PATH", &path).run().has_pass());
@@ -158,44 +133,20 @@ fn a_rustup_proxy_is_remembered_only_for_a_toolchain_named_in_the_environment() 
         fs::create_dir_all(toolchain.join("bin")).unwrap();
         world.install_compiler(&toolchain.join("bin/rustc"), release, llvm);
     }
-    let call = || {
-        world
-            .bare_call([&proxy])
-            .env("RUSTUP_HOME", world.path("rustup"))
-    };
+    let call = || world.bare_call([&proxy]).env("RUSTUP_HOME", world.path("rustup"));
 
     for _ in 0..2 {
-        assert!(
-            call()
-                .env("RUSTUP_TOOLCHAIN", "new")
-                .args(COMPILATION)
-                .run()
-                .has_pass()
-        );
-        assert!(
-            !call()
-                .env("RUSTUP_TOOLCHAIN", "old")
-                .args(COMPILATION)
-                .run()
-                .has_pass()
-        );
+        assert!(call().env("RUSTUP_TOOLCHAIN", "new").args(COMPILATION).run().has_pass());
+        assert!(!call().env("RUSTUP_TOOLCHAIN", "old").args(COMPILATION).run().has_pass());
     }
     assert_eq!(world.times_asked(), 2, "once per toolchain");
 
     for round in 1..3 {
         assert!(!call().args(COMPILATION).run().has_pass());
-        assert_eq!(
-            world.times_asked(),
-            2 + round,
-            "the default may have changed"
-        );
+        assert_eq!(world.times_asked(), 2 + round, "the default may have changed");
     }
 
-    let outcome = call()
-        .env("RUSTUP_TOOLCHAIN", "old")
-        .args(["+new"])
-        .args(COMPILATION)
-        .run();
+    let outcome = call().env("RUSTUP_TOOLCHAIN", "old").args(["+new"]).args(COMPILATION).run();
     assert!(outcome.has_pass(), "{outcome:?}");
     let outcome = call().args(["+new", "--version"]).run();
     outcome.assert_untouched(&["--version"]);

@@ -42,11 +42,7 @@ fn features_stay_as_closed_as_they_were() {
         let outcome = call.run();
         assert!(outcome.has_pass(), "{case:?} {outcome:?}");
         assert_eq!(outcome.closes_features(), !is_open, "{case:?} {outcome:?}");
-        let expected = if is_open {
-            bootstrap.unwrap_or("unset")
-        } else {
-            "1"
-        };
+        let expected = if is_open { bootstrap.unwrap_or("unset") } else { "1" };
         assert_eq!(outcome.bootstrap.as_deref(), Some(expected), "{case:?}");
     }
 }
@@ -57,13 +53,7 @@ fn an_unstable_option_is_left_to_stable_rustc_to_refuse() {
     for option in [["-Zthreads=2"].as_slice(), &["-Z", "threads=2"]] {
         let arguments = [&COMPILATION, option].concat();
         world.call(&arguments).run().assert_untouched(&arguments);
-        assert!(
-            world
-                .call(&arguments)
-                .env("RUSTC_BOOTSTRAP", "1")
-                .run()
-                .has_pass()
-        );
+        assert!(world.call(&arguments).env("RUSTC_BOOTSTRAP", "1").run().has_pass());
     }
 }
 
@@ -82,11 +72,7 @@ fn the_hash_follows_the_content() {
     let mut content = shared_object();
     *content.last_mut().unwrap() ^= 1;
     fs::write(world.plugin(), &content).unwrap();
-    assert_ne!(
-        world.call(COMPILATION).run().hash(),
-        first,
-        "one bit changed"
-    );
+    assert_ne!(world.call(COMPILATION).run().hash(), first, "one bit changed");
 }
 
 #[test]
@@ -97,16 +83,10 @@ fn the_plugin_is_found_next_to_the_wrapper() {
     let link = world.path("link");
     std::os::unix::fs::symlink(&wrapper, &link).unwrap();
     // In the order of increasing precedence.
-    for place in [
-        "bin/libstatic_call_pass.so",
-        "bin/../lib/static-call/libstatic_call_pass.so",
-    ] {
+    for place in ["bin/libstatic_call_pass.so", "bin/../lib/static-call/libstatic_call_pass.so"] {
         let plugin = world.path("prefix").join(place);
         install(&world.plugin(), &plugin);
-        let outcome = Call::new(&world, &link)
-            .args([world.rustc()])
-            .args(COMPILATION)
-            .run();
+        let outcome = Call::new(&world, &link).args([world.rustc()]).args(COMPILATION).run();
         let load = format!("-Zllvm-plugins={}", plugin.display());
         assert!(outcome.arguments.contains(&load), "{outcome:?}");
     }

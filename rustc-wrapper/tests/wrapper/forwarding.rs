@@ -38,11 +38,7 @@ fn what_looks_like_a_probe_but_compiles_gets_the_pass() {
     let compilations: [&[&str]; 4] = [
         &["demo.rs", "-o", "-"],
         &["demo.rs", "--print", "native-static-libs"],
-        &[
-            "demo.rs",
-            "--print=native-static-libs=list.txt",
-            "--print=link-args",
-        ],
+        &["demo.rs", "--print=native-static-libs=list.txt", "--print=link-args"],
         &["demo.rs", "--printer"],
     ];
     for compilation in compilations {
@@ -82,18 +78,12 @@ fn signal_is_rustcs() {
 fn chains_to_another_wrapper() {
     let world = World::new();
     let chained = world.install_wrapper("sccache");
-    let outcome = world
-        .call(COMPILATION)
-        .env("STATIC_CALL_RUSTC_WRAPPER", &chained)
-        .run();
+    let outcome = world.call(COMPILATION).env("STATIC_CALL_RUSTC_WRAPPER", &chained).run();
     assert_eq!(outcome.through, ["sccache"]);
     assert_eq!(outcome.arguments[..3], COMPILATION);
     assert!(outcome.has_pass(), "{outcome:?}");
 
-    let outcome = world
-        .call(["-V"])
-        .env("STATIC_CALL_RUSTC_WRAPPER", &chained)
-        .run();
+    let outcome = world.call(["-V"]).env("STATIC_CALL_RUSTC_WRAPPER", &chained).run();
     assert_eq!(outcome.through, ["sccache"]);
     outcome.assert_untouched(&["-V"]);
 }
@@ -101,27 +91,17 @@ fn chains_to_another_wrapper() {
 #[test]
 fn chained_to_itself_it_ends() {
     let world = World::new();
-    let outcome = world
-        .call(COMPILATION)
-        .env("STATIC_CALL_RUSTC_WRAPPER", WRAPPER)
-        .run();
+    let outcome = world.call(COMPILATION).env("STATIC_CALL_RUSTC_WRAPPER", WRAPPER).run();
     assert_eq!(outcome.arguments, world.call(COMPILATION).run().arguments);
 }
 
 #[test]
 fn a_chained_wrapper_that_is_missing_is_named_with_its_variable() {
     let world = World::new();
-    let outcome = world
-        .call(COMPILATION)
-        .env("STATIC_CALL_RUSTC_WRAPPER", "/no/sccache")
-        .run();
+    let outcome = world.call(COMPILATION).env("STATIC_CALL_RUSTC_WRAPPER", "/no/sccache").run();
     assert_eq!((outcome.code, outcome.bootstrap), (Some(1), None));
     assert!(outcome.stderr.contains("/no/sccache"), "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("STATIC_CALL_RUSTC_WRAPPER"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("STATIC_CALL_RUSTC_WRAPPER"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -161,9 +141,5 @@ fn in_both_of_cargos_variables_it_loads_the_plugin_once() {
 fn without_a_compiler_it_says_how_it_is_used() {
     let outcome = World::new().bare_call([""; 0]).run();
     assert_eq!(outcome.code, Some(1));
-    assert!(
-        outcome.stderr.contains("RUSTC_WRAPPER=static-call-rustc"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("RUSTC_WRAPPER=static-call-rustc"), "{}", outcome.stderr);
 }

@@ -18,17 +18,9 @@ fn check(source: &str) -> Option<Output> {
     let file = world.path("demo.rs");
     fs::write(&file, source).unwrap();
     let mut command = Command::new(WRAPPER);
-    command
-        .arg(rustc)
-        .arg(file)
-        .args(["--crate-type=lib", "--emit=metadata", "-Dwarnings"]);
-    command
-        .arg("--out-dir")
-        .arg(world.path(""))
-        .env_remove("RUSTC_BOOTSTRAP");
-    command
-        .env("STATIC_CALL_PASS", world.plugin())
-        .env("STATIC_CALL_REQUIRE", "1");
+    command.arg(rustc).arg(file).args(["--crate-type=lib", "--emit=metadata", "-Dwarnings"]);
+    command.arg("--out-dir").arg(world.path("")).env_remove("RUSTC_BOOTSTRAP");
+    command.env("STATIC_CALL_PASS", world.plugin()).env("STATIC_CALL_REQUIRE", "1");
     command.env("XDG_CACHE_HOME", world.path("cache"));
     Some(command.output().unwrap())
 }
@@ -40,11 +32,7 @@ fn rustc_takes_the_flags() {
         #[cfg(static_call_pass = \"another\")] compile_error!(\"another hash\");
     ";
     if let Some(output) = check(source) {
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -53,9 +41,6 @@ fn stable_rustc_still_refuses_features() {
     if let Some(output) = check("#![feature(never_type)] pub fn f() -> Option<!> { None }") {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{stderr}");
-        assert!(
-            stderr.contains("the feature `never_type` is not in the list of allowed"),
-            "{stderr}"
-        );
+        assert!(stderr.contains("the feature `never_type` is not in the list of allowed"), "{stderr}");
     }
 }

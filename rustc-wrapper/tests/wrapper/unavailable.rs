@@ -12,46 +12,27 @@ fn assert_goes_on(outcome: &Outcome, words: &[&str]) {
     assert_eq!(outcome.bootstrap.as_deref(), Some("unset"), "{outcome:?}");
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     for word in iter::once(&"warning: building without the pass").chain(words) {
-        assert!(
-            outcome.stderr.contains(word),
-            "no `{word}` in {}",
-            outcome.stderr
-        );
+        assert!(outcome.stderr.contains(word), "no `{word}` in {}", outcome.stderr);
     }
 }
 
 /// Asserts that no compiler was run, and one line of error with all these words.
 #[track_caller]
 fn assert_refused(outcome: &Outcome, words: &[&str]) {
-    assert_eq!(
-        (outcome.code, &outcome.bootstrap),
-        (Some(1), &None),
-        "{outcome:?}"
-    );
+    assert_eq!((outcome.code, &outcome.bootstrap), (Some(1), &None), "{outcome:?}");
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     for word in iter::once(&"error: ").chain(words) {
-        assert!(
-            outcome.stderr.contains(word),
-            "no `{word}` in {}",
-            outcome.stderr
-        );
+        assert!(outcome.stderr.contains(word), "no `{word}` in {}", outcome.stderr);
     }
 }
 
 #[test]
 fn another_llvm_is_told_and_the_build_goes_on() {
     let world = World::new();
-    for (release, llvm) in [
-        ("1.94.0", "21.1.8"),
-        ("1.99.0", "23.0.0"),
-        ("2.0.0", "220.1.0"),
-    ] {
+    for (release, llvm) in [("1.94.0", "21.1.8"), ("1.99.0", "23.0.0"), ("2.0.0", "220.1.0")] {
         world.install_rustc(release, llvm);
         let outcome = world.call(COMPILATION).env("FAKE_EXIT", "3").run();
-        assert_goes_on(
-            &outcome,
-            &[release, llvm, "needs LLVM 22", "use a rustc with LLVM 22"],
-        );
+        assert_goes_on(&outcome, &[release, llvm, "needs LLVM 22", "use a rustc with LLVM 22"]);
         assert_eq!(outcome.code, Some(3));
     }
 }
@@ -61,15 +42,9 @@ fn another_llvm_is_an_error_where_the_pass_is_required() {
     let world = World::new();
     world.install_rustc("1.94.0", "21.1.8");
     let call = |value| world.call(COMPILATION).env("STATIC_CALL_REQUIRE", value);
-    assert_refused(
-        &call("1").run(),
-        &["LLVM 21.1.8", "LLVM 22", "STATIC_CALL_REQUIRE"],
-    );
+    assert_refused(&call("1").run(), &["LLVM 21.1.8", "LLVM 22", "STATIC_CALL_REQUIRE"]);
     // For a dependency too.
-    assert_refused(
-        &call("1").env("CARGO_PKG_NAME", "dependency").run(),
-        &["LLVM 21.1.8"],
-    );
+    assert_refused(&call("1").env("CARGO_PKG_NAME", "dependency").run(), &["LLVM 21.1.8"]);
     assert_goes_on(&call("0").run(), &[]);
     assert_goes_on(&call("").run(), &[]);
 }
@@ -80,10 +55,7 @@ fn under_cargo_only_primary_packages_are_warned_about() {
     world.install_rustc("1.94.0", "21.1.8");
     let dependency = || world.call(COMPILATION).env("CARGO_PKG_NAME", "demo");
     dependency().run().assert_untouched(&COMPILATION);
-    assert_goes_on(
-        &dependency().env("CARGO_PRIMARY_PACKAGE", "1").run(),
-        &["LLVM 21.1.8"],
-    );
+    assert_goes_on(&dependency().env("CARGO_PRIMARY_PACKAGE", "1").run(), &["LLVM 21.1.8"]);
 }
 
 #[test]
@@ -98,47 +70,24 @@ fn a_compiler_that_does_not_answer_is_told() {
         let rest = "printf 'argument %s\\n' \"$@\"; echo bootstrap ${RUSTC_BOOTSTRAP-unset}";
         let text = format!("#!/bin/sh\n[ \"$*\" != -vV ] || {{ {answer}; exit; }}\n{rest}\n");
         world.install_program(&world.rustc(), &text);
-        assert_goes_on(
-            &world.call(COMPILATION).run(),
-            &[problem, "toolchain/bin/rustc -vV"],
-        );
+        assert_goes_on(&world.call(COMPILATION).run(), &[problem, "toolchain/bin/rustc -vV"]);
     }
     let outcome = world.bare_call(["/no/rustc"]).args(COMPILATION).run();
     assert_eq!(outcome.code, Some(1));
-    assert!(
-        outcome.stderr.contains("cannot run `/no/rustc`"),
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("cannot run `/no/rustc`"), "{}", outcome.stderr);
 }
 
 #[test]
 fn a_plugin_that_is_missing_is_told_with_its_path() {
     let world = World::new();
-    let call = || {
-        world
-            .call(COMPILATION)
-            .env("STATIC_CALL_PASS", "/no/plugin.so")
-    };
-    assert_goes_on(
-        &call().run(),
-        &["/no/plugin.so", "cannot be read", "STATIC_CALL_PASS"],
-    );
-    assert_refused(
-        &call().env("STATIC_CALL_REQUIRE", "1").run(),
-        &["/no/plugin.so"],
-    );
+    let call = || world.call(COMPILATION).env("STATIC_CALL_PASS", "/no/plugin.so");
+    assert_goes_on(&call().run(), &["/no/plugin.so", "cannot be read", "STATIC_CALL_PASS"]);
+    assert_refused(&call().env("STATIC_CALL_REQUIRE", "1").run(), &["/no/plugin.so"]);
 
     let wrapper = world.path("prefix/bin/static-call-rustc");
     install(Path::new(WRAPPER), &wrapper);
-    let outcome = Call::new(&world, &wrapper)
-        .args([world.rustc()])
-        .args(COMPILATION)
-        .run();
-    let places = [
-        "lib/static-call/libstatic_call_pass.so or ",
-        "bin/libstatic_call_pass.so;",
-    ];
+    let outcome = Call::new(&world, &wrapper).args([world.rustc()]).args(COMPILATION).run();
+    let places = ["lib/static-call/libstatic_call_pass.so or ", "bin/libstatic_call_pass.so;"];
     assert_goes_on(&outcome, &places);
 }
 
@@ -174,14 +123,8 @@ fn a_path_rustc_would_misread_is_told() {
     let world = World::new();
     let spaced = world.path("plug in.so");
     fs::copy(world.plugin(), &spaced).unwrap();
-    let outcome = world
-        .call(COMPILATION)
-        .env("STATIC_CALL_PASS", &spaced)
-        .run();
+    let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", &spaced).run();
     assert_goes_on(&outcome, &["plug in.so", "space"]);
-    let outcome = world
-        .call(COMPILATION)
-        .env("STATIC_CALL_PASS", "plugin.so")
-        .run();
+    let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", "plugin.so").run();
     assert_goes_on(&outcome, &["plugin.so", "relative"]);
 }

@@ -34,9 +34,7 @@ pub(crate) struct World {
 impl World {
     /// A stable toolchain with the LLVM the plugin needs, and a sound plugin.
     pub(crate) fn new() -> Self {
-        let world = Self {
-            directory: TempDir::new().unwrap(),
-        };
+        let world = Self { directory: TempDir::new().unwrap() };
         for directory in ["toolchain/bin", "toolchain/lib/rustlib", "cache", "tmp"] {
             fs::create_dir_all(world.path(directory)).unwrap();
         }
@@ -92,9 +90,7 @@ impl World {
 
     /// The wrapper over whatever the arguments say.
     pub(crate) fn bare_call<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
-        Call::new(self, Path::new(WRAPPER))
-            .args(words)
-            .env("STATIC_CALL_PASS", self.plugin())
+        Call::new(self, Path::new(WRAPPER)).args(words).env("STATIC_CALL_PASS", self.plugin())
     }
 
     /// The arguments the wrapper should add for the plugin at `path` with this hash.
@@ -119,12 +115,8 @@ pub(crate) struct Call(Command);
 impl Call {
     pub(crate) fn new(world: &World, wrapper: &Path) -> Self {
         let mut command = Command::new(wrapper);
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap());
-        command
-            .env("XDG_CACHE_HOME", world.path("cache"))
-            .env("TMPDIR", world.path("tmp"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("XDG_CACHE_HOME", world.path("cache")).env("TMPDIR", world.path("tmp"));
         command.current_dir(world.path(""));
         Self(command)
     }
@@ -149,11 +141,7 @@ impl Call {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         let values = |name: &str| -> Vec<String> {
-            stdout
-                .lines()
-                .filter_map(|line| line.strip_prefix(name))
-                .map(str::to_owned)
-                .collect()
+            stdout.lines().filter_map(|line| line.strip_prefix(name)).map(str::to_owned).collect()
         };
         Outcome {
             through: values("through "),
@@ -190,15 +178,11 @@ impl Outcome {
     }
 
     pub(crate) fn has_pass(&self) -> bool {
-        self.arguments
-            .iter()
-            .any(|argument| argument.starts_with("-Zllvm-plugins="))
+        self.arguments.iter().any(|argument| argument.starts_with("-Zllvm-plugins="))
     }
 
     pub(crate) fn closes_features(&self) -> bool {
-        self.arguments
-            .iter()
-            .any(|argument| argument == "-Zallow-features=")
+        self.arguments.iter().any(|argument| argument == "-Zallow-features=")
     }
 
     /// The value of `--cfg static_call_pass="…"`.
@@ -206,11 +190,7 @@ impl Outcome {
     pub(crate) fn hash(&self) -> &str {
         let value = |argument: &'_ String| argument.starts_with("static_call_pass=\"");
         let argument = self.arguments.iter().find(|argument| value(argument));
-        argument
-            .expect("there is a hash")
-            .split('"')
-            .nth(1)
-            .unwrap()
+        argument.expect("there is a hash").split('"').nth(1).unwrap()
     }
 }
 
@@ -228,9 +208,6 @@ pub(crate) fn shared_object() -> Vec<u8> {
 /// Copies a program in a process of its own. Were the file open for writing in this one, a child
 /// that another test starts just then would hold it open, and running it would fail.
 pub(crate) fn install(from: &Path, to: &Path) {
-    let status = Command::new("install")
-        .args(["-D", "-m", "755"])
-        .args([from, to])
-        .status();
+    let status = Command::new("install").args(["-D", "-m", "755"]).args([from, to]).status();
     assert!(status.unwrap().success());
 }

@@ -1,0 +1,5 @@
+static_call::define! {
+    static HOOK: fn(u32);
+}
+
+fn main() {}

@@ -1,0 +1,112 @@
+//! Keys of every bare function type.
+
+use std::ffi::c_int;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Large([u64; 9]);
+
+pub type Alias<'a> = &'a [u8];
+
+static_call::define! {
+    static NAMED: fn(left: u32, right: u32) -> u32 = subtract;
+    static UNNAMED: fn(u32, u32) -> u32 = subtract;
+    static MIXED: fn(left: u32, _: u32, u32) -> u32 = first;
+    static TRAILING: fn(u32, u32,) -> u32 = subtract;
+    static NOTHING: fn() = nothing;
+    static UNSAFE: unsafe fn(*const u8) -> u8 = read;
+    static C: extern "C" fn(c_int) -> c_int = c_negate;
+    static PLAIN_EXTERN: extern fn(c_int) -> c_int = c_negate;
+    static UNSAFE_C: unsafe extern "C" fn(*const c_int) -> c_int = c_read;
+    static SYSV: extern "sysv64" fn(u64, u64) -> u64 = sysv;
+    static WIN: extern "win64" fn(u64, u64, u64, u64, u64) -> u64 = win;
+    static ELIDED: fn(&str) -> &str = trimmed;
+    static HIGHER: for<'a, 'b> fn(a: &'a str, b: &'b str) -> &'a str = left;
+    static NESTED: fn(&dyn Fn(u32) -> u32, Alias) -> u32 = apply;
+    static LARGE: fn(Large, Large) -> Large = sum;
+    static MANY: fn(u8, u16, u32, u64, f32, f64, i8, i16, i32, i64, u128, bool, char) -> f64 = many;
+    static FLOAT: fn(f64) -> f64 = f64::sqrt;
+    static WIDE: fn(u128) -> u128 = wide;
+    static TUPLE: fn((u32, String)) -> (String, u32) = swap;
+    static RESULT: fn(&str) -> Result<Vec<u8>, std::num::ParseIntError> = parse;
+    static BOXED: fn(Box<dyn Fn() -> u32 + Send>) -> u32 = run;
+    static ARRAY: fn([u8; 3]) -> [u8; 3] = reverse;
+    static GENERIC_TARGET: fn(Vec<u32>) -> usize = length::<u32>;
+    /// Documented, with attributes.
+    #[allow(dead_code)]
+    #[cfg(all())]
+    pub(crate) static CONFIGURED: fn() -> u32 = configured;
+    #[cfg(any())]
+    static ABSENT: fn() -> Missing = missing;
+}
+
+fn subtract(left: u32, right: u32) -> u32 { left - right }
+fn first(left: u32, _: u32, _: u32) -> u32 { left }
+fn nothing() {}
+unsafe fn read(byte: *const u8) -> u8 { unsafe { *byte } }
+extern "C" fn c_negate(value: c_int) -> c_int { -value }
+unsafe extern "C" fn c_read(value: *const c_int) -> c_int { unsafe { *value } }
+extern "sysv64" fn sysv(a: u64, b: u64) -> u64 { a * 10 + b }
+extern "win64" fn win(a: u64, b: u64, c: u64, d: u64, e: u64) -> u64 {
+    a + 10 * b + 100 * c + 1000 * d + 10_000 * e
+}
+fn trimmed(text: &str) -> &str { text.trim() }
+fn left<'a>(a: &'a str, _: &str) -> &'a str { a }
+fn apply(function: &dyn Fn(u32) -> u32, bytes: Alias) -> u32 { function(bytes.len() as u32) }
+fn sum(a: Large, b: Large) -> Large { Large(std::array::from_fn(|i| a.0[i] + b.0[i])) }
+fn difference(a: Large, b: Large) -> Large { Large(std::array::from_fn(|i| a.0[i] - b.0[i])) }
+#[allow(clippy::too_many_arguments)]
+fn many(a: u8, b: u16, c: u32, d: u64, e: f32, f: f64, g: i8, h: i16, i: i32, j: i64, k: u128, l: bool, m: char) -> f64 {
+    f64::from(a) + f64::from(b) + f64::from(c) + d as f64 + f64::from(e) + f + f64::from(g) + f64::from(h)
+        + f64::from(i) + j as f64 + k as f64 + f64::from(u8::from(l)) + f64::from(u32::from(m))
+}
+fn wide(value: u128) -> u128 { value.rotate_left(64) }
+fn swap((number, text): (u32, String)) -> (String, u32) { (text, number) }
+fn parse(text: &str) -> Result<Vec<u8>, std::num::ParseIntError> { text.split(',').map(str::parse).collect() }
+fn run(function: Box<dyn Fn() -> u32 + Send>) -> u32 { function() }
+fn reverse([a, b, c]: [u8; 3]) -> [u8; 3] { [c, b, a] }
+fn length<T>(values: Vec<T>) -> usize { values.len() }
+fn configured() -> u32 { 7 }
+
+pub fn check() {
+    assert_eq!(NAMED.call(5, 3), 2);
+    assert_eq!(UNNAMED.call(5, 3), 2);
+    assert_eq!(MIXED.call(5, 3, 1), 5);
+    assert_eq!(TRAILING.call(5, 3), 2);
+    NOTHING.call();
+    // SAFETY: a byte that lives.
+    assert_eq!(unsafe { UNSAFE.call(&7) }, 7);
+    assert_eq!(C.call(3), -3);
+    assert_eq!(PLAIN_EXTERN.call(3), -3);
+    // SAFETY: a number that lives.
+    assert_eq!(unsafe { UNSAFE_C.call(&9) }, 9);
+    assert_eq!(SYSV.call(1, 2), 12);
+    assert_eq!(WIN.call(1, 2, 3, 4, 5), 54_321);
+    assert_eq!(ELIDED.call(" a "), "a");
+    let a = String::from("a");
+    let outlives = { HIGHER.call(&a, &String::from("b")) };
+    assert_eq!(outlives, "a");
+    assert_eq!(NESTED.call(&|n| n * 2, b"abc"), 6);
+    let (ones, twos) = (Large([1; 9]), Large([2; 9]));
+    assert_eq!(LARGE.call(ones, twos), Large([3; 9]));
+    LARGE.update(difference).unwrap();
+    assert_eq!(LARGE.call(twos, ones), ones);
+    assert_eq!(MANY.call(1, 2, 3, 4, 5.5, 6.5, -7, -8, -9, -10, 11, true, '\u{1}'), 1.0);
+    assert_eq!(FLOAT.call(9.0), 3.0);
+    FLOAT.update(f64::abs).unwrap();
+    assert_eq!(FLOAT.call(-9.0), 9.0);
+    assert_eq!(WIDE.call(1), 1 << 64);
+    assert_eq!(TUPLE.call((1, "x".into())), ("x".into(), 1));
+    assert_eq!(RESULT.call("1,2"), Ok(vec![1, 2]));
+    assert!(RESULT.call("1,x").is_err());
+    assert_eq!(BOXED.call(Box::new(|| 5)), 5);
+    assert_eq!(ARRAY.call([1, 2, 3]), [3, 2, 1]);
+    assert_eq!(GENERIC_TARGET.call(vec![1, 2]), 2);
+    assert_eq!(CONFIGURED.call(), 7);
+    // Keys are values: they can be handed on, and called through a reference.
+    fn hand_on(key: impl Fn(u32, u32) -> u32) -> u32 { key(9, 4) }
+    assert_eq!(hand_on(|a, b| NAMED.call(a, b)), 5);
+    let key = &NAMED;
+    assert_eq!(key.call(9, 4), 5);
+    use static_call::StaticCall;
+    assert!(NAMED.name().ends_with("signatures::NAMED"), "{}", NAMED.name());
+}

@@ -1,0 +1,78 @@
+//! Threads call while another one updates: no wrong result, and none older than the last update that had
+//! returned before the call began.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const TARGETS: u64 = 8;
+
+/// The last update that returned, and the last one that began.
+static FINISHED: AtomicU64 = AtomicU64::new(0);
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn target<const N: u64>(_: u64) -> u64 {
+    N
+}
+
+static_call::define! {
+    static EPOCH: fn(u64) -> u64 = target::<0>;
+    static HOOK: Option<fn(&mut u64)> = None;
+}
+
+const FUNCTIONS: [fn(u64) -> u64; TARGETS as usize] = [
+    target::<0>, target::<1>, target::<2>, target::<3>, target::<4>, target::<5>, target::<6>, target::<7>,
+];
+
+#[inline(never)]
+fn tail(value: u64) -> u64 {
+    EPOCH.call(value)
+}
+
+#[inline(never)]
+fn conditional_tail(value: u64) -> u64 {
+    if value == u64::MAX { 99 } else { EPOCH.call(value) }
+}
+
+/// Whether `seen` is the target of an epoch from `from` to `to`.
+fn is_within(seen: u64, from: u64, to: u64) -> bool {
+    to - from >= TARGETS || (from..=to).any(|epoch| epoch % TARGETS == seen)
+}
+
+fn read() -> u64 {
+    let mut calls = 0;
+    while !STOP.load(Ordering::Relaxed) {
+        for call in [|v| EPOCH.call(v), tail as fn(u64) -> u64, conditional_tail] {
+            let from = FINISHED.load(Ordering::Acquire);
+            let seen = call(calls);
+            let to = BEGUN.load(Ordering::Acquire);
+            assert!(is_within(seen, from, to), "target {seen} between epochs {from} and {to}");
+            let mut hooked = 0;
+            HOOK.call(&mut hooked);
+            assert!(hooked <= 1, "{hooked}");
+            calls += 2;
+        }
+    }
+    calls
+}
+
+pub fn check() {
+    let seconds = std::env::var("TORTURE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
+    let (updates, calls) = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(read)).collect();
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        let mut epoch = 0;
+        while Instant::now() < end {
+            epoch += 1;
+            BEGUN.store(epoch, Ordering::Release);
+            EPOCH.update(FUNCTIONS[(epoch % TARGETS) as usize]).unwrap();
+            FINISHED.store(epoch, Ordering::Release);
+            HOOK.update((epoch % 2 == 0).then_some(|value: &mut u64| *value = 1)).unwrap();
+        }
+        STOP.store(true, Ordering::Relaxed);
+        let calls: u64 = readers.into_iter().map(|reader| reader.join().expect("a reader")).sum();
+        (epoch, calls)
+    });
+    assert!(updates > 0 && calls > 0);
+    println!("torture: {calls} calls under {} updates, none wrong or stale", 2 * updates);
+}

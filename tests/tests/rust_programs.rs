@@ -1,0 +1,141 @@
+//! The Rust interface: one program that checks itself, built in several ways and run in every mode.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use static_call_tests::binary::{StaticCalls, has_site_table};
+use static_call_tests::{plugin, prefix, root, run, stdout, target};
+
+/// One way to build the program.
+#[derive(Clone, Copy)]
+struct Build {
+    name: &'static str,
+    toolchain: Option<&'static str>,
+    release: bool,
+    wrapper: Option<&'static str>,
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const PLAIN: Build = Build {
+    name: "plain",
+    toolchain: None,
+    release: false,
+    wrapper: Some("RUSTC_WRAPPER"),
+    environment: &[],
+};
+
+impl Build {
+    /// Builds the program; the path of its executable.
+    fn build(self) -> PathBuf {
+        let target = target().join("tests").join(self.name);
+        let mut cargo = Command::new("cargo");
+        // Not the cargo that runs us, but the one that a user types.
+        for (variable, _) in std::env::vars() {
+            if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {
+                cargo.env_remove(variable);
+            }
+        }
+        if let Ok(home) = std::env::var("RUSTUP_HOME") {
+            cargo.env("RUSTUP_HOME", home);
+        }
+        cargo.args(self.toolchain).current_dir(root().join("tests/rust")).args(["build", "--quiet"]);
+        cargo.arg("--target-dir").arg(&target);
+        if self.release {
+            cargo.arg("--release");
+        }
+        if let Some(variable) = self.wrapper {
+            cargo.env(variable, prefix().join("bin/static-call-rustc"));
+            cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
+        }
+        run(cargo.envs(self.environment.iter().copied()));
+        target.join(if self.release { "release" } else { "debug" }).join("behaviour")
+    }
+}
+
+/// Runs the program in a mode; what it printed, by its first word.
+fn behaves(program: &Path, mode: &str) -> HashMap<String, String> {
+    let mut command = Command::new(program);
+    if !mode.is_empty() {
+        command.env("STATIC_CALL_MODE", mode);
+    }
+    let printed = stdout(&mut command);
+    let lines = printed.lines().filter_map(|line| line.split_once(' '));
+    lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect()
+}
+
+/// Runs the program in all modes and holds what it says of itself against its machine code.
+fn behaves_in_all_modes(program: &Path) {
+    let sites = StaticCalls::read(program).checked();
+    assert!(sites > 60, "{sites}");
+    for mode in ["", "inline", "trampoline", "generic"] {
+        let said = behaves(program, mode);
+        let expected = if mode.is_empty() { "inline" } else { mode };
+        let (direct, through) = if expected == "inline" { (sites, 0) } else { (0, sites) };
+        let number = |word: &str| said[word].parse::<usize>().expect("a number");
+        assert_eq!(said["mode"], expected);
+        assert_eq!(
+            (number("sites"), number("direct"), number("through_trampoline")),
+            (sites, direct, through),
+            "{expected}"
+        );
+    }
+}
+
+#[test]
+fn debug_build() {
+    behaves_in_all_modes(&Build { name: "debug", ..PLAIN }.build());
+}
+
+#[test]
+fn release_build() {
+    behaves_in_all_modes(&Build { name: "release", release: true, ..PLAIN }.build());
+}
+
+#[test]
+fn link_time_optimization_loses_no_site() {
+    for (name, lto) in [("lto-thin", "thin"), ("lto-fat", "fat"), ("lto-off", "off")] {
+        let environment: &[(&str, &str)] = match lto {
+            "thin" => &[("CARGO_PROFILE_RELEASE_LTO", "thin")],
+            "fat" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_PANIC", "unwind")],
+            _ => &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")],
+        };
+        let program = Build { name, release: true, environment, ..PLAIN }.build();
+        let sites = StaticCalls::read(&program).checked();
+        assert_eq!(behaves(&program, "inline")["direct"], sites.to_string(), "{name}");
+    }
+}
+
+#[test]
+fn nightly_build() {
+    let installed = Command::new("rustc").arg("+nightly").arg("-vV").output();
+    let installed = installed.is_ok_and(|version| {
+        version.status.success() && String::from_utf8_lossy(&version.stdout).contains("LLVM version: 22")
+    });
+    if !installed {
+        eprintln!("skipped: no nightly toolchain with LLVM 22 is installed");
+        return;
+    }
+    for release in [false, true] {
+        let name = if release { "nightly-release" } else { "nightly-debug" };
+        behaves_in_all_modes(&Build { name, toolchain: Some("+nightly"), release, ..PLAIN }.build());
+    }
+}
+
+/// Only this workspace's crates are wrapped: the runtime, a dependency, is built without the pass.
+#[test]
+fn workspace_wrapper() {
+    let name = "workspace-wrapper";
+    behaves_in_all_modes(&Build { name, wrapper: Some("RUSTC_WORKSPACE_WRAPPER"), ..PLAIN }.build());
+}
+
+#[test]
+fn without_the_pass_the_same_source_calls_through_the_key() {
+    for release in [false, true] {
+        let name = if release { "generic-release" } else { "generic-debug" };
+        let program = Build { name, release, wrapper: None, ..PLAIN }.build();
+        assert!(!has_site_table(&program));
+        let said = behaves(&program, "");
+        assert_eq!((&*said["mode"], &*said["sites"]), ("generic", "0"));
+    }
+}
