@@ -67,8 +67,8 @@ struct static_call_key {
 	uint32_t flags; /* the form of off, and the layout's version in the upper half */
 };
 
-/* The intrinsic. The pass turns a call through its result into a direct call. */
-__static_call_function *__static_call_target(const struct static_call_key *key);
+/* The intrinsic. The pass turns a call through its result into a direct call. Not static, so that inline
+ * functions of the user's may call it. */
 extern inline __attribute__((gnu_inline, always_inline, nothrow)) __static_call_function *
 __static_call_target(const struct static_call_key *key)
 {
@@ -92,47 +92,53 @@ __static_call_function *__static_call_query(const struct static_call_key *key);
 /* What the two languages say differently:
  *   FUNCTION_TYPE(func)   the type of a function, of what a pointer points at, or of a type
  *   CAST(type, f)         a function pointer as one of another type
- *   CHECKED(type, f)      the same for an f that has to be a `type *` or NULL: anything else is an error
+ *   CHECKED(type, f)      the same for an f that has to be a `type *` or NULL: another type is an error.
+ *                         C also takes any `void *`, since NULL is one
+ *   DISCARD(call)         a call without its result
  *   REQUIRE_*             errors for keys that could not work, declared beside the key */
 #ifdef __cplusplus
 }
-template <typename T> struct __static_call_result;
-template <typename R, typename... A> struct __static_call_result<R(A...)> { typedef R type; };
-template <typename R, typename... A> struct __static_call_result<R(A..., ...)> { typedef R type; };
-template <typename R, typename... A> struct __static_call_result<R(A...) noexcept> { typedef R type; };
-template <typename R, typename... A> struct __static_call_result<R(A..., ...) noexcept> { typedef R type; };
-template <typename T, typename R = typename __static_call_result<T>::type>
-struct __static_call_returns_register
-	: std::integral_constant<bool, std::is_integral<R>::value || std::is_enum<R>::value ||
-					       std::is_pointer<R>::value || std::is_null_pointer<R>::value> {};
-template <typename T, typename R = typename __static_call_result<T>::type>
-struct __static_call_returns_nothing
-	: std::integral_constant<bool, std::is_void<R>::value || std::is_scalar<R>::value> {};
-template <typename T> constexpr bool __static_call_is_constant(T *) { return true; }
+template <typename _Function> struct __static_call_result;
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<_Result(_Arguments...)> { typedef _Result type; };
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<_Result(_Arguments..., ...)> { typedef _Result type; };
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<_Result(_Arguments...) noexcept> { typedef _Result type; };
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<_Result(_Arguments..., ...) noexcept> { typedef _Result type; };
+template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
+constexpr bool __static_call_returns_nothing =
+	std::is_void<_Result>::value || (std::is_scalar<_Result>::value && !std::is_same<_Result, long double>::value);
+template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
+constexpr bool __static_call_returns_register =
+	(std::is_integral<_Result>::value || std::is_enum<_Result>::value || std::is_pointer<_Result>::value) &&
+	sizeof(std::conditional_t<std::is_scalar<_Result>::value, _Result, int>) <= sizeof(void *);
+template <typename _Function> constexpr bool __static_call_is_constant(_Function *) { return true; }
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
 #define __STATIC_CALL_FUNCTION_TYPE(func)                                                           \
 	std::remove_pointer_t<std::remove_reference_t<__typeof__(func)>>
 #define __STATIC_CALL_CAST(type, f) reinterpret_cast<type *>(f)
+#define __STATIC_CALL_DISCARD(call) static_cast<void>(call)
 #define __STATIC_CALL_CHECKED(type, f) reinterpret_cast<__static_call_function *>(static_cast<type *>(f))
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)                                                        \
 	static_assert(__static_call_is_constant(func), "a static call key starts with a function");
 #define __STATIC_CALL_REQUIRE_NULL(func)                                                            \
-	static_assert(__static_call_returns_nothing<__STATIC_CALL_FUNCTION_TYPE(func)>::value,       \
+	static_assert(__static_call_returns_nothing<__STATIC_CALL_FUNCTION_TYPE(func)>,              \
 		      "a static call that may be NULL returns void, or a scalar that is ignored");
 #define __STATIC_CALL_REQUIRE_RET0(func)                                                            \
-	static_assert(__static_call_returns_register<__STATIC_CALL_FUNCTION_TYPE(func)>::value,      \
+	static_assert(__static_call_returns_register<__STATIC_CALL_FUNCTION_TYPE(func)>,             \
 		      "a static call that may return 0 returns an integer, bool or pointer");
 #else
 #define __STATIC_CALL_NULL NULL
 #define __STATIC_CALL_FUNCTION_TYPE(func) __typeof__(**(__typeof__(func) *)0)
 #define __STATIC_CALL_CAST(type, f) ((type *)(f))
-/* A `void *` is right if it is NULL, and then takes the type of the other operand. */
+#define __STATIC_CALL_DISCARD(call) ((void)(call))
 #define __STATIC_CALL_CHECKED(type, f)                                                              \
 	_Generic((f),                                                                               \
-		type *: (__static_call_function *)(f),                                               \
-		void *: _Generic(1 ? (f) : (type *)0, type *: (__static_call_function *)0)           \
-		__STATIC_CALL_CHECKED_NULLPTR)
+		type *: (__static_call_function *)(f),                                              \
+		void *: (__static_call_function *)(f) __STATIC_CALL_CHECKED_NULLPTR)
 #if __STDC_VERSION__ >= 202311L
 #define __STATIC_CALL_CHECKED_NULLPTR , __typeof__(nullptr): (__static_call_function *)0
 #else
@@ -143,19 +149,18 @@ extern "C" {
 #define __STATIC_CALL_REQUIRE_RET0(func)
 #endif
 
-#define __STATIC_CALL_INIT(target_, form_, off_, off_form_, name_)                                  \
-	{                                                                                            \
-		__STATIC_CALL_CAST(__static_call_function, target_), __STATIC_CALL_NULL,              \
-			__STATIC_CALL_CAST(__static_call_function, off_), name_, form_,               \
-			off_form_ | (STATIC_CALL_VERSION << 16)                                       \
-	}
+#define __STATIC_CALL_INIT(target, form, off, off_form, name)                                       \
+	{ target, __STATIC_CALL_NULL, off, name, form, off_form | (STATIC_CALL_VERSION << 16) }
 #define __STATIC_CALL_INIT_CALL(func, name)                                                         \
-	__STATIC_CALL_INIT(func, STATIC_CALL_FORM_CALL, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
+			   __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
 #define __STATIC_CALL_INIT_NULL(name)                                                               \
-	__STATIC_CALL_INIT(__static_call_off_nop, STATIC_CALL_FORM_NOP, __static_call_off_nop,       \
+	__STATIC_CALL_INIT(__static_call_off_nop, STATIC_CALL_FORM_NOP, __static_call_off_nop,      \
 			   STATIC_CALL_FORM_NOP, name)
 #define __STATIC_CALL_INIT_RET0(name)                                                               \
-	__STATIC_CALL_INIT(__static_call_off_zero, STATIC_CALL_FORM_ZERO, __static_call_off_zero,    \
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_zero),      \
+			   STATIC_CALL_FORM_ZERO,                                                   \
+			   __STATIC_CALL_CAST(__static_call_function, __static_call_off_zero),      \
 			   STATIC_CALL_FORM_ZERO, name)
 
 #define __STATIC_CALL_TYPEDEF(key, func)                                                            \
@@ -205,21 +210,135 @@ extern "C" {
 
 /* ---- Calls ------------------------------------------------------------------------------------ */
 
-/* Calls the key's function and gives its result: static_call(key, args...). It costs a direct call; without
- * the pass, a load and an indirect call. */
-#define static_call(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_CALL, __VA_ARGS__)(__VA_ARGS__)
+/* Calls the key's function and gives its result: static_call(key, args...). Costs a direct call; without the
+ * pass, a load and an indirect call. */
+#define static_call(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_CALL_, __VA_ARGS__)(__VA_ARGS__)
 
-/* The same for a key that may be NULL: then the arguments are evaluated and nothing is called. The
- * result, if the type has one, is discarded. */
-#define static_call_cond(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_COND, __VA_ARGS__)(__VA_ARGS__)
+/* The same for a key that may be NULL: then the arguments are evaluated and nothing is called, which
+ * costs a nop. The result, if the type has one, is discarded. */
+#define static_call_cond(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_COND_, __VA_ARGS__)(__VA_ARGS__)
 
 /* The function that the key points at, to be called at once: static_call_fn(key)(args...). Kept as a
  * value it is a function pointer, which updates do not reach. */
 #define static_call_fn(key) __STATIC_CALL_FN(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))
 
-/* The same for a key in an array or a struct, with the type that `func` has:
- * static_call_at(func, &table[i], args...). */
-#define static_call_at(...) __STATIC_CALL_AT(__VA_ARGS__, __STATIC_CALL_END)
+/* The same for a key in an array or a struct, with the type of `func`:
+ * static_call_at(func, &table[0], args...) and static_call_fn_at(func, &table[0])(args...). */
+#define static_call_at(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_AT_, __VA_ARGS__)(__VA_ARGS__)
 #define static_call_fn_at(func, key) __STATIC_CALL_FN(__STATIC_CALL_FUNCTION_TYPE(func), key)
 
 #define __STATIC_CALL_FN(type, key) __STATIC_CALL_CAST(type, __static_call_target(key))
+#define __STATIC_CALL_CALL_1(key) (static_call_fn(key)())
+#define __STATIC_CALL_CALL_2(key, arg) (static_call_fn(key)(arg))
+#define __STATIC_CALL_CALL_N(key, ...) (static_call_fn(key)(__VA_ARGS__))
+#define __STATIC_CALL_COND_1(key) __STATIC_CALL_DISCARD(static_call_fn(key)())
+#define __STATIC_CALL_COND_2(key, arg) __STATIC_CALL_DISCARD(static_call_fn(key)(arg))
+#define __STATIC_CALL_COND_N(key, ...) __STATIC_CALL_DISCARD(static_call_fn(key)(__VA_ARGS__))
+#define __STATIC_CALL_AT_2(func, key) (static_call_fn_at(func, key)())
+#define __STATIC_CALL_AT_N(func, key, ...) (static_call_fn_at(func, key)(__VA_ARGS__))
+
+/* ISO C and C++ want an argument for "...": so the number of all arguments chooses the macro, its name
+ * ending in 1, 2, or N for 3 to 63. */
+#define __STATIC_CALL_BY_COUNT(macro, ...)                                                          \
+	__STATIC_CALL_PASTE(macro, __STATIC_CALL_COUNT(__VA_ARGS__))
+#define __STATIC_CALL_COUNT(...)                                                                    \
+	__STATIC_CALL_64TH(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,     \
+			   N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,                 \
+			   N, N, N, N, N, N, N, N, N, N, N, N, N, N, 2, 1, ~)
+#define __STATIC_CALL_64TH(                                                                         \
+	_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20,         \
+	_21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32, _33, _34, _35, _36, _37, _38,          \
+	_39, _40, _41, _42, _43, _44, _45, _46, _47, _48, _49, _50, _51, _52, _53, _54, _55, _56,          \
+	_57, _58, _59, _60, _61, _62, _63, found, ...)                                                     \
+	found
+
+/* ---- Queries and updates ----------------------------------------------------------------------- */
+
+/* The key's function, or NULL. Costs two loads in a library call. */
+#define static_call_query(key) __STATIC_CALL_QUERY(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))
+#define static_call_query_at(func, key) __STATIC_CALL_QUERY(__STATIC_CALL_FUNCTION_TYPE(func), key)
+#define __STATIC_CALL_QUERY(type, key) __STATIC_CALL_CAST(type, __static_call_query(key))
+
+/* Makes all calls of the key call func: when it returns, every call that starts afterwards, on any
+ * thread, reaches func; while it runs, each call reaches the old or the new function. func has the key's
+ * type, anything else does not compile; NULL is for a key that DEFINE_STATIC_CALL_NULL made. May be
+ * called at any time, also by the function that the key calls.
+ *
+ * 0, or a negative errno and nothing has changed:
+ *   -EINVAL  NULL for a key that has no NULL
+ *   -EACCES  the code may not be written any more, and direct calls would stay as they are
+ *   -EBUSY   called from a signal handler that interrupted an update on its own thread
+ *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
+ *
+ * Costs some microseconds, and some nanoseconds for each call site. */
+#define static_call_update(key, func)                                                               \
+	__STATIC_CALL_UPDATE(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key), func)
+#define static_call_update_at(type_func, key, func)                                                 \
+	__STATIC_CALL_UPDATE(__STATIC_CALL_FUNCTION_TYPE(type_func), key, func)
+#define __STATIC_CALL_UPDATE(type, key, func)                                                       \
+	(__static_call_update(key, __STATIC_CALL_CHECKED(type, func)))
+
+/* Makes all calls of a key that DEFINE_STATIC_CALL_RET0 made return 0. Otherwise as static_call_update;
+ * -EINVAL for any other key. */
+#define static_call_update_ret0(key) static_call_update_ret0_at(&STATIC_CALL_KEY(key))
+#define static_call_update_ret0_at(key) (__static_call_update_ret0(key))
+
+/* One change of a transaction; made by the macros below. */
+struct static_call_change {
+	struct static_call_key *key;
+	__static_call_function *target;
+	uint32_t form;
+};
+
+#define STATIC_CALL_CHANGE(key, func)                                                               \
+	__STATIC_CALL_CHANGE(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key), func)
+#define STATIC_CALL_CHANGE_AT(type_func, key, func)                                                 \
+	__STATIC_CALL_CHANGE(__STATIC_CALL_FUNCTION_TYPE(type_func), key, func)
+#define __STATIC_CALL_CHANGE(type, key, func)                                                       \
+	{ key, __STATIC_CALL_CHECKED(type, func), STATIC_CALL_FORM_CALL }
+#define STATIC_CALL_CHANGE_RET0(key) STATIC_CALL_CHANGE_RET0_AT(&STATIC_CALL_KEY(key))
+#define STATIC_CALL_CHANGE_RET0_AT(key) { key, __STATIC_CALL_NULL, STATIC_CALL_FORM_ZERO }
+
+/* Makes all changes or none, and waits for the other processors only once:
+ *
+ *     struct static_call_change changes[] = {
+ *         STATIC_CALL_CHANGE(encode, encode_avx2), STATIC_CALL_CHANGE(decode, decode_avx2)
+ *     };
+ *     int error = static_call_update_batch(changes, 2);
+ *
+ * Returns what static_call_update does, and -EINVAL if a key appears twice. After a success the array
+ * holds what the keys were before, so that the same call undoes it. */
+int static_call_update_batch(struct static_call_change *changes, size_t count);
+
+/* ---- Introspection ------------------------------------------------------------------------------ */
+
+enum static_call_mode {
+	STATIC_CALL_MODE_GENERIC = 0,    /* a call loads the key's pointer */
+	STATIC_CALL_MODE_TRAMPOLINE = 1, /* a call goes through a patched jump */
+	STATIC_CALL_MODE_INLINE = 2      /* a call is direct */
+};
+
+/* How this process runs static calls, and why not better: a constant sentence. */
+enum static_call_mode static_call_mode(void);
+const char *static_call_mode_reason(void);
+
+struct static_call_info {
+	size_t keys;                 /* that images call; a key counts once for each of these images */
+	size_t sites;                /* recorded call sites */
+	size_t direct;               /* that call their target directly, or are a nop */
+	size_t through_trampoline;   /* that call the trampoline */
+	size_t images;               /* registered executables and shared objects */
+};
+
+/* Counts the sites of one key, or of the whole process. Reads every site, and holds up updates meanwhile. */
+#define static_call_key_info(key, info) static_call_key_info_at(&STATIC_CALL_KEY(key), info)
+#define static_call_key_info_at(key, info) (__static_call_info(key, info))
+void __static_call_info(const struct static_call_key *key, struct static_call_info *info);
+void static_call_process_info(struct static_call_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#pragma GCC visibility pop
+
+#endif /* STATIC_CALL_H */

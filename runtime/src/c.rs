@@ -170,7 +170,7 @@ impl From<Info> for CInfo {
 ///
 /// `key` points to a key, and `info` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn __static_call_key_info(key: *const Key, info: *mut CInfo) {
+pub unsafe extern "C" fn __static_call_info(key: *const Key, info: *mut CInfo) {
     // SAFETY: the caller's promise.
     unsafe { info.write(info::of_key(&*key).into()) }
 }

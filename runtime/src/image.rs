@@ -32,6 +32,8 @@ static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 /// update keys, and calls follow until the very end.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
+
 /// Values of [`Image::state`].
 const REGISTERED: u32 = 1;
 /// Registered, and its code is patched.
@@ -92,7 +94,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
     if descriptor.state != 0 {
         return;
     }
-    if IMAGES.load(Ordering::Relaxed).is_null() {
+    if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
         os::at_exit(exiting);
     }
     // SAFETY: as above.
@@ -112,7 +114,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
         count(descriptor.sites.addr(), descriptor.sites_end.addr(), size_of::<Site>()),
         count(descriptor.records.addr(), descriptor.records_end.addr(), size_of::<Record>()),
         match Reason::from_u32(descriptor.reason) {
-            Reason::None => mode::of_process(&lock).0.as_str(),
+            Reason::None => mode::of_process().0.as_str(),
             reason => reason.as_str(),
         },
     );
@@ -314,7 +316,7 @@ fn swap(sites: &mut [Site], a: usize, b: usize) {
 fn patch(image: &mut Image, lock: &Guard) {
     let mode = mode::wanted(lock);
     if mode == Mode::Generic {
-        image.reason = mode::of_process(lock).1 as u32;
+        image.reason = mode::of_process().1 as u32;
         return;
     }
     if records(image).is_empty() {

@@ -227,7 +227,7 @@ macro_rules! __static_call_items {
                     #[cfg(static_call_pass)]
                     unsafe {
                         $crate::private::transmute::<*const (), __StaticCallFn>(
-                            $crate::private::__static_call_target(&raw const __STATIC_CALL_KEY),
+                            $crate::private::__static_call_target(&raw const $name),
                         )($($argument),*)
                     }
                     // SAFETY: as above.
@@ -245,18 +245,18 @@ macro_rules! __static_call_items {
         };
     };
 
-    // The key itself: another language's, or one that calls a function, or one that may call none.
+    // The key itself, by the same name, which makes its symbol: another language's, or one that calls a function, or one that may call none.
     (@key declare $kind:ident $name:ident [] [] $($function:tt)*) => {
         unsafe extern "C" {
             #[link_name = $crate::private::concat!(
                 "__static_call_key_", $crate::private::stringify!($name)
             )]
-            static __STATIC_CALL_KEY: $crate::private::Key;
+            static $name: $crate::private::Key;
         }
 
         fn __static_call_key() -> &'static $crate::private::Key {
             // SAFETY: whoever declared the key promised that C defines it.
-            unsafe { &__STATIC_CALL_KEY }
+            unsafe { &$name }
         }
     };
     (@key define plain $name:ident $export:tt [$value:expr] $($function:tt)*) => {
@@ -295,13 +295,13 @@ macro_rules! __static_call_items {
     };
 
     (@static $name:ident [] $value:block) => {
-        static __STATIC_CALL_KEY: $crate::private::Key = {
+        static $name: $crate::private::Key = {
             $crate::__static_call_items! { @name $name }
             $value
         };
 
         fn __static_call_key() -> &'static $crate::private::Key {
-            &__STATIC_CALL_KEY
+            &$name
         }
     };
     (@static $name:ident [export] $value:block) => {
@@ -309,13 +309,13 @@ macro_rules! __static_call_items {
         #[unsafe(export_name = $crate::private::concat!(
             "__static_call_key_", $crate::private::stringify!($name)
         ))]
-        static __STATIC_CALL_KEY: $crate::private::Key = {
+        static $name: $crate::private::Key = {
             $crate::__static_call_items! { @name $name }
             $value
         };
 
         fn __static_call_key() -> &'static $crate::private::Key {
-            &__STATIC_CALL_KEY
+            &$name
         }
     };
     (@name $name:ident) => {

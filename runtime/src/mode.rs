@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::arch::native;
 use crate::error::{Error, ErrorKind};
-use crate::lock::{self, Guard};
+use crate::lock::Guard;
 use crate::log;
 use crate::os;
 
@@ -130,7 +130,7 @@ static REFUSED: AtomicU32 = AtomicU32::new(0);
 /// ```
 #[must_use]
 pub fn mode() -> Mode {
-    lock::lock().map_or(Mode::Generic, |lock| of_process(&lock).0)
+    of_process().0
 }
 
 /// Why [`mode`] is what it is, in a sentence for people.
@@ -140,31 +140,33 @@ pub fn mode_reason() -> &'static str {
 }
 
 pub(crate) fn mode_reason_c() -> &'static core::ffi::CStr {
-    lock::lock().map_or(c"an update is under way", |lock| of_process(&lock).1.as_c_str())
+    of_process().1.as_c_str()
 }
 
-/// The mode to patch images in.
+/// The mode to patch images in, chosen by the first who asks.
 pub(crate) fn wanted(_lock: &Guard) -> Mode {
-    let known = WANTED.load(Ordering::Relaxed);
-    if let Some(mode) = Mode::ALL.into_iter().find(|&mode| mode as u32 + 1 == known) {
-        return mode;
-    }
-    let (mode, reason) = choose();
-    WANTED.store(mode as u32 + 1, Ordering::Relaxed);
-    WANTED_REASON.store(reason as u32, Ordering::Relaxed);
-    mode
+    chosen().unwrap_or_else(|| {
+        let (mode, reason) = choose();
+        WANTED_REASON.store(reason as u32, Ordering::Relaxed);
+        WANTED.store(mode as u32 + 1, Ordering::Release);
+        mode
+    })
+}
+
+fn chosen() -> Option<Mode> {
+    let number = WANTED.load(Ordering::Acquire);
+    Mode::ALL.into_iter().find(|&mode| mode as u32 + 1 == number)
 }
 
 /// The mode that the process is in, and why not better.
-pub(crate) fn of_process(lock: &Guard) -> (Mode, Reason) {
-    let wanted = wanted(lock);
-    if wanted != Mode::Generic && PATCHED.load(Ordering::Relaxed) == 0 {
-        return match Reason::from_u32(REFUSED.load(Ordering::Relaxed)) {
-            Reason::None => (Mode::Generic, Reason::NoImage),
-            refused => (Mode::Generic, refused),
-        };
+pub(crate) fn of_process() -> (Mode, Reason) {
+    let reason = |word: &AtomicU32| Reason::from_u32(word.load(Ordering::Relaxed));
+    match chosen() {
+        Some(Mode::Generic) => (Mode::Generic, reason(&WANTED_REASON)),
+        Some(mode) if PATCHED.load(Ordering::Relaxed) != 0 => (mode, reason(&WANTED_REASON)),
+        _ if reason(&REFUSED) != Reason::None => (Mode::Generic, reason(&REFUSED)),
+        _ => (Mode::Generic, Reason::NoImage),
     }
-    (wanted, Reason::from_u32(WANTED_REASON.load(Ordering::Relaxed)))
 }
 
 /// Remembers whether an image could be patched.

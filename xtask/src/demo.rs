@@ -1,0 +1,45 @@
+//! `cargo xtask demo`: static calls at work on a large real file, and what a call costs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{cargo, output, run, target};
+use crate::{bench, install, packages};
+
+pub(crate) fn demo() -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    let prefix = target().join("prefix");
+    install::install(&prefix)?;
+
+    let built = target().join("static-call");
+    let file = compiler_library()?;
+    println!("\n$ RUSTC_WRAPPER=static-call-rustc cargo build --release -p checksum");
+    run(cargo()
+        .args(["build", "--quiet", "--release", "-p", "checksum", "--target-dir"])
+        .arg(&built)
+        .env("RUSTC_WRAPPER", prefix.join("bin/static-call-rustc"))
+        .env("STATIC_CALL_REQUIRE", "1"))?;
+    println!("$ checksum {}\n", file.display());
+    run(Command::new(built.join("release/checksum")).arg(&file))?;
+
+    println!("\nwhat a call costs:");
+    bench::call_table()
+}
+
+/// A large file that every Rust installation has: the compiler's own driver library.
+fn compiler_library() -> Result<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = output(Command::new(rustc).args(["--print", "sysroot"]))?;
+    let library = PathBuf::from(sysroot.trim()).join("lib");
+    let entries = std::fs::read_dir(&library)
+        .with_context(|| format!("cannot look into {}", library.display()))?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("librustc_driver") && name.ends_with(".so")
+        })
+        .with_context(|| format!("no librustc_driver-*.so in {}", library.display()))
+}
