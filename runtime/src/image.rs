@@ -105,7 +105,11 @@ pub(crate) unsafe fn register(image: *mut Image) {
             IMAGES.store(image, Ordering::Relaxed);
             patch(descriptor, &lock);
         }
-        Err(reason) => descriptor.reason = reason as u32,
+        Err(reason) => {
+            descriptor.reason = reason as u32;
+            mode::wanted(&lock);
+            mode::note_image(reason, &lock);
+        }
     }
     let count = |from: usize, to: usize, size: usize| to.saturating_sub(from) / size;
     log!(
