@@ -71,13 +71,14 @@ pub unsafe extern "C" fn __static_call_update_ret0(key: *const Key) -> c_int {
     errno(change(unsafe { &*key }, core::ptr::null(), true).and_then(Change::commit))
 }
 
+#[allow(missing_docs, reason = "the header has them")]
 /// `struct static_call_change`; once it is checked, an [`update::Change`].
 #[repr(C)]
 #[derive(Debug)]
 pub struct CChange {
-    key: *const Key,
-    target: *const c_void,
-    form: u32,
+    pub key: *const Key,
+    pub target: *const c_void,
+    pub form: u32,
 }
 
 const _: () = assert!(
@@ -147,15 +148,16 @@ pub extern "C" fn static_call_mode_reason() -> *const c_char {
     mode::mode_reason_c().as_ptr()
 }
 
+#[allow(missing_docs, reason = "the header has them")]
 /// `struct static_call_info`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct CInfo {
-    keys: usize,
-    sites: usize,
-    direct: usize,
-    through_trampoline: usize,
-    images: usize,
+    pub keys: usize,
+    pub sites: usize,
+    pub direct: usize,
+    pub through_trampoline: usize,
+    pub images: usize,
 }
 
 impl From<Info> for CInfo {

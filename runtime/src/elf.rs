@@ -67,7 +67,7 @@ struct ProgramHeader {
     _align: usize,
 }
 
-/// The executable segment of the image with this header that contains `address`.
+/// The readable and executable segment of the image with this header that contains `address`.
 ///
 /// # Safety
 ///
@@ -99,7 +99,8 @@ pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<S
     let bias = header.addr().wrapping_sub(first.address);
     headers
         .iter()
-        .filter(|segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0)
+        // Code that may be executed but not read cannot be checked, and is left alone.
+        .filter(|segment| segment.kind == PT_LOAD && segment.flags & (PF_R | PF_X) == PF_R | PF_X)
         .map(|segment| {
             let start = bias.wrapping_add(segment.address);
             Segment { start, end: start.saturating_add(segment.memory_size), flags: segment.flags }

@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION};
 
-use crate::arch::{Action, native};
+use crate::arch::{Action, WORD, native};
 use crate::elf;
 use crate::lock::{self, Guard};
 use crate::log::log;
@@ -194,10 +194,10 @@ unsafe fn address(site: *const Site) -> usize {
     site.addr().wrapping_add_signed(unsafe { *site } as isize)
 }
 
-/// Signature and record of a trampoline: the eight bytes before it, if they lie in the code.
+/// Signature and record of a trampoline: the word before it, if it lies in the code.
 fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
-    let fetched = text.fetch(trampoline.checked_sub(8)?)?;
-    let ([signature, offset], _) = fetched.bytes().get(..8)?.as_chunks::<4>() else { return None };
+    let word = text.word(trampoline.checked_sub(WORD)?)?;
+    let ([signature, offset], _) = word.as_chunks::<4>() else { return None };
     let offset = i32::from_ne_bytes(*offset) as isize;
     Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
 }
@@ -215,7 +215,8 @@ unsafe fn link(image: &mut Image) -> Result<(), Reason> {
     let records = records(image);
     let Some(first) = records.first() else { return Ok(()) };
     // SAFETY: the linker put the header's address there, or null.
-    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) }.ok_or(Reason::NoHeader)?;
+    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) };
+    let segment = segment.ok_or(if image.header.is_null() { Reason::NoHeader } else { Reason::Damaged })?;
     (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
     let text = Text::of(image);
     for record in records.iter_mut() {
@@ -224,7 +225,8 @@ unsafe fn link(image: &mut Image) -> Result<(), Reason> {
     }
     let sites = site_table(image);
     for site in sites.iter() {
-        let record = record_of(site, text, records).ok_or(Reason::Damaged)?;
+        // SAFETY: an entry of the table.
+        let record = record_of(unsafe { address(site) }, text, records).ok_or(Reason::Damaged)?;
         records[record].count += 1;
     }
     sort(sites, text, records).ok_or(Reason::Damaged)?;
@@ -264,11 +266,9 @@ fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
     if unsafe { (*key).version() } != VERSION { Err(Reason::Version) } else { Ok(()) }
 }
 
-/// Which record a site belongs to, as long as it calls its trampoline.
-fn record_of(site: &Site, text: Text, records: &[Record]) -> Option<usize> {
-    let site: *const Site = site;
-    // SAFETY: an entry of the table.
-    let pc = unsafe { address(site) };
+/// Which record the site at `pc` belongs to, as long as it calls its trampoline.
+#[inline]
+fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
     let fetched = text.fetch(pc)?;
     let (_, Action::Go(trampoline)) = native::decode(pc, fetched.bytes())? else { return None };
     let (_, record) = prefix(trampoline, text)?;
@@ -282,38 +282,66 @@ fn record_of(site: &Site, text: Text, records: &[Record]) -> Option<usize> {
 /// Sorts the table by record, in place and in linear time: each entry moves at most once to its record's
 /// part of the table (McIlroy, Bostic, McIlroy: "Engineering Radix Sort", American flag sort). The parts
 /// stand in the order of the records, and `sites` is where the next entry of a record goes.
+///
+/// To find an entry's record takes four loads that wait for each other, so we have several entries in hand
+/// at once, whose places are empty meanwhile: the processor then overlaps their loads.
 fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
+    /// Code never lies in the table itself.
+    const EMPTY: Site = 0;
     let table = sites.as_mut_ptr();
     let mut start = 0;
     for record in records.iter_mut() {
         record.sites = table.wrapping_add(start);
         start += record.count as usize;
     }
-    let mut end = 0;
-    for index in 0..records.len() {
-        end += records[index].count as usize;
-        loop {
-            let here = (records[index].sites.addr() - table.addr()) / size_of::<Site>();
-            if here == end {
-                break;
+    let place = |record: &Record| (record.sites.addr() - table.addr()) / size_of::<Site>();
+
+    // What was not yet in hand starts here; `end` is where this part of the table ends.
+    let (mut here, mut part, mut end) = (0, 0, records.first()?.count as usize);
+    let mut hand = [0; 16];
+    let mut owners = [0; 16];
+    let mut held = 0;
+    loop {
+        while held < hand.len() && part < records.len() {
+            here = here.max(place(&records[part]));
+            if here < end {
+                // SAFETY: an entry of the table.
+                hand[held] = unsafe { address(&raw const sites[here]) };
+                sites[here] = EMPTY;
+                held += 1;
+                here += 1;
+            } else {
+                part += 1;
+                end += records.get(part).map_or(0, |record| record.count as usize);
             }
-            let owner = record_of(&sites[here], text, records)?;
-            let there = (records[owner].sites.addr() - table.addr()) / size_of::<Site>();
-            records[owner].sites = records[owner].sites.wrapping_add(1);
-            swap(sites, here, there);
         }
+        if held == 0 {
+            break;
+        }
+        for (owner, &pc) in owners.iter_mut().zip(&hand[..held]) {
+            *owner = record_of(pc, text, records)?;
+        }
+        let mut kept = 0;
+        for index in 0..held {
+            let record = &mut records[owners[index]];
+            let site = sites.get_mut(place(record))?;
+            record.sites = record.sites.wrapping_add(1);
+            let displaced = *site;
+            // SAFETY: an entry of the table.
+            let displaced_pc = unsafe { address(site) };
+            // Within one image, which a 32-bit offset spans.
+            *site = hand[index].wrapping_sub(core::ptr::from_ref(site).addr()) as Site;
+            if displaced != EMPTY {
+                hand[kept] = displaced_pc;
+                kept += 1;
+            }
+        }
+        held = kept;
     }
     for record in records {
         record.sites = record.sites.wrapping_sub(record.count as usize);
     }
     Some(())
-}
-
-/// Swaps two entries, each of which is relative to its own place.
-fn swap(sites: &mut [Site], a: usize, b: usize) {
-    // Within one image, which a 32-bit offset spans.
-    let distance = ((b as isize - a as isize) * size_of::<Site>() as isize) as Site;
-    (sites[a], sites[b]) = (sites[b].wrapping_add(distance), sites[a].wrapping_sub(distance));
 }
 
 /// Makes the calls of a new image direct, if the process patches at all.

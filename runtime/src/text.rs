@@ -32,21 +32,22 @@ pub(crate) struct Text {
 /// Code around an instruction, as it was at one moment for each of its words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetched {
-    words: [u8; 2 * WORD],
+    word: [u8; WORD],
     offset: usize,
+    /// What stands from the instruction on, `len` bytes of it.
+    bytes: [u8; 2 * WORD],
     len: usize,
 }
 
 impl Fetched {
     /// The bytes from the instruction on.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.words[self.offset..self.len]
+        &self.bytes[..self.len]
     }
 
     /// The word that the instruction starts in.
     pub(crate) fn word(&self) -> [u8; WORD] {
-        let [word, _] = self.words.as_chunks::<WORD>().0 else { unreachable!("two words") };
-        *word
+        self.word
     }
 
     /// Where in that word it starts.
@@ -73,19 +74,20 @@ impl Text {
 
     /// The words around the instruction at `address`: the one that it starts in, and the next one where
     /// the segment has it.
+    #[inline]
     pub(crate) fn fetch(self, address: usize) -> Option<Fetched> {
         let offset = address % WORD;
-        let mut words = [0; 2 * WORD];
-        words[..WORD].copy_from_slice(&self.word(address - offset)?);
-        let next = (address - offset).checked_add(WORD).and_then(|next| self.word(next));
-        let len = match next {
-            Some(next) => {
-                words[WORD..].copy_from_slice(&next);
-                2 * WORD
-            }
-            None => WORD,
+        let start = address - offset;
+        let word = self.word(start)?;
+        let (next, len) = match start.checked_add(WORD).and_then(|next| self.word(next)) {
+            Some(next) => (next, 2 * WORD - offset),
+            None => ([0; WORD], WORD - offset),
         };
-        Some(Fetched { words, offset, len })
+        // As one number, lowest byte first. Stored word by word and loaded again from some byte on, every
+        // load would wait for the stores, for longer than all the rest of an update takes.
+        let number = |word| u128::from(u64::from_le_bytes(word));
+        let both = number(word) | number(next) << (8 * WORD);
+        Some(Fetched { word, offset, bytes: (both >> (8 * offset)).to_le_bytes(), len })
     }
 
     /// Replaces the aligned word at `address`, unless it is not `old`.

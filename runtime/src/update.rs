@@ -83,8 +83,10 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
         })?;
     }
     if plan.is_empty {
-        for change in changes {
-            change.key.store(change.state.target, change.state.form);
+        for Change { key, state } in changes {
+            let from = State::of(key);
+            key.store(state.target, state.form);
+            *state = from;
         }
         // The stores are visible before anything that the caller does next.
         fence(Ordering::SeqCst);
@@ -103,10 +105,20 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
 /// Makes the calls of an image that was just registered direct: all of them or none.
 pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
     let mut plan = Plan::new(lock);
-    visit_image(image, mode, |image, patch| {
-        plan.add(image, patch?);
-        Ok(())
-    })?;
+    if mode == Mode::Inline {
+        // The registration has just found a call of its trampoline at every site. None of them refuses a
+        // change, so that there is nothing to look at: only the pages count.
+        for record in image::records(image) {
+            for pc in image::sites(record) {
+                plan.open(image, pc / WORD * WORD);
+            }
+        }
+    } else {
+        visit_image(image, mode, |image, patch| {
+            plan.add(image, patch?);
+            Ok(())
+        })?;
+    }
     if plan.is_empty {
         return Ok(());
     }
@@ -128,9 +140,13 @@ impl Plan {
 
     fn add(&mut self, image: &mut Image, patch: Patch) {
         if patch.old != patch.new {
-            self.is_empty = false;
-            text::widen_window(image, patch.address);
+            self.open(image, patch.address);
         }
+    }
+
+    fn open(&mut self, image: &mut Image, word: usize) {
+        self.is_empty = false;
+        text::widen_window(image, word);
     }
 }
 
@@ -151,6 +167,8 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
             let _ = patch.and_then(|patch| replace(image, patch));
             Ok(())
         });
+        // As the caller passed it.
+        *state = from;
     }
     // If that is refused too, threads come around to the old code with their next interrupt.
     let _ = os::serialize_all_threads();
@@ -222,13 +240,9 @@ fn visit_record(
             }
         }
         Mode::Inline => {
-            let way = Way {
-                text,
-                trampoline: image::trampoline(record),
-                may_vanish: image::may_vanish(record, text),
-            };
+            let way = Way::new(record, text, from, to);
             for pc in image::sites(record) {
-                if let Some(patch) = way.site_patch(pc, from, to).transpose() {
+                if let Some(patch) = way.site_patch(pc).transpose() {
                     visit(image, patch)?;
                 }
             }
@@ -241,42 +255,59 @@ fn visit_record(
 #[derive(Clone, Copy, Debug)]
 struct Way {
     text: Text,
-    trampoline: usize,
-    may_vanish: bool,
+    trampoline: Action,
+    from: Wanted,
+    to: Wanted,
+}
+
+/// What brings a call to a state: the best first.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    best: Action,
+    call: Action,
 }
 
 impl Way {
+    fn new(record: &Record, text: Text, from: State, to: State) -> Self {
+        let may_vanish = image::may_vanish(record, text);
+        let wanted = |state: State| {
+            let call = Action::Go(state.target.addr());
+            let best = match state.form {
+                Form::Nop if may_vanish => Action::Nop,
+                Form::Zero if may_vanish => Action::Zero,
+                _ => call,
+            };
+            Wanted { best, call }
+        };
+        let trampoline = Action::Go(image::trampoline(record));
+        Self { text, trampoline, from: wanted(from), to: wanted(to) }
+    }
+
     /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
     /// one word (something has moved it after the compiler).
-    fn site_patch(self, pc: usize, from: State, to: State) -> Result<Option<Patch>, Error> {
+    fn site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
         let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;
-        let untouched = action == Action::Go(self.trampoline);
-        let now = native::encode(kind, pc, action);
-        let new = self.code(kind, pc, to);
-        if !untouched && now != self.code(kind, pc, from) && now != new {
+        let (next, code) = self.code(kind, pc, self.to).ok_or(foreign)?;
+        let expected = || self.code(kind, pc, self.from).is_some_and(|(before, _)| before == action);
+        let untouched = action == self.trampoline;
+        if !untouched && action != self.from.best && action != next && !expected() {
             return Err(foreign);
         }
         let (old, offset) = (fetched.word(), fetched.offset());
-        match new.ok_or(foreign)?.splice(old, offset) {
+        match code.splice(old, offset) {
             Some(new) => Ok(Some(Patch { address: pc - offset, old, new })),
             None if untouched => Ok(None),
             None => Err(foreign),
         }
     }
 
-    /// The best instruction that brings a call to `state`.
-    fn code(self, kind: Kind, pc: usize, state: State) -> Option<Code> {
-        let call = Action::Go(state.target.addr());
-        let best = match state.form {
-            Form::Nop if self.may_vanish => Action::Nop,
-            Form::Zero if self.may_vanish => Action::Zero,
-            _ => call,
-        };
-        [best, call, Action::Go(self.trampoline)]
-            .into_iter()
-            .find_map(|action| native::encode(kind, pc, action))
+    /// The best that there is an instruction for, and that instruction.
+    #[inline]
+    fn code(&self, kind: Kind, pc: usize, Wanted { best, call }: Wanted) -> Option<(Action, Code)> {
+        let encode = |action| Some((action, native::encode(kind, pc, action)?));
+        encode(best).or_else(|| encode(call)).or_else(|| encode(self.trampoline))
     }
 }
 
@@ -326,9 +357,9 @@ fn to_trampolines(image: &mut Image, mode: Mode) {
                 }
             }
             Mode::Inline => {
-                let way = Way { text, trampoline, may_vanish: image::may_vanish(record, text) };
+                let way = Way::new(record, text, now, there);
                 for pc in image::sites(record) {
-                    if let Ok(Some(patch)) = way.site_patch(pc, now, there) {
+                    if let Ok(Some(patch)) = way.site_patch(pc) {
                         put_back(patch);
                     }
                 }

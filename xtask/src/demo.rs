@@ -33,8 +33,8 @@ fn compiler_library() -> Result<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = output(Command::new(rustc).args(["--print", "sysroot"]))?;
     let library = PathBuf::from(sysroot.trim()).join("lib");
-    let entries = std::fs::read_dir(&library)
-        .with_context(|| format!("cannot look into {}", library.display()))?;
+    let entries =
+        std::fs::read_dir(&library).with_context(|| format!("cannot look into {}", library.display()))?;
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {

@@ -4,7 +4,7 @@
 //! bin/static-call-rustc
 //! lib/static-call/libstatic_call_pass.so
 //! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
-//! lib/pkgconfig/static-call.pc
+//! lib/pkgconfig/static-call.pc  lib/cmake/StaticCall/StaticCallConfig.cmake
 //! include/static_call.h
 //! ```
 //!
@@ -18,6 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::run::{cargo, root, run, target};
+use crate::weaken::weaken;
 
 pub(crate) fn install(prefix: &Path) -> Result<()> {
     run(cargo()
@@ -30,7 +31,10 @@ pub(crate) fn install(prefix: &Path) -> Result<()> {
     copy(&release.join("static-call-rustc"), &prefix.join("bin/static-call-rustc"))?;
     let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
+    weaken(&plugin)?;
     copy(&root().join("runtime/include/static_call.h"), &prefix.join("include/static_call.h"))?;
+    let package = "StaticCallConfig.cmake";
+    copy(&root().join("cmake").join(package), &prefix.join("lib/cmake/StaticCall").join(package))?;
 
     let library = target().join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
@@ -50,7 +54,7 @@ fn archive(from: &Path, to: &Path) -> Result<()> {
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
     run(Command::new("ld")
-        .args(["-r", "--gc-sections", "-u", "__static_call_register", "-o"])
+        .args(["-r", "--gc-sections", "--gc-keep-exported", "-u", "__static_call_register", "-o"])
         .arg(&object)
         .arg(from))?;
     run(Command::new("objcopy")

@@ -1,9 +1,12 @@
 //! Every developer command of this repository: `cargo xtask --help` lists them. CI runs nothing else.
 
+mod bench;
+mod demo;
 mod install;
 mod packages;
 mod run;
 mod test;
+mod weaken;
 
 use std::path::PathBuf;
 
@@ -24,10 +27,18 @@ enum Command {
         #[arg(long)]
         prefix: PathBuf,
     },
+    /// Show static calls at work on a large real file, and what a call costs
+    Demo,
     /// Check the format, the lints and every test, in all modes, in Rust and in C
     Test {
         /// Only the tests whose name contains this
         filter: Option<String>,
+    },
+    /// Measure what calls, updates and loading cost (two to three minutes)
+    Bench {
+        /// Only this part
+        #[arg(long)]
+        only: Option<bench::Part>,
     },
 }
 
@@ -37,6 +48,8 @@ fn main() -> anyhow::Result<()> {
             packages::ensure(packages::BUILD)?;
             install::install(&std::path::absolute(prefix)?)
         }
+        Command::Demo => demo::demo(),
         Command::Test { filter } => test::test(filter.as_deref()),
+        Command::Bench { only } => bench::bench(only),
     }
 }

@@ -58,14 +58,38 @@ impl Code {
         Self { bytes, len: N }
     }
 
+    #[cfg(test)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
     /// `word` with this instruction at `offset`, or None where it does not fit into the word.
     pub(crate) fn splice(&self, word: [u8; WORD], offset: usize) -> Option<[u8; WORD]> {
-        let mut spliced = word;
-        spliced.get_mut(offset..offset + self.len)?.copy_from_slice(self.as_bytes());
-        Some(spliced)
+        if self.len == 0 || offset + self.len > WORD {
+            return None;
+        }
+        // As numbers, lowest byte first: a word that is loaded while its bytes are being stored has to wait.
+        let mask = u64::MAX >> (8 * (WORD - self.len)) << (8 * offset);
+        let new = u64::from_le_bytes(self.bytes) << (8 * offset);
+        Some((u64::from_le_bytes(word) & !mask | new & mask).to_le_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_spliced_where_it_fits_into_the_word() {
+        let word = [1, 2, 3, 4, 5, 6, 7, 8];
+        let code = Code::new([0xaa, 0xbb, 0xcc, 0xdd, 0xee]);
+        for offset in 0..=3 {
+            let mut expected = word;
+            expected[offset..offset + 5].copy_from_slice(code.as_bytes());
+            assert_eq!(code.splice(word, offset), Some(expected));
+        }
+        assert_eq!(code.splice(word, 4), None);
+        assert_eq!(Code::new(word).splice([0; 8], 0), Some(word));
+        assert_eq!(Code::new([]).splice(word, 0), None);
     }
 }

@@ -33,6 +33,7 @@ const XOR_RAX5: [u8; 5] = [0x66, 0x66, 0x48, 0x31, 0xc0];
 const RET5: [u8; 5] = [0xc3, 0xcc, 0xcc, 0xcc, 0xcc];
 
 /// What the instruction at `pc` is. `bytes` starts there.
+#[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     let five: [u8; 5] = bytes.get(..5)?.try_into().ok()?;
     let site = match five {
@@ -51,6 +52,7 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 }
 
 /// The instruction that does `action`, or None where there is none or it does not reach.
+#[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     match (kind, action) {
         (Kind::Call, Action::Nop) => Some(Code::new(NOP5)),

@@ -1,0 +1,66 @@
+//! A look at a program's machine code, through objdump.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::run::output;
+
+/// An instruction: its address, and objdump's text for it.
+pub(super) type Instruction = (u64, String);
+
+/// The functions of a program, by name.
+pub(super) fn functions(program: &Path) -> Result<HashMap<String, Vec<Instruction>>> {
+    let text =
+        output(Command::new("objdump").args(["-d", "--no-show-raw-insn", "--section=.text"]).arg(program))?;
+    let mut functions = HashMap::new();
+    let mut current: &mut Vec<Instruction> = &mut Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+            current = functions.entry(name.1.to_owned()).or_default();
+        } else if let Some((address, instruction)) = line.split_once(":\t")
+            && let Ok(address) = u64::from_str_radix(address.trim(), 16)
+        {
+            current.push((address, instruction.trim().to_owned()));
+        }
+    }
+    Ok(functions)
+}
+
+/// The last loop of a function.
+pub(super) struct Loop {
+    /// Where it starts.
+    pub(super) start: u64,
+    /// Its instructions without nops, calls and jumps without their destination.
+    pub(super) instructions: Vec<String>,
+    /// What it calls.
+    pub(super) callees: Vec<String>,
+}
+
+impl Loop {
+    pub(super) fn of(function: &[Instruction]) -> Option<Self> {
+        let first = function.first()?.0;
+        let (start, end) = function.iter().rev().find_map(|(address, instruction)| {
+            let target = instruction.strip_prefix('j')?.split_whitespace().nth(1)?;
+            let target = u64::from_str_radix(target, 16).ok()?;
+            (first..*address).contains(&target).then_some((target, *address))
+        })?;
+        let body = || {
+            let inside = function.iter().filter(|(address, _)| (start..=end).contains(address));
+            inside.map(|(_, instruction)| instruction).filter(|instruction| !is_nop(instruction))
+        };
+        let is_branch = |instruction: &str| instruction.starts_with('j') || instruction.starts_with("call");
+        let instructions = body().map(|instruction| match instruction.split_once(' ') {
+            Some((branch, _)) if is_branch(branch) => branch.to_owned(),
+            _ => instruction.clone(),
+        });
+        let callees = body().filter(|instruction| instruction.starts_with("call"));
+        Some(Self { start, instructions: instructions.collect(), callees: callees.cloned().collect() })
+    }
+}
+
+fn is_nop(instruction: &str) -> bool {
+    instruction.contains("nop") || instruction == "xchg   %ax,%ax"
+}

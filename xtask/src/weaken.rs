@@ -1,0 +1,45 @@
+//! Lets the plugin be loaded by a compiler with another LLVM, so that it can say so.
+//!
+//! A shared object with an undefined symbol does not load; one whose undefined symbols are weak does. The
+//! plugin's references to LLVM, which the compiler that loads it has to satisfy, are made weak here, after
+//! the link: no linker has an option for it. The plugin looks at LLVM's version before it uses any of them.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use object::LittleEndian as LE;
+use object::elf::{FileHeader64, SHT_DYNSYM, STB_GLOBAL, STB_WEAK};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
+
+/// Makes the undefined LLVM symbols of an ELF file weak.
+pub(crate) fn weaken(file: &Path) -> Result<()> {
+    let mut data = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let places = places(&data).with_context(|| format!("cannot understand {}", file.display()))?;
+    for place in places {
+        data[place] = STB_WEAK.0 << 4 | data[place] & 0xf;
+    }
+    std::fs::write(file, data).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Where the `st_info` of each of these symbols is.
+fn places(data: &[u8]) -> Result<Vec<usize>> {
+    const SYMBOL_SIZE: u64 = 24;
+    const ST_INFO: u64 = 4;
+    let header = FileHeader64::<LE>::parse(data)?;
+    let sections = header.sections(LE, data)?;
+    let table = sections.symbols(LE, data, SHT_DYNSYM)?;
+    let start = sections.section(table.section())?.sh_offset(LE);
+    let mut places = Vec::new();
+    for (index, symbol) in table.enumerate() {
+        let name = symbol.name(LE, table.strings())?;
+        let is_llvm = name.starts_with(b"LLVM") || name.starts_with(b"_Z") && contains(name, b"4llvm");
+        if symbol.is_undefined(LE) && symbol.st_bind() == STB_GLOBAL && is_llvm {
+            places.push(usize::try_from(start + index.0 as u64 * SYMBOL_SIZE + ST_INFO)?);
+        }
+    }
+    Ok(places)
+}
+
+fn contains(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
+}
