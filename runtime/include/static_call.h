@@ -67,10 +67,16 @@ struct static_call_key {
 	uint32_t flags; /* the form of off, and the layout's version in the upper half */
 };
 
+#ifdef __cplusplus
+#define __STATIC_CALL_NOEXCEPT noexcept
+#else
+#define __STATIC_CALL_NOEXCEPT
+#endif
+
 /* The intrinsic. The pass turns a call through its result into a direct call. Not static, so that inline
  * functions of the user's may call it. */
 extern inline __attribute__((gnu_inline, always_inline, nothrow)) __static_call_function *
-__static_call_target(const struct static_call_key *key)
+__static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
 {
 	return __atomic_load_n(&key->target, __ATOMIC_ACQUIRE);
 }
@@ -268,6 +274,7 @@ extern "C" {
  *   -EINVAL  NULL for a key that has no NULL
  *   -EACCES  the code may not be written any more, and direct calls would stay as they are
  *   -EBUSY   called from a signal handler that interrupted an update on its own thread
+ *   -EPERM   another copy of the runtime, in another image, patches calls of this key
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
  *
  * Costs some microseconds, and some nanoseconds for each call site. */

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     NotWritable,
     /// An instruction is not what was last written there: a debugger's breakpoint, another patcher.
     ForeignCode,
+    /// Another copy of this runtime, in another image of the process, patches calls of this key.
+    OtherRuntime,
 }
 
 impl Error {
@@ -62,6 +64,7 @@ impl Error {
             ErrorKind::Reentrant => -16,                            // EBUSY
             ErrorKind::NotWritable => -13,                          // EACCES
             ErrorKind::ForeignCode => -84,                          // EILSEQ
+            ErrorKind::OtherRuntime => -1,                          // EPERM
         }
     }
 }
@@ -95,6 +98,10 @@ impl fmt::Display for Error {
                  or whatever else patched it, and update again",
                 self.address
             ),
+            ErrorKind::OtherRuntime => f.write_str(
+                "another copy of the static-call runtime in this process patches calls of this key: update \
+                 it from the image that has that copy, or link all images with one libstatic_call.so",
+            ),
         }
     }
 }
@@ -113,7 +120,7 @@ impl From<Error> for std::io::Error {
         let kind = match error.kind {
             ErrorKind::NoOffState | ErrorKind::DuplicateKey => std::io::ErrorKind::InvalidInput,
             ErrorKind::Reentrant => std::io::ErrorKind::WouldBlock,
-            ErrorKind::NotWritable => std::io::ErrorKind::PermissionDenied,
+            ErrorKind::NotWritable | ErrorKind::OtherRuntime => std::io::ErrorKind::PermissionDenied,
             ErrorKind::ForeignCode => std::io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

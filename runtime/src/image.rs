@@ -32,7 +32,7 @@ static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 /// update keys, and calls follow until the very end.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
-static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
+static WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Values of [`Image::state`].
 const REGISTERED: u32 = 1;
@@ -94,11 +94,12 @@ pub(crate) unsafe fn register(image: *mut Image) {
     if descriptor.state != 0 {
         return;
     }
-    if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
+    if !WATCHING.swap(true, Ordering::Relaxed) {
         os::at_exit(exiting);
+        lock::hold_across_forks();
     }
     // SAFETY: as above.
-    match unsafe { link(descriptor) } {
+    match unsafe { link(descriptor, &lock) } {
         Ok(()) => {
             descriptor.state = REGISTERED;
             descriptor.next = first(&lock);
@@ -208,7 +209,7 @@ fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
 /// # Safety
 ///
 /// As for [`register`].
-unsafe fn link(image: &mut Image) -> Result<(), Reason> {
+unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     if image.version != VERSION {
         return Err(Reason::Version);
     }
@@ -221,6 +222,11 @@ unsafe fn link(image: &mut Image) -> Result<(), Reason> {
     let text = Text::of(image);
     for record in records.iter_mut() {
         check_record(record, text)?;
+        // SAFETY: `check_record` has looked at the key.
+        let others = unsafe { (*record.key).records.load(Ordering::Relaxed) };
+        if !others.is_null() && of_record(others, lock).is_null() {
+            return Err(Reason::OtherRuntime);
+        }
         record.count = 0;
     }
     let sites = site_table(image);

@@ -7,7 +7,7 @@
 //! This module lives apart so that only [`lock`] makes a [`Guard`]; what may only be done under the
 //! lock asks for one.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::{Error, ErrorKind};
 use crate::os;
@@ -53,8 +53,33 @@ pub(crate) fn lock() -> Result<Guard, Error> {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if STATE.swap(FREE, Ordering::Release) & AWAITED != 0 {
-            os::wake(&STATE);
+        release();
+    }
+}
+
+fn release() {
+    if STATE.swap(FREE, Ordering::Release) & AWAITED != 0 {
+        os::wake(&STATE);
+    }
+}
+
+/// Whether a fork(2) that is under way has taken the lock.
+static HELD_ACROSS_FORK: AtomicBool = AtomicBool::new(false);
+
+/// Has every fork(2) wait for the lock: a child has only the thread that forked, and must inherit neither
+/// another one's lock nor its half-made update.
+pub(crate) fn hold_across_forks() {
+    extern "C" fn before() {
+        // A signal handler that interrupted an update may fork: then the child goes on with that update.
+        if let Ok(guard) = lock() {
+            core::mem::forget(guard);
+            HELD_ACROSS_FORK.store(true, Ordering::Relaxed);
         }
     }
+    extern "C" fn after() {
+        if HELD_ACROSS_FORK.swap(false, Ordering::Relaxed) {
+            release();
+        }
+    }
+    os::at_fork(before, after);
 }

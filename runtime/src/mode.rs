@@ -59,10 +59,11 @@ pub(crate) enum Reason {
     NoHeader,
     Version,
     NoImage,
+    OtherRuntime,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::None,
         Self::Asked,
         Self::Architecture,
@@ -74,6 +75,7 @@ impl Reason {
         Self::NoHeader,
         Self::Version,
         Self::NoImage,
+        Self::OtherRuntime,
     ];
 
     pub(crate) fn from_u32(number: u32) -> Self {
@@ -106,6 +108,9 @@ impl Reason {
             Self::NoHeader => c"its ELF header is not in memory",
             Self::Version => c"it was compiled by another version of the static-call pass",
             Self::NoImage => c"nothing in this process was compiled with the static-call pass",
+            Self::OtherRuntime => {
+                c"another copy of the runtime in this process patches calls of the same keys"
+            }
         }
     }
 

@@ -201,7 +201,8 @@ fn visit_key(
         let record = unsafe { &mut *next };
         // SAFETY: null or a registered image.
         let image = unsafe { image::of_record(record, lock).as_mut() };
-        if let Some(image) = image.filter(|image| image::is_patched(image)) {
+        let image = image.ok_or(Error::new(ErrorKind::OtherRuntime))?;
+        if image::is_patched(image) {
             visit_record(record, image, from, to, mode, &mut visit)?;
         }
         next = record.next;

@@ -3,6 +3,7 @@
 //! The tests use static-call as a user would, from `target/prefix`, where `cargo xtask test` installs it.
 
 pub mod binary;
+pub mod c;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

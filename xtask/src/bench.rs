@@ -51,7 +51,6 @@ pub(crate) fn bench(only: Option<Part>) -> Result<()> {
 }
 
 /// Prints the cost of a call of each form side by side, in Rust and in C. The prefix has to be installed.
-#[allow(dead_code, reason = "for the demo")]
 pub(crate) fn call_table() -> Result<()> {
     calls::print_side_by_side()
 }

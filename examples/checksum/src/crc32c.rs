@@ -41,7 +41,8 @@ fn by_instruction(crc: u32, data: &[u8]) -> u32 {
     #[target_feature(enable = "sse4.2")]
     fn run(crc: u32, data: &[u8]) -> u32 {
         let (words, rest) = data.as_chunks::<8>();
-        let crc = words.iter().fold(u64::from(!crc), |crc, word| _mm_crc32_u64(crc, u64::from_le_bytes(*word)));
+        let crc =
+            words.iter().fold(u64::from(!crc), |crc, word| _mm_crc32_u64(crc, u64::from_le_bytes(*word)));
         !rest.iter().fold(crc as u32, |crc, byte| _mm_crc32_u8(crc, *byte))
     }
     // SAFETY: `best` hands this function out only where the processor has SSE4.2.

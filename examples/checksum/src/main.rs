@@ -106,8 +106,11 @@ fn switch_under_load(file: &[u8], expected: u32) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(2);
         let mut switched = Ok(());
         while Instant::now() < end && switched.is_ok() {
-            let (target, hook): (fn(u32, &[u8]) -> u32, Option<fn(usize)>) =
-                if updates.is_multiple_of(4) { (crc32c::by_table, Some(trace)) } else { (crc32c::best(), None) };
+            let (target, hook): (fn(u32, &[u8]) -> u32, Option<fn(usize)>) = if updates.is_multiple_of(4) {
+                (crc32c::by_table, Some(trace))
+            } else {
+                (crc32c::best(), None)
+            };
             switched = CHECKSUM.update(target).and_then(|()| ON_FRAME.update(hook));
             updates += 2;
             std::thread::sleep(Duration::from_micros(200));

@@ -33,9 +33,7 @@ impl Program {
         let mut symbols: Vec<(u64, String)> = file
             .symbols()
             .filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text)
-            .filter_map(|symbol| {
-                Some((symbol.address().wrapping_add(bias), demangle(symbol.name().ok()?)))
-            })
+            .filter_map(|symbol| Some((symbol.address().wrapping_add(bias), demangle(symbol.name().ok()?))))
             .collect();
         symbols.sort();
         Ok(Self { bias, symbols, data })
@@ -89,8 +87,7 @@ impl Program {
         let mut formatter = GasFormatter::with_options(Some(Box::new(Names(self.symbols.clone()))), None);
         formatter.options_mut().set_first_operand_char_index(7);
         formatter.format(&instruction, &mut text);
-        let code: Vec<String> =
-            bytes[..instruction.len()].iter().map(|byte| format!("{byte:02x}")).collect();
+        let code: Vec<String> = bytes[..instruction.len()].iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{:#x}  {:17}  {text}", site.0, code.join(" "))
     }
 

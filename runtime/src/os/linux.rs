@@ -85,6 +85,13 @@ fn membarrier(command: libc::c_int) -> Result<(), Refused> {
     checked(|| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) })
 }
 
+/// Has `before` called before each fork(2), and `after` behind it, in the parent and in the child.
+pub(crate) fn at_fork(before: extern "C" fn(), after: extern "C" fn()) {
+    // SAFETY: pthread_atfork(3) takes functions that live as long as this image; glibc and musl drop them
+    // with the image. Without memory for one more entry it fails, and forks are as they would be without us.
+    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+}
+
 /// Has `function` called when the process exits, before the images' destructors run.
 pub(crate) fn at_exit(function: extern "C" fn()) {
     // SAFETY: atexit(3) takes a function that lives as long as this image. Without memory for one more

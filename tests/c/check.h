@@ -1,0 +1,29 @@
+/* What the test programs share: assertions, and the line that the harness reads. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <static_call.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
+
+__attribute__((unused, noreturn)) static void check_failed(const char *file, int line, const char *condition)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+	abort();
+}
+
+/* Prints how the calls of this process run at this moment. */
+__attribute__((unused)) static void report(void)
+{
+	const unsigned mode = static_call_mode();
+	struct static_call_info info;
+	static_call_process_info(&info);
+	CHECK(info.sites == info.direct + info.through_trampoline);
+	printf("mode %u, sites %zu, direct %zu, images %zu\n", mode, info.sites, info.direct, info.images);
+	fflush(stdout);
+}
+
+#endif

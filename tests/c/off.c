@@ -1,0 +1,130 @@
+/* NULL, RET0, queries and what an update refuses. */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "check.h"
+
+struct wide {
+	long a[5];
+};
+
+static long seen;
+static int evaluated;
+
+static int argument(int value)
+{
+	evaluated++;
+	return value;
+}
+static void observe(int a) { seen += a; }
+static void many(int a, int b, int c, int d, int e, int f, long g, struct wide w, double x, const char *text)
+{
+	seen += a + b + c + d + e + f + g + w.a[4] + (long)x + (long)strlen(text);
+}
+static int with_result(int a) { return a; }
+void never_defined(int a);
+
+static DEFINE_STATIC_CALL_NULL(hook, observe);
+static DEFINE_STATIC_CALL_NULL(hook_of_many, many);
+static DEFINE_STATIC_CALL_NULL(hook_with_result, with_result);
+static DEFINE_STATIC_CALL_NULL(hook_declared_only, never_defined);
+DEFINE_STATIC_CALL(always, with_result);
+
+static void null_keys(void)
+{
+	struct wide w = { { 0, 0, 0, 0, 1000 } };
+	for (int round = 0; round < 2; round++) {
+		seen = evaluated = 0;
+		static_call_cond(hook, argument(1));
+		static_call_cond(hook_of_many, 1, 2, 3, 4, 5, 6, 7, w, argument(8), "text");
+		static_call_cond(hook_with_result, argument(1));
+		static_call_cond(hook_declared_only, argument(1));
+		CHECK(seen == 0 && evaluated == 4);
+		CHECK(!static_call_query(hook) && !static_call_query(hook_of_many));
+
+		CHECK(static_call_update(hook, observe) == 0);
+		CHECK(static_call_update(hook_of_many, many) == 0);
+		CHECK(static_call_query(hook) == observe && static_call_query(hook_of_many) == many);
+		static_call_cond(hook, argument(1));
+		CHECK(seen == 1);
+		static_call_cond(hook_of_many, 1, 2, 3, 4, 5, 6, 7, w, argument(8), "text");
+		CHECK(seen == 1 + 28 + 1000 + 8 + 4);
+		CHECK(static_call_update(hook, NULL) == 0);
+		CHECK(static_call_update(hook_of_many, NULL) == 0);
+	}
+}
+
+/* Tail calls of a key that is NULL: a jump that returns, and a conditional one. */
+__attribute__((noinline)) static void tail(int a) { static_call_cond(hook, a); }
+__attribute__((noinline)) static void conditional_tail(int a)
+{
+	if (a > 3)
+		static_call_cond(hook, a);
+}
+
+static void tails(void)
+{
+	for (int round = 0; round < 2; round++) {
+		seen = 0;
+		tail(5);
+		conditional_tail(5);
+		conditional_tail(1);
+		CHECK(seen == 0);
+		CHECK(static_call_update(hook, observe) == 0);
+		tail(5);
+		conditional_tail(5);
+		conditional_tail(1);
+		CHECK(seen == 10);
+		CHECK(static_call_update(hook, NULL) == 0);
+	}
+}
+
+/* Results as wide as a register and smaller: the upper bits belong to nobody. */
+#define RESULTS(X)                                                                                  \
+	X(bool, bool_) X(char, char_) X(signed char, schar) X(short, short_) X(unsigned short, ushort)  \
+	X(int, int_) X(unsigned, unsigned_) X(long, long_) X(unsigned long long, ull) X(void *, pointer_) \
+	X(const char *, string)
+
+#define FUNCTION(type, name)                                                                        \
+	static type get_##name(long a) { return (type)(a | 1); }                                     \
+	static DEFINE_STATIC_CALL_RET0(key_##name, get_##name);                                      \
+	__attribute__((noinline)) static type tail_##name(long a) { return static_call(key_##name, a); }
+RESULTS(FUNCTION)
+
+#define ZERO(type, name)                                                                            \
+	CHECK(static_call(key_##name, argument(3)) == (type)0);                                      \
+	CHECK(tail_##name(3) == (type)0);                                                            \
+	CHECK(static_call_query(key_##name) != NULL);
+#define SET(type, name) CHECK(static_call_update(key_##name, get_##name) == 0);
+#define GET(type, name)                                                                             \
+	CHECK(static_call(key_##name, argument(3)) == (type)3);                                      \
+	CHECK(tail_##name(3) == (type)3);                                                            \
+	CHECK(static_call_query(key_##name) == get_##name);
+#define RESET(type, name)                                                                           \
+	CHECK(static_call_update_ret0(key_##name) == 0);                                             \
+	CHECK(static_call_update(key_##name, NULL) == -EINVAL);
+
+static void refused(void)
+{
+	CHECK(static_call_update(always, NULL) == -EINVAL);
+	CHECK(static_call_update_ret0(always) == -EINVAL);
+	CHECK(static_call_update_ret0(hook) == -EINVAL);
+	CHECK(static_call(always, 4) == 4 && static_call_query(always) == with_result);
+}
+
+int main(void)
+{
+	null_keys();
+	tails();
+	for (int round = 0; round < 2; round++) {
+		RESULTS(ZERO)
+		RESULTS(SET)
+		RESULTS(GET)
+		RESULTS(RESET)
+	}
+	RESULTS(ZERO)
+	refused();
+	report();
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* The right to write code is lost after the calls were made direct: updates fail, and change nothing. */
+#include "check.h"
+#include "restrict.h"
+
+static int one(void) { return 1; }
+static int two(void) { return 2; }
+static void hook(int *a) { *a = 1; }
+static DEFINE_STATIC_CALL(first, one);
+static DEFINE_STATIC_CALL(second, one);
+static DEFINE_STATIC_CALL_NULL(off, void (int *));
+static DEFINE_STATIC_CALL(never_called, one);
+
+static int all(void)
+{
+	int hooked = 0;
+	static_call_cond(off, &hooked);
+	return static_call(first) * 100 + static_call(second) * 10 + hooked;
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	CHECK(static_call_update(first, two) == 0 && all() == 210);
+	int refused = !strcmp(argv[1], "seccomp")      ? forbid_executable_memory()
+		      : !strcmp(argv[1], "membarrier") ? forbid_membarrier()
+						       : deny_write_execute();
+	if (refused) {
+		perror(argv[1]);
+		return 77;
+	}
+	/* Without patched code there is nothing that could be refused. */
+	int expected = static_call_mode() == STATIC_CALL_MODE_GENERIC ? 0 : -EACCES;
+	struct static_call_info info;
+	static_call_process_info(&info);
+	if (info.sites == 0)
+		expected = 0;
+
+	CHECK(static_call_update(first, one) == expected);
+	CHECK(all() == (expected ? 210 : 110));
+	CHECK(static_call_query(first) == (expected ? two : one));
+	CHECK(static_call_update(off, hook) == expected);
+	CHECK(all() == (expected ? 210 : 111));
+	CHECK((static_call_query(off) == NULL) == (expected != 0));
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE(second, two), STATIC_CALL_CHANGE(first, one) };
+	CHECK(static_call_update_batch(changes, 2) == expected);
+	CHECK(all() == (expected ? 210 : 121));
+	/* The array is as it was, and no call stands in the way of what nobody calls or what is so already. */
+	CHECK(static_call_update_batch(changes, 2) == expected);
+	CHECK(all() == (expected ? 210 : 111));
+	CHECK(static_call_update(never_called, two) == 0 && static_call_query(never_called) == two);
+	CHECK(static_call_update(second, one) == 0);
+	report();
+	return 0;
+}

@@ -1,0 +1,230 @@
+//! A damaged site table: the image stays on its trampolines, and nothing is written anywhere.
+//!
+//! Each test changes bytes of a linked program and runs it. `plain.c` checks its own results.
+
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl};
+use object::{Object, ObjectSection, ObjectSymbol};
+use static_call_tests::c::{Build, Compiler, Report, in_mode};
+use tempfile::TempDir;
+
+/// A linked program, taken apart as far as static calls go.
+struct Victim {
+    directory: TempDir,
+    data: Vec<u8>,
+    /// The site table, in the file and in memory.
+    sites: (Range<usize>, u64),
+    /// The records in the file.
+    records: Range<usize>,
+    /// Code in the file and in memory.
+    text: (Range<usize>, u64),
+    /// The trampolines in the file.
+    trampolines: Vec<usize>,
+}
+
+/// Size of a record, and where its distance to the trampoline stands.
+const RECORD: usize = size_of::<static_call_abi::Record>();
+const RECORD_TRAMPOLINE: usize = std::mem::offset_of!(static_call_abi::Record, trampoline);
+
+impl Victim {
+    fn build() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let build = Build { compiler: Compiler::Pass, level: "-O2" };
+        let program = build.link(&["plain.c"], &[], &directory.path().join("plain"));
+        let data = std::fs::read(program).expect("the program");
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let section = |name: &str| {
+            let section = file.section_by_name(name).expect(name);
+            let (offset, size) = section.file_range().expect("bytes in the file");
+            let range = usize::try_from(offset).unwrap()..usize::try_from(offset + size).unwrap();
+            (range, section.address())
+        };
+        let text = section(".text");
+        let trampolines = file
+            .symbols()
+            .filter(|symbol| symbol.name().is_ok_and(|name| name.starts_with("__static_call_trampoline.")))
+            .map(|symbol| in_file(&file, symbol.address()))
+            .collect();
+        let (sites, records) = (section("static_call_sites"), section("static_call_records").0);
+        Self { directory, sites, records, text, trampolines, data }
+    }
+
+    /// The first entry of the site table, made to lead to `pc`.
+    fn with_site_at(&self, pc: u64) -> Vec<u8> {
+        let entry = i32::try_from(pc.cast_signed() - self.sites.1.cast_signed()).expect("within one image");
+        self.with(self.sites.0.start, &entry.to_le_bytes())
+    }
+
+    /// The program with other bytes at one place.
+    fn with(&self, offset: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut data = self.data.clone();
+        assert_ne!(&data[offset..offset + bytes.len()], bytes, "nothing changes");
+        data[offset..offset + bytes.len()].copy_from_slice(bytes);
+        data
+    }
+
+    /// A call in the program's own code that goes to no trampoline.
+    fn other_call(&self) -> u64 {
+        let (range, address) = &self.text;
+        let code = &self.data[range.clone()];
+        let sites = static_call_tests::binary::StaticCalls::read(&self.directory.path().join("plain"));
+        Decoder::with_ip(64, code, *address, DecoderOptions::NONE)
+            .into_iter()
+            .find(|call| {
+                call.flow_control() == FlowControl::Call
+                    && call.len() == 5
+                    && !sites.recorded.contains(&call.ip())
+            })
+            .expect("a call of a library function")
+            .ip()
+    }
+
+    fn run(&self, data: &[u8], mode: Option<&str>) -> Output {
+        let program = self.directory.path().join("victim");
+        write_program(&program, data);
+        let mut command = in_mode(&program, mode);
+        command.env("STATIC_CALL_LOG", "1");
+        run_once_written(&mut command)
+    }
+
+    /// Runs a damaged program, which has to notice and to be right.
+    fn check(&self, what: &str, data: &[u8]) {
+        for mode in [None, Some("trampoline")] {
+            let output = self.run(data, mode);
+            assert!(output.status.success(), "{what}, {mode:?}: {output:?}");
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(log.contains("site table is damaged"), "{what}, {mode:?}: {log}");
+            let report = Report::find(&output.stdout);
+            assert_eq!((report.mode, report.direct), (0, 0), "{what}, {mode:?}: {report:?}");
+            let reason = String::from_utf8_lossy(&output.stdout);
+            assert!(reason.contains("site table is damaged"), "{what}, {mode:?}: {reason}");
+        }
+    }
+}
+
+fn in_file(file: &object::File<'_>, address: u64) -> usize {
+    file.sections()
+        .filter(|section| (section.address()..section.address() + section.size()).contains(&address))
+        .find_map(|section| Some(section.file_range()?.0 + address - section.address()))
+        .and_then(|offset| usize::try_from(offset).ok())
+        .expect("an address in a section")
+}
+
+fn write_program(program: &Path, data: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    let _ = std::fs::remove_file(program);
+    std::fs::write(program, data).expect("a file");
+    std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("an executable file");
+}
+
+/// Runs a program that this process has written. A child that another test's thread has just forked may
+/// still have the file open for writing.
+fn run_once_written(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return output.expect("the program runs"),
+        }
+    }
+}
+
+#[test]
+fn an_undamaged_program_is_inline() {
+    let victim = Victim::build();
+    let output = victim.run(&victim.data, None);
+    assert!(output.status.success(), "{output:?}");
+    let report = Report::find(&output.stdout);
+    assert_eq!((report.mode, report.direct), (2, report.sites), "{report:?}");
+}
+
+#[test]
+fn an_entry_leads_out_of_the_image() {
+    let victim = Victim::build();
+    for distance in [0x4000_0000i32, -0x4000_0000, i32::MAX, i32::MIN] {
+        let start = victim.sites.0.start;
+        victim.check("out of the image", &victim.with(start, &distance.to_le_bytes()));
+    }
+    let (text, address) = &victim.text;
+    victim.check("before the code", &victim.with_site_at(address - 0x1000));
+    victim.check("behind the code", &victim.with_site_at(address + text.len() as u64 + 0x1000));
+}
+
+#[test]
+fn an_entry_leads_to_something_else() {
+    let victim = Victim::build();
+    let first = i32::from_le_bytes(victim.data[victim.sites.0.start..][..4].try_into().unwrap());
+    let site = victim.sites.1.wrapping_add_signed(first.into());
+    victim.check("the middle of a call", &victim.with_site_at(site + 1));
+    victim.check("the start of the code", &victim.with_site_at(victim.text.1));
+    victim.check("a call of no trampoline", &victim.with_site_at(victim.other_call()));
+}
+
+#[test]
+fn a_trampoline_has_lost_its_record() {
+    let victim = Victim::build();
+    let prefix = victim.trampolines[0] - 8;
+    victim.check("no signature", &victim.with(prefix, &[0]));
+    victim.check("another version", &victim.with(prefix + 3, &[0x7f]));
+    let offset = i32::from_le_bytes(victim.data[prefix + 4..][..4].try_into().unwrap());
+    for wrong in [offset + 40, offset - 40, offset + 8, offset + 1, 0, i32::MAX, i32::MIN] {
+        victim.check("another record", &victim.with(prefix + 4, &wrong.to_le_bytes()));
+    }
+}
+
+#[test]
+fn a_record_has_lost_its_trampoline() {
+    let victim = Victim::build();
+    assert_eq!(victim.records.len(), 3 * RECORD);
+    let at = victim.records.start + RECORD_TRAMPOLINE;
+    let distance = i32::from_le_bytes(victim.data[at..][..4].try_into().unwrap());
+    for wrong in [distance + 8, distance + 1, distance - 8, 0, i32::MAX, i32::MIN] {
+        victim.check("another trampoline", &victim.with(at, &wrong.to_le_bytes()));
+    }
+}
+
+/// Whatever stands in the tables, the program's results are right.
+#[test]
+fn random_damage_does_no_harm() {
+    let victim = Victim::build();
+    let mut places: Vec<usize> = victim.sites.0.clone().chain(victim.records.clone()).collect();
+    places.extend(victim.trampolines.iter().flat_map(|trampoline| trampoline - 8..*trampoline));
+    let mut random = Random(1);
+    let mut noticed = 0;
+    for run in 0..300 {
+        let mut data = victim.data.clone();
+        for _ in 0..=random.below(4) {
+            let place = places[random.below(places.len())];
+            data[place] = match random.below(3) {
+                0 => data[place] ^ (1 << random.below(8)),
+                1 => data[place].wrapping_add(u8::try_from(random.below(8)).unwrap()),
+                _ => u8::try_from(random.below(256)).unwrap(),
+            };
+        }
+        let mode = [None, Some("trampoline")][run % 2];
+        let output = victim.run(&data, mode);
+        if !output.status.success() {
+            let kept: PathBuf = std::env::temp_dir().join("static-call-victim");
+            write_program(&kept, &data);
+            panic!("run {run}, {mode:?}, kept as {}: {output:?}", kept.display());
+        }
+        noticed += usize::from(String::from_utf8_lossy(&output.stderr).contains("damaged"));
+    }
+    assert!(noticed > 150, "the damage was noticed {noticed} times of 300");
+}
+
+/// splitmix64: the same damage in every run of the tests.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).expect("smaller than the bound")
+    }
+}

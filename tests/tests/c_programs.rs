@@ -1,0 +1,74 @@
+//! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
+
+use static_call_tests::c::check_all;
+
+#[test]
+fn the_proposal_to_the_letter() {
+    check_all(&["proposal.c"]);
+    check_all(&["proposal.cpp"]);
+}
+
+#[test]
+fn keys_in_files_functions_arrays_and_structs() {
+    check_all(&["keys.c"]);
+}
+
+#[test]
+fn keys_in_cpp() {
+    check_all(&["keys.cpp"]);
+}
+
+#[test]
+fn keys_in_namespaces_classes_and_templates() {
+    check_all(&["scopes.cpp"]);
+}
+
+#[test]
+fn static_keys_of_two_files_with_one_name() {
+    check_all(&["two_files.c", "two_files_other.c"]);
+}
+
+#[test]
+fn null_and_return_zero() {
+    check_all(&["off.c"]);
+}
+
+#[test]
+fn arguments_and_results_of_every_kind() {
+    check_all(&["signatures.c"]);
+}
+
+#[test]
+fn batches_are_made_whole_and_undone() {
+    check_all(&["batch.c"]);
+}
+
+#[test]
+fn lazy_dispatch_by_eight_threads() {
+    check_all(&["lazy.c"]);
+}
+
+#[test]
+fn before_main_and_after_it() {
+    check_all(&["lifecycle.c"]);
+}
+
+#[test]
+fn longjmp_fork_and_recursion() {
+    check_all(&["control.c"]);
+}
+
+#[test]
+fn exceptions_leave_targets() {
+    check_all(&["exceptions.cpp"]);
+}
+
+#[test]
+fn signal_handlers_are_told_that_an_update_is_under_way() {
+    check_all(&["signals.c"]);
+}
+
+#[test]
+fn a_child_forked_during_an_update() {
+    check_all(&["forks.c"]);
+}

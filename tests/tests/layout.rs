@@ -1,0 +1,71 @@
+//! `static_call.h` holds the layout of the crate `static-call-abi`, and that of the runtime's C interface.
+
+use std::fmt::Write;
+use std::mem::{offset_of, size_of};
+
+use static_call::c::{CChange, CInfo};
+use static_call_abi::{Form, Key, VERSION};
+use static_call_tests::c::{BUILDS, source};
+use static_call_tests::{llvm, plugin, prefix, run, stdout};
+
+/// What `layout.c` has to print.
+fn expected() -> String {
+    let mut text = String::new();
+    macro_rules! size {
+        ($c:literal, $rust:ty) => {
+            writeln!(text, "sizeof {} {}", $c, size_of::<$rust>()).unwrap()
+        };
+    }
+    macro_rules! fields {
+        ($c:literal, $rust:ty: $($field:ident),*) => {
+            $(writeln!(text, "{}.{} {}", $c, stringify!($field), offset_of!($rust, $field)).unwrap();)*
+        };
+    }
+    size!("static_call_key", Key);
+    fields!("static_call_key", Key: target, records, off, name, form, flags);
+    size!("static_call_change", CChange);
+    fields!("static_call_change", CChange: key, target, form);
+    size!("static_call_info", CInfo);
+    fields!("static_call_info", CInfo: keys, sites, direct, through_trampoline, images);
+    let constants = [
+        ("STATIC_CALL_VERSION", VERSION),
+        ("STATIC_CALL_FORM_CALL", Form::Call as u32),
+        ("STATIC_CALL_FORM_NOP", Form::Nop as u32),
+        ("STATIC_CALL_FORM_ZERO", Form::Zero as u32),
+        ("STATIC_CALL_FORM_OFF_CALL", Form::OffCall as u32),
+        ("sizeof(enum static_call_mode)", 4),
+    ];
+    for (name, value) in constants {
+        writeln!(text, "{name} {value}").unwrap();
+    }
+    for (name, form, on_off) in [("plain", Form::Call, 0), ("hook", Form::Nop, 1), ("level", Form::Zero, 1)] {
+        let flags = form as u32 | VERSION << 16;
+        writeln!(text, "{name} {} {flags:#x} {on_off} {name}", form as u32).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_header_has_the_layout_of_the_crates() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (number, build) in BUILDS.into_iter().enumerate() {
+        let program = build.link(&["layout.c"], &[], &directory.path().join(number.to_string()));
+        assert_eq!(stdout(&mut std::process::Command::new(program)), expected(), "{build:?}");
+    }
+}
+
+/// No backend for i686: the pass makes plain loads of the calls.
+#[test]
+fn the_header_and_the_pass_know_32_bits() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let object = directory.path().join("layout32.o");
+    for flags in [vec![], vec![format!("-fpass-plugin={}", plugin().display())]] {
+        let mut clang = llvm("clang");
+        clang.args(["-m32", "-std=c11", "-ffreestanding", "-Wall", "-Wextra", "-Werror", "-O2", "-c"]);
+        clang.args(flags).arg("-I").arg(prefix().join("include"));
+        run(clang.arg(source("layout32.c")).arg("-o").arg(&object));
+        let code = stdout(llvm("llvm-objdump").args(["-dr", "--no-show-raw-insn"]).arg(&object));
+        assert!(code.contains("jmpl\t*") || code.contains("calll\t*"), "no indirect call:\n{code}");
+        assert!(!code.contains("__static_call_trampoline"), "{code}");
+    }
+}
