@@ -32,7 +32,7 @@ static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 /// update keys, and calls follow until the very end.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
-static WATCHING: AtomicBool = AtomicBool::new(false);
+static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
 
 /// Values of [`Image::state`].
 const REGISTERED: u32 = 1;
@@ -94,9 +94,8 @@ pub(crate) unsafe fn register(image: *mut Image) {
     if descriptor.state != 0 {
         return;
     }
-    if !WATCHING.swap(true, Ordering::Relaxed) {
+    if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
         os::at_exit(exiting);
-        lock::hold_across_forks();
     }
     // SAFETY: as above.
     match unsafe { link(descriptor, &lock) } {

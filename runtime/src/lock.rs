@@ -29,6 +29,9 @@ pub(crate) struct Guard(());
 ///
 /// [`ErrorKind::Reentrant`] if this thread holds it already.
 pub(crate) fn lock() -> Result<Guard, Error> {
+    if !FORKS_WAIT.load(Ordering::Relaxed) && !FORKS_WAIT.swap(true, Ordering::Relaxed) {
+        hold_across_forks();
+    }
     let me = os::thread();
     let mut mine = me;
     loop {
@@ -63,12 +66,15 @@ fn release() {
     }
 }
 
+/// Whether [`hold_across_forks`] was called.
+static FORKS_WAIT: AtomicBool = AtomicBool::new(false);
+
 /// Whether a fork(2) that is under way has taken the lock.
 static HELD_ACROSS_FORK: AtomicBool = AtomicBool::new(false);
 
 /// Has every fork(2) wait for the lock: a child has only the thread that forked, and must inherit neither
 /// another one's lock nor its half-made update.
-pub(crate) fn hold_across_forks() {
+fn hold_across_forks() {
     extern "C" fn before() {
         // A signal handler that interrupted an update may fork: then the child goes on with that update.
         if let Ok(guard) = lock() {
