@@ -130,9 +130,11 @@ fn switch_under_load(file: &[u8], expected: u32) -> Result<()> {
 }
 
 fn show_keys(program: &Program) {
-    println!("{:20} {:36} {:>6} {:>7} {:>12}", "key", "target", "sites", "direct", "trampoline");
+    let mode = static_call::mode();
+    println!("{:20} {:36} {:10} {:>6} {:>7} {:>12}", "key", "target", "mode", "sites", "direct", "trampoline");
     let row = |name: &str, target: String, info: static_call::Info| {
-        println!("{name:20} {target:36} {:6} {:7} {:12}", info.sites, info.direct, info.through_trampoline);
+        let (sites, direct, trampoline) = (info.sites, info.direct, info.through_trampoline);
+        println!("{name:20} {target:36} {mode:10} {sites:6} {direct:7} {trampoline:12}");
     };
     row(CHECKSUM.name(), program.name_of(CHECKSUM.target() as usize), CHECKSUM.info());
     let hook = ON_FRAME.target().map_or("(off)".to_owned(), |target| program.name_of(target as usize));
