@@ -20,8 +20,10 @@
 #include "llvm/InitializePasses.h"
 #include "llvm/PassRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Target/RegisterTargetPassConfigCallback.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Local.h"
 #include "llvm/Transforms/Utils/ModuleUtils.h"
 #include <mutex>
 
@@ -84,6 +86,19 @@ public:
 private:
   bool HasTrampolines = false;
 
+  // Against an erratum of Intel's, the assembler may pad branches, also between a label and its
+  // instruction; then the address in the table would be wrong. Calls are padded only on request.
+  static bool mayBePadded(StaticCallSiteKind Kind) {
+    auto Given = [](StringRef Name) {
+      auto &Options = cl::getRegisteredOptions();
+      auto Option = Options.find(Name);
+      return Option != Options.end() && Option->second->getNumOccurrences() != 0;
+    };
+    return Given("x86-align-branch") ||
+           (Kind != SiteCall && (Given("x86-branches-within-32B-boundaries") ||
+                                 Given("x86-align-branch-boundary")));
+  }
+
   static bool callsTrampoline(const MachineInstr &MI) {
     if (!MI.isCall() || MI.getNumOperands() == 0)
       return false;
@@ -107,7 +122,8 @@ private:
       return false;
     StringRef Triple = MF.getTarget().getTargetTriple().str();
     StaticCallSiteLayout Layout;
-    if (!static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout))
+    if (mayBePadded(kind(MI)) ||
+        !static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout))
       return false;
     if (Layout.Log2Align != 0) {
       std::string Directive = ".p2align " + std::to_string(Layout.Log2Align) + ",," +
@@ -185,11 +201,6 @@ AttributeList abiAttributes(const CallBase &Call) {
                             Parameters);
 }
 
-// Bundles that only an indirect call may carry; the trampoline's call is the indirect one.
-bool isIndirectBundle(const OperandBundleUse &Bundle) {
-  return Bundle.getTagID() == LLVMContext::OB_kcfi || Bundle.getTagID() == LLVMContext::OB_ptrauth;
-}
-
 } // namespace
 
 extern "C" {
@@ -263,12 +274,8 @@ size_t static_call_shim_location(LLVMValueRef Instruction, char *Buffer, size_t 
   return Length;
 }
 
-void static_call_shim_copy_abi_attributes(LLVMValueRef Call, LLVMValueRef To) {
-  AttributeList Attributes = abiAttributes(*unwrap<CallBase>(Call));
-  if (auto *F = dyn_cast<Function>(unwrap(To)))
-    F->setAttributes(Attributes);
-  else
-    unwrap<CallBase>(To)->setAttributes(Attributes);
+void static_call_shim_copy_abi_attributes(LLVMValueRef Call, LLVMValueRef Function) {
+  unwrap<llvm::Function>(Function)->setAttributes(abiAttributes(*unwrap<CallBase>(Call)));
 }
 
 bool static_call_shim_same_abi(LLVMValueRef Call, LLVMValueRef Function) {
@@ -280,60 +287,60 @@ bool static_call_shim_same_abi(LLVMValueRef Call, LLVMValueRef Function) {
     if (abiAttributes(F.getContext(), CB.getAttributes(), I) !=
         abiAttributes(F.getContext(), F.getAttributes(), I))
       return false;
-  return true;
+  return CB.getAttributes().hasRetAttr(Attribute::InReg) ==
+         F.getAttributes().hasRetAttr(Attribute::InReg);
 }
 
 bool static_call_shim_has_sret(LLVMValueRef Call) {
   return unwrap<CallBase>(Call)->hasStructRetAttr();
 }
 
-LLVMValueRef static_call_shim_forward(LLVMBuilderRef Builder, LLVMValueRef Function,
-                                      LLVMValueRef Callee, LLVMValueRef Site) {
-  auto *F = unwrap<llvm::Function>(Function);
-  auto *From = unwrap<CallBase>(Site);
-  SmallVector<Value *, 8> Arguments;
-  for (Argument &A : F->args())
-    Arguments.push_back(&A);
-  SmallVector<OperandBundleDef, 1> Bundles;
-  for (unsigned I = 0; I != From->getNumOperandBundles(); ++I)
-    if (OperandBundleUse Bundle = From->getOperandBundleAt(I); isIndirectBundle(Bundle))
-      Bundles.emplace_back(Bundle);
-  CallInst *Call = unwrap(Builder)->CreateCall(F->getFunctionType(), unwrap(Callee), Arguments,
-                                               Bundles);
-  Call->setCallingConv(F->getCallingConv());
-  Call->setAttributes(abiAttributes(*From));
-  Call->setTailCallKind(CallInst::TCK_MustTail);
-  return wrap(Call);
+const char *static_call_shim_needs_indirect_call(LLVMValueRef Site) {
+  const auto &Call = *unwrap<CallBase>(Site);
+  for (unsigned I = 0; I != Call.getNumOperandBundles(); ++I)
+    switch (Call.getOperandBundleAt(I).getTagID()) {
+    case LLVMContext::OB_kcfi:
+    case LLVMContext::OB_ptrauth:
+      return "the function pointer is to be checked at every call";
+    }
+  CallingConv::ID Convention = Call.getCallingConv();
+  if (Call.getFunctionType()->isVarArg() &&
+      is_contained({CallingConv::Fast, CallingConv::Cold, CallingConv::Intel_OCL_BI}, Convention))
+    return "no function of its calling convention may be variadic";
+  if (Call.hasFnAttr("no_caller_saved_registers"))
+    return "its function saves all registers, which leaves a trampoline none";
+  return nullptr;
 }
 
-LLVMValueRef static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee) {
+void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee) {
   auto *Call = unwrap<CallBase>(Site);
-  auto *F = unwrap<Function>(Callee);
-  SmallVector<OperandBundleDef, 2> Kept;
-  bool Dropped = false;
-  for (unsigned I = 0; I != Call->getNumOperandBundles(); ++I) {
-    OperandBundleUse Bundle = Call->getOperandBundleAt(I);
-    if (isIndirectBundle(Bundle))
-      Dropped = true;
-    else
-      Kept.emplace_back(Bundle);
-  }
-  if (Dropped) {
-    CallBase *Without = CallBase::Create(Call, Kept, Call->getIterator());
-    Without->takeName(Call);
-    Call->replaceAllUsesWith(Without);
-    Call->eraseFromParent();
-    Call = Without;
-  }
-  Call->setCalledFunction(F);
+  Call->setCalledFunction(unwrap<Function>(Callee));
+  // A trampoline stays what it is; the wish was for the function behind it.
+  Call->removeFnAttr(Attribute::AlwaysInline);
   // Both speak of the functions that an indirect call may reach.
   Call->setMetadata(LLVMContext::MD_callees, nullptr);
   Call->setMetadata(LLVMContext::MD_prof, nullptr);
-  return wrap(Call);
 }
 
-void static_call_shim_append_to_compiler_used(LLVMModuleRef M, LLVMValueRef Global) {
-  appendToCompilerUsed(*unwrap(M), {unwrap<GlobalValue>(Global)});
+LLVMValueRef static_call_shim_call_for_invoke(LLVMValueRef Invoke) {
+  return wrap(changeToCall(unwrap<InvokeInst>(Invoke)));
+}
+
+bool static_call_shim_is_dso_local(LLVMValueRef Global) {
+  return unwrap<GlobalValue>(Global)->isDSOLocal();
+}
+
+bool static_call_shim_calls_reach(LLVMModuleRef M) {
+  std::optional<CodeModel::Model> Model = unwrap(M)->getCodeModel();
+  return Model != CodeModel::Medium && Model != CodeModel::Large;
+}
+
+void static_call_shim_append_to_compiler_used(LLVMModuleRef M, const LLVMValueRef *Globals,
+                                              size_t Count) {
+  SmallVector<GlobalValue *, 8> Values;
+  for (LLVMValueRef Global : ArrayRef(Globals, Count))
+    Values.push_back(unwrap<GlobalValue>(Global));
+  appendToCompilerUsed(*unwrap(M), Values);
 }
 
 void static_call_shim_append_to_constructors(LLVMModuleRef M, LLVMValueRef F, LLVMValueRef Data,

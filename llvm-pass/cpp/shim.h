@@ -56,22 +56,29 @@ void static_call_shim_error(LLVMModuleRef Module, LLVMValueRef Instruction, cons
 // "file:line:column" of an instruction for messages, written to Buffer; the length it has.
 size_t static_call_shim_location(LLVMValueRef Instruction, char *Buffer, size_t Capacity);
 
-// Gives To, a function or a call, the attributes of Call that decide how arguments travel.
-void static_call_shim_copy_abi_attributes(LLVMValueRef Call, LLVMValueRef To);
+// Gives Function the attributes of Call that decide how arguments travel.
+void static_call_shim_copy_abi_attributes(LLVMValueRef Call, LLVMValueRef Function);
 // Whether a call agrees in those attributes with a function.
 bool static_call_shim_same_abi(LLVMValueRef Call, LLVMValueRef Function);
 bool static_call_shim_has_sret(LLVMValueRef Call);
 
-// Calls Callee with the parameters of Function, in a form that takes no stack; the call is marked
-// as a must-be tail call, and the operand bundles of Site that speak of an indirect call go with it.
-LLVMValueRef static_call_shim_forward(LLVMBuilderRef Builder, LLVMValueRef Function,
-                                      LLVMValueRef Callee, LLVMValueRef Site);
+// Why Site, a call, must stay an indirect call, or null.
+const char *static_call_shim_needs_indirect_call(LLVMValueRef Site);
 
-// Makes Site call Callee directly. Site may be replaced (bundles that only an indirect call may
-// carry are left out); the call that stands there afterwards is returned.
-LLVMValueRef static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee);
+// Makes Site, a call, call Callee directly.
+void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee);
 
-void static_call_shim_append_to_compiler_used(LLVMModuleRef Module, LLVMValueRef Global);
+// Replaces an invoke by a call and a branch.
+LLVMValueRef static_call_shim_call_for_invoke(LLVMValueRef Invoke);
+
+// Whether code may address the global without a table of the linker's.
+bool static_call_shim_is_dso_local(LLVMValueRef Global);
+
+// Whether every call of the module is one with a 32-bit displacement.
+bool static_call_shim_calls_reach(LLVMModuleRef Module);
+
+void static_call_shim_append_to_compiler_used(LLVMModuleRef Module, const LLVMValueRef *Globals,
+                                              size_t Count);
 void static_call_shim_append_to_constructors(LLVMModuleRef Module, LLVMValueRef Function,
                                              LLVMValueRef Data, int Priority);
 void static_call_shim_append_to_destructors(LLVMModuleRef Module, LLVMValueRef Function,

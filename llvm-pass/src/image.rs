@@ -3,8 +3,10 @@
 //! Every module with trampolines has them; the linker keeps one of each for an image.
 
 use inkwell::module::{Linkage, Module};
+use inkwell::types::{AsTypeRef, StructType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
 use inkwell::{AddressSpace, GlobalVisibility};
+use llvm_sys::core::LLVMGlobalGetValueType;
 use static_call_abi as abi;
 
 use crate::module;
@@ -26,22 +28,44 @@ pub(crate) fn emit(module: &Module<'_>) {
     shim::run_at(module, AtImage::Unload, destructor, destructor.as_global_value(), PRIORITY);
 }
 
-fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
+/// Whether the pass itself made this image descriptor.
+pub(crate) fn is_our_descriptor(module: &Module<'_>, global: GlobalValue<'_>) -> bool {
+    // SAFETY: a global variable, alive.
+    unsafe { LLVMGlobalGetValueType(global.as_value_ref()) == descriptor_type(module).as_type_ref() }
+}
+
+/// The fields of `abi::Image`, in their order.
+fn descriptor_type<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
     let number = context.i32_type();
-    let word = context.i64_type();
-    let word = if module::pointer_size(module) == 8 { word } else { number };
-    // The fields of `abi::Image`, in their order.
-    let ty = context.struct_type(
+    let word = module::word_type(module);
+    context.struct_type(
         &[
-            number.into(), number.into(),
-            pointer.into(), pointer.into(), pointer.into(), pointer.into(), pointer.into(),
-            pointer.into(), word.into(), word.into(), word.into(), word.into(), number.into(),
+            number.into(),
+            number.into(),
+            pointer.into(),
+            pointer.into(),
+            pointer.into(),
+            pointer.into(),
+            pointer.into(),
+            pointer.into(),
+            word.into(),
+            word.into(),
+            word.into(),
+            word.into(),
+            number.into(),
             number.into(),
         ],
         false,
-    );
+    )
+}
+
+fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
+    let ty = descriptor_type(module);
+    let number = module.get_context().i32_type();
+    let pointer = module.get_context().ptr_type(AddressSpace::default());
+    let word = module::word_type(module);
     let image = module.add_global(ty, None, abi::IMAGE);
     image.set_alignment(module::pointer_size(module));
     image.set_initializer(&ty.const_named_struct(&[
@@ -61,7 +85,7 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
         number.const_zero().into(),
     ]));
     module::one_per_image(module, image, abi::IMAGE);
-    shim::append_to_compiler_used(module, image.as_value_ref());
+    shim::append_to_compiler_used(module, &[image.as_value_ref()]);
     image
 }
 
@@ -86,15 +110,14 @@ fn hook<'ctx>(
 ) -> FunctionValue<'ctx> {
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
-    let entry = module.get_function(entry).unwrap_or_else(|| {
-        let ty = context.void_type().fn_type(&[pointer.into()], false);
-        module.add_function(entry, ty, None)
-    });
+    let ty = context.void_type().fn_type(&[pointer.into()], false);
+    let entry = module::function_pointer(module, entry, ty);
     let hook = module.add_function(name, context.void_type().fn_type(&[], false), None);
+    module::mark_as_ours(module, hook);
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(hook, ""));
     builder
-        .build_call(entry, &[image.as_pointer_value().into()], "")
+        .build_indirect_call(ty, entry, &[image.as_pointer_value().into()], "")
         .expect("the builder has a position");
     builder.build_return(None).expect("the builder has a position");
     module::one_per_image(module, hook.as_global_value(), name);

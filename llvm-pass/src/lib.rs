@@ -15,9 +15,11 @@
 //! [`static_call_lower_module`] for the duration of the call. No reference outlives it, and a module
 //! is only ever used by one thread at a time.
 
+mod host;
 mod image;
 mod lower;
 mod module;
+mod reserved;
 mod shim;
 mod target;
 mod trampoline;
@@ -39,20 +41,56 @@ pub struct PassPluginLibraryInfo {
     name: *const c_char,
     version: *const c_char,
     register: Option<unsafe extern "C" fn(*mut c_void)>,
-    before_code_generation:
-        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u32, *mut c_void) -> bool>,
+    before_code_generation: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, u32, *mut c_void) -> bool>,
 }
 
-/// The entry point that LLVM looks up in a plugin.
+impl PassPluginLibraryInfo {
+    fn new(host: host::Host) -> Self {
+        Self {
+            api_version: host.plugin_api_version(),
+            name: PASS_NAME.as_ptr(),
+            version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
+            // No LLVM takes a plugin without this function.
+            register: Some(match host {
+                host::Host::Ours => shim::static_call_shim_register,
+                host::Host::Other { .. } => register_nothing,
+            }),
+            before_code_generation: None,
+        }
+    }
+}
+
+/// What the plugin does in a compiler with another LLVM.
+unsafe extern "C" fn register_nothing(_builder: *mut c_void) {}
+
+/// The entry point that LLVM looks up in a plugin: `PassPluginLibraryInfo llvmGetPassPluginInfo()`.
+///
+/// A structure of this size is returned where the caller says (System V psABI for x86-64, section 3.2.3: as
+/// if by a first argument, which is returned as well). Before LLVM 22 the caller's is shorter by the last
+/// field, so that one is only written where there is something to do.
+///
+/// # Safety
+///
+/// LLVM calls it, with room for its own version of the structure.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llvmGetPassPluginInfo(to: *mut PassPluginLibraryInfo) -> *mut PassPluginLibraryInfo {
+    let host = host::Host::detect();
+    let info = PassPluginLibraryInfo::new(host);
+    let size = match host {
+        host::Host::Ours => size_of::<PassPluginLibraryInfo>(),
+        host::Host::Other { .. } => std::mem::offset_of!(PassPluginLibraryInfo, before_code_generation),
+    };
+    // SAFETY: the caller's promise, and the size above.
+    unsafe { std::ptr::copy_nonoverlapping((&raw const info).cast::<u8>(), to.cast::<u8>(), size) };
+    to
+}
+
+/// The entry point that LLVM looks up in a plugin. Only LLVM 22 may load it here: an older one has less room.
+#[cfg(not(target_arch = "x86_64"))]
 #[unsafe(no_mangle)]
 pub extern "C" fn llvmGetPassPluginInfo() -> PassPluginLibraryInfo {
-    PassPluginLibraryInfo {
-        api_version: 2,
-        name: PASS_NAME.as_ptr(),
-        version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast(),
-        register: Some(shim::static_call_shim_register),
-        before_code_generation: None,
-    }
+    PassPluginLibraryInfo::new(host::Host::detect())
 }
 
 /// IR stage, called by the shim's module pass. True if the module changed.

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
+use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue, PointerValue};
 use llvm_sys::LLVMIntPredicate;
 use llvm_sys::core::{
-    LLVMGetCalledValue, LLVMGetFirstUse, LLVMGetICmpPredicate, LLVMGetNextUse,
-    LLVMGetNumArgOperands, LLVMGetNumOperands, LLVMGetOperand, LLVMGetUser,
-    LLVMGlobalGetValueType, LLVMInstructionEraseFromParent, LLVMIsACallInst, LLVMIsAGlobalVariable,
-    LLVMIsAICmpInst, LLVMIsAInvokeInst, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith,
+    LLVMGetAlignment, LLVMGetCalledFunctionType, LLVMGetCalledValue, LLVMGetFirstUse, LLVMGetICmpPredicate,
+    LLVMGetNextUse, LLVMGetNumOperands, LLVMGetOperand, LLVMGetParam, LLVMGetUser, LLVMGlobalGetValueType,
+    LLVMInstructionEraseFromParent, LLVMIsACallInst, LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsAICmpInst,
+    LLVMIsAInvokeInst, LLVMIsGlobalConstant, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith,
     LLVMTypeIsSized,
 };
 use llvm_sys::prelude::LLVMValueRef;
@@ -18,31 +19,35 @@ use static_call_abi as abi;
 
 use crate::shim::{self, Instruction};
 use crate::target::Target;
-use crate::trampoline::{self, KeyAddress, Trampolines};
-use crate::{image, module};
+use crate::trampoline::{self, KeyAddress, NoTrampoline, Trampolines};
+use crate::{image, module, reserved};
 
 /// Lowers every use of the intrinsic; true if the module changed.
 pub(crate) fn lower(module: &Module<'_>) -> bool {
-    let reserved = refuse_reserved_names(module);
-    let Some(intrinsic) = module.get_function(abi::INTRINSIC) else { return reserved };
-    let target = Target::from_triple(&module.get_triple().as_str().to_string_lossy());
-    let mut lowering = Lowering {
-        module,
-        trampolines: target.map(|target| Trampolines::new(module, target)),
-    };
-    let calls: Vec<Instruction> = users(intrinsic.as_value_ref())
+    if reserved::refuse_names(module) {
+        return false;
+    }
+    let Some(intrinsic) = module.get_function(abi::INTRINSIC) else { return false };
+    let target = Target::from_triple(&module.get_triple().as_str().to_string_lossy())
+        .filter(|_| shim::calls_reach(module));
+    let mut lowering =
+        Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
+    let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())
         .into_iter()
         .filter(|&user| is_plain_call_of(user, intrinsic.as_value_ref()))
-        .map(Instruction)
         .collect();
     for &call in &calls {
-        lowering.lower(call);
+        // SAFETY: the call is alive.
+        let is_invoke = unsafe { !LLVMIsAInvokeInst(call).is_null() };
+        let call = Instruction(call);
+        // Reading a key does not unwind.
+        lowering.lower(if is_invoke { call.call_for_invoke() } else { call });
     }
-    if lowering.trampolines.as_ref().is_some_and(|trampolines| !trampolines.is_empty()) {
+    if lowering.trampolines.is_some_and(Trampolines::finish) {
         image::emit(module);
     }
-    remove_if_unused(intrinsic);
-    reserved || !calls.is_empty()
+    let settled = settle(module, intrinsic);
+    settled || !calls.is_empty()
 }
 
 struct Lowering<'module, 'ctx> {
@@ -72,7 +77,7 @@ impl<'ctx> Lowering<'_, 'ctx> {
             Argument::Key(key) if self.trampolines.is_some() => Some(key),
             Argument::Key(_) => {
                 intrinsic.remark_missed(
-                    "static call loads its key: this target has no recorded call sites",
+                    "static call loads its key: this target or code model has no recorded call sites",
                 );
                 None
             }
@@ -92,35 +97,47 @@ impl<'ctx> Lowering<'_, 'ctx> {
     }
 
     fn classify(&self, pointer: LLVMValueRef) -> Argument<'ctx> {
-        if shim::is_thread_local_address(pointer) {
+        let (base, offset) = shim::strip_offsets(self.module, pointer);
+        if shim::is_thread_local_address(base) {
             return Argument::Invalid(THREAD_LOCAL.to_owned());
         }
-        let (base, offset) = shim::strip_offsets(self.module, pointer);
+        // SAFETY: `base` is alive.
+        if unsafe { !LLVMIsAFunction(base).is_null() } {
+            return Argument::Invalid(no_key(base, "a function"));
+        }
         // SAFETY: `base` is alive.
         if unsafe { LLVMIsAGlobalVariable(base) }.is_null() {
             return Argument::Unknown("the key is not a constant at this place");
         }
         // SAFETY: `base` is a global variable.
-        let (global, thread_local) =
-            unsafe { (GlobalValue::new(base), LLVMIsThreadLocal(base) != 0) };
+        let (global, thread_local, constant, alignment) = unsafe {
+            (
+                GlobalValue::new(base),
+                LLVMIsThreadLocal(base) != 0,
+                LLVMIsGlobalConstant(base) != 0,
+                LLVMGetAlignment(base),
+            )
+        };
+        let key = KeyAddress { global, offset };
+        let (size, key_size) = (self.size_of(base), i64::from(4 * module::pointer_size(self.module) + 8));
+        let word = module::pointer_size(self.module);
         if thread_local {
-            return Argument::Invalid(THREAD_LOCAL.to_owned());
-        }
-        if global.get_linkage() == Linkage::ExternalWeak {
-            return Argument::Unknown("the key is a weak reference, which may be null");
-        }
-        let key_size = i64::from(4 * module::pointer_size(self.module) + 8);
-        match offset.checked_add(key_size) {
-            Some(end) if offset >= 0 && end <= self.size_of(base) => {
-                Argument::Key(KeyAddress { global, offset })
-            }
-            _ => Argument::Invalid(format!(
-                "`{}` is no static call key ({} bytes at offset {offset} of an object of {}): \
-                 declare it with static_call::define! in Rust or DEFINE_STATIC_CALL in C",
-                global.get_name().to_string_lossy(),
-                key_size,
-                self.size_of(base),
-            )),
+            Argument::Invalid(THREAD_LOCAL.to_owned())
+        } else if global.get_linkage() == Linkage::ExternalWeak {
+            Argument::Unknown("the key is a weak reference, which may be null")
+        } else if global.as_pointer_value().get_type().get_address_space() != AddressSpace::default() {
+            Argument::Unknown("the key is in another address space")
+        } else if constant {
+            Argument::Invalid(no_key(base, "a constant"))
+        } else if offset < 0 || offset.checked_add(key_size).is_none_or(|end| end > size) {
+            let what = format!("{key_size} bytes at offset {offset} of an object of {size}");
+            Argument::Invalid(no_key(base, &what))
+        } else if (alignment != 0 && alignment < word) || offset % i64::from(word) != 0 {
+            Argument::Invalid(no_key(base, "not aligned like a pointer"))
+        } else if !key.has_ordinary_symbol() {
+            Argument::Unknown("the key's symbol is not an ordinary name")
+        } else {
+            Argument::Key(key)
         }
     }
 
@@ -158,20 +175,18 @@ impl<'ctx> Lowering<'_, 'ctx> {
         let Some(trampolines) = &mut self.trampolines else { return };
         match trampolines.get(key, site) {
             Ok(trampoline) => {
-                let site = site.retarget(trampoline);
-                trampolines.restrict_features(trampoline, trampoline::caller(site));
-                site.remark_lowered(&format!(
-                    "static call of `{}` lowered to a direct call",
-                    key.symbol()
-                ));
+                site.retarget(trampoline);
+                site.remark_lowered(&format!("static call of `{}` lowered to a direct call", key.display()));
             }
-            Err(conflict) => site.error(
+            Err(NoTrampoline::Unsupported(reason)) => {
+                site.remark_missed(&format!("static call stays indirect: {reason}"));
+            }
+            Err(NoTrampoline::TypeConflict(first)) => site.error(
                 self.module,
                 &format!(
-                    "static call of `{}` with another function type than at {}: all calls of one \
+                    "static call of `{}` with another function type than at {first}: all calls of one \
                      key need the same type (here: {})",
-                    key.symbol(),
-                    conflict.first,
+                    key.display(),
                     site.location(),
                 ),
             ),
@@ -189,9 +204,8 @@ impl<'ctx> Lowering<'_, 'ctx> {
         unsafe {
             if !LLVMGetFirstUse(intrinsic.0).is_null() {
                 if key.is_some() {
-                    intrinsic.remark_missed(
-                        "static call loads its key: the function pointer is used as a value",
-                    );
+                    intrinsic
+                        .remark_missed("static call loads its key: the function pointer is used as a value");
                 }
                 let builder = self.module.get_context().create_builder();
                 builder.position_before(&inkwell::values::InstructionValue::new(intrinsic.0));
@@ -204,7 +218,16 @@ impl<'ctx> Lowering<'_, 'ctx> {
     }
 }
 
-/// The users of a value, each once.
+/// The message for a key that is none.
+fn no_key(global: LLVMValueRef, what: &str) -> String {
+    format!(
+        "`{}` is no static call key ({what}): declare it with static_call::define! in Rust or \
+         DEFINE_STATIC_CALL in C",
+        String::from_utf8_lossy(module::name(global)),
+    )
+}
+
+/// The users of a value, each once, and the earliest first: LLVM keeps the newest at the front.
 fn users(value: LLVMValueRef) -> Vec<LLVMValueRef> {
     let mut users = Vec::new();
     let mut seen = HashSet::new();
@@ -219,6 +242,7 @@ fn users(value: LLVMValueRef) -> Vec<LLVMValueRef> {
             next = LLVMGetNextUse(next);
         }
     }
+    users.reverse();
     users
 }
 
@@ -231,14 +255,10 @@ fn calls(user: LLVMValueRef, function: LLVMValueRef) -> bool {
     }
 }
 
-/// Whether `user` calls the intrinsic as the pass expects it.
+/// Whether `user` calls the intrinsic, and with the intrinsic's type.
 fn is_plain_call_of(user: LLVMValueRef, intrinsic: LLVMValueRef) -> bool {
-    // SAFETY: the user is alive; only a call is asked for its arguments.
-    unsafe {
-        !LLVMIsACallInst(user).is_null()
-            && LLVMGetCalledValue(user) == intrinsic
-            && LLVMGetNumArgOperands(user) == 1
-    }
+    // SAFETY: both are alive; only a call is asked for its type.
+    unsafe { calls(user, intrinsic) && LLVMGetCalledFunctionType(user) == LLVMGlobalGetValueType(intrinsic) }
 }
 
 /// What a comparison of `pointer` with null yields, if `user` is one and `pointer` is not null.
@@ -261,39 +281,30 @@ fn null_check(user: LLVMValueRef, pointer: LLVMValueRef) -> Option<bool> {
     }
 }
 
-/// Removes the intrinsic: a C header's inline copy, or Rust's declaration.
-fn remove_if_unused(intrinsic: FunctionValue<'_>) {
-    let local = matches!(intrinsic.get_linkage(), Linkage::Internal | Linkage::Private);
-    let declared = intrinsic.get_first_basic_block().is_none();
-    if users(intrinsic.as_value_ref()).is_empty() && (local || declared) {
+/// Removes the intrinsic, a C header's inline copy or Rust's declaration. Where its address was taken, it
+/// becomes an ordinary function. True if the module changed.
+fn settle(module: &Module<'_>, intrinsic: FunctionValue<'_>) -> bool {
+    let used = !users(intrinsic.as_value_ref()).is_empty();
+    if intrinsic.get_first_basic_block().is_some() {
+        if !used && matches!(intrinsic.get_linkage(), Linkage::Internal | Linkage::Private) {
+            // SAFETY: nothing uses it.
+            unsafe { intrinsic.delete() };
+            return true;
+        }
+        return false;
+    }
+    if !used {
         // SAFETY: nothing uses it.
         unsafe { intrinsic.delete() };
+        return true;
     }
-}
-
-/// Names that only the pass may give. True if an error was reported.
-fn refuse_reserved_names(module: &Module<'_>) -> bool {
-    let functions = module.get_functions().filter(|function| {
-        let name = function.get_name().to_bytes();
-        name.starts_with(abi::TRAMPOLINE_PREFIX.as_bytes()) && !trampoline::is_ours(*function)
-    });
-    let functions = functions.map(|function| function.as_global_value());
-    let globals = module.get_globals().filter(|global| {
-        let name = global.get_name().to_bytes();
-        name.starts_with(abi::RECORD_PREFIX.as_bytes()) && !trampoline::is_our_record(*global)
-    });
-    let mut refused = false;
-    for symbol in functions.chain(globals) {
-        refused = true;
-        shim::error(
-            module,
-            &format!(
-                "the symbol `{}` is reserved for static calls: names that start with `{}` are \
-                 made by the static-call pass; choose another name",
-                symbol.get_name().to_string_lossy(),
-                abi::RESERVED_PREFIX,
-            ),
-        );
-    }
-    refused
+    let context = module.get_context();
+    let builder = context.create_builder();
+    builder.position_at_end(context.append_basic_block(intrinsic, ""));
+    // SAFETY: the intrinsic has one parameter, a pointer.
+    let key = unsafe { PointerValue::new(LLVMGetParam(intrinsic.as_value_ref(), 0)) };
+    let target = trampoline::load_target(module, &builder, key);
+    builder.build_return(Some(&target)).expect("the builder has a position");
+    intrinsic.set_linkage(Linkage::Internal);
+    true
 }

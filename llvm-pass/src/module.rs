@@ -1,16 +1,63 @@
 //! What several parts of the lowering ask of a module.
 
+use inkwell::GlobalVisibility;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::comdat::ComdatSelectionKind;
 use inkwell::module::{Linkage, Module};
-use inkwell::values::{FunctionValue, GlobalValue};
-use inkwell::GlobalVisibility;
+use inkwell::types::{AsTypeRef, FunctionType, IntType};
+use inkwell::values::{FunctionValue, GlobalValue, PointerValue};
+use llvm_sys::core::{LLVMGetOrInsertFunction, LLVMGetValueName2};
+use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
+use static_call_abi as abi;
 
 /// The size of a pointer in bytes.
 pub(crate) fn pointer_size(module: &Module<'_>) -> u32 {
     // SAFETY: the module is alive, and so is the layout that it owns.
     unsafe { LLVMPointerSize(LLVMGetModuleDataLayout(module.as_mut_ptr())) }
+}
+
+/// The name of a global, whatever bytes it consists of.
+pub(crate) fn name<'a>(global: LLVMValueRef) -> &'a [u8] {
+    let mut length = 0;
+    // SAFETY: the global is alive, and its name lives as long and has this length.
+    unsafe {
+        let name = LLVMGetValueName2(global, &raw mut length);
+        std::slice::from_raw_parts(name.cast(), length)
+    }
+}
+
+/// An integer as wide as a pointer.
+pub(crate) fn word_type<'ctx>(module: &Module<'ctx>) -> IntType<'ctx> {
+    let context = module.get_context();
+    if pointer_size(module) == 8 { context.i64_type() } else { context.i32_type() }
+}
+
+/// The function of this name, declared if need be. The user may have declared it with another type.
+pub(crate) fn function_pointer<'ctx>(
+    module: &Module<'ctx>,
+    name: &str,
+    ty: FunctionType<'ctx>,
+) -> PointerValue<'ctx> {
+    // SAFETY: module and type are alive; the name is passed with its length.
+    unsafe {
+        PointerValue::new(LLVMGetOrInsertFunction(
+            module.as_mut_ptr(),
+            name.as_ptr().cast(),
+            name.len(),
+            ty.as_type_ref(),
+        ))
+    }
+}
+
+/// Marks a function as made by the pass, which [`is_ours`] finds in a later run.
+pub(crate) fn mark_as_ours(module: &Module<'_>, function: FunctionValue<'_>) {
+    add_string_attribute(module, function, abi::TRAMPOLINE_ATTRIBUTE, "");
+}
+
+/// Whether the pass itself made this function.
+pub(crate) fn is_ours(function: FunctionValue<'_>) -> bool {
+    function.get_string_attribute(AttributeLoc::Function, abi::TRAMPOLINE_ATTRIBUTE).is_some()
 }
 
 /// Leaves one copy of the global in each image, which no other image sees.

@@ -1,10 +1,10 @@
 //! The C++ shim (`cpp/shim.h`), seen from Rust.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use inkwell::module::Module;
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
-use llvm_sys::prelude::{LLVMBuilderRef, LLVMModuleRef, LLVMValueRef};
+use llvm_sys::prelude::{LLVMModuleRef, LLVMValueRef};
 
 /// `StaticCallText`.
 #[repr(C)]
@@ -28,34 +28,27 @@ unsafe extern "C" {
         offset: *mut i64,
     ) -> LLVMValueRef;
     fn static_call_shim_is_thread_local_address(value: LLVMValueRef) -> bool;
-    fn static_call_shim_remark(
-        instruction: LLVMValueRef,
-        lowered: bool,
-        message: *const u8,
-        length: usize,
-    );
+    fn static_call_shim_remark(instruction: LLVMValueRef, lowered: bool, message: *const u8, length: usize);
     fn static_call_shim_error(
         module: LLVMModuleRef,
         instruction: LLVMValueRef,
         message: *const u8,
         length: usize,
     );
-    fn static_call_shim_location(
-        instruction: LLVMValueRef,
-        buffer: *mut u8,
-        capacity: usize,
-    ) -> usize;
-    fn static_call_shim_copy_abi_attributes(call: LLVMValueRef, to: LLVMValueRef);
+    fn static_call_shim_location(instruction: LLVMValueRef, buffer: *mut u8, capacity: usize) -> usize;
+    fn static_call_shim_copy_abi_attributes(call: LLVMValueRef, function: LLVMValueRef);
     fn static_call_shim_same_abi(call: LLVMValueRef, function: LLVMValueRef) -> bool;
     fn static_call_shim_has_sret(call: LLVMValueRef) -> bool;
-    fn static_call_shim_forward(
-        builder: LLVMBuilderRef,
-        function: LLVMValueRef,
-        callee: LLVMValueRef,
-        site: LLVMValueRef,
-    ) -> LLVMValueRef;
-    fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef) -> LLVMValueRef;
-    fn static_call_shim_append_to_compiler_used(module: LLVMModuleRef, global: LLVMValueRef);
+    fn static_call_shim_needs_indirect_call(site: LLVMValueRef) -> *const c_char;
+    fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef);
+    fn static_call_shim_call_for_invoke(invoke: LLVMValueRef) -> LLVMValueRef;
+    fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
+    fn static_call_shim_calls_reach(module: LLVMModuleRef) -> bool;
+    fn static_call_shim_append_to_compiler_used(
+        module: LLVMModuleRef,
+        globals: *const LLVMValueRef,
+        count: usize,
+    );
     fn static_call_shim_append_to_constructors(
         module: LLVMModuleRef,
         function: LLVMValueRef,
@@ -83,8 +76,7 @@ pub(crate) struct Instruction(pub(crate) LLVMValueRef);
 pub(crate) fn strip_offsets(module: &Module<'_>, pointer: LLVMValueRef) -> (LLVMValueRef, i64) {
     let mut offset = 0;
     // SAFETY: see above; the intrinsic's argument is a pointer.
-    let base =
-        unsafe { static_call_shim_strip_offsets(module.as_mut_ptr(), pointer, &raw mut offset) };
+    let base = unsafe { static_call_shim_strip_offsets(module.as_mut_ptr(), pointer, &raw mut offset) };
     (base, offset)
 }
 
@@ -118,8 +110,7 @@ impl Instruction {
     pub(crate) fn location(self) -> String {
         let mut buffer = [0; 1024];
         // SAFETY: see above; the buffer has the capacity that is named.
-        let length =
-            unsafe { static_call_shim_location(self.0, buffer.as_mut_ptr(), buffer.len()) };
+        let length = unsafe { static_call_shim_location(self.0, buffer.as_mut_ptr(), buffer.len()) };
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
@@ -141,10 +132,25 @@ impl Instruction {
         unsafe { static_call_shim_copy_abi_attributes(self.0, function.as_value_ref()) }
     }
 
-    /// Makes this call a direct call; the instruction that stands here afterwards.
-    pub(crate) fn retarget(self, callee: FunctionValue<'_>) -> Self {
+    /// Why this call must stay indirect, if it must.
+    pub(crate) fn needs_indirect_call(self) -> Option<&'static str> {
+        // SAFETY: see above; the reason is a null pointer or an ASCII constant.
+        unsafe {
+            let reason = static_call_shim_needs_indirect_call(self.0);
+            if reason.is_null() { None } else { CStr::from_ptr(reason).to_str().ok() }
+        }
+    }
+
+    /// Makes this call a direct call.
+    pub(crate) fn retarget(self, callee: FunctionValue<'_>) {
         // SAFETY: see above; the callee has the call's type.
-        Self(unsafe { static_call_shim_retarget(self.0, callee.as_value_ref()) })
+        unsafe { static_call_shim_retarget(self.0, callee.as_value_ref()) }
+    }
+
+    /// Makes a call of this invoke.
+    pub(crate) fn call_for_invoke(self) -> Self {
+        // SAFETY: see above; the instruction is an invoke.
+        Self(unsafe { static_call_shim_call_for_invoke(self.0) })
     }
 }
 
@@ -152,31 +158,25 @@ impl Instruction {
 pub(crate) fn error(module: &Module<'_>, message: &str) {
     // SAFETY: see above; a null instruction is allowed.
     unsafe {
-        static_call_shim_error(
-            module.as_mut_ptr(),
-            std::ptr::null_mut(),
-            message.as_ptr(),
-            message.len(),
-        );
+        static_call_shim_error(module.as_mut_ptr(), std::ptr::null_mut(), message.as_ptr(), message.len());
     }
 }
 
-/// Builds the tail call of `callee` that hands on `function`'s parameters as `site` passed them.
-pub(crate) fn forward(
-    builder: &inkwell::builder::Builder<'_>,
-    function: FunctionValue<'_>,
-    callee: LLVMValueRef,
-    site: Instruction,
-) -> LLVMValueRef {
-    // SAFETY: see above; the builder stands in `function`.
-    unsafe {
-        static_call_shim_forward(builder.as_mut_ptr(), function.as_value_ref(), callee, site.0)
-    }
-}
-
-pub(crate) fn append_to_compiler_used(module: &Module<'_>, global: LLVMValueRef) {
+/// Whether code may address the global without a table of the linker's.
+pub(crate) fn is_dso_local(global: GlobalValue<'_>) -> bool {
     // SAFETY: see above.
-    unsafe { static_call_shim_append_to_compiler_used(module.as_mut_ptr(), global) }
+    unsafe { static_call_shim_is_dso_local(global.as_value_ref()) }
+}
+
+/// Whether every call of the module is one with a 32-bit displacement.
+pub(crate) fn calls_reach(module: &Module<'_>) -> bool {
+    // SAFETY: see above.
+    unsafe { static_call_shim_calls_reach(module.as_mut_ptr()) }
+}
+
+pub(crate) fn append_to_compiler_used(module: &Module<'_>, globals: &[LLVMValueRef]) {
+    // SAFETY: see above; the slice has this length.
+    unsafe { static_call_shim_append_to_compiler_used(module.as_mut_ptr(), globals.as_ptr(), globals.len()) }
 }
 
 /// When an image's constructor and destructor run.

@@ -38,16 +38,31 @@ impl Target {
         let architecture = parts.next()?;
         let rest: Vec<&str> = parts.collect();
         // Everything but these writes ELF, bare metal ("none", "elf") included.
-        let not_elf = ["apple", "darwin", "macos", "ios", "windows", "win32", "uefi", "cygwin",
-            "wasi", "macho", "coff", "xcoff", "driverkit", "tvos", "watchos", "xros", "visionos"];
+        let not_elf = [
+            "apple",
+            "darwin",
+            "macos",
+            "ios",
+            "windows",
+            "win32",
+            "uefi",
+            "cygwin",
+            "wasi",
+            "macho",
+            "coff",
+            "xcoff",
+            "driverkit",
+            "tvos",
+            "watchos",
+            "xros",
+            "visionos",
+        ];
         if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
             return None;
         }
         match architecture {
             // x32: pointers of four bytes, which the runtime's backend does not read.
-            "x86_64" | "amd64" if !rest.iter().any(|part| part.ends_with("x32")) => {
-                Some(Self::X86_64)
-            }
+            "x86_64" | "amd64" if !rest.iter().any(|part| part.ends_with("x32")) => Some(Self::X86_64),
             _ => None,
         }
     }
@@ -73,6 +88,56 @@ impl Target {
     pub(crate) const fn trampoline_alignment(self) -> u32 {
         match self {
             Self::X86_64 => 8,
+        }
+    }
+
+    /// Why a call in this convention cannot go through a trampoline.
+    ///
+    /// The numbers are `llvm::CallingConv`'s: anyreg, CXX_FAST_TLS, preserve_none and interrupt handlers
+    /// leave no register for the jump.
+    pub(crate) fn needs_indirect_call(self, convention: u32) -> Option<&'static str> {
+        let no_register_left = match self {
+            Self::X86_64 => [13, 17, 21, 83].contains(&convention),
+        };
+        no_register_left.then_some("its calling convention leaves a trampoline no register")
+    }
+
+    /// The function that these `target-features` of a caller want indirect jumps to go through.
+    pub(crate) fn thunk(self, features: &str) -> Option<&'static str> {
+        let has = |name: &str| features.split(',').any(|feature| feature.strip_prefix('+') == Some(name));
+        match self {
+            Self::X86_64 if has("retpoline-external-thunk") => Some("__x86_indirect_thunk_r11"),
+            Self::X86_64 if has("retpoline") || has("retpoline-indirect-calls") => {
+                Some("__llvm_retpoline_r11")
+            }
+            Self::X86_64 if has("lvi-cfi") => Some("__llvm_lvi_thunk_r11"),
+            Self::X86_64 => None,
+        }
+    }
+
+    /// A trampoline's code: it jumps to the target of the key that lies `offset` bytes into `$0`.
+    ///
+    /// The runtime knows the first instruction. It is at least as long as the jump that replaces it,
+    /// and no register changes that carries an argument or that the caller wants back. The word that
+    /// holds it belongs to the trampoline as a whole.
+    ///
+    /// If the key is `near`, its address is a constant distance away; otherwise the linker has a table
+    /// of such addresses, and simplifies the access where it can.
+    pub(crate) fn jump_to_target(self, near: bool, offset: i64, thunk: Option<&str>) -> String {
+        match self {
+            // A load is an acquire on x86-64. The trap stops speculation behind the jump.
+            Self::X86_64 => {
+                let (address, target) = if near {
+                    ("", format!("${{0:c}}+{offset}(%rip)"))
+                } else {
+                    ("movq ${0:c}@GOTPCREL(%rip), %r11\n\t", format!("{offset}(%r11)"))
+                };
+                let jump = match thunk {
+                    None => format!("jmpq *{target}"),
+                    Some(thunk) => format!("movq {target}, %r11\n\tjmp {thunk}"),
+                };
+                format!("{address}{jump}\n\tint3\n\t.p2align 3, 0xcc")
+            }
         }
     }
 

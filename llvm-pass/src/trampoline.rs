@@ -5,22 +5,29 @@
 //!
 //!                                 signature
 //!                                 record - trampoline           (32 bits)
-//! __static_call_trampoline.KEY:   load KEY's target, jump to it
+//! __static_call_trampoline.KEY:   jump to KEY's target
 //! ```
+//!
+//! A trampoline has the type and the calling convention of its calls, but its body is naked assembler:
+//! it hands on whatever arguments there are, at every optimization level, and its first instruction is
+//! the one that the runtime expects to patch. (A `musttail` call would do so in theory. On x86-64 it stops
+//! with a fatal error for some types and conventions, and without optimization other instructions
+//! come first.)
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::CStr;
 
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
 use inkwell::types::FunctionType;
 use inkwell::values::{AsValueRef, BasicValue, FunctionValue, GlobalValue, PointerValue};
-use inkwell::{AddressSpace, AtomicOrdering};
+use inkwell::{AddressSpace, AtomicOrdering, InlineAsmDialect};
 use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
-    LLVMBuildRet, LLVMBuildRetVoid, LLVMGetCalledFunctionType, LLVMGetInstructionCallConv,
-    LLVMGetIntTypeWidth, LLVMGetReturnType, LLVMGetTypeKind, LLVMSetPrefixData,
+    LLVMGetCalledFunctionType, LLVMGetFirstInstruction, LLVMGetInstructionCallConv, LLVMGetIntTypeWidth,
+    LLVMGetNumOperands, LLVMGetOperand, LLVMGetReturnType, LLVMGetTypeKind, LLVMSetPrefixData,
 };
+use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
 use crate::module;
@@ -28,7 +35,7 @@ use crate::shim::{self, Instruction};
 use crate::target::Target;
 
 /// A key that a call names: a global, or a field of one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyAddress<'ctx> {
     pub(crate) global: GlobalValue<'ctx>,
     pub(crate) offset: i64,
@@ -42,6 +49,21 @@ impl<'ctx> KeyAddress<'ctx> {
             0 => name.into_owned(),
             offset => format!("{name}+{offset}"),
         }
+    }
+
+    /// The same as a person would write it.
+    pub(crate) fn display(self) -> String {
+        format!("{:#}", rustc_demangle::demangle(&self.symbol()))
+    }
+
+    /// Whether no other key has this symbol, in any module of the image, and assembler can name it.
+    ///
+    /// A name may hold any byte. Those that [`Self::symbol`] would change or add, and NUL, at which C
+    /// ends a name, occur in none that a compiler makes.
+    pub(crate) fn has_ordinary_symbol(self) -> bool {
+        let name = module::name(self.global.as_value_ref());
+        let unique = || std::str::from_utf8(name).is_ok_and(|name| !name.contains(['+', '\0']));
+        !name.first().is_some_and(u8::is_ascii_digit) && (self.is_local() || unique())
     }
 
     fn pointer(self, module: &Module<'ctx>) -> PointerValue<'ctx> {
@@ -61,29 +83,40 @@ impl<'ctx> KeyAddress<'ctx> {
     }
 }
 
+const FEATURES: &str = "target-features";
+
 /// The trampolines of a module.
 #[derive(Debug)]
 pub(crate) struct Trampolines<'module, 'ctx> {
     module: &'module Module<'ctx>,
     target: Target,
-    /// By trampoline symbol: the function, and where it was first called.
-    made: HashMap<String, (FunctionValue<'ctx>, String)>,
+    made: Vec<Made<'ctx>>,
+    /// The position of a key's trampoline in `made`.
+    by_key: HashMap<(LLVMValueRef, i64), usize>,
 }
 
-/// Two sites of one key disagree about its type.
 #[derive(Debug)]
-pub(crate) struct TypeConflict {
-    /// Where the other site is.
-    pub(crate) first: String,
+struct Made<'ctx> {
+    key: KeyAddress<'ctx>,
+    trampoline: FunctionValue<'ctx>,
+    /// Where it was first called.
+    first: String,
+    /// The thunk that its body is to use; no body where an earlier run of the pass built it.
+    body: Option<Option<&'static str>>,
+}
+
+/// Why a call has no trampoline.
+#[derive(Debug)]
+pub(crate) enum NoTrampoline {
+    /// Another site of the key disagrees about its type; where that is.
+    TypeConflict(String),
+    /// The call has to stay indirect: the reason, for the remark.
+    Unsupported(&'static str),
 }
 
 impl<'module, 'ctx> Trampolines<'module, 'ctx> {
     pub(crate) fn new(module: &'module Module<'ctx>, target: Target) -> Self {
-        Self { module, target, made: HashMap::new() }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.made.is_empty()
+        Self { module, target, made: Vec::new(), by_key: HashMap::new() }
     }
 
     /// The trampoline of `key` for a call like `site`.
@@ -91,57 +124,85 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         &mut self,
         key: KeyAddress<'ctx>,
         site: Instruction,
-    ) -> Result<FunctionValue<'ctx>, TypeConflict> {
-        let symbol = format!("{}{}", abi::TRAMPOLINE_PREFIX, key.symbol());
-        let (trampoline, first) = match self.made.get(&symbol) {
-            Some((trampoline, first)) => (*trampoline, first.clone()),
-            // An earlier run of the pass made it, before link-time optimization.
-            None => match self.module.get_function(&symbol) {
-                Some(trampoline) => (trampoline, "another module".to_owned()),
-                None => {
-                    let trampoline = self.build(key, site, &symbol);
-                    (trampoline, site.location())
-                }
-            },
+    ) -> Result<FunctionValue<'ctx>, NoTrampoline> {
+        if let Some(reason) = self.target.needs_indirect_call(convention(site)).or(site.needs_indirect_call())
+        {
+            return Err(NoTrampoline::Unsupported(reason));
+        }
+        let id = (key.global.as_value_ref(), key.offset);
+        let made = match self.by_key.get(&id) {
+            Some(&position) => &mut self.made[position],
+            None => {
+                let made = self.find_or_declare(key, site);
+                self.by_key.insert(id, self.made.len());
+                self.made.push(made);
+                self.made.last_mut().expect("just pushed")
+            }
         };
-        if !site.same_abi(trampoline) {
-            return Err(TypeConflict { first });
+        if !site.same_abi(made.trampoline) {
+            return Err(NoTrampoline::TypeConflict(made.first.clone()));
         }
-        self.made.entry(symbol).or_insert((trampoline, first));
-        Ok(trampoline)
+        // It jumps on behalf of all its callers, so it takes the precautions of the most careful one.
+        if let Some(body @ None) = &mut made.body {
+            let features = module::string_attribute(caller(site), FEATURES).unwrap_or_default();
+            *body = self.target.thunk(&features);
+            if body.is_some() {
+                // Code generation adds the thunk for functions with these features.
+                module::add_string_attribute(self.module, made.trampoline, FEATURES, &features);
+            }
+        }
+        Ok(made.trampoline)
     }
 
-    /// Leaves the trampoline only those processor features that this caller has as well.
-    ///
-    /// It runs on behalf of every caller; and it must have what all of them have, retpolines and
-    /// wide vector arguments among it.
-    pub(crate) fn restrict_features(&self, trampoline: FunctionValue<'ctx>, caller: FunctionValue<'ctx>) {
-        const FEATURES: &str = "target-features";
-        let of = |function| module::string_attribute(function, FEATURES).unwrap_or_default();
-        let (have, callers) = (of(trampoline), of(caller));
-        if have == callers {
-            return;
+    /// Writes the bodies; true if there are trampolines.
+    pub(crate) fn finish(self) -> bool {
+        let mut used = Vec::new();
+        for made in &self.made {
+            if let Some(thunk) = made.body {
+                self.build_body(made.key, made.trampoline, thunk);
+                used.push(made.trampoline.as_value_ref());
+            }
         }
-        let callers: BTreeSet<&str> = callers.split(',').collect();
-        let common: Vec<&str> = have.split(',').filter(|f| callers.contains(f)).collect();
-        trampoline.remove_string_attribute(AttributeLoc::Function, FEATURES);
-        module::add_string_attribute(self.module, trampoline, FEATURES, &common.join(","));
+        shim::append_to_compiler_used(self.module, &used);
+        !self.made.is_empty()
     }
 
-    fn build(&self, key: KeyAddress<'ctx>, site: Instruction, symbol: &str) -> FunctionValue<'ctx> {
+    fn find_or_declare(&self, key: KeyAddress<'ctx>, site: Instruction) -> Made<'ctx> {
+        let symbol = format!("{}{}", abi::TRAMPOLINE_PREFIX, key.symbol());
+        // An earlier run of the pass made it, before link-time optimization; or one for another local
+        // key of this name.
+        match self.module.get_function(&symbol).filter(|&found| self.jumps_to(found, key)) {
+            Some(trampoline) => Made { key, trampoline, first: "another module".to_owned(), body: None },
+            None => {
+                let trampoline = self.declare(key, site, &symbol);
+                Made { key, trampoline, first: site.location(), body: Some(None) }
+            }
+        }
+    }
+
+    /// Whether `trampoline` is the one of `key`.
+    fn jumps_to(&self, trampoline: FunctionValue<'ctx>, key: KeyAddress<'ctx>) -> bool {
+        let Some(block) = trampoline.get_first_basic_block() else { return !key.is_local() };
+        // SAFETY: a block holds an instruction. A trampoline's is assembler, whose operand is the key's
+        // global.
+        unsafe {
+            let jump = LLVMGetFirstInstruction(block.as_mut_ptr());
+            LLVMGetNumOperands(jump) > 0 && LLVMGetOperand(jump, 0) == key.global.as_value_ref()
+        }
+    }
+
+    /// A trampoline without its body, and its record.
+    fn declare(&self, key: KeyAddress<'ctx>, site: Instruction, symbol: &str) -> FunctionValue<'ctx> {
         let module = self.module;
         // SAFETY: the site is a call, which has a function type.
         let ty = unsafe { FunctionType::new(LLVMGetCalledFunctionType(site.0)) };
         let trampoline = module.add_function(symbol, ty, Some(Linkage::Internal));
-        // SAFETY: the site is a call.
-        trampoline.set_call_conventions(unsafe { LLVMGetInstructionCallConv(site.0) });
+        trampoline.set_call_conventions(convention(site));
         site.copy_abi_attributes(trampoline);
-        self.set_attributes(trampoline, caller(site));
+        self.set_attributes(trampoline);
         let global = trampoline.as_global_value();
         global.set_alignment(self.target.trampoline_alignment());
-        trampoline
-            .set_section(Some(&format!("{}{}", abi::TRAMPOLINE_SECTION_PREFIX, key.symbol())));
-        self.build_body(key, site, trampoline);
+        trampoline.set_section(Some(&format!("{}{}", abi::TRAMPOLINE_SECTION_PREFIX, key.symbol())));
 
         let record = self.build_record(key, trampoline);
         self.set_prefix(trampoline, record, may_vanish(self.target, site));
@@ -155,18 +216,18 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
             }
         }
         shim::set_associated(record, trampoline);
-        shim::append_to_compiler_used(module, trampoline.as_value_ref());
         trampoline
     }
 
     /// Nothing may stand before the trampoline's first instruction, which is patched while threads
     /// may just have left it: no landing pad for indirect branches (it is only called directly), no
     /// instrumentation. And no optimization may look through it.
-    fn set_attributes(&self, trampoline: FunctionValue<'ctx>, caller: FunctionValue<'ctx>) {
+    fn set_attributes(&self, trampoline: FunctionValue<'ctx>) {
         module::add_enum_attributes(
             self.module,
             trampoline,
             &[
+                "naked",
                 "noinline",
                 "nocf_check",
                 "noprofile",
@@ -177,35 +238,25 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
                 "optsize",
             ],
         );
-        let asynchronous = self
-            .module
-            .get_context()
-            .create_enum_attribute(Attribute::get_named_enum_kind_id("uwtable"), 2);
+        let asynchronous =
+            self.module.get_context().create_enum_attribute(Attribute::get_named_enum_kind_id("uwtable"), 2);
         trampoline.add_attribute(AttributeLoc::Function, asynchronous);
-        module::add_string_attribute(self.module, trampoline, abi::TRAMPOLINE_ATTRIBUTE, "");
-        for name in ["target-cpu", "target-features", "tune-cpu"] {
-            if let Some(value) = module::string_attribute(caller, name) {
-                module::add_string_attribute(self.module, trampoline, name, &value);
-            }
-        }
+        module::mark_as_ours(self.module, trampoline);
     }
 
-    fn build_body(&self, key: KeyAddress<'ctx>, site: Instruction, trampoline: FunctionValue<'ctx>) {
+    fn build_body(&self, key: KeyAddress<'ctx>, trampoline: FunctionValue<'ctx>, thunk: Option<&str>) {
         let context = self.module.get_context();
+        let key_global = key.global.as_pointer_value();
+        let ty = context.void_type().fn_type(&[key_global.get_type().into()], false);
+        let near = shim::is_dso_local(key.global);
+        let code = self.target.jump_to_target(near, key.offset, thunk);
+        // "Ws": a symbol, even where the program's code does not know its address.
+        let dialect = Some(InlineAsmDialect::ATT);
+        let code = context.create_inline_asm(ty, code, "^Ws".to_owned(), true, false, dialect, false);
         let builder = context.create_builder();
         builder.position_at_end(context.append_basic_block(trampoline, ""));
-        let target = load_target(self.module, &builder, key.pointer(self.module));
-        let result = shim::forward(&builder, trampoline, target.as_value_ref(), site);
-        // SAFETY: the site is a call; the builder stands at the end of the block, after the call
-        // whose result is returned.
-        unsafe {
-            let ty = LLVMGetReturnType(LLVMGetCalledFunctionType(site.0));
-            if LLVMGetTypeKind(ty) == LLVMTypeKind::LLVMVoidTypeKind {
-                LLVMBuildRetVoid(builder.as_mut_ptr());
-            } else {
-                LLVMBuildRet(builder.as_mut_ptr(), result);
-            }
-        }
+        builder.build_indirect_call(ty, code, &[key_global.into()], "").expect("the builder has a position");
+        builder.build_unreachable().expect("the builder has a position");
     }
 
     fn build_record(&self, key: KeyAddress<'ctx>, trampoline: FunctionValue<'ctx>) -> GlobalValue<'ctx> {
@@ -215,8 +266,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let i32_type = context.i32_type();
         let saved = context.i8_type().array_type(8);
         let ty = context.struct_type(
-            &[pointer.into(), pointer.into(), pointer.into(), i32_type.into(), i32_type.into(),
-                saved.into()],
+            &[pointer.into(), pointer.into(), pointer.into(), i32_type.into(), i32_type.into(), saved.into()],
             false,
         );
         let name = format!("{}{}", abi::RECORD_PREFIX, key.symbol());
@@ -273,12 +323,17 @@ pub(crate) fn load_target<'ctx>(
     let target = builder.build_load(pointer, key, "target").expect("the builder has a position");
     let load = target.as_instruction_value().expect("a load is an instruction");
     load.set_atomic_ordering(AtomicOrdering::Acquire).expect("a load may be atomic");
-    load.set_alignment(module::pointer_size(module)).expect("a power of two");
+    load.set_alignment(module::pointer_size(module).next_power_of_two()).expect("a power of two");
     target.into_pointer_value()
 }
 
+fn convention(site: Instruction) -> u32 {
+    // SAFETY: the site is a call.
+    unsafe { LLVMGetInstructionCallConv(site.0) }
+}
+
 /// The function that an instruction belongs to.
-pub(crate) fn caller<'ctx>(site: Instruction) -> FunctionValue<'ctx> {
+fn caller<'ctx>(site: Instruction) -> FunctionValue<'ctx> {
     use llvm_sys::core::{LLVMGetBasicBlockParent, LLVMGetInstructionParent};
     // SAFETY: the site is an instruction in a block of a function.
     unsafe { FunctionValue::new(LLVMGetBasicBlockParent(LLVMGetInstructionParent(site.0))) }
@@ -288,9 +343,9 @@ pub(crate) fn caller<'ctx>(site: Instruction) -> FunctionValue<'ctx> {
 /// Whether a site of this type may become a nop, or clear the return register.
 fn may_vanish(target: Target, site: Instruction) -> bool {
     // SAFETY: the site is a call.
-    let (convention, result, kind) = unsafe {
+    let (result, kind) = unsafe {
         let result = LLVMGetReturnType(LLVMGetCalledFunctionType(site.0));
-        (LLVMGetInstructionCallConv(site.0), result, LLVMGetTypeKind(result))
+        (result, LLVMGetTypeKind(result))
     };
     let simple = match kind {
         LLVMTypeKind::LLVMVoidTypeKind | LLVMTypeKind::LLVMPointerTypeKind => true,
@@ -298,12 +353,7 @@ fn may_vanish(target: Target, site: Instruction) -> bool {
         LLVMTypeKind::LLVMIntegerTypeKind => unsafe { LLVMGetIntTypeWidth(result) <= 64 },
         _ => false,
     };
-    simple && !site.has_sret() && target.may_vanish(convention)
-}
-
-/// Whether the pass itself made this function.
-pub(crate) fn is_ours(function: FunctionValue<'_>) -> bool {
-    function.get_string_attribute(AttributeLoc::Function, abi::TRAMPOLINE_ATTRIBUTE).is_some()
+    simple && !site.has_sret() && target.may_vanish(convention(site))
 }
 
 /// Whether the pass itself made this record.

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use object::{Object, ObjectSymbol};
-use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode};
-use static_call_tests::run;
+use static_call_tests::binary::{StaticCalls, has_site_table};
+use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode, source};
+use static_call_tests::{failure, link_flags, llvm, plugin, prefix, run};
 
 const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
 const WITHOUT: Build = Build { compiler: Compiler::Gcc, level: "-O0" };
@@ -107,4 +107,39 @@ fn symbol(program: &Path, name: &str) -> (u64, u64) {
     let file = object::File::parse(&*data).expect("an ELF file");
     let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name)).expect(name);
     (symbol.address(), symbol.size())
+}
+
+/// Every clang may load the plugin, to be told that it is the wrong one.
+#[test]
+fn another_llvm_is_named_and_the_build_goes_on_without_the_pass() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    let compile = || {
+        let mut clang = Command::new("clang-19");
+        clang.arg(format!("-fpass-plugin={}", plugin().display())).arg("-I").arg(prefix().join("include"));
+        clang.arg(source("proposal.c")).args(link_flags()).arg("-o").arg(&program);
+        clang
+    };
+    let said = run(&mut compile()).stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("has LLVM 19") && said.contains("built for LLVM 22"), "{said}");
+    run(&mut Command::new(&program));
+    assert!(!has_site_table(&program));
+    let error = failure(compile().env("STATIC_CALL_REQUIRE", "1"));
+    assert!(error.contains("has LLVM 19") && error.contains("STATIC_CALL_REQUIRE=1"), "{error}");
+}
+
+/// clang itself refuses a file that is no plugin, and names it.
+#[test]
+fn a_missing_or_damaged_plugin_is_named() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let damaged = directory.path().join("libdamaged.so");
+    std::fs::write(&damaged, &std::fs::read(plugin()).expect("the plugin")[..1000]).expect("a copy");
+    for file in [damaged, directory.path().join("libmissing.so")] {
+        let mut clang = llvm("clang");
+        clang.arg(format!("-fpass-plugin={}", file.display())).arg("-I").arg(prefix().join("include"));
+        let error = failure(clang.arg("-c").arg(source("proposal.c")).arg("-o").arg("/dev/null"));
+        assert!(error.contains(&*file.to_string_lossy()), "{error}");
+    }
 }

@@ -131,7 +131,10 @@ fn switch_under_load(file: &[u8], expected: u32) -> Result<()> {
 
 fn show_keys(program: &Program) {
     let mode = static_call::mode();
-    println!("{:20} {:36} {:10} {:>6} {:>7} {:>12}", "key", "target", "mode", "sites", "direct", "trampoline");
+    println!(
+        "{:20} {:36} {:10} {:>6} {:>7} {:>12}",
+        "key", "target", "mode", "sites", "direct", "trampoline"
+    );
     let row = |name: &str, target: String, info: static_call::Info| {
         let (sites, direct, trampoline) = (info.sites, info.direct, info.through_trampoline);
         println!("{name:20} {target:36} {mode:10} {sites:6} {direct:7} {trampoline:12}");

@@ -46,7 +46,7 @@ pub const SITES_SECTION: &str = "static_call_sites";
 pub const RECORDS_SECTION: &str = "static_call_records";
 /// Sections of the trampolines, one each: this, then the key's symbol.
 pub const TRAMPOLINE_SECTION_PREFIX: &str = ".text.static_call.";
-/// Attribute that tells our trampolines from a user's function with a reserved name.
+/// Attribute that tells our functions from a user's function with a reserved name.
 pub const TRAMPOLINE_ATTRIBUTE: &str = "static-call-trampoline";
 
 /// First half of a trampoline's prefix data; in memory the bytes `S C T` and the version.

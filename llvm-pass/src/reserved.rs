@@ -1,0 +1,81 @@
+//! Names that only the pass may give: a user's symbol there is an error, not a wrong call.
+
+use inkwell::AddressSpace;
+use inkwell::module::Module;
+use inkwell::types::AsTypeRef;
+use inkwell::values::{FunctionValue, GlobalValue};
+use llvm_sys::core::{
+    LLVMGetFirstFunction, LLVMGetFirstGlobal, LLVMGetFirstGlobalAlias, LLVMGetFirstGlobalIFunc,
+    LLVMGetNextFunction, LLVMGetNextGlobal, LLVMGetNextGlobalAlias, LLVMGetNextGlobalIFunc,
+    LLVMGlobalGetValueType, LLVMIsAFunction, LLVMIsAGlobalVariable,
+};
+use llvm_sys::prelude::LLVMValueRef;
+use static_call_abi as abi;
+
+use crate::{image, module, shim, trampoline};
+
+/// Reports every symbol that has a reserved name and is not the pass's own. True if there is one.
+pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
+    let mut refused = false;
+    for symbol in symbols(module) {
+        let name = module::name(symbol);
+        let Some(name) = reserved(name).filter(|name| !is_legitimate(module, symbol, name)) else { continue };
+        refused = true;
+        shim::error(
+            module,
+            &format!(
+                "the symbol `{name}` is reserved for static calls: names that start with `{}` are \
+                 made by the static-call pass; choose another name",
+                abi::RESERVED_PREFIX,
+            ),
+        );
+    }
+    refused
+}
+
+/// The name, if it is one of those that the pass gives or looks for.
+fn reserved(name: &[u8]) -> Option<String> {
+    let prefixes = [abi::TRAMPOLINE_PREFIX, abi::RECORD_PREFIX, abi::IMAGE];
+    let reserved = name == abi::INTRINSIC.as_bytes()
+        || prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    reserved.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Whether the symbol is what its name says.
+fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool {
+    // SAFETY: the symbol is alive; what it is decides what it is asked.
+    unsafe {
+        if !LLVMIsAFunction(symbol).is_null() {
+            let Some(function) = FunctionValue::new(symbol) else { return false };
+            let pointer = module.get_context().ptr_type(AddressSpace::default());
+            let intrinsic = pointer.fn_type(&[pointer.into()], false).as_type_ref();
+            module::is_ours(function)
+                || (name == abi::INTRINSIC && LLVMGlobalGetValueType(symbol) == intrinsic)
+        } else if !LLVMIsAGlobalVariable(symbol).is_null() {
+            let global = GlobalValue::new(symbol);
+            image::is_our_descriptor(module, global) || trampoline::is_our_record(global)
+        } else {
+            false
+        }
+    }
+}
+
+/// Everything with a name: functions, variables, aliases and indirect functions.
+fn symbols(module: &Module<'_>) -> Vec<LLVMValueRef> {
+    type Next = unsafe extern "C" fn(LLVMValueRef) -> LLVMValueRef;
+    let raw = module.as_mut_ptr();
+    // SAFETY: the module is alive, and nothing is added to it meanwhile.
+    unsafe {
+        let lists: [(LLVMValueRef, Next); 4] = [
+            (LLVMGetFirstFunction(raw), LLVMGetNextFunction),
+            (LLVMGetFirstGlobal(raw), LLVMGetNextGlobal),
+            (LLVMGetFirstGlobalAlias(raw), LLVMGetNextGlobalAlias),
+            (LLVMGetFirstGlobalIFunc(raw), LLVMGetNextGlobalIFunc),
+        ];
+        let some = |symbol: LLVMValueRef| (!symbol.is_null()).then_some(symbol);
+        let list = |(first, next): (LLVMValueRef, Next)| {
+            std::iter::successors(some(first), move |&symbol| some(next(symbol)))
+        };
+        lists.into_iter().flat_map(list).collect()
+    }
+}

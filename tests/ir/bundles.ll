@@ -1,0 +1,51 @@
+; Operand bundles stay on the call. Those that check the pointer of an indirect call keep it indirect.
+; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
+; RUN: FileCheck --check-prefix=REMARK %s < %t
+
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-pc-linux-gnu"
+
+%key = type { ptr, ptr, ptr, ptr, i32, i32 }
+@k = external global %key
+
+declare ptr @__static_call_target(ptr)
+declare i32 @__CxxFrameHandler3(...)
+
+; CHECK-LABEL: define void @deopt(
+; CHECK-NEXT: call void @__static_call_trampoline.k() [ "deopt"(i32 1), "gc-transition"(ptr null) ]
+define void @deopt() {
+  %f = call ptr @__static_call_target(ptr @k)
+  call void %f() [ "deopt"(i32 1), "gc-transition"(ptr null) ]
+  ret void
+}
+
+; CHECK-LABEL: define void @funclet(
+; CHECK: call void @__static_call_trampoline.k() [ "funclet"(token %pad) ]
+define void @funclet() personality ptr @__CxxFrameHandler3 {
+  invoke void @deopt() to label %exit unwind label %cleanup
+cleanup:
+  %pad = cleanuppad within none []
+  %f = call ptr @__static_call_target(ptr @k) [ "funclet"(token %pad) ]
+  call void %f() [ "funclet"(token %pad) ]
+  cleanupret from %pad unwind to caller
+exit:
+  ret void
+}
+
+; REMARK: static call stays indirect: the function pointer is to be checked at every call
+; CHECK-LABEL: define void @kcfi(
+; CHECK-NEXT: %target = load atomic ptr, ptr @k acquire
+; CHECK-NEXT: call void %target() [ "kcfi"(i32 42) ]
+define void @kcfi() {
+  %f = call ptr @__static_call_target(ptr @k)
+  call void %f() [ "kcfi"(i32 42) ]
+  ret void
+}
+
+; CHECK-LABEL: define void @ptrauth(
+; CHECK: call void %target() [ "ptrauth"(i32 42, i64 0) ]
+define void @ptrauth() {
+  %f = call ptr @__static_call_target(ptr @k)
+  call void %f() [ "ptrauth"(i32 42, i64 0) ]
+  ret void
+}

@@ -1,0 +1,86 @@
+; A call and an invoke through the intrinsic become direct calls of the key's trampoline.
+; RUN: %lower -S %s | FileCheck %s
+
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-pc-linux-gnu"
+
+%key = type { ptr, ptr, ptr, ptr, i32, i32 }
+@k = external global %key
+
+; The trampoline and its record, one of each for the image.
+; CHECK: $__static_call_trampoline.k = comdat any
+; CHECK: @__static_call_record.k = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] }
+; CHECK-SAME: { ptr @k, ptr null, ptr null, i32 0,
+; CHECK-SAME: i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_trampoline.k to i64), i64 ptrtoint (ptr @__static_call_record.k to i64)) to i32),
+; CHECK-SAME: section "static_call_records", comdat($__static_call_trampoline.k), align 8, !associated ![[ASSOCIATED:[0-9]+]]
+
+; What registers the image, once.
+; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
+; CHECK: @llvm.compiler.used = appending global [2 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_image]
+; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image_constructor }]
+; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image_destructor }]
+
+; CHECK-NOT: @__static_call_target
+declare ptr @__static_call_target(ptr)
+declare i32 @__gxx_personality_v0(...)
+
+; CHECK-LABEL: define i32 @call(i32 %a)
+; CHECK-NEXT: %r = call i32 @__static_call_trampoline.k(i32 %a)
+; CHECK-NEXT: ret i32 %r
+define i32 @call(i32 %a) {
+  %f = call ptr @__static_call_target(ptr @k)
+  %r = call i32 %f(i32 %a)
+  ret i32 %r
+}
+
+; CHECK-LABEL: define i32 @invoke(
+; CHECK: invoke i32 @__static_call_trampoline.k(i32 1)
+; CHECK-NEXT: to label %next unwind label %pad
+define i32 @invoke() personality ptr @__gxx_personality_v0 {
+  %f = call ptr @__static_call_target(ptr @k)
+  %r = invoke i32 %f(i32 1) to label %next unwind label %pad
+next:
+  ret i32 %r
+pad:
+  %l = landingpad { ptr, i32 } cleanup
+  resume { ptr, i32 } %l
+}
+
+; Reading a key cannot unwind, so an invoke of the intrinsic itself leaves a branch.
+; CHECK-LABEL: define i32 @invoked_intrinsic(
+; CHECK-NEXT: br label %next
+; CHECK: next:
+; CHECK-NEXT: call i32 @__static_call_trampoline.k(i32 2)
+define i32 @invoked_intrinsic() personality ptr @__gxx_personality_v0 {
+  %f = invoke ptr @__static_call_target(ptr @k) to label %next unwind label %pad
+next:
+  %r = call i32 %f(i32 2)
+  ret i32 %r
+pad:
+  %l = landingpad { ptr, i32 } cleanup
+  resume { ptr, i32 } %l
+}
+
+; A must-be tail call stays one.
+; CHECK-LABEL: define i32 @musttail(
+; CHECK-NEXT: %r = musttail call i32 @__static_call_trampoline.k(i32 %a)
+; CHECK-NEXT: ret i32 %r
+define i32 @musttail(i32 %a) {
+  %f = call ptr @__static_call_target(ptr @k)
+  %r = musttail call i32 %f(i32 %a)
+  ret i32 %r
+}
+
+; Signature and distance lie before the code, which is naked: no instruction before the jump.
+; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.k(i32 %0) #[[TRAMPOLINE:[0-9]+]] section ".text.static_call.k" comdat align 8
+; CHECK-SAME: prefix { i32, i32 } { i32 22299475, i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_record.k to i64), i64 ptrtoint (ptr @__static_call_trampoline.k to i64)) to i32) } {
+; CHECK-NEXT: call void asm sideeffect "movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @k)
+; CHECK-NEXT: unreachable
+
+; CHECK: define linkonce_odr hidden void @__static_call_image_constructor() #{{[0-9]+}} comdat {
+; CHECK-NEXT: call void @__static_call_register(ptr @__static_call_image)
+; CHECK: define linkonce_odr hidden void @__static_call_image_destructor() #{{[0-9]+}} comdat {
+; CHECK-NEXT: call void @__static_call_unregister(ptr @__static_call_image)
+
+; CHECK-DAG: attributes #[[TRAMPOLINE]] = { disable_sanitizer_instrumentation naked nocf_check noinline noprofile nosanitize_coverage optsize skipprofile uwtable "static-call-trampoline" }
+; CHECK-DAG: ![[ASSOCIATED]] = !{ptr @__static_call_trampoline.k}

@@ -1,0 +1,36 @@
+; Names that only the pass may give are an error, whatever carries them, defined or declared.
+; RUN: not clang -x ir -fpass-plugin=%plugin -c -o %t %s 2>&1 | FileCheck %s
+
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-pc-linux-gnu"
+
+%key = type { ptr, ptr, ptr, ptr, i32, i32 }
+
+; CHECK-DAG: error: the symbol `__static_call_trampoline.defined` is reserved for static calls: {{.*}}; choose another name
+; CHECK-DAG: error: the symbol `__static_call_trampoline.declared` is reserved
+; CHECK-DAG: error: the symbol `__static_call_trampoline.variable` is reserved
+; CHECK-DAG: error: the symbol `__static_call_trampoline.alias` is reserved
+; CHECK-DAG: error: the symbol `__static_call_trampoline.ifunc` is reserved
+; CHECK-DAG: error: the symbol `__static_call_record.variable` is reserved
+; CHECK-DAG: error: the symbol `__static_call_record.function` is reserved
+; CHECK-DAG: error: the symbol `__static_call_image` is reserved
+; CHECK-DAG: error: the symbol `__static_call_image_constructor` is reserved
+; CHECK-DAG: error: the symbol `__static_call_target` is reserved
+; CHECK-NOT: error:
+define void @__static_call_trampoline.defined() {
+  ret void
+}
+declare void @__static_call_trampoline.declared()
+@__static_call_trampoline.variable = global i32 0
+@__static_call_trampoline.alias = alias void (), ptr @__static_call_trampoline.defined
+@__static_call_trampoline.ifunc = ifunc void (), ptr @resolver
+@__static_call_record.variable = external global i32
+declare void @__static_call_record.function()
+@__static_call_image = global i32 0
+declare void @__static_call_image_constructor()
+@__static_call_target = external global i32
+@__static_call_key_mine = global %key zeroinitializer
+
+define ptr @resolver() {
+  ret ptr @resolver
+}

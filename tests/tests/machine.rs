@@ -1,0 +1,476 @@
+//! The machine stage: what code generation makes of the sites and the trampolines, under every flag that
+//! changes how code looks.
+//!
+//! The linkers are called without the compiler, so that no instrumentation's runtime has to be there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{Object, ObjectSection, ObjectSymbol, elf};
+use static_call_tests::binary::StaticCalls;
+use static_call_tests::{clang, link_flags, llvm, plugin, root, run};
+
+const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz"];
+const SITES: &str = "static_call_sites";
+const TRAMPOLINE: &str = "__static_call_trampoline.";
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a scratch directory"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Compiles a file of `tests/ir`.
+    fn object(&self, source: &str, flags: &[&str]) -> PathBuf {
+        let object = self.path(&format!("{source}.o"));
+        run(clang().arg("-c").args(flags).arg(root().join("tests/ir").join(source)).arg("-o").arg(&object));
+        object
+    }
+
+    fn shared(&self, objects: &[&Path]) -> PathBuf {
+        let shared = self.path("shared.so");
+        run(Command::new("ld").arg("-shared").args(objects).arg("-o").arg(&shared));
+        shared
+    }
+
+    /// An executable with undefined symbols, which is never run.
+    fn executable(&self, linker: &str, objects: &[&Path], flags: &[&str]) -> PathBuf {
+        let executable = self.path("executable");
+        run(Command::new(linker)
+            .args(["--unresolved-symbols=ignore-all", "-e", "call"])
+            .args(flags)
+            .args(objects)
+            .arg("-o")
+            .arg(&executable));
+        executable
+    }
+}
+
+/// The numbers of calls, jumps and conditional jumps among the sites, which are all as they should be.
+fn kinds(linked: &Path) -> (usize, usize, usize) {
+    let sites = StaticCalls::read(linked);
+    assert_eq!(sites.checked(), sites.recorded.len());
+    let data = fs::read(linked).expect("the linked file");
+    let file = object::File::parse(&*data).expect("an ELF file");
+    let mut kinds = (0, 0, 0);
+    for site in sites.recorded {
+        let code = bytes_at(&file, site, 8);
+        let instruction = Decoder::with_ip(64, &code, site, DecoderOptions::NONE).decode();
+        assert!(site % 8 + instruction.len() as u64 <= 8, "the site at {site:#x} does not lie in one word");
+        match instruction.flow_control() {
+            FlowControl::Call => kinds.0 += 1,
+            FlowControl::UnconditionalBranch => kinds.1 += 1,
+            FlowControl::ConditionalBranch => kinds.2 += 1,
+            other => panic!("the site at {site:#x} is a {other:?}"),
+        }
+    }
+    kinds
+}
+
+fn bytes_at(file: &object::File<'_>, address: u64, length: u64) -> Vec<u8> {
+    let section = file.sections().find(|section| {
+        let start = section.address();
+        start != 0 && (start..start + section.size()).contains(&address)
+    });
+    let section = section.unwrap_or_else(|| panic!("{address:#x} lies in a section"));
+    let data = section.data().expect("the section's bytes");
+    let start = (address - section.address()) as usize;
+    data[start..data.len().min(start + length as usize)].to_vec()
+}
+
+/// Addresses of the trampolines. Each is aligned, has its prefix, and starts with an instruction that
+/// the runtime may patch (`is_trampoline_entry` in runtime/src/arch/x86_64.rs).
+fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
+    let data = fs::read(linked).expect("the linked file");
+    let file = object::File::parse(&*data).expect("an ELF file");
+    let mut found = BTreeMap::new();
+    for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
+        let name = symbol.name().expect("UTF-8");
+        if !name.starts_with(TRAMPOLINE) {
+            continue;
+        }
+        let entry = symbol.address();
+        assert_eq!(entry % 8, 0, "{name} is aligned");
+        let prefix = bytes_at(&file, entry - 8, 8);
+        assert!(matches!(prefix[..4], [b'S', b'C', b'T' | b'C', 1]), "{name} has a prefix: {prefix:02x?}");
+        let code = bytes_at(&file, entry, 8);
+        assert_eq!(code.len(), 8, "{name}: the first word belongs to the trampoline");
+        let known = match code[..] {
+            [0x48 | 0x4c, 0x8b | 0x8d, modrm, ..] => modrm & 0xc7 == 0x05,
+            [0x48 | 0x49, 0xc7, modrm, ..] => modrm & 0xf8 == 0xc0,
+            [0xff, 0x25, ..] => true,
+            _ => false,
+        };
+        let first = Decoder::with_ip(64, &code, entry, DecoderOptions::NONE).decode();
+        assert!(known && first.len() >= 5, "{name} starts with `{:?}` {code:02x?}", first.code());
+        found.insert(entry, name.to_owned());
+    }
+    found
+}
+
+/// The sites of `machine.c` under `flags`, all of them in order.
+fn check(flags: &[&str]) -> (usize, usize, usize) {
+    let scratch = Scratch::new();
+    let linked = scratch.shared(&[&scratch.object("machine.c", &[&["-fPIC"], flags].concat())]);
+    assert_eq!(checked_trampolines(&linked).len(), 9, "{flags:?}: keys with sites");
+    let kinds = kinds(&linked);
+    assert!(kinds.0 + kinds.1 + kinds.2 >= 11, "{flags:?}: all sites are there: {kinds:?}");
+    kinds
+}
+
+#[test]
+fn every_kind_of_site_at_every_level() {
+    for level in LEVELS {
+        let (calls, jumps, conditional_jumps) = check(&[level]);
+        assert!(calls >= 8, "{level}: calls");
+        assert_eq!(jumps > 0, *level != "-O0", "{level}: tail calls");
+        assert!(conditional_jumps > 0 || !["-Os", "-Oz"].contains(level), "{level}: conditional tail calls");
+    }
+}
+
+#[test]
+fn flags_that_move_or_pad_code() {
+    for flags in [
+        &["-ffunction-sections"] as &[_],
+        &["-falign-functions=64", "-falign-loops=32"],
+        &["-mllvm", "-enable-machine-outliner=always"],
+        &["-mllvm", "-enable-machine-outliner=always", "-Oz"],
+        &["-fno-plt"],
+        &["-masm=intel"],
+        &["-fno-integrated-as"],
+        &["-mllvm", "-trap-unreachable"],
+        &["-g", "-gdwarf-5"],
+        &["-fno-omit-frame-pointer", "-fstack-protector-all"],
+        &["-mavx512f"],
+        &["-std=c2x", "-fno-asynchronous-unwind-tables"],
+        &["-fsemantic-interposition"],
+    ] {
+        check(&[&["-O2"], flags].concat());
+        check(&[&["-O0"], flags].concat());
+    }
+}
+
+#[test]
+fn instrumentation_leaves_the_trampolines_alone() {
+    for flags in [
+        &["-fcf-protection=full"] as &[_],
+        &["-pg"],
+        &["-pg", "-mfentry"],
+        &["-fpatchable-function-entry=4,2"],
+        &["-fprofile-instr-generate"],
+        &["-fprofile-instr-generate", "-fcoverage-mapping"],
+        &["-fprofile-generate"],
+        &["--coverage"],
+        &["-fsanitize=address"],
+        &["-fsanitize=thread"],
+        &["-fsanitize=memory"],
+        &["-fsanitize=undefined", "-fno-sanitize=function"],
+        &["-fsanitize=function"],
+        &["-fsanitize-coverage=trace-pc-guard"],
+        &["-fsanitize-coverage=inline-8bit-counters,trace-cmp,indirect-calls"],
+        &["-finstrument-functions"],
+        &["-fstack-size-section", "-fbasic-block-address-map"],
+        &["-ftrivial-auto-var-init=pattern", "-fzero-call-used-regs=all"],
+        &["-mspeculative-load-hardening"],
+    ] {
+        check(&[&["-O2"], flags].concat());
+        check(&[&["-O0"], flags].concat());
+    }
+}
+
+/// The assembler may put padding between a site's label and the instruction: jumps stay on their
+/// trampolines, and calls too if they are to be padded.
+#[test]
+fn branches_padded_by_the_assembler() {
+    let scratch = Scratch::new();
+    let mut text = "#include \"static_call.h\"\nint f(int);\nDEFINE_STATIC_CALL(key, f);\n".to_owned();
+    // Sites at every distance from a boundary of 32 bytes.
+    for distance in 0..64 {
+        let skip = format!("__asm__ volatile(\".skip {distance}, 0x90\");");
+        text += &format!("int call{distance}(int x) {{ {skip} return static_call(key, x) + 1; }}\n");
+        text += &format!("int jump{distance}(int x) {{ {skip} return static_call(key, x); }}\n");
+        text += &format!("void jcc{distance}(int x) {{ {skip} if (x) static_call(key, x); }}\n");
+    }
+    let source = scratch.path("distances.c");
+    fs::write(&source, text).expect("the source");
+    for (flags, sites) in [
+        (&["-O2"] as &[_], 3 * 64),
+        (&["-Os"], 3 * 64),
+        (&["-O2", "-mbranches-within-32B-boundaries"], 64),
+        (&["-Os", "-mbranches-within-32B-boundaries"], 64),
+        (&["-Os", "-malign-branch-boundary=32", "-malign-branch=fused,jcc,jmp,call,ret,indirect"], 0),
+    ] {
+        let object = scratch.path("distances.o");
+        run(clang().args(["-c", "-fPIC"]).args(flags).arg(&source).arg("-o").arg(&object));
+        let StaticCalls { recorded, branches } = StaticCalls::read(&scratch.shared(&[&object]));
+        assert_eq!(branches.len(), 3 * 64, "{flags:?}");
+        assert_eq!(recorded.len(), sites, "{flags:?}");
+        assert!(recorded.iter().all(|site| branches.contains(site) && site % 8 <= 3), "{flags:?}");
+    }
+}
+
+/// XRay's tail calls are one instruction with the sled before them: those stay on their trampolines.
+#[test]
+fn xray_leaves_the_trampolines_alone() {
+    for level in LEVELS {
+        let scratch = Scratch::new();
+        let flags = ["-fPIC", "-fxray-instrument", "-fxray-instruction-threshold=1", level];
+        let linked = scratch.shared(&[&scratch.object("machine.c", &flags)]);
+        assert_eq!(checked_trampolines(&linked).len(), 9);
+        let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
+        assert!(recorded.len() >= 8 && branches.len() >= 11, "{level}");
+        assert!(recorded.iter().all(|site| branches.contains(site) && site % 8 <= 3), "{level}");
+    }
+}
+
+/// A block in a section of its own has no function symbol, so its branches are not found from there.
+#[test]
+fn sections_of_basic_blocks() {
+    for level in LEVELS {
+        let scratch = Scratch::new();
+        let object = scratch.object("machine.c", &["-fPIC", "-fbasic-block-sections=all", level]);
+        let linked = scratch.shared(&[&object]);
+        let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
+        assert!(recorded.len() >= 11 && branches.iter().all(|branch| recorded.contains(branch)), "{level}");
+        assert!(recorded.iter().all(|site| site % 8 <= 3), "{level}");
+    }
+}
+
+#[test]
+fn hardened_code_has_hardened_trampolines() {
+    for (flag, thunk) in [
+        ("-mretpoline", Some("__llvm_retpoline_r11")),
+        ("-mlvi-cfi", Some("__llvm_lvi_thunk_r11")),
+        ("-mharden-sls=all", None),
+        ("-fPIC", None),
+    ] {
+        for level in LEVELS {
+            check(&[flag, level]);
+            let scratch = Scratch::new();
+            let linked = scratch.shared(&[&scratch.object("machine.c", &["-fPIC", flag, level])]);
+            let data = fs::read(&linked).expect("the linked file");
+            let file = object::File::parse(&*data).expect("an ELF file");
+            let thunk = thunk.map(|name| {
+                let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+                symbol.unwrap_or_else(|| panic!("{flag}: the thunk is there")).address()
+            });
+            for (entry, name) in checked_trampolines(&linked) {
+                let code = bytes_at(&file, entry, 24);
+                let mut decoder = Decoder::with_ip(64, &code, entry, DecoderOptions::NONE);
+                let jump = decoder
+                    .iter()
+                    .find(|instruction| instruction.flow_control() != FlowControl::Next)
+                    .expect("a trampoline jumps");
+                match thunk {
+                    Some(thunk) => assert_eq!(jump.near_branch_target(), thunk, "{flag} {level}: {name}"),
+                    None => assert_eq!(code[(jump.next_ip() - entry) as usize], 0xcc, "{name}: int3"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn position_dependent_code() {
+    for flags in [&["-fno-pic"] as &[_], &["-fpie"], &["-fno-pic", "-mcmodel=kernel"]] {
+        for level in LEVELS {
+            for linker in ["ld", "ld.lld-22"] {
+                let scratch = Scratch::new();
+                let object = scratch.object("machine.c", &[&[*level], flags].concat());
+                let linked = scratch.executable(linker, &[&object], &[]);
+                checked_trampolines(&linked);
+                assert!(StaticCalls::read(&linked).checked() >= 11, "{flags:?} {level} {linker}");
+            }
+        }
+    }
+}
+
+#[test]
+fn functions_that_several_files_define() {
+    for level in LEVELS {
+        let scratch = Scratch::new();
+        let flags = [*level, "-fPIC", "-std=c++17"];
+        let build = |name: &str, other: &str| {
+            let object = scratch.path(name);
+            let defines = [
+                format!("-D{other}=unused_{name}").replace('.', "_"),
+                format!("-Dunwinds=unwinds_{name}").replace('.', "_"),
+            ];
+            run(clang()
+                .arg("-c")
+                .args(flags)
+                .args(defines)
+                .arg(root().join("tests/ir/comdat.cpp"))
+                .arg("-o")
+                .arg(&object));
+            object
+        };
+        let (first, second) = (build("first.o", "SECOND"), build("second.o", "FIRST"));
+        for linker in ["ld", "ld.lld-22"] {
+            let linked = scratch.path("linked.so");
+            run(Command::new(linker).arg("-shared").args([&first, &second]).arg("-o").arg(&linked));
+            assert_eq!(checked_trampolines(&linked).len(), 1, "one trampoline survives");
+            let sites = StaticCalls::read(&linked).checked();
+            assert_eq!(sites, 1 + 2 + 2, "{level} {linker}: inline function, two instances, two unwinding");
+        }
+    }
+}
+
+#[test]
+fn the_table_is_small_and_needs_no_relocation() {
+    let scratch = Scratch::new();
+    let object = scratch.object("machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
+    let data = fs::read(&object).expect("the object");
+    let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*data).expect("an ELF file");
+    let endian = file.endian();
+    let wanted = elf::SHF_ALLOC | elf::SHF_WRITE | elf::SHF_LINK_ORDER;
+    let tables: Vec<_> = file.sections().filter(|section| section.name() == Ok(SITES)).collect();
+    assert!(tables.len() >= 8, "each function has its own");
+    for table in &tables {
+        assert_eq!(table.elf_section_header().sh_flags(endian), wanted, "WAL, and in no group of its own");
+        assert_eq!(table.align(), 1);
+    }
+
+    let linked = scratch.shared(&[&object]);
+    let data = fs::read(&linked).expect("the shared object");
+    let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*data).expect("an ELF file");
+    let table = file.section_by_name(SITES).expect("a site table");
+    assert_eq!(table.size(), 4 * StaticCalls::read(&linked).checked() as u64, "four bytes a site");
+    let table = table.address()..table.address() + table.size();
+    let relocations = file.dynamic_relocations().expect("the keys need some");
+    assert_eq!(relocations.filter(|(place, _)| table.contains(place)).count(), 0);
+    let header = file.elf_header();
+    assert_eq!(header.e_type(endian), elf::ET_DYN);
+}
+
+#[test]
+fn a_trampoline_takes_whole_words() {
+    for (flags, size) in [(&["-fno-pic"] as &[_], 16), (&["-fPIC"], 24), (&["-fPIC", "-mretpoline"], 24)] {
+        let scratch = Scratch::new();
+        let object = scratch.object("machine.c", &[&["-O2"], flags].concat());
+        let data = fs::read(&object).expect("the object");
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let trampolines = file
+            .sections()
+            .filter(|section| section.name().is_ok_and(|name| name.starts_with(".text.static_call.")));
+        let sizes: Vec<u64> = trampolines.map(|section| section.size()).collect();
+        assert_eq!(sizes.len(), 9);
+        assert!(sizes.iter().all(|size| size % 8 == 0), "{flags:?}: no other code in a word that is patched");
+        assert_eq!(sizes.iter().max(), Some(&size), "{flags:?}");
+    }
+}
+
+#[test]
+fn garbage_collection_drops_the_sites_of_dropped_functions() {
+    // Binutils keeps every section that `__start_` symbols may speak of, unless it is told not to.
+    for (linker, flags) in [
+        ("ld", &["--gc-sections", "-z", "start-stop-gc"] as &[_]),
+        ("ld.lld-22", &["--gc-sections"]),
+        ("ld.lld-22", &["--gc-sections", "-z", "nostart-stop-gc"]),
+    ] {
+        let scratch = Scratch::new();
+        let object = scratch.object("machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
+        let linked = scratch.executable(linker, &[&object], flags);
+        // Only `call` is left.
+        assert_eq!(StaticCalls::read(&linked).checked(), 3, "{linker} {flags:?}");
+        assert_eq!(checked_trampolines(&linked).len(), 3, "{linker} {flags:?}");
+        let all = scratch.executable(linker, &[&object], &[]);
+        assert!(StaticCalls::read(&all).checked() > 3);
+    }
+}
+
+#[test]
+fn link_time_optimization_loses_no_site() {
+    for kind in ["-flto=full", "-flto=thin"] {
+        for level in LEVELS {
+            let scratch = Scratch::new();
+            let objects = [
+                scratch.object("machine.c", &["-fPIC", kind, level]),
+                scratch.object("comdat.cpp", &["-fPIC", kind, level, "-std=c++17"]),
+                // Has no site of its own, but inlines those of another module.
+                scratch.object("importer.c", &["-fPIC", kind, level]),
+            ];
+            let linked = scratch.path("linked.so");
+            run(Command::new("ld.lld-22")
+                .arg("-shared")
+                .arg(format!("--load-pass-plugin={}", plugin().display()))
+                .args(&objects)
+                .arg("-o")
+                .arg(&linked));
+            checked_trampolines(&linked);
+            assert!(StaticCalls::read(&linked).checked() >= 15, "{kind} {level}");
+        }
+    }
+}
+
+#[test]
+fn far_code_models_load_their_keys() {
+    for flags in [
+        &["-mcmodel=medium"] as &[_],
+        &["-mcmodel=large", "-fno-pic", "-no-pie"],
+        &["-mcmodel=large", "-fPIC", "-pie"],
+    ] {
+        for level in ["-O0", "-O2"] {
+            let scratch = Scratch::new();
+            let object =
+                scratch.object("machine.c", &[&[level, "-Wno-unused-command-line-argument"], flags].concat());
+            let data = fs::read(&object).expect("the object");
+            let file = object::File::parse(&*data).expect("an ELF file");
+            assert!(file.section_by_name(SITES).is_none(), "{flags:?}: no site table");
+            assert!(
+                !file.symbols().any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(TRAMPOLINE))),
+                "{flags:?}: no trampoline"
+            );
+            let program = scratch.path("program");
+            run(clang()
+                .args(flags)
+                .arg(level)
+                .arg(root().join("tests/c/proposal.c"))
+                .args(link_flags())
+                .arg("-o")
+                .arg(&program));
+            run(&mut Command::new(&program));
+        }
+    }
+}
+
+#[test]
+fn code_without_static_calls_stays_byte_for_byte() {
+    let scratch = Scratch::new();
+    let source = scratch.path("plain.c");
+    let text = "#include \"static_call.h\"\n\
+                int other(int);\n\
+                int f(int x) { return other(x) + 1; }\n\
+                int g(int x) { return x ? other(x) : 0; }\n";
+    fs::write(&source, text).expect("the source");
+    let include = root().join("runtime/include");
+    for level in LEVELS {
+        for flags in [&[] as &[&str], &["-g"], &["-fPIC", "-ffunction-sections"]] {
+            let compile = |mut compiler: Command, name: &str| {
+                let object = scratch.path(name);
+                run(compiler
+                    .arg("-c")
+                    .arg(level)
+                    .args(flags)
+                    .arg("-I")
+                    .arg(&include)
+                    .arg(&source)
+                    .arg("-o")
+                    .arg(&object));
+                fs::read(object).expect("the object")
+            };
+            let mut with = llvm("clang");
+            with.arg(format!("-fpass-plugin={}", plugin().display()));
+            assert!(compile(with, "a.o") == compile(llvm("clang"), "a.o"), "{level} {flags:?}");
+        }
+    }
+}
