@@ -72,7 +72,7 @@ pub unsafe extern "C" fn __static_call_update_ret0(key: *const Key) -> c_int {
 }
 
 #[allow(missing_docs, reason = "the header has them")]
-/// `struct static_call_change`; once it is checked, an [`update::Change`].
+/// `struct static_call_change`; once it is checked, an `update::Change`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct CChange {

@@ -106,11 +106,9 @@ fn switch_under_load(file: &[u8], expected: u32) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(2);
         let mut switched = Ok(());
         while Instant::now() < end && switched.is_ok() {
-            let (target, hook): (fn(u32, &[u8]) -> u32, Option<fn(usize)>) = if updates.is_multiple_of(4) {
-                (crc32c::by_table, Some(trace))
-            } else {
-                (crc32c::best(), None)
-            };
+            let by_table = updates.is_multiple_of(4);
+            let target = if by_table { crc32c::by_table } else { crc32c::best() };
+            let hook = by_table.then_some(trace as fn(usize));
             switched = CHECKSUM.update(target).and_then(|()| ON_FRAME.update(hook));
             updates += 2;
             std::thread::sleep(Duration::from_micros(200));
