@@ -81,13 +81,13 @@ impl Build {
         let is_cpp = sources.iter().any(|source| source.ends_with(".cpp"));
         let mut command = self.compiler(is_cpp);
         command.args(sources.iter().map(|name| source(name))).arg("-o").arg(output);
-        command.args(flags).args(self.library());
+        command.args(flags).args(self.link_arguments());
         run(&mut command);
         output.into()
     }
 
     /// The flags that link the library.
-    fn library(self) -> Vec<String> {
+    fn link_arguments(self) -> Vec<String> {
         let directory = prefix().join("lib");
         if self.compiler == Compiler::PassShared {
             let directory = directory.display();
