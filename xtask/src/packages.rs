@@ -9,8 +9,19 @@ use crate::run::run;
 /// To build and install: LLVM's headers, a C++ compiler for the shim, a linker for the C library.
 pub(crate) const BUILD: &[&str] = &["llvm-22-dev", "g++", "binutils"];
 /// To run the tests and the demo as well.
-pub(crate) const TEST: &[&str] =
-    &["llvm-22-dev", "g++", "binutils", "clang-22", "lld-22", "llvm-22-tools", "clang-19", "pkg-config"];
+pub(crate) const TEST: &[&str] = &[
+    "llvm-22-dev",
+    "g++",
+    "binutils",
+    "clang-22",
+    "lld-22",
+    "llvm-22-tools",
+    // A clang with another LLVM.
+    "clang-19",
+    "cmake",
+    "make",
+    "pkg-config",
+];
 
 /// Installs what is missing, as root; otherwise says how.
 pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
