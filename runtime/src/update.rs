@@ -110,7 +110,8 @@ pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Er
         // change, so that there is nothing to look at: only the pages count.
         for record in image::records(image) {
             for pc in image::sites(record) {
-                plan.open(image, pc / WORD * WORD);
+                plan.is_empty = false;
+                text::widen_window(image, pc / WORD * WORD);
             }
         }
     } else {
@@ -138,15 +139,11 @@ impl Plan {
         Self { is_empty: true }
     }
 
+    /// A word that is as it shall be is opened as well: whoever changes it meanwhile must not make us write
+    /// where no window is.
     fn add(&mut self, image: &mut Image, patch: Patch) {
-        if patch.old != patch.new {
-            self.open(image, patch.address);
-        }
-    }
-
-    fn open(&mut self, image: &mut Image, word: usize) {
-        self.is_empty = false;
-        text::widen_window(image, word);
+        self.is_empty &= patch.old == patch.new;
+        text::widen_window(image, patch.address);
     }
 }
 
