@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue, PointerValue};
-use llvm_sys::LLVMIntPredicate;
 use llvm_sys::core::{
-    LLVMGetAlignment, LLVMGetCalledFunctionType, LLVMGetCalledValue, LLVMGetFirstUse, LLVMGetICmpPredicate,
-    LLVMGetNextUse, LLVMGetNumOperands, LLVMGetOperand, LLVMGetParam, LLVMGetUser, LLVMGlobalGetValueType,
-    LLVMInstructionEraseFromParent, LLVMIsACallInst, LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsAICmpInst,
-    LLVMIsAInvokeInst, LLVMIsGlobalConstant, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith,
-    LLVMTypeIsSized,
+    LLVMGetAlignment, LLVMGetArrayLength2, LLVMGetCalledFunctionType, LLVMGetCalledValue, LLVMGetElementType,
+    LLVMGetFirstUse, LLVMGetICmpPredicate, LLVMGetNextUse, LLVMGetNumOperands, LLVMGetOperand, LLVMGetParam,
+    LLVMGetTypeKind, LLVMGetUser, LLVMGlobalGetValueType, LLVMInstructionEraseFromParent, LLVMIsACallInst,
+    LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsAICmpInst, LLVMIsAInvokeInst, LLVMIsDeclaration,
+    LLVMIsGlobalConstant, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith, LLVMTypeIsSized,
 };
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
+use llvm_sys::{LLVMIntPredicate, LLVMTypeKind};
 use static_call_abi as abi;
 
 use crate::shim::{self, Instruction};
@@ -119,7 +119,8 @@ impl<'ctx> Lowering<'_, 'ctx> {
             )
         };
         let key = KeyAddress { global, offset };
-        let (size, key_size) = (self.size_of(base), i64::from(4 * module::pointer_size(self.module) + 8));
+        let key_size = i64::from(4 * module::pointer_size(self.module) + 8);
+        let size = self.size_of(base, key_size);
         let word = module::pointer_size(self.module);
         if thread_local {
             Argument::Invalid(THREAD_LOCAL.to_owned())
@@ -141,15 +142,22 @@ impl<'ctx> Lowering<'_, 'ctx> {
         }
     }
 
-    fn size_of(&self, global: LLVMValueRef) -> i64 {
+    /// How many bytes of a global may be part of a key.
+    fn size_of(&self, global: LLVMValueRef, key_size: i64) -> i64 {
         // SAFETY: a global variable, alive; only a sized type is measured.
         unsafe {
+            let layout = LLVMGetModuleDataLayout(self.module.as_mut_ptr());
+            let measure = |ty| match LLVMTypeIsSized(ty) {
+                0 => 0,
+                _ => i64::try_from(LLVMABISizeOfType(layout, ty)).unwrap_or(i64::MAX),
+            };
             let ty = LLVMGlobalGetValueType(global);
-            if LLVMTypeIsSized(ty) == 0 {
-                return 0;
-            }
-            let size = LLVMABISizeOfType(LLVMGetModuleDataLayout(self.module.as_mut_ptr()), ty);
-            i64::try_from(size).unwrap_or(i64::MAX)
+            // `extern struct static_call_key table[];`: how many there are, another module knows.
+            let unbounded = LLVMIsDeclaration(global) != 0
+                && LLVMGetTypeKind(ty) == LLVMTypeKind::LLVMArrayTypeKind
+                && LLVMGetArrayLength2(ty) == 0
+                && measure(LLVMGetElementType(ty)) >= key_size;
+            if unbounded { i64::MAX } else { measure(ty) }
         }
     }
 

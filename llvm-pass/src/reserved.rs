@@ -1,9 +1,9 @@
 //! Names that only the pass may give: a user's symbol there is an error, not a wrong call.
 
 use inkwell::AddressSpace;
-use inkwell::module::Module;
-use inkwell::types::AsTypeRef;
-use inkwell::values::{FunctionValue, GlobalValue};
+use inkwell::module::{Linkage, Module};
+use inkwell::types::{AsTypeRef, FunctionType};
+use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
 use llvm_sys::core::{
     LLVMGetFirstFunction, LLVMGetFirstGlobal, LLVMGetFirstGlobalAlias, LLVMGetFirstGlobalIFunc,
     LLVMGetNextFunction, LLVMGetNextGlobal, LLVMGetNextGlobalAlias, LLVMGetNextGlobalIFunc,
@@ -25,7 +25,7 @@ pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
             module,
             &format!(
                 "the symbol `{name}` is reserved for static calls: names that start with `{}` are \
-                 made by the static-call pass; choose another name",
+                 made by static-call itself; choose another name",
                 abi::RESERVED_PREFIX,
             ),
         );
@@ -33,11 +33,9 @@ pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
     refused
 }
 
-/// The name, if it is one of those that the pass gives or looks for.
+/// The name, if it is one that only static-call may give.
 fn reserved(name: &[u8]) -> Option<String> {
-    let prefixes = [abi::TRAMPOLINE_PREFIX, abi::RECORD_PREFIX, abi::IMAGE];
-    let reserved = name == abi::INTRINSIC.as_bytes()
-        || prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    let reserved = name.starts_with(abi::RESERVED_PREFIX.as_bytes());
     reserved.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
@@ -46,17 +44,34 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
     // SAFETY: the symbol is alive; what it is decides what it is asked.
     unsafe {
         if !LLVMIsAFunction(symbol).is_null() {
-            let Some(function) = FunctionValue::new(symbol) else { return false };
-            let pointer = module.get_context().ptr_type(AddressSpace::default());
-            let intrinsic = pointer.fn_type(&[pointer.into()], false).as_type_ref();
-            module::is_ours(function)
-                || (name == abi::INTRINSIC && LLVMGlobalGetValueType(symbol) == intrinsic)
+            FunctionValue::new(symbol).is_some_and(|function| is_our_function(module, function, name))
         } else if !LLVMIsAGlobalVariable(symbol).is_null() {
             let global = GlobalValue::new(symbol);
-            image::is_our_descriptor(module, global) || trampoline::is_our_record(global)
+            // Whether it is a key is seen where it is called.
+            name.starts_with(abi::KEY_PREFIX)
+                || image::is_our_descriptor(module, global)
+                || trampoline::is_our_record(global)
         } else {
-            false
+            name.starts_with(abi::KEY_PREFIX)
         }
+    }
+}
+
+fn is_our_function(module: &Module<'_>, function: FunctionValue<'_>, name: &str) -> bool {
+    let context = module.get_context();
+    let pointer = context.ptr_type(AddressSpace::default());
+    let local = matches!(function.get_linkage(), Linkage::Internal | Linkage::Private);
+    // SAFETY: the function is alive.
+    let has_type =
+        |ty: FunctionType<'_>| unsafe { LLVMGlobalGetValueType(function.as_value_ref()) } == ty.as_type_ref();
+    match name {
+        _ if module::is_ours(function) => true,
+        abi::INTRINSIC => has_type(pointer.fn_type(&[pointer.into()], false)),
+        abi::REGISTER | abi::UNREGISTER => {
+            !local && has_type(context.void_type().fn_type(&[pointer.into()], false))
+        }
+        _ if abi::FUNCTIONS.contains(&name) => !local,
+        _ => local && abi::LOCAL_FUNCTIONS.contains(&name),
     }
 }
 

@@ -22,8 +22,12 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     type Target: Copy;
 
     /// The key in memory.
+    ///
+    /// # Safety
+    ///
+    /// Nothing is stored into it.
     #[doc(hidden)]
-    fn key(self) -> &'static Key;
+    unsafe fn key(self) -> &'static Key;
 
     /// The change that makes this key's calls reach `target`, to be made by a [`Batch`].
     fn change(self, target: Self::Target) -> Change;
@@ -31,7 +35,8 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     /// The key's name: the path of its declaration.
     #[must_use]
     fn name(self) -> &'static str {
-        let name = self.key().name;
+        // SAFETY: the name is only read.
+        let name = unsafe { self.key().name };
         if name.is_null() {
             return "";
         }
@@ -42,7 +47,8 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     /// Counts this key's call sites. Reads each of them, and holds up updates meanwhile.
     #[must_use]
     fn info(self) -> Info {
-        info::of_key(self.key())
+        // SAFETY: only a valid state is stored, by the runtime.
+        info::of_key(unsafe { self.key() })
     }
 }
 

@@ -331,14 +331,17 @@ macro_rules! __static_call_items {
         unsafe impl $crate::StaticCall for $name {
             type Target = __StaticCallFn;
 
-            fn key(self) -> &'static $crate::private::Key {
+            unsafe fn key(self) -> &'static $crate::private::Key {
                 __static_call_key()
             }
 
             fn change(self, target: __StaticCallFn) -> $crate::Change {
-                $crate::private::change(
-                    __static_call_key(), target as *const (), $crate::private::Form::Call,
-                )
+                // SAFETY: a function of the key's type.
+                unsafe {
+                    $crate::private::change(
+                        __static_call_key(), target as *const (), $crate::private::Form::Call,
+                    )
+                }
             }
         }
 
@@ -374,15 +377,18 @@ macro_rules! __static_call_items {
         unsafe impl $crate::StaticCall for $name {
             type Target = ::core::option::Option<__StaticCallFn>;
 
-            fn key(self) -> &'static $crate::private::Key {
+            unsafe fn key(self) -> &'static $crate::private::Key {
                 __static_call_key()
             }
 
             fn change(self, target: Self::Target) -> $crate::Change {
                 match target {
-                    ::core::option::Option::Some(target) => $crate::private::change(
-                        __static_call_key(), target as *const (), $crate::private::Form::Call,
-                    ),
+                    // SAFETY: a function of the key's type.
+                    ::core::option::Option::Some(target) => unsafe {
+                        $crate::private::change(
+                            __static_call_key(), target as *const (), $crate::private::Form::Call,
+                        )
+                    },
                     ::core::option::Option::None => $crate::private::off(__static_call_key()),
                 }
             }
@@ -448,9 +454,10 @@ macro_rules! __static_call_items {
             } else {
                 $crate::private::Form::Zero
             };
-            $crate::private::commit(
-                $crate::private::change(__static_call_key(), zero as *const (), form),
-            )
+            // SAFETY: a function of the key's type, which only returns zero.
+            $crate::private::commit(unsafe {
+                $crate::private::change(__static_call_key(), zero as *const (), form)
+            })
         }
     };
 }

@@ -28,7 +28,11 @@ pub fn query(key: &Key) -> (*const (), Form) {
 }
 
 /// The change that makes a key's calls reach `target`.
-pub const fn change(key: &'static Key, target: *const (), form: Form) -> Change {
+///
+/// # Safety
+///
+/// `target` is a function of the key's type, and does no more than `form` says.
+pub const unsafe fn change(key: &'static Key, target: *const (), form: Form) -> Change {
     Change::new(key, target, form)
 }
 

@@ -13,7 +13,7 @@ pub(crate) const LLVM_MAJOR: u32 = 22;
 
 const FILE_NAME: &str = "libstatic_call_pass.so";
 
-/// A plugin that rustc can load, unless it is damaged deep inside; rustc then says so itself.
+/// A plugin that rustc can load, unless it is damaged deep inside, on which rustc (or the dynamic linker in it) gives up.
 pub(crate) struct Plugin {
     /// Absolute, and without white space.
     pub(crate) path: String,

@@ -16,7 +16,24 @@ target triple = "x86_64-pc-linux-gnu"
 ; CHECK-DAG: error: the symbol `__static_call_image` is reserved
 ; CHECK-DAG: error: the symbol `__static_call_image_constructor` is reserved
 ; CHECK-DAG: error: the symbol `__static_call_target` is reserved
+; CHECK-DAG: error: the symbol `__static_call_mine` is reserved
+; CHECK-DAG: error: the symbol `__static_call_unregister` is reserved
+; CHECK-DAG: error: the symbol `__static_call_off_nop` is reserved
 ; CHECK-NOT: error:
+define internal void @__static_call_unregister(ptr %image) {
+  ret void
+}
+define void @__static_call_mine() {
+  ret void
+}
+define void @__static_call_off_nop() {
+  ret void
+}
+define internal void @__static_call_off_zero() {
+  ret void
+}
+declare void @__static_call_register(ptr)
+declare i32 @__static_call_update(ptr, ptr)
 define void @__static_call_trampoline.defined() {
   ret void
 }

@@ -98,6 +98,7 @@ files! {
     thunks
     two_modules
     type_conflict
+    unbounded_array
     unchanged
     unknown_key
     value

@@ -40,6 +40,18 @@ pub const DESTRUCTOR: &str = "__static_call_image_destructor";
 pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
+/// Other functions of the runtime and of the C header; the header's own are local to each file.
+pub const FUNCTIONS: [&str; 7] = [
+    REGISTER,
+    UNREGISTER,
+    INTRINSIC,
+    "__static_call_update",
+    "__static_call_update_ret0",
+    "__static_call_query",
+    "__static_call_info",
+];
+/// See [`FUNCTIONS`].
+pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];
 /// Section of the site table: one [`Site`] for each recorded instruction.
 pub const SITES_SECTION: &str = "static_call_sites";
 /// Section of the records: one [`Record`] for each key that an image calls.

@@ -288,8 +288,8 @@ pub(super) fn measure_sizes() -> Result<()> {
     rows.add_row(["a key and image: trampoline".into(), format!("{trampoline:.2}")]);
     println!("{rows}");
     goal("a site has four bytes of table", sites == 4.0, sites);
-    // The padding is that of one program, where no more than this is chance.
-    goal("1.25 bytes of padding on average", padding <= 1.3, format!("{padding:.3}"));
+    // 1.25 where sites fall on all offsets alike; two sites close together do not.
+    goal("at most 1.25 bytes of padding on average", padding <= 1.25, format!("{padding:.3}"));
     goal("no dynamic relocation", relocations == 0.0, relocations);
     goal("a key has at most 64 bytes an image", record + trampoline <= 64.0, record + trampoline);
     Ok(())
