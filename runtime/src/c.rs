@@ -57,7 +57,10 @@ pub unsafe extern "C" fn __static_call_unregister(image: *mut Image) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_update(key: *const Key, target: *const c_void) -> c_int {
     // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
-    errno(change(unsafe { &*key }, target.cast(), false).and_then(Change::commit))
+    errno(
+        change(unsafe { &*key }, target.cast(), false)
+            .and_then(|change| update::update(&mut [change.into_inner()])),
+    )
 }
 
 /// `static_call_update_ret0(key)`.
@@ -68,7 +71,10 @@ pub unsafe extern "C" fn __static_call_update(key: *const Key, target: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_update_ret0(key: *const Key) -> c_int {
     // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
-    errno(change(unsafe { &*key }, core::ptr::null(), true).and_then(Change::commit))
+    errno(
+        change(unsafe { &*key }, core::ptr::null(), true)
+            .and_then(|change| update::update(&mut [change.into_inner()])),
+    )
 }
 
 #[allow(missing_docs, reason = "the header has them")]
@@ -120,6 +126,51 @@ pub unsafe extern "C" fn static_call_update_batch(changes: *mut CChange, count: 
     errno(update::update(unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) }))
 }
 
+/// An [`Error`], as one copy of the runtime hands it to another.
+#[repr(C)]
+#[derive(Debug)]
+pub struct CError {
+    kind: u32,
+    address: usize,
+    os: i32,
+}
+
+impl From<Error> for CError {
+    fn from(error: Error) -> Self {
+        Self { kind: error.kind() as u32, address: error.address(), os: error.raw_os_error().unwrap_or(0) }
+    }
+}
+
+impl From<CError> for Error {
+    fn from(error: CError) -> Self {
+        Self::with_os(ErrorKind::from_u32(error.kind), error.address, error.os)
+    }
+}
+
+/// An update or a batch of Rust's; see `process.rs`.
+///
+/// # Safety
+///
+/// `changes` points to `count` changes, and `error` may be written.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub unsafe extern "C" fn __static_call_commit(
+    changes: *mut CChange,
+    count: usize,
+    error: *mut CError,
+) -> bool {
+    // SAFETY: the caller's promise; they come from Rust, so that their keys and forms are valid.
+    let changes = unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) };
+    match update::update(changes) {
+        Ok(()) => true,
+        Err(refused) => {
+            // SAFETY: the caller's promise.
+            unsafe { error.write(refused.into()) };
+            false
+        }
+    }
+}
+
 /// `static_call_query(key)`: the function, or null if the key is off.
 ///
 /// # Safety
@@ -134,8 +185,9 @@ pub unsafe extern "C" fn __static_call_query(key: *const Key) -> *mut c_void {
 
 /// `static_call_mode()`.
 #[unsafe(no_mangle)]
+#[inline(never)]
 pub extern "C" fn static_call_mode() -> c_int {
-    match mode::mode() {
+    match mode::of_process().0 {
         Mode::Generic => 0,
         Mode::Trampoline => 1,
         Mode::Inline => 2,
@@ -144,8 +196,9 @@ pub extern "C" fn static_call_mode() -> c_int {
 
 /// `static_call_mode_reason()`.
 #[unsafe(no_mangle)]
+#[inline(never)]
 pub extern "C" fn static_call_mode_reason() -> *const c_char {
-    mode::mode_reason_c().as_ptr()
+    mode::reason_of_process().as_ptr()
 }
 
 #[allow(missing_docs, reason = "the header has them")]
@@ -160,6 +213,12 @@ pub struct CInfo {
     pub images: usize,
 }
 
+impl From<CInfo> for Info {
+    fn from(CInfo { keys, sites, direct, through_trampoline, images }: CInfo) -> Self {
+        Self { keys, sites, direct, through_trampoline, images }
+    }
+}
+
 impl From<Info> for CInfo {
     fn from(Info { keys, sites, direct, through_trampoline, images }: Info) -> Self {
         Self { keys, sites, direct, through_trampoline, images }
@@ -172,6 +231,7 @@ impl From<Info> for CInfo {
 ///
 /// `key` points to a key, and `info` may be written.
 #[unsafe(no_mangle)]
+#[inline(never)]
 pub unsafe extern "C" fn __static_call_info(key: *const Key, info: *mut CInfo) {
     // SAFETY: the caller's promise.
     unsafe { info.write(info::of_key(&*key).into()) }
@@ -183,9 +243,10 @@ pub unsafe extern "C" fn __static_call_info(key: *const Key, info: *mut CInfo) {
 ///
 /// `info` may be written.
 #[unsafe(no_mangle)]
+#[inline(never)]
 pub unsafe extern "C" fn static_call_process_info(info: *mut CInfo) {
     // SAFETY: the caller's promise.
-    unsafe { info.write(info::process_info().into()) }
+    unsafe { info.write(info::of_process().into()) }
 }
 
 /// What C asks for, if the key has it.

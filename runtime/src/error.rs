@@ -16,6 +16,7 @@ pub struct Error {
 /// The reasons of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u32)]
 pub enum ErrorKind {
     /// The key has no "no function" or no "return zero", and the update asks for it.
     NoOffState,
@@ -31,6 +32,15 @@ pub enum ErrorKind {
     OtherRuntime,
 }
 
+impl ErrorKind {
+    /// The kind with this number; one that another version of the runtime knows comes as the last.
+    pub(crate) fn from_u32(number: u32) -> Self {
+        let all =
+            [Self::NoOffState, Self::DuplicateKey, Self::Reentrant, Self::NotWritable, Self::ForeignCode];
+        all.into_iter().find(|&kind| kind as u32 == number).unwrap_or(Self::OtherRuntime)
+    }
+}
+
 impl Error {
     pub(crate) const fn new(kind: ErrorKind) -> Self {
         Self { kind, address: 0, os: 0 }
@@ -40,7 +50,6 @@ impl Error {
         Self { kind, address, os: 0 }
     }
 
-    #[cfg_attr(not(feature = "os"), allow(dead_code))]
     pub(crate) const fn with_os(kind: ErrorKind, address: usize, os: i32) -> Self {
         Self { kind, address, os }
     }
@@ -49,6 +58,10 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    pub(crate) const fn address(&self) -> usize {
+        self.address
     }
 
     /// The operating system's error number behind [`ErrorKind::NotWritable`], if it gave one.

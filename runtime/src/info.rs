@@ -10,7 +10,7 @@ use crate::update;
 
 /// How many call sites there are and how they reach their target.
 ///
-/// Counted by [`key_info`](crate::StaticCall::info) and [`process_info`]: each of them holds up updates and
+/// Counted by [`StaticCall::info`](crate::StaticCall::info) and [`process_info`](crate::process_info): each of them holds up updates and
 /// reads every site's instruction, some nanoseconds each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,13 +28,7 @@ pub struct Info {
 }
 
 /// Counts the sites of the whole process.
-///
-/// ```
-/// let info = static_call::process_info();
-/// assert_eq!(info.sites, info.direct + info.through_trampoline);
-/// ```
-#[must_use]
-pub fn process_info() -> Info {
+pub(crate) fn of_process() -> Info {
     let mut info = Info::default();
     let Ok(lock) = lock::lock() else { return info };
     image::for_each(&lock, |image| {

@@ -5,7 +5,8 @@ use core::ffi::CStr;
 use static_call_abi::{Form, Key};
 
 use crate::error::Error;
-use crate::info::{self, Info};
+use crate::info::Info;
+use crate::process;
 use crate::update::{self, State};
 
 /// A key declared by [`define!`](crate::define) or [`declare!`](crate::declare).
@@ -48,7 +49,7 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     #[must_use]
     fn info(self) -> Info {
         // SAFETY: only a valid state is stored, by the runtime.
-        info::of_key(unsafe { self.key() })
+        process::key_info(unsafe { self.key() })
     }
 }
 
@@ -67,13 +68,17 @@ impl Change {
         Self::new(key, key.off.cast(), key.off_form().unwrap_or(Form::Call))
     }
 
+    pub(crate) const fn into_inner(self) -> update::Change<'static> {
+        self.0
+    }
+
     pub(crate) const fn state(&self) -> State {
         self.0.state
     }
 
     /// Makes this change alone.
     pub(crate) fn commit(self) -> Result<(), Error> {
-        update::update(&mut [self.0])
+        process::commit(&mut [self.0])
     }
 }
 
@@ -111,7 +116,7 @@ impl<const N: usize> Batch<N> {
     /// As for an update of one key, and [`ErrorKind::DuplicateKey`](crate::ErrorKind::DuplicateKey) if two
     /// changes name the same key. Then nothing has changed.
     pub fn commit(self) -> Result<(), Error> {
-        update::update(&mut self.0.map(|change| change.0))
+        process::commit(&mut self.0.map(|change| change.0))
     }
 }
 

@@ -75,10 +75,12 @@ mod mode;
 mod os;
 #[doc(hidden)]
 pub mod private;
+mod process;
 mod text;
 mod update;
 
 pub use error::{Error, ErrorKind};
-pub use info::{Info, process_info};
+pub use info::Info;
 pub use key::{Batch, Change, ReturnZero, StaticCall};
-pub use mode::{Mode, mode, mode_reason};
+pub use mode::Mode;
+pub use process::{mode, mode_reason, process_info};

@@ -127,24 +127,8 @@ static WANTED_REASON: AtomicU32 = AtomicU32::new(0);
 static PATCHED: AtomicU32 = AtomicU32::new(0);
 static REFUSED: AtomicU32 = AtomicU32::new(0);
 
-/// How this process runs static calls: the mode of its images. Where none of them may be patched that is
-/// [`Mode::Generic`], whatever was asked for.
-///
-/// ```
-/// println!("static calls: {} ({})", static_call::mode(), static_call::mode_reason());
-/// ```
-#[must_use]
-pub fn mode() -> Mode {
-    of_process().0
-}
-
-/// Why [`mode`] is what it is, in a sentence for people.
-#[must_use]
-pub fn mode_reason() -> &'static str {
-    mode_reason_c().to_str().unwrap_or_default()
-}
-
-pub(crate) fn mode_reason_c() -> &'static core::ffi::CStr {
+/// Why the mode is what it is.
+pub(crate) fn reason_of_process() -> &'static core::ffi::CStr {
     of_process().1.as_c_str()
 }
 

@@ -37,7 +37,8 @@ fn symbols(nm: &mut Command) -> BTreeSet<(char, String)> {
 }
 
 /// The functions that the header declares and the pass calls.
-const INTERFACE: [&str; 11] = [
+const INTERFACE: [&str; 12] = [
+    "__static_call_commit",
     "__static_call_info",
     "__static_call_query",
     "__static_call_register",

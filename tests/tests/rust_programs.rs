@@ -28,6 +28,11 @@ const PLAIN: Build = Build {
 impl Build {
     /// Builds the program; the path of its executable.
     fn build(self) -> PathBuf {
+        self.build_all().join("behaviour")
+    }
+
+    /// Builds the workspace; the directory of what was built.
+    fn build_all(self) -> PathBuf {
         let target = target().join("tests").join(self.name);
         let mut cargo = Command::new("cargo");
         // Not the cargo that runs us, but the one that a user types.
@@ -49,7 +54,7 @@ impl Build {
             cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
         }
         run(cargo.envs(self.environment.iter().copied()));
-        target.join(if self.release { "release" } else { "debug" }).join("behaviour")
+        target.join(if self.release { "release" } else { "debug" })
     }
 }
 
@@ -137,5 +142,22 @@ fn without_the_pass_the_same_source_calls_through_the_key() {
         assert!(!has_site_table(&program));
         let said = behaves(&program, "");
         assert_eq!((&*said["mode"], &*said["sites"]), ("generic", "0"));
+    }
+}
+
+/// Each has its own copy of the runtime, but only one of them may write to code.
+#[test]
+fn two_shared_objects_with_a_runtime_each() {
+    let plugin = Build { name: "debug", ..PLAIN }.build_all().join("libplugin.so");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let copies = ["left.so", "right.so"].map(|name| directory.path().join(name));
+    for copy in &copies {
+        std::fs::copy(&plugin, copy).expect("a copy");
+    }
+    let program = directory.path().join("program");
+    run(Command::new("gcc").arg(root().join("tests/c/two_cdylibs.c")).arg("-ldl").arg("-o").arg(&program));
+    for global in ["0", "1"] {
+        let said = stdout(Command::new(&program).args(&copies).arg(global));
+        assert_eq!(said, "1011 1011 1211\n", "RTLD_GLOBAL: {global}");
     }
 }

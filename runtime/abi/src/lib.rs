@@ -41,7 +41,7 @@ pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
 /// Other functions of the runtime and of the C header; the header's own are local to each file.
-pub const FUNCTIONS: [&str; 7] = [
+pub const FUNCTIONS: [&str; 8] = [
     REGISTER,
     UNREGISTER,
     INTRINSIC,
@@ -49,6 +49,7 @@ pub const FUNCTIONS: [&str; 7] = [
     "__static_call_update_ret0",
     "__static_call_query",
     "__static_call_info",
+    "__static_call_commit",
 ];
 /// See [`FUNCTIONS`].
 pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];

@@ -1,0 +1,91 @@
+//! The one copy of the runtime that answers for the process.
+//!
+//! A process may hold several: one in each Rust `cdylib`, one in `libstatic_call.so`. Their constructors all
+//! register with the same one, since the dynamic linker gives every image the first definition of an exported
+//! symbol that it sees. So whatever concerns registered images has to go through exported symbols, also when
+//! Rust calls Rust; a plain call would reach this copy, which may not know a single image.
+//!
+//! # Safety
+//!
+//! The functions are those of `c.rs`, in this or another copy, of the same layout version.
+
+use core::ffi::{CStr, c_char, c_int};
+use core::mem::MaybeUninit;
+
+use static_call_abi::Key;
+
+use crate::c::{CError, CInfo};
+use crate::error::Error;
+use crate::info::Info;
+use crate::mode::Mode;
+use crate::update::Change;
+
+#[allow(clashing_extern_declarations)]
+unsafe extern "C" {
+    fn __static_call_commit(changes: *mut Change<'_>, count: usize, error: *mut CError) -> bool;
+    fn __static_call_info(key: *const Key, info: *mut CInfo);
+    fn static_call_process_info(info: *mut CInfo);
+    safe fn static_call_mode() -> c_int;
+    safe fn static_call_mode_reason() -> *const c_char;
+}
+
+/// Makes all changes or none.
+pub(crate) fn commit(changes: &mut [Change<'_>]) -> Result<(), Error> {
+    let mut error = MaybeUninit::uninit();
+    // SAFETY: a slice of changes; the error is written where there is one.
+    unsafe {
+        if __static_call_commit(changes.as_mut_ptr(), changes.len(), error.as_mut_ptr()) {
+            Ok(())
+        } else {
+            Err(error.assume_init().into())
+        }
+    }
+}
+
+/// Counts the sites of one key.
+pub(crate) fn key_info(key: &Key) -> Info {
+    let mut info = MaybeUninit::uninit();
+    // SAFETY: the key is alive, and the information is written.
+    unsafe {
+        __static_call_info(key, info.as_mut_ptr());
+        info.assume_init().into()
+    }
+}
+
+/// Counts the sites of the whole process.
+///
+/// ```
+/// let info = static_call::process_info();
+/// assert_eq!(info.sites, info.direct + info.through_trampoline);
+/// ```
+#[must_use]
+pub fn process_info() -> Info {
+    let mut info = MaybeUninit::uninit();
+    // SAFETY: the information is written.
+    unsafe {
+        static_call_process_info(info.as_mut_ptr());
+        info.assume_init().into()
+    }
+}
+
+/// How this process runs static calls: the mode of its images. Where none of them may be patched that is
+/// [`Mode::Generic`], whatever was asked for.
+///
+/// ```
+/// println!("static calls: {} ({})", static_call::mode(), static_call::mode_reason());
+/// ```
+#[must_use]
+pub fn mode() -> Mode {
+    match static_call_mode() {
+        2 => Mode::Inline,
+        1 => Mode::Trampoline,
+        _ => Mode::Generic,
+    }
+}
+
+/// Why [`mode`] is what it is, in a sentence for people.
+#[must_use]
+pub fn mode_reason() -> &'static str {
+    // SAFETY: a constant string of the copy that answers.
+    unsafe { CStr::from_ptr(static_call_mode_reason()) }.to_str().unwrap_or_default()
+}
