@@ -187,7 +187,9 @@ extern "C" {
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Defines a key of func's type that calls nothing until it is updated, and again after an update to
- * NULL: a call is a nop. Call it by static_call_cond, since there is no result to be had. In C++, a type
+ * NULL: a call is a nop. Call it by static_call_cond, since there is no result to be had. func returns, that
+ * is, it is not declared noreturn; and it is not called under kcfi or cfi-icall while it is NULL, since what
+ * stands for NULL there has no type. In C++, a type
  * that returns an object of a class does not compile. */
 #define DEFINE_STATIC_CALL_NULL(key, func)                                                          \
 	struct static_call_key STATIC_CALL_KEY(key) =                                                \

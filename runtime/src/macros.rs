@@ -32,7 +32,8 @@ macro_rules! static_call {
 /// - `update(target: Fn) -> Result<(), Error>`: makes all calls reach `target`.
 /// - `target() -> Fn`: what calls reach now.
 /// - `update_return_zero() -> Result<(), Error>`: makes all calls return zero, without calling anything,
-///   where the function returns an integer, `bool` or a raw pointer ([`ReturnZero`](crate::ReturnZero)).
+///   where the function returns an integer, `bool` or a raw pointer ([`ReturnZero`](crate::ReturnZero));
+///   `change_return_zero()` is the same for a [`Batch`](crate::Batch).
 ///
 /// and those of [`StaticCall`](crate::StaticCall).
 ///
@@ -439,6 +440,16 @@ macro_rules! __static_call_items {
                 Target = for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) -> Zero,
             >,
         {
+            $crate::private::commit(self.change_return_zero())
+        }
+
+        /// The change that makes all calls return zero, to be made by a `Batch`.
+        pub fn change_return_zero<Zero: $crate::ReturnZero>(self) -> $crate::Change
+        where
+            Self: $crate::StaticCall<
+                Target = for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) -> Zero,
+            >,
+        {
             $($unsafe)* $($extern)* fn zero<$($life,)* Zero: $crate::ReturnZero>(
                 $($argument: $type),*
             ) -> Zero {
@@ -449,15 +460,10 @@ macro_rules! __static_call_items {
             fn drops<$($life),*>() -> bool {
                 false $(|| $crate::private::needs_drop::<$type>())*
             }
-            let form = if drops() {
-                $crate::private::Form::Call
-            } else {
-                $crate::private::Form::Zero
-            };
+            let form =
+                if drops() { $crate::private::Form::Call } else { $crate::private::Form::Zero };
             // SAFETY: a function of the key's type, which only returns zero.
-            $crate::private::commit(unsafe {
-                $crate::private::change(__static_call_key(), zero as *const (), form)
-            })
+            unsafe { $crate::private::change(__static_call_key(), zero as *const (), form) }
         }
     };
 }

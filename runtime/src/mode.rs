@@ -107,7 +107,10 @@ impl Reason {
             Self::Foreign => c"an instruction is not what the compiler made: something else patched it",
             Self::NoHeader => c"its ELF header is not in memory",
             Self::Version => c"it was compiled by another version of the static-call pass",
-            Self::NoImage => c"nothing in this process was compiled with the static-call pass",
+            Self::NoImage => {
+                c"no call in this process was made direct: nothing was compiled with the static-call pass, or \
+                  nothing that it can lower"
+            }
             Self::OtherRuntime => {
                 c"another copy of the runtime in this process patches calls of the same keys"
             }

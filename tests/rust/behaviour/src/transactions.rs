@@ -29,6 +29,8 @@ pub fn check() {
     Batch::new([]).commit().unwrap();
     Batch::new([HOOK.change(None)]).commit().unwrap();
     assert_eq!(calls(), (2, 2, 0));
+    Batch::new([LEFT.change_return_zero(), RIGHT.change(one)]).commit().unwrap();
+    assert_eq!(calls(), (0, 1, 0));
     let error: std::io::Error = twice.unwrap_err().into();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
