@@ -9,10 +9,6 @@
 //! Addresses are checked against the image's executable segment, which stays mapped while the image is
 //! registered. Code is no Rust object: nothing but this module accesses it, and only atomically.
 
-#[cfg(target_has_atomic = "64")]
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering;
-
 use static_call_abi::Image;
 
 use crate::arch::WORD;
@@ -68,8 +64,7 @@ impl Text {
 
     /// The aligned word at `address`, if it lies in the segment.
     pub(crate) fn word(self, address: usize) -> Option<[u8; WORD]> {
-        let word = self.atomic(address)?;
-        Some(word.load(Ordering::Relaxed).to_ne_bytes())
+        Some(self.checked(address)?.load().to_ne_bytes())
     }
 
     /// The words around the instruction at `address`: the one that it starts in, and the next one where
@@ -97,37 +92,61 @@ impl Text {
     /// - A [`Window`] is open over the word.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
-        debug_assert!(self.atomic(address).is_some());
+        debug_assert!(self.checked(address).is_some());
         let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
-        self.atomic(address)
-            .is_some_and(|word| word.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok())
+        // SAFETY: the caller's promise.
+        self.checked(address).is_some_and(|word| unsafe { word.replace(old, new) })
     }
 
-    #[cfg(target_has_atomic = "64")]
-    fn atomic(self, address: usize) -> Option<&'static AtomicU64> {
+    fn checked(self, address: usize) -> Option<CodeWord> {
         let inside = address.is_multiple_of(WORD) && self.contains(address) && self.end - address >= WORD;
-        // SAFETY: aligned, mapped and, as code, only accessed atomically; see the module's head. The
-        // reference does not outlive the functions above, which are called while the image is there.
-        inside.then(|| unsafe { AtomicU64::from_ptr(address as *mut u64) })
-    }
-
-    #[cfg(not(target_has_atomic = "64"))]
-    fn atomic(self, _address: usize) -> Option<&'static AtomicU64> {
-        None
+        inside.then_some(CodeWord(address))
     }
 }
 
-/// No architecture without 64-bit atomic operations has a backend: there is no word to be had.
-#[cfg(not(target_has_atomic = "64"))]
-enum AtomicU64 {}
+/// An aligned word in a segment of code that is mapped.
+#[derive(Clone, Copy)]
+struct CodeWord(usize);
 
-#[cfg(not(target_has_atomic = "64"))]
-impl AtomicU64 {
-    fn load(&self, _: Ordering) -> u64 {
-        match *self {}
+/// In assembler, since it is about code: ThreadSanitizer would look up and keep what threads did to these
+/// addresses, and has no place for that.
+#[cfg(target_arch = "x86_64")]
+impl CodeWord {
+    #[inline]
+    fn load(self) -> u64 {
+        let word;
+        // SAFETY: mapped and readable; an aligned load of eight bytes is atomic (AMD64 APM volume 2, 7.3.2).
+        unsafe {
+            core::arch::asm!("mov {word}, [{at}]", at = in(reg) self.0, word = out(reg) word,
+                options(nostack, preserves_flags, readonly));
+        }
+        word
     }
-    fn compare_exchange(&self, _: u64, _: u64, _: Ordering, _: Ordering) -> Result<u64, u64> {
-        match *self {}
+
+    /// # Safety
+    ///
+    /// The word is writable, and may become `new` at any moment.
+    #[inline]
+    unsafe fn replace(self, old: u64, new: u64) -> bool {
+        let found: u64;
+        // SAFETY: the caller's promise; LOCK CMPXCHG of an aligned word is one atomic operation.
+        unsafe {
+            core::arch::asm!("lock cmpxchg [{at}], {new}", at = in(reg) self.0, new = in(reg) new,
+                inout("rax") old => found, options(nostack));
+        }
+        found == old
+    }
+}
+
+/// No other architecture has a backend yet: there is no word to be had, and none to be replaced.
+#[cfg(not(target_arch = "x86_64"))]
+impl CodeWord {
+    fn load(self) -> u64 {
+        0
+    }
+
+    unsafe fn replace(self, _old: u64, _new: u64) -> bool {
+        false
     }
 }
 
