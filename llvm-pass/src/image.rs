@@ -111,14 +111,13 @@ fn hook<'ctx>(
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
     let ty = context.void_type().fn_type(&[pointer.into()], false);
-    let entry = module::function_pointer(module, entry, ty);
+    // Declared with another type, it would have been refused (see `reserved.rs`).
+    let entry = module.get_function(entry).unwrap_or_else(|| module.add_function(entry, ty, None));
     let hook = module.add_function(name, context.void_type().fn_type(&[], false), None);
     module::mark_as_ours(module, hook);
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(hook, ""));
-    builder
-        .build_indirect_call(ty, entry, &[image.as_pointer_value().into()], "")
-        .expect("the builder has a position");
+    builder.build_call(entry, &[image.as_pointer_value().into()], "").expect("the builder has a position");
     builder.build_return(None).expect("the builder has a position");
     module::one_per_image(module, hook.as_global_value(), name);
     hook

@@ -4,9 +4,9 @@ use inkwell::GlobalVisibility;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::comdat::ComdatSelectionKind;
 use inkwell::module::{Linkage, Module};
-use inkwell::types::{AsTypeRef, FunctionType, IntType};
-use inkwell::values::{FunctionValue, GlobalValue, PointerValue};
-use llvm_sys::core::{LLVMGetOrInsertFunction, LLVMGetValueName2};
+use inkwell::types::IntType;
+use inkwell::values::{FunctionValue, GlobalValue};
+use llvm_sys::core::LLVMGetValueName2;
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
 use static_call_abi as abi;
@@ -31,23 +31,6 @@ pub(crate) fn name<'a>(global: LLVMValueRef) -> &'a [u8] {
 pub(crate) fn word_type<'ctx>(module: &Module<'ctx>) -> IntType<'ctx> {
     let context = module.get_context();
     if pointer_size(module) == 8 { context.i64_type() } else { context.i32_type() }
-}
-
-/// The function of this name, declared if need be. The user may have declared it with another type.
-pub(crate) fn function_pointer<'ctx>(
-    module: &Module<'ctx>,
-    name: &str,
-    ty: FunctionType<'ctx>,
-) -> PointerValue<'ctx> {
-    // SAFETY: module and type are alive; the name is passed with its length.
-    unsafe {
-        PointerValue::new(LLVMGetOrInsertFunction(
-            module.as_mut_ptr(),
-            name.as_ptr().cast(),
-            name.len(),
-            ty.as_type_ref(),
-        ))
-    }
 }
 
 /// Marks a function as made by the pass, which [`is_ours`] finds in a later run.

@@ -116,7 +116,7 @@ pub unsafe extern "C" fn static_call_update_batch(changes: *mut CChange, count: 
         }
         match change(key, c.target.cast(), c.form == Form::Zero as u32) {
             Ok(change) => {
-                let State { target, form } = change.state();
+                let State { target, form } = change.into_inner().state;
                 (c.target, c.form) = (target.cast(), form as u32);
             }
             Err(error) => return error.errno(),

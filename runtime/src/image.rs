@@ -111,12 +111,11 @@ pub(crate) unsafe fn register(image: *mut Image) {
             mode::note_image(reason, &lock);
         }
     }
-    let count = |from: usize, to: usize, size: usize| to.saturating_sub(from) / size;
     log!(
         "image at {:p}: {} sites of {} keys, {}",
         descriptor.header,
-        count(descriptor.sites.addr(), descriptor.sites_end.addr(), size_of::<Site>()),
-        count(descriptor.records.addr(), descriptor.records_end.addr(), size_of::<Record>()),
+        site_table(descriptor).len(),
+        records(descriptor).len(),
         match Reason::from_u32(descriptor.reason) {
             Reason::None => mode::of_process().0.as_str(),
             reason => reason.as_str(),
@@ -154,18 +153,15 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
             }
         }
     }
-    let mut next = first(&lock);
-    if next == image {
+    if first(&lock) == image {
         IMAGES.store(descriptor.next, Ordering::Relaxed);
     }
-    while !next.is_null() {
-        // SAFETY: a registered image is alive.
-        let other = unsafe { &mut *next };
+    let behind = descriptor.next;
+    for_each(&lock, |other| {
         if other.next == image {
-            other.next = descriptor.next;
+            other.next = behind;
         }
-        next = other.next;
-    }
+    });
     descriptor.state = 0;
     log!("image at {:p}: unloaded", descriptor.header);
 }
@@ -176,12 +172,28 @@ extern "C" fn exiting() {
 
 /// The image's records.
 pub(crate) fn records(image: &Image) -> &'static mut [Record] {
-    if image.records.is_null() {
+    // SAFETY: the linker made the table of the records.
+    unsafe { table(image.records, image.records_end) }
+}
+
+/// The image's sites.
+fn site_table(image: &Image) -> &'static mut [Site] {
+    // SAFETY: the linker made the table of the sites.
+    unsafe { table(image.sites, image.sites_end) }
+}
+
+/// What lies between two symbols of the linker's, both null where there is nothing.
+///
+/// # Safety
+///
+/// A table of `T`, alive as long as its image, and touched under the lock only.
+unsafe fn table<T>(start: *mut T, end: *mut T) -> &'static mut [T] {
+    if start.is_null() {
         return &mut [];
     }
-    let count = (image.records_end.addr().saturating_sub(image.records.addr())) / size_of::<Record>();
-    // SAFETY: the linker made the table of the records; it is touched under the lock only.
-    unsafe { core::slice::from_raw_parts_mut(image.records, count) }
+    let len = end.addr().saturating_sub(start.addr()) / size_of::<T>();
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts_mut(start, len) }
 }
 
 /// The instruction that an entry of the site table names.
@@ -245,15 +257,6 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         }
     }
     Ok(())
-}
-
-fn site_table(image: &Image) -> &'static mut [Site] {
-    if image.sites.is_null() {
-        return &mut [];
-    }
-    let count = (image.sites_end.addr().saturating_sub(image.sites.addr())) / size_of::<Site>();
-    // SAFETY: the linker made the table of the sites; it is touched under the lock only.
-    unsafe { core::slice::from_raw_parts_mut(image.sites, count) }
 }
 
 fn check_record(record: &Record, text: Text) -> Result<(), Reason> {

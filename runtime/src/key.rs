@@ -72,10 +72,6 @@ impl Change {
         self.0
     }
 
-    pub(crate) const fn state(&self) -> State {
-        self.0.state
-    }
-
     /// Makes this change alone.
     pub(crate) fn commit(self) -> Result<(), Error> {
         process::commit(&mut [self.0])

@@ -89,7 +89,7 @@ impl Text {
     ///
     /// # Safety
     ///
-    /// - A [`Window`] is open over the word.
+    /// - A window ([`Windows`]) is open over the word.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
         debug_assert!(self.checked(address).is_some());

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use static_call_abi::{SITES_SECTION, TRAMPOLINE_PREFIX};
 
 /// What a linked file holds of static calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,15 +53,11 @@ impl StaticCalls {
 pub fn has_site_table(path: &Path) -> bool {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = object::File::parse(&*data).expect("an ELF file");
-    file.section_by_name(static_call_sites()).is_some()
-}
-
-fn static_call_sites() -> &'static str {
-    "static_call_sites"
+    file.section_by_name(SITES_SECTION).is_some()
 }
 
 fn recorded(file: &object::File<'_>) -> Vec<u64> {
-    let Some(section) = file.section_by_name(static_call_sites()) else { return Vec::new() };
+    let Some(section) = file.section_by_name(SITES_SECTION) else { return Vec::new() };
     let data = section.data().expect("the site table");
     let (entries, rest) = data.as_chunks::<4>();
     assert_eq!(rest.len(), 0, "the site table consists of four-byte entries");
@@ -77,7 +74,7 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
 fn branches(file: &object::File<'_>) -> Vec<u64> {
     let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
     let trampolines: HashSet<u64> = symbols()
-        .filter(|symbol| symbol.name_bytes().is_ok_and(|n| n.starts_with(b"__static_call_trampoline.")))
+        .filter(|symbol| symbol.name_bytes().is_ok_and(|n| n.starts_with(TRAMPOLINE_PREFIX.as_bytes())))
         .map(|symbol| symbol.address())
         .collect();
     let mut found = HashSet::new();

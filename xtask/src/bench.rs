@@ -15,8 +15,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::install::{self, prefix};
+use crate::packages;
 use crate::run::{output, target};
-use crate::{install, packages};
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,10 +60,6 @@ pub(crate) fn call_table() -> Result<()> {
 fn prepare() -> Result<()> {
     packages::ensure(packages::TEST)?;
     install::install(&prefix())
-}
-
-fn prefix() -> PathBuf {
-    target().join("prefix")
 }
 
 /// Where everything that is built for measuring goes.

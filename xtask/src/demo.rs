@@ -10,7 +10,7 @@ use crate::{bench, install, packages};
 
 pub(crate) fn demo() -> Result<()> {
     packages::ensure(packages::TEST)?;
-    let prefix = target().join("prefix");
+    let prefix = install::prefix();
     install::install(&prefix)?;
 
     let built = target().join("static-call");

@@ -12,13 +12,18 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
+
+/// Where the tests, the demo and the benchmark have it installed.
+pub(crate) fn prefix() -> PathBuf {
+    target().join("prefix")
+}
 
 pub(crate) fn install(prefix: &Path) -> Result<()> {
     run(cargo()

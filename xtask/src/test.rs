@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::run::{cargo, run, target};
+use crate::run::{cargo, run};
 use crate::{install, packages};
 
 pub(crate) fn test(filter: Option<&str>) -> Result<()> {
@@ -11,7 +11,7 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
         lint()?;
     }
     // The tests use what a user would: an installed prefix.
-    install::install(&target().join("prefix"))?;
+    install::install(&install::prefix())?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))
 }
 
