@@ -278,6 +278,7 @@ extern "C" {
  *   -EBUSY   called from a signal handler that interrupted an update on its own thread
  *   -EPERM   another copy of the runtime, in another image, patches calls of this key
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
+ *   -EAGAIN  code is written with breakpoints, and a thread blocks SIGTRAP
  *
  * Costs some microseconds, and some nanoseconds for each call site. */
 #define static_call_update(key, func)                                                               \
@@ -330,6 +331,16 @@ enum static_call_mode {
 /* How this process runs static calls, and why not better: a constant sentence. */
 enum static_call_mode static_call_mode(void);
 const char *static_call_mode_reason(void);
+
+enum static_call_writer {
+	STATIC_CALL_WRITER_NONE = 0,       /* code is not written: the mode is generic */
+	STATIC_CALL_WRITER_WINDOW = 1,     /* its pages are writable and executable while an update runs */
+	STATIC_CALL_WRITER_BREAKPOINT = 2, /* through /proc/self/mem; threads run into breakpoints meanwhile */
+	STATIC_CALL_WRITER_CUSTOM = 3      /* the program's own */
+};
+
+/* How this process writes its code. */
+enum static_call_writer static_call_writer(void);
 
 struct static_call_info {
 	size_t keys;                 /* that images call; a key counts once for each of these images */

@@ -201,6 +201,13 @@ pub extern "C" fn static_call_mode_reason() -> *const c_char {
     mode::reason_of_process().as_ptr()
 }
 
+/// `static_call_writer()`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn static_call_writer() -> c_int {
+    mode::writer_of_process() as c_int
+}
+
 #[allow(missing_docs, reason = "the header has them")]
 /// `struct static_call_info`.
 #[repr(C)]

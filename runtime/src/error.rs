@@ -7,7 +7,7 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
-    /// The site, or the page, that stood in the way; 0 where there is none.
+    /// The site, the page or the thread that stood in the way; 0 where there is none.
     address: usize,
     /// The operating system's error number, or 0.
     os: i32,
@@ -30,13 +30,21 @@ pub enum ErrorKind {
     ForeignCode,
     /// Another copy of this runtime, in another image of the process, patches calls of this key.
     OtherRuntime,
+    /// Code is written with breakpoints, and a thread blocks the signal that they raise.
+    SignalBlocked,
 }
 
 impl ErrorKind {
     /// The kind with this number; one that another version of the runtime knows comes as the last.
     pub(crate) fn from_u32(number: u32) -> Self {
-        let all =
-            [Self::NoOffState, Self::DuplicateKey, Self::Reentrant, Self::NotWritable, Self::ForeignCode];
+        let all = [
+            Self::NoOffState,
+            Self::DuplicateKey,
+            Self::Reentrant,
+            Self::NotWritable,
+            Self::ForeignCode,
+            Self::SignalBlocked,
+        ];
         all.into_iter().find(|&kind| kind as u32 == number).unwrap_or(Self::OtherRuntime)
     }
 }
@@ -78,6 +86,7 @@ impl Error {
             ErrorKind::NotWritable => -13,                          // EACCES
             ErrorKind::ForeignCode => -84,                          // EILSEQ
             ErrorKind::OtherRuntime => -1,                          // EPERM
+            ErrorKind::SignalBlocked => -11,                        // EAGAIN
         }
     }
 }
@@ -115,6 +124,12 @@ impl fmt::Display for Error {
                 "another copy of the static-call runtime in this process patches calls of this key: update \
                  it from the image that has that copy, or link all images with one libstatic_call.so",
             ),
+            ErrorKind::SignalBlocked => write!(
+                f,
+                "thread {} blocks SIGTRAP, and would end the process if it met a breakpoint: unblock it \
+                 there and update again",
+                self.address
+            ),
         }
     }
 }
@@ -132,7 +147,7 @@ impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
             ErrorKind::NoOffState | ErrorKind::DuplicateKey => std::io::ErrorKind::InvalidInput,
-            ErrorKind::Reentrant => std::io::ErrorKind::WouldBlock,
+            ErrorKind::Reentrant | ErrorKind::SignalBlocked => std::io::ErrorKind::WouldBlock,
             ErrorKind::NotWritable | ErrorKind::OtherRuntime => std::io::ErrorKind::PermissionDenied,
             ErrorKind::ForeignCode => std::io::ErrorKind::InvalidData,
         };

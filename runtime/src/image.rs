@@ -112,7 +112,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
         }
     }
     log!(
-        "image at {:p}: {} sites of {} keys, {}",
+        "image at {:p}: {} sites of {} keys, {}; writer: {}",
         descriptor.header,
         site_table(descriptor).len(),
         records(descriptor).len(),
@@ -120,6 +120,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
             Reason::None => mode::of_process().0.as_str(),
             reason => reason.as_str(),
         },
+        mode::writer_of_process(),
     );
 }
 
@@ -369,6 +370,20 @@ fn patch(image: &mut Image, lock: &Guard) {
         log!("image at {:p}: {error}", image.header);
     }
     mode::note_image(Reason::from_u32(image.reason), lock);
+}
+
+/// Makes the calls of images direct that are registered, but could not be patched so far.
+pub(crate) fn patch_all(lock: &Guard) {
+    let mut next = first(lock);
+    while !next.is_null() {
+        // SAFETY: a registered image is alive, see the module's head.
+        let image = unsafe { &mut *next };
+        next = image.next;
+        if image.state == REGISTERED {
+            image.reason = Reason::None as u32;
+            patch(image, lock);
+        }
+    }
 }
 
 /// Calls `visit` with each registered image.

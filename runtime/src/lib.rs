@@ -78,9 +78,11 @@ pub mod private;
 mod process;
 mod text;
 mod update;
+mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use info::Info;
 pub use key::{Batch, Change, ReturnZero, StaticCall};
 pub use mode::Mode;
-pub use process::{mode, mode_reason, process_info};
+pub use process::{mode, mode_reason, process_info, writer};
+pub use writer::{CodeWriter, Writer, set_writer};

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
 use crate::log;
 use crate::os;
+use crate::writer::{self, Writer};
 
 /// How static calls run.
 ///
@@ -60,10 +61,12 @@ pub(crate) enum Reason {
     Version,
     NoImage,
     OtherRuntime,
+    NoWriter,
+    SignalBlocked,
 }
 
 impl Reason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::None,
         Self::Asked,
         Self::Architecture,
@@ -76,6 +79,8 @@ impl Reason {
         Self::Version,
         Self::NoImage,
         Self::OtherRuntime,
+        Self::NoWriter,
+        Self::SignalBlocked,
     ];
 
     pub(crate) fn from_u32(number: u32) -> Self {
@@ -85,6 +90,7 @@ impl Reason {
     pub(crate) fn of_error(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::NotWritable => Self::NotWritable,
+            ErrorKind::SignalBlocked => Self::SignalBlocked,
             _ => Self::Foreign,
         }
     }
@@ -95,13 +101,16 @@ impl Reason {
             Self::None => c"calls are patched",
             Self::Asked => c"STATIC_CALL_MODE asks for it",
             Self::Architecture => c"this architecture has no backend that patches code",
-            Self::NoOs => c"this build of the runtime does not use the operating system",
+            Self::NoOs => {
+                c"this build of the runtime does not use the operating system, and set_writer was not called"
+            }
             Self::Membarrier => {
                 c"membarrier(SYNC_CORE) is refused: the kernel is older than 4.16, or a seccomp filter \
                   forbids it"
             }
             Self::NotWritable => {
-                c"the code may not be made writable: PR_SET_MDWE, SELinux or a seccomp filter forbids it"
+                c"the code may not be written: PR_SET_MDWE, SELinux, mseal or a seccomp filter forbids it, and \
+                  /proc/self/mem cannot be used, or STATIC_CALL_WRITER forbids that"
             }
             Self::Damaged => c"its site table is damaged: an entry does not lead to a call of a trampoline",
             Self::Foreign => c"an instruction is not what the compiler made: something else patched it",
@@ -113,6 +122,10 @@ impl Reason {
             }
             Self::OtherRuntime => {
                 c"another copy of the runtime in this process patches calls of the same keys"
+            }
+            Self::NoWriter => c"STATIC_CALL_WRITER asks for no writer",
+            Self::SignalBlocked => {
+                c"a thread blocks SIGTRAP, so that it could not take the breakpoints that code is written with"
             }
         }
     }
@@ -136,13 +149,18 @@ pub(crate) fn reason_of_process() -> &'static core::ffi::CStr {
 }
 
 /// The mode to patch images in, chosen by the first who asks.
-pub(crate) fn wanted(_lock: &Guard) -> Mode {
+pub(crate) fn wanted(lock: &Guard) -> Mode {
     chosen().unwrap_or_else(|| {
-        let (mode, reason) = choose();
+        let (mode, reason) = choose(lock);
         WANTED_REASON.store(reason as u32, Ordering::Relaxed);
         WANTED.store(mode as u32 + 1, Ordering::Release);
         mode
     })
+}
+
+/// Has the next who asks choose, since there is another writer.
+pub(crate) fn choose_again(_lock: &Guard) {
+    WANTED.store(0, Ordering::Relaxed);
 }
 
 fn chosen() -> Option<Mode> {
@@ -161,6 +179,11 @@ pub(crate) fn of_process() -> (Mode, Reason) {
     }
 }
 
+/// How the images that are patched are written.
+pub(crate) fn writer_of_process() -> Writer {
+    if of_process().0 == Mode::Generic { Writer::None } else { writer::of_process() }
+}
+
 /// Remembers whether an image could be patched.
 pub(crate) fn note_image(reason: Reason, _lock: &Guard) {
     if reason == Reason::None {
@@ -170,18 +193,22 @@ pub(crate) fn note_image(reason: Reason, _lock: &Guard) {
     }
 }
 
-fn choose() -> (Mode, Reason) {
+fn choose(lock: &Guard) -> (Mode, Reason) {
     let asked = asked();
     if asked == Some(Mode::Generic) {
         return (Mode::Generic, Reason::Asked);
     }
-    if cfg!(not(feature = "os")) {
+    let writer = writer::wanted(lock);
+    if writer != Writer::Custom && cfg!(not(feature = "os")) {
         return (Mode::Generic, Reason::NoOs);
     }
     if !native::SUPPORTED {
         return (Mode::Generic, Reason::Architecture);
     }
-    if os::prepare_to_serialize().is_err() {
+    if writer == Writer::None {
+        return (Mode::Generic, Reason::NoWriter);
+    }
+    if writer != Writer::Custom && os::prepare_to_serialize().is_err() {
         return (Mode::Generic, Reason::Membarrier);
     }
     match asked {

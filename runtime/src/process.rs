@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::info::Info;
 use crate::mode::Mode;
 use crate::update::Change;
+use crate::writer::Writer;
 
 #[allow(clashing_extern_declarations)]
 unsafe extern "C" {
@@ -27,6 +28,7 @@ unsafe extern "C" {
     fn static_call_process_info(info: *mut CInfo);
     safe fn static_call_mode() -> c_int;
     safe fn static_call_mode_reason() -> *const c_char;
+    safe fn static_call_writer() -> c_int;
 }
 
 /// Makes all changes or none.
@@ -88,4 +90,14 @@ pub fn mode() -> Mode {
 pub fn mode_reason() -> &'static str {
     // SAFETY: a constant string of the copy that answers.
     unsafe { CStr::from_ptr(static_call_mode_reason()) }.to_str().unwrap_or_default()
+}
+
+/// How this process writes its code. [`Writer::None`] where [`mode`] is [`Mode::Generic`].
+///
+/// ```
+/// println!("code is written by: {}", static_call::writer());
+/// ```
+#[must_use]
+pub fn writer() -> Writer {
+    Writer::from_number(static_call_writer())
 }

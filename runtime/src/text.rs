@@ -12,11 +12,7 @@
 use static_call_abi::Image;
 
 use crate::arch::WORD;
-use crate::elf;
-use crate::error::{Error, ErrorKind};
-use crate::image;
-use crate::lock::Guard;
-use crate::os::{self, Access, Refused};
+use crate::writer;
 
 /// The executable segment of a registered image.
 #[derive(Clone, Copy, Debug)]
@@ -89,13 +85,15 @@ impl Text {
     ///
     /// # Safety
     ///
-    /// - A window ([`Windows`]) is open over the word.
+    /// - A window ([`Windows`](crate::writer::window::Windows)) is open over the word.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
         debug_assert!(self.checked(address).is_some());
         let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
+        let word = self.checked(address);
+        let word = word.map(|word| writer::custom().map_or(word, |writer| word.at_alias(writer)));
         // SAFETY: the caller's promise.
-        self.checked(address).is_some_and(|word| unsafe { word.replace(old, new) })
+        word.is_some_and(|word| unsafe { word.replace(old, new) })
     }
 
     fn checked(self, address: usize) -> Option<CodeWord> {
@@ -104,9 +102,26 @@ impl Text {
     }
 }
 
+/// Loads the aligned word at `address`.
+///
+/// # Safety
+///
+/// It is code of a registered image.
+#[allow(dead_code, reason = "for breakpoints")]
+pub(crate) unsafe fn load(address: usize) -> [u8; WORD] {
+    CodeWord(address).load().to_ne_bytes()
+}
+
 /// An aligned word in a segment of code that is mapped.
 #[derive(Clone, Copy)]
 struct CodeWord(usize);
+
+impl CodeWord {
+    /// The word where it can be written.
+    fn at_alias(self, writer: &dyn writer::CodeWriter) -> Self {
+        Self(writer.alias(self.0 as *mut u8).addr())
+    }
+}
 
 /// In assembler, since it is about code: ThreadSanitizer would look up and keep what threads did to these
 /// addresses, and has no place for that.
@@ -148,66 +163,4 @@ impl CodeWord {
     unsafe fn replace(self, _old: u64, _new: u64) -> bool {
         false
     }
-}
-
-/// Starts a new window over an image: nothing is to be written.
-pub(crate) fn clear_window(image: &mut Image) {
-    image.window = usize::MAX;
-    image.window_end = 0;
-}
-
-/// Has the next window over this image contain a word.
-pub(crate) fn widen_window(image: &mut Image, word: usize) {
-    image.window = image.window.min(word);
-    image.window_end = image.window_end.max(word + WORD);
-}
-
-/// The pages of all images that an update writes, writable as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Windows<'lock> {
-    lock: &'lock Guard,
-}
-
-impl<'lock> Windows<'lock> {
-    /// Opens the windows of all registered images, or none.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotWritable`] with the pages and the operating system's error number.
-    pub(crate) fn open(lock: &'lock Guard) -> Result<Self, Error> {
-        // If one is refused, dropping this closes them all; closing what was not opened changes nothing.
-        let windows = Self { lock };
-        let mut result = Ok(());
-        image::for_each(lock, |image| {
-            let writable = Access { write: true, ..elf::access(image.text_flags) };
-            if result.is_ok()
-                && let Err(Refused(os)) = set_window(image, writable)
-            {
-                result = Err(Error::with_os(ErrorKind::NotWritable, image.window, os));
-            }
-        });
-        result.map(|()| windows)
-    }
-}
-
-impl Drop for Windows<'_> {
-    fn drop(&mut self) {
-        image::for_each(self.lock, |image| {
-            // Taking an access away is never refused by the kernel itself; were it by a filter, the pages
-            // stayed writable, and every call right.
-            let _ = set_window(image, elf::access(image.text_flags));
-        });
-    }
-}
-
-fn set_window(image: &Image, access: Access) -> Result<(), Refused> {
-    if image.window >= image.window_end {
-        return Ok(());
-    }
-    let page = os::page_size();
-    let start = image.window / page * page;
-    let end = image.window_end.next_multiple_of(page);
-    // SAFETY: the window lies in the image's executable segment, whose pages are mapped as a whole; the
-    // access only grows beyond the program header's and comes back to it.
-    unsafe { os::set_access(start, end - start, access) }
 }

@@ -2,12 +2,13 @@
 //!
 //! 1. *Plan*: visit every site; check that its bytes are what was last written there, and find out which
 //!    words would change.
-//! 2. *Open* the pages of these words for writing, in all images. Here the operating system may refuse.
-//! 3. *Publish*: store the keys, then replace word by word, each by one atomic operation that checks the
-//!    old bytes once more. If one fails, put back what was replaced.
+//! 2. *Open* the way to write them all. Here the operating system may refuse, and another writer is tried.
+//! 3. *Publish*: store the keys, and replace the words. If one fails, put back what was replaced.
 //! 4. *Serialize*: wait until no thread runs instructions that it fetched before.
 //!
-//! The same visit serves planning, publishing and putting back, so that they cannot disagree.
+//! With a window, a word is replaced by one atomic operation that checks the old bytes once more; with
+//! breakpoints, see `writer/breakpoint.rs`. The same visit serves planning, publishing and putting back, so
+//! that they cannot disagree.
 //!
 //! # Safety
 //!
@@ -24,8 +25,10 @@ use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
 use crate::mode::{self, Mode};
-use crate::os::{self, Refused};
-use crate::text::{self, Text, Windows};
+use crate::text::Text;
+use crate::writer::breakpoint::Breakpoints;
+use crate::writer::window::{self, Windows};
+use crate::writer::{self, Writer};
 
 /// What the calls of a key reach.
 #[repr(C)]
@@ -51,12 +54,15 @@ pub(crate) struct Change<'key> {
     pub(crate) state: State,
 }
 
-/// A word of code to be replaced.
+/// An instruction to be replaced, and the word that it lies in.
 #[derive(Clone, Copy, Debug)]
-struct Patch {
-    address: usize,
-    old: [u8; WORD],
-    new: [u8; WORD],
+#[allow(dead_code, reason = "breakpoints need all of it")]
+pub(crate) struct Patch {
+    pub(crate) key: *const Key,
+    pub(crate) pc: usize,
+    pub(crate) kind: Kind,
+    pub(crate) old: [u8; WORD],
+    pub(crate) new: [u8; WORD],
 }
 
 /// Makes all changes or none.
@@ -75,43 +81,79 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
         return Ok(());
     }
     let mode = mode::wanted(&lock);
-    let mut plan = Plan::new(&lock);
+    loop {
+        match change_all(changes, mode, &lock) {
+            Err(error) if writer::steps_down(&error, &lock) => {}
+            result => return result,
+        }
+    }
+}
+
+fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<(), Error> {
+    let mut plan = Plan::new(lock);
     for change in &*changes {
-        visit_key(change.key, State::of(change.key), change.state, mode, &lock, |image, patch| {
+        visit_key(change.key, State::of(change.key), change.state, mode, lock, |image, patch| {
             plan.add(image, patch?);
             Ok(())
         })?;
     }
-    if plan.is_empty {
-        for Change { key, state } in changes {
-            let from = State::of(key);
-            key.store(state.target, state.form);
-            *state = from;
-        }
+    if plan.count == 0 {
+        changes.iter_mut().for_each(Change::store);
         // The stores are visible before anything that the caller does next.
         fence(Ordering::SeqCst);
         return Ok(());
     }
-    let _windows = Windows::open(&lock)?;
-    for index in 0..changes.len() {
-        if let Err(error) = publish(&mut changes[index], mode, &lock) {
-            put_back(&mut changes[..=index], mode, &lock);
-            return Err(error);
+    match writer::wanted(lock) {
+        Writer::None => Err(not_writable()),
+        Writer::Breakpoint => {
+            let mut breakpoints = Breakpoints::open(plan.count, lock)?;
+            for change in &*changes {
+                visit_key(change.key, State::of(change.key), change.state, mode, lock, |_, patch| {
+                    breakpoints.add(patch?)
+                })?;
+            }
+            breakpoints.set()?;
+            // From here on every call goes through its key.
+            changes.iter_mut().for_each(Change::store);
+            breakpoints.replace().inspect_err(|_| changes.iter_mut().for_each(Change::store))
+        }
+        Writer::Window | Writer::Custom => {
+            let _windows = Windows::open(lock)?;
+            for index in 0..changes.len() {
+                if let Err(error) = publish(&mut changes[index], mode, lock) {
+                    put_back(&mut changes[..=index], mode, lock);
+                    return Err(error);
+                }
+            }
+            writer::serialize().inspect_err(|_| put_back(changes, mode, lock))
         }
     }
-    serialize().inspect_err(|_| put_back(changes, mode, &lock))
+}
+
+fn not_writable() -> Error {
+    Error::new(ErrorKind::NotWritable)
 }
 
 /// Makes the calls of an image that was just registered direct: all of them or none.
 pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    loop {
+        match make_direct(image, mode, lock) {
+            Err(error) if writer::steps_down(&error, lock) => {}
+            result => return result,
+        }
+    }
+}
+
+fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    let writer = writer::wanted(lock);
     let mut plan = Plan::new(lock);
-    if mode == Mode::Inline {
+    if mode == Mode::Inline && writer != Writer::Breakpoint {
         // The registration has just found a call of its trampoline at every site. None of them refuses a
         // change, so that there is nothing to look at: only the pages count.
         for record in image::records(image) {
             for pc in image::sites(record) {
-                plan.is_empty = false;
-                text::widen_window(image, pc / WORD * WORD);
+                plan.count += 1;
+                window::widen(image, pc / WORD * WORD);
             }
         }
     } else {
@@ -120,67 +162,101 @@ pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Er
             Ok(())
         })?;
     }
-    if plan.is_empty {
+    if plan.count == 0 {
         return Ok(());
     }
-    let _windows = Windows::open(lock)?;
-    let result = visit_image(image, mode, |image, patch| replace(image, patch?));
-    result.and_then(|()| serialize()).inspect_err(|_| to_trampolines(image, mode))
+    match writer {
+        Writer::None => Err(not_writable()),
+        Writer::Breakpoint => {
+            let mut breakpoints = Breakpoints::open(plan.count, lock)?;
+            visit_image(image, mode, |_, patch| breakpoints.add(patch?))?;
+            breakpoints.set()?;
+            breakpoints.replace()
+        }
+        Writer::Window | Writer::Custom => {
+            let _windows = Windows::open(lock)?;
+            let result = visit_image(image, mode, |image, patch| replace(image, patch?));
+            result.and_then(|()| writer::serialize()).inspect_err(|_| to_trampolines(image, mode))
+        }
+    }
 }
 
 /// Which words a transaction writes.
 struct Plan {
-    is_empty: bool,
+    /// How many instructions change.
+    count: usize,
 }
 
 impl Plan {
     fn new(lock: &Guard) -> Self {
-        image::for_each(lock, text::clear_window);
-        Self { is_empty: true }
+        image::for_each(lock, window::clear);
+        Self { count: 0 }
     }
 
-    /// A word that is as it shall be is opened as well: whoever changes it meanwhile must not make us write
-    /// where no window is.
+    /// A word that is as it shall be is in the window as well: whoever changes it meanwhile must not make us
+    /// write where no window is.
     fn add(&mut self, image: &mut Image, patch: Patch) {
-        self.is_empty &= patch.old == patch.new;
-        text::widen_window(image, patch.address);
+        self.count += usize::from(patch.old != patch.new);
+        window::widen(image, patch.address());
+    }
+}
+
+impl Change<'_> {
+    /// Stores the key; what it held before takes its place here.
+    fn store(&mut self) {
+        let before = State::of(self.key);
+        self.key.store(self.state.target, self.state.form);
+        self.state = before;
+    }
+}
+
+impl Patch {
+    #[allow(dead_code, reason = "for breakpoints")]
+    pub(crate) const NONE: Self =
+        Self { key: core::ptr::null(), pc: 0, kind: Kind::Call, old: [0; WORD], new: [0; WORD] };
+
+    /// The address of the word.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        self.pc / WORD * WORD
+    }
+
+    /// Where in the word the instruction starts.
+    #[inline]
+    #[allow(dead_code, reason = "for breakpoints")]
+    pub(crate) fn offset(&self) -> usize {
+        self.pc % WORD
     }
 }
 
 fn publish(change: &mut Change<'_>, mode: Mode, lock: &Guard) -> Result<(), Error> {
-    let (key, from, to) = (change.key, State::of(change.key), change.state);
-    key.store(to.target, to.form);
-    change.state = from;
-    visit_key(key, from, to, mode, lock, |image, patch| replace(image, patch?))
+    let to = change.state;
+    change.store();
+    visit_key(change.key, change.state, to, mode, lock, |image, patch| replace(image, patch?))
 }
 
 /// Undoes what [`publish`] did, wholly or in part.
 fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
-    for Change { key, state } in changes {
-        let from = State::of(key);
-        key.store(state.target, state.form);
+    for change in changes {
+        let to = change.state;
+        // As the caller passed it.
+        change.store();
         // A site that cannot be put back was changed by somebody else: it is not ours any more.
-        let _ = visit_key(key, from, *state, mode, lock, |image, patch| {
+        let _ = visit_key(change.key, change.state, to, mode, lock, |image, patch| {
             let _ = patch.and_then(|patch| replace(image, patch));
             Ok(())
         });
-        // As the caller passed it.
-        *state = from;
     }
     // If that is refused too, threads come around to the old code with their next interrupt.
-    let _ = os::serialize_all_threads();
-}
-
-fn serialize() -> Result<(), Error> {
-    os::serialize_all_threads().map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))
+    let _ = writer::serialize();
 }
 
 fn replace(image: &Image, patch: Patch) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
     let replaced =
-        patch.old == patch.new || unsafe { Text::of(image).replace(patch.address, patch.old, patch.new) };
-    if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.address)) }
+        patch.old == patch.new || unsafe { Text::of(image).replace(patch.address(), patch.old, patch.new) };
+    if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
 }
 
 /// Visits every word that a change of this key concerns.
@@ -252,6 +328,7 @@ fn visit_record(
 /// What the sites of one record have in common.
 #[derive(Clone, Copy, Debug)]
 struct Way {
+    key: *const Key,
     text: Text,
     trampoline: Action,
     from: Wanted,
@@ -278,7 +355,7 @@ impl Way {
             Wanted { best, call }
         };
         let trampoline = Action::Go(image::trampoline(record));
-        Self { text, trampoline, from: wanted(from), to: wanted(to) }
+        Self { key: record.key, text, trampoline, from: wanted(from), to: wanted(to) }
     }
 
     /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
@@ -295,7 +372,7 @@ impl Way {
         }
         let (old, offset) = (fetched.word(), fetched.offset());
         match code.splice(old, offset) {
-            Some(new) => Ok(Some(Patch { address: pc - offset, old, new })),
+            Some(new) => Ok(Some(Patch { key: self.key, pc, kind, old, new })),
             None if untouched => Ok(None),
             None => Err(foreign),
         }
@@ -330,7 +407,7 @@ fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> 
     if ![original, jump(from), jump(to)].contains(&old) {
         return Err(Error::at(ErrorKind::ForeignCode, address));
     }
-    Ok(Some(Patch { address, old, new: jump(to) }))
+    Ok(Some(Patch { key: record.key, pc: address, kind: Kind::Jump, old, new: jump(to) }))
 }
 
 /// Brings the calls of an image back to what the linker made of them.
@@ -351,7 +428,7 @@ fn to_trampolines(image: &mut Image, mode: Mode) {
                 if let (original, Some(old)) = (record.saved, text.word(trampoline))
                     && original != [0; WORD]
                 {
-                    put_back(Patch { address: trampoline, old, new: original });
+                    put_back(Patch { key: record.key, pc: trampoline, kind: Kind::Jump, old, new: original });
                 }
             }
             Mode::Inline => {
@@ -364,7 +441,7 @@ fn to_trampolines(image: &mut Image, mode: Mode) {
             }
         }
     }
-    let _ = os::serialize_all_threads();
+    let _ = writer::serialize();
 }
 
 /// The sites of a record.

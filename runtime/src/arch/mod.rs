@@ -7,7 +7,7 @@
 
 #[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "for the others"))]
 pub(crate) mod unsupported;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[cfg_attr(not(all(target_arch = "x86_64", feature = "os")), allow(dead_code))]
 pub(crate) mod x86_64;
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -22,6 +22,9 @@ use super::{Action, Code, Kind, WORD};
 
 pub(crate) const SUPPORTED: bool = true;
 
+/// `int3`: one byte, so that it can stand in the place of any instruction.
+pub(crate) const BREAKPOINT: u8 = 0xcc;
+
 const CALL: u8 = 0xe8;
 const JMP: u8 = 0xe9;
 const JCC: [u8; 2] = [0x0f, 0x80];
@@ -72,6 +75,36 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
         }
         (Kind::Jump, Action::Zero) | (Kind::ConditionalJump(_), Action::Nop | Action::Zero) => None,
     }
+}
+
+/// How long an instruction of this kind is.
+pub(crate) const fn length(kind: Kind) -> usize {
+    match kind {
+        Kind::Call | Kind::Jump => 5,
+        Kind::ConditionalJump(_) => 6,
+    }
+}
+
+/// Whether a conditional jump jumps, with these flags (APM volume 3, table 1-10, "rFLAGS for Jcc").
+pub(crate) const fn holds(condition: u8, flags: u64) -> bool {
+    const CF: u64 = 1 << 0;
+    const PF: u64 = 1 << 2;
+    const ZF: u64 = 1 << 6;
+    const SF: u64 = 1 << 7;
+    const OF: u64 = 1 << 11;
+    let less = (flags & SF != 0) != (flags & OF != 0);
+    let holds = match condition >> 1 & 7 {
+        0 => flags & OF != 0,
+        1 => flags & CF != 0,
+        2 => flags & ZF != 0,
+        3 => flags & (CF | ZF) != 0,
+        4 => flags & SF != 0,
+        5 => flags & PF != 0,
+        6 => less,
+        _ => less || flags & ZF != 0,
+    };
+    // The lowest bit turns it around.
+    holds != (condition & 1 != 0)
 }
 
 /// Whether a trampoline starts with an instruction that a five-byte jump may replace while threads are
@@ -191,6 +224,42 @@ mod tests {
         }
         assert_eq!(encode(Kind::Jump, 0, Action::Zero), None);
         assert_eq!(encode(Kind::ConditionalJump(4), 0, Action::Nop), None);
+    }
+
+    #[test]
+    fn conditions_hold_as_the_processor_says() {
+        // Every combination of the flags that conditions look at, tested by the processor itself.
+        #[cfg(target_arch = "x86_64")]
+        for bits in 0..32u64 {
+            let [cf, pf, zf, sf, of] = [0, 1, 2, 3, 4].map(|bit| bits >> bit & 1);
+            let flags = cf | pf << 2 | zf << 6 | sf << 7 | of << 11;
+            let mut taken = [0u8; 16];
+            macro_rules! set {
+                ($($condition:literal $name:literal),*) => {$(
+                    // SAFETY: flags are popped and read, and no other register changes.
+                    unsafe {
+                        core::arch::asm!("push {flags}", "popfq", concat!("set", $name, " {taken}"),
+                            flags = in(reg) flags | 2, taken = out(reg_byte) taken[$condition]);
+                    }
+                )*};
+            }
+            set!(0 "o", 1 "no", 2 "b", 3 "ae", 4 "e", 5 "ne", 6 "be", 7 "a", 8 "s", 9 "ns", 10 "p", 11 "np",
+                12 "l", 13 "ge", 14 "le", 15 "g");
+            for (condition, taken) in taken.into_iter().enumerate() {
+                assert_eq!(
+                    holds(condition as u8, flags),
+                    taken == 1,
+                    "condition {condition}, flags {flags:#x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_are_as_long_as_their_instructions() {
+        for kind in [Kind::Call, Kind::Jump, Kind::ConditionalJump(7)] {
+            assert_eq!(encode(kind, 0x1000, Action::Go(0x2000)).unwrap().as_bytes().len(), length(kind));
+        }
     }
 
     #[test]

@@ -10,6 +10,14 @@ use core::sync::atomic::AtomicU32;
 
 use super::{Access, Refused};
 
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+mod code_file;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+pub(crate) mod trap;
+
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+pub(crate) use code_file::{CodeFile, NOT_SUPPORTED, has_shadow_stack, map_memory, thread_that_blocks};
+
 pub(crate) const THREADS_ARE_NUMBERED: bool = true;
 
 /// This thread's number: positive, and unique in the process while the thread lives.

@@ -1,0 +1,177 @@
+//! What the breakpoint writer needs of Linux: `/proc/self/mem`, memory of its own, and to know which
+//! threads could not take a breakpoint.
+
+use core::ffi::{CStr, c_int};
+
+use super::{Refused, checked, keep_errno};
+
+pub(crate) const NOT_SUPPORTED: i32 = libc::EOPNOTSUPP;
+
+/// The process's own memory, as a file. Opened for each update: a child of fork(2) must not write to its
+/// parent's.
+#[derive(Debug)]
+pub(crate) struct CodeFile(File);
+
+impl CodeFile {
+    pub(crate) fn open() -> Result<Self, Refused> {
+        File::open(libc::AT_FDCWD, c"/proc/self/mem", libc::O_RDWR).map(Self)
+    }
+
+    /// Writes bytes, whatever access their pages have.
+    ///
+    /// # Safety
+    ///
+    /// These bytes may change, one by one and in any order, whoever runs them.
+    pub(crate) unsafe fn write(&self, address: usize, bytes: &[u8]) -> Result<(), Refused> {
+        let len = bytes.len();
+        let mut written = 0;
+        let result = checked(|| {
+            // SAFETY: reads the bytes; what it does to memory is the caller's promise.
+            written = unsafe { libc::pwrite64(self.0.0, bytes.as_ptr().cast(), len, address as i64) };
+            if written < 0 { -1 } else { 0 }
+        });
+        if result.is_ok() && written as usize != len { Err(Refused(libc::EIO)) } else { result }
+    }
+}
+
+/// A file descriptor that is closed when this goes.
+#[derive(Debug)]
+struct File(c_int);
+
+impl File {
+    fn open(directory: c_int, path: &CStr, flags: c_int) -> Result<Self, Refused> {
+        let mut file = -1;
+        checked(|| {
+            // SAFETY: a path that ends in NUL.
+            file = unsafe { libc::openat(directory, path.as_ptr(), flags | libc::O_CLOEXEC) };
+            if file < 0 { -1 } else { 0 }
+        })?;
+        Ok(Self(file))
+    }
+
+    /// Reads as much as there is and as fits.
+    fn read<'buffer>(&self, buffer: &'buffer mut [u8]) -> Result<&'buffer [u8], Refused> {
+        let mut len = 0;
+        checked(|| {
+            // SAFETY: writes to the buffer only.
+            len = unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) };
+            if len < 0 { -1 } else { 0 }
+        })?;
+        Ok(&buffer[..len as usize])
+    }
+
+    /// Reads entries of a directory; none at its end.
+    fn entries<'buffer>(&self, buffer: &'buffer mut [u8]) -> Result<&'buffer [u8], Refused> {
+        let mut len = 0;
+        checked(|| {
+            // SAFETY: writes to the buffer only.
+            len = unsafe { libc::syscall(libc::SYS_getdents64, self.0, buffer.as_mut_ptr(), buffer.len()) };
+            if len < 0 { -1 } else { 0 }
+        })?;
+        Ok(&buffer[..len as usize])
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: our own descriptor.
+        keep_errno(|| unsafe {
+            libc::close(self.0);
+        });
+    }
+}
+
+/// Zeroed memory that stays.
+pub(crate) fn map_memory(len: usize) -> Result<*mut u8, Refused> {
+    let mut memory = libc::MAP_FAILED;
+    checked(|| {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: new pages, wherever the kernel likes.
+        memory = unsafe { libc::mmap(core::ptr::null_mut(), len, protection, flags, -1, 0) };
+        if memory == libc::MAP_FAILED { -1 } else { 0 }
+    })?;
+    Ok(memory.cast())
+}
+
+/// Whether this thread has a shadow stack (Intel CET), which nobody but a call instruction may write to.
+pub(crate) fn has_shadow_stack() -> bool {
+    // linux/arch/x86/include/uapi/asm/prctl.h
+    const ARCH_SHSTK_STATUS: libc::c_long = 0x5005;
+    let mut features: u64 = 0;
+    // SAFETY: arch_prctl(2) writes the features; older kernels do not know it, and have none.
+    let status =
+        checked(|| unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SHSTK_STATUS, &raw mut features) });
+    status.is_ok() && features != 0
+}
+
+/// A thread that blocks this signal: a synchronous one would end the process there. Looks several times,
+/// since the C library blocks signals for moments.
+pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
+    const TRIES: u32 = 8;
+    let mut pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
+    for _ in 1..TRIES {
+        if look_for_thread_that_blocks(signal)?.is_none() {
+            return Ok(None);
+        }
+        // SAFETY: reads the time.
+        keep_errno(|| unsafe {
+            libc::nanosleep(&raw const pause, core::ptr::null_mut());
+        });
+        pause.tv_nsec *= 2;
+    }
+    look_for_thread_that_blocks(signal)
+}
+
+fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
+    // struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name.
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    #[repr(align(8))]
+    struct Buffer([u8; 2048]);
+    let tasks = File::open(libc::AT_FDCWD, c"/proc/self/task", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    let mut buffer = Buffer([0; 2048]);
+    loop {
+        let mut entries = tasks.entries(&mut buffer.0)?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        while let Some(&[low, high]) = entries.get(LENGTH..LENGTH + 2) {
+            let Some((entry, rest)) = entries.split_at_checked(u16::from_le_bytes([low, high]).into()) else {
+                break;
+            };
+            entries = rest;
+            let name = entry.get(NAME..).and_then(|name| CStr::from_bytes_until_nul(name).ok());
+            if let Some(name) = name
+                && let Some(thread) = number(name.to_bytes(), 10)
+                && is_blocked(&tasks, name, signal)
+            {
+                return Ok(Some(thread as u32));
+            }
+        }
+    }
+}
+
+/// Whether a thread blocks a signal; false if the thread is gone.
+fn is_blocked(tasks: &File, thread: &CStr, signal: c_int) -> bool {
+    let mut path = [0; 32];
+    let name = thread.to_bytes();
+    let parts = [name, b"/status\0"];
+    let mut end = 0;
+    for part in parts {
+        let Some(room) = path.get_mut(end..end + part.len()) else { return false };
+        room.copy_from_slice(part);
+        end += part.len();
+    }
+    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return false };
+    let Ok(status) = File::open(tasks.0, path, libc::O_RDONLY) else { return false };
+    let mut buffer = [0; 4096];
+    let Ok(text) = status.read(&mut buffer) else { return false };
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let mask = lines.find_map(|line| line.strip_prefix(b"SigBlk:"));
+    mask.and_then(|mask| number(mask.trim_ascii(), 16)).is_some_and(|mask| mask >> (signal - 1) & 1 != 0)
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u64> {
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
+}

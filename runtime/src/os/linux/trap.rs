@@ -1,0 +1,173 @@
+//! SIGTRAP: what a thread gets that runs into a breakpoint.
+//!
+//! Ours are answered here; every other trap goes to the handler that was there before us. The handler stays
+//! installed, since a thread may have met a breakpoint of an update that is over by now; and if the program
+//! has put another one in its place, the next update puts ours before that one.
+
+use core::cell::UnsafeCell;
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Refused, checked};
+use crate::arch::{Kind, native};
+use crate::lock::Guard;
+use crate::writer::breakpoint::{self, Met};
+
+pub(crate) const SIGNAL: c_int = libc::SIGTRAP;
+
+type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// One for each time that the program may replace us: a handler that was installed over ours may call it.
+/// So each knows what it replaced, and none calls itself.
+const HANDLERS: [Handler; 4] = [handle::<0>, handle::<1>, handle::<2>, handle::<3>];
+
+struct Previous(UnsafeCell<MaybeUninit<libc::sigaction>>);
+
+// SAFETY: written once, under the lock and before its handler is installed; then only read.
+unsafe impl Sync for Previous {}
+
+static PREVIOUS: [Previous; HANDLERS.len()] =
+    [const { Previous(UnsafeCell::new(MaybeUninit::zeroed())) }; HANDLERS.len()];
+
+/// How many of them were installed.
+static INSTALLED: AtomicUsize = AtomicUsize::new(0);
+
+/// Sees to it that ours is the handler of SIGTRAP.
+pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
+    let mut present = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction(2) writes the present action.
+    checked(|| unsafe { libc::sigaction(SIGNAL, core::ptr::null(), present.as_mut_ptr()).into() })?;
+    // SAFETY: written above; all zeros are valid, too.
+    let present = unsafe { present.assume_init() };
+    let installed = INSTALLED.load(Ordering::Relaxed);
+    if installed > 0 && present.sa_sigaction == HANDLERS[installed - 1] as usize {
+        return Ok(());
+    }
+    let Some(&handler) = HANDLERS.get(installed) else { return Err(Refused(libc::EBUSY)) };
+    // SAFETY: this one was not written yet, and nobody reads it.
+    unsafe { (*PREVIOUS[installed].0.get()).write(present) };
+    // SAFETY: all zeros are an action.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = handler as usize;
+    // On the alternate stack, if the thread has one; handlers that we call may meet breakpoints themselves.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER;
+    // SAFETY: the handler is one for SA_SIGINFO, and lives as long as this image.
+    checked(|| unsafe { libc::sigaction(SIGNAL, &raw const action, core::ptr::null_mut()).into() })?;
+    INSTALLED.store(installed + 1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// # Safety
+///
+/// The kernel calls this for SIGTRAP, or a handler that was installed over it does.
+unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: what the kernel passes; positive codes are the kernel's own.
+    let is_from_kernel = unsafe { (*info).si_code } > 0;
+    // SAFETY: as above.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    // SAFETY: the registers of the interrupted thread, which is this one.
+    if is_from_kernel && unsafe { answer(registers) } {
+        return;
+    }
+    // SAFETY: written before this handler was installed.
+    let previous = unsafe { (*PREVIOUS[N].0.get()).assume_init_ref() };
+    // SAFETY: as the kernel would do it.
+    unsafe { pass_on(previous, is_from_kernel, signal, info, context) };
+}
+
+/// Does what the instruction does that a breakpoint of ours stands for.
+///
+/// # Safety
+///
+/// The registers are those of this thread, which a trap has stopped.
+unsafe fn answer(registers: &mut [libc::greg_t; 23]) -> bool {
+    let [rsp, rip, flags] = [libc::REG_RSP, libc::REG_RIP, libc::REG_EFL].map(|register| register as usize);
+    // The breakpoint was executed.
+    let pc = (registers[rip] as usize).wrapping_sub(1);
+    // SAFETY: it was just executed. (The two-byte form `int $3` also stops with a byte before rip that is no
+    // breakpoint any more; it has an opcode of its own.)
+    if unsafe { is_two_byte_form(pc) } {
+        return false;
+    }
+    // SAFETY: as above.
+    let (key, kind) = match unsafe { breakpoint::meet(pc) } {
+        Met::Foreign => return false,
+        Met::Gone => {
+            registers[rip] = pc as libc::greg_t;
+            return true;
+        }
+        Met::Ours(key, kind) => (key, kind),
+    };
+    // SAFETY: a registered image calls this key: this thread is running it.
+    let target = unsafe { (*key).target.load(Ordering::Acquire) }.addr();
+    let next = pc + native::length(kind);
+    let target = match kind {
+        Kind::ConditionalJump(condition) if !native::holds(condition, registers[flags] as u64) => next,
+        Kind::ConditionalJump(_) | Kind::Jump => target,
+        Kind::Call => {
+            registers[rsp] -= size_of::<usize>() as libc::greg_t;
+            // SAFETY: the call instruction would write its return address there, too; the kernel has put
+            // this signal's frame below the red zone.
+            unsafe { (registers[rsp] as *mut usize).write(next) };
+            target
+        }
+    };
+    registers[rip] = target as libc::greg_t;
+    true
+}
+
+/// Whether the trap came from `CD 03`, whose second byte is at `pc`. No code of ours has it.
+///
+/// # Safety
+///
+/// The byte at `pc` was executed.
+unsafe fn is_two_byte_form(pc: usize) -> bool {
+    const INT_3: [u8; 2] = [0xcd, 0x03];
+    // A byte of the same page.
+    let is_first_of_page = pc.is_multiple_of(super::page_size());
+    // SAFETY: the page is mapped.
+    !is_first_of_page && unsafe { (pc.wrapping_sub(1) as *const [u8; 2]).read_volatile() } == INT_3
+}
+
+/// Hands a signal on, as the kernel would have.
+///
+/// # Safety
+///
+/// `previous` was the signal's action, and the rest is what the kernel has passed.
+unsafe fn pass_on(
+    previous: &libc::sigaction,
+    is_from_kernel: bool,
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    match previous.sa_sigaction {
+        libc::SIG_IGN if !is_from_kernel => {}
+        // The kernel does not let a trap be ignored, either.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the default action ends the process.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                libc::raise(signal);
+            }
+        }
+        handler => {
+            // SAFETY: the mask that the program has asked for; the kernel restores the thread's own when
+            // our handler returns.
+            unsafe {
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const previous.sa_mask, core::ptr::null_mut())
+            };
+            if previous.sa_flags & libc::SA_SIGINFO != 0 {
+                // SAFETY: an action with SA_SIGINFO has such a handler.
+                let handler: Handler = unsafe { core::mem::transmute(handler) };
+                // SAFETY: what the kernel has passed to us.
+                unsafe { handler(signal, info, context) };
+            } else {
+                // SAFETY: an action without it has such a handler.
+                let handler: extern "C" fn(c_int) = unsafe { core::mem::transmute(handler) };
+                handler(signal);
+            }
+        }
+    }
+}

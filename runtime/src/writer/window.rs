@@ -1,0 +1,83 @@
+//! Writing code in place, while its pages are writable.
+
+use static_call_abi::Image;
+
+use crate::arch::WORD;
+use crate::elf;
+use crate::error::{Error, ErrorKind};
+use crate::image;
+use crate::lock::Guard;
+use crate::os::{self, Access, Refused};
+use crate::writer;
+
+/// Starts a new window over an image: nothing is to be written.
+pub(crate) fn clear(image: &mut Image) {
+    image.window = usize::MAX;
+    image.window_end = 0;
+}
+
+/// Has the next window over this image contain a word.
+pub(crate) fn widen(image: &mut Image, word: usize) {
+    image.window = image.window.min(word);
+    image.window_end = image.window_end.max(word + WORD);
+}
+
+/// The pages of all images that an update writes, writable as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Windows<'lock> {
+    lock: &'lock Guard,
+}
+
+impl<'lock> Windows<'lock> {
+    /// Opens the windows of all registered images, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotWritable`] with the pages and the operating system's error number.
+    pub(crate) fn open(lock: &'lock Guard) -> Result<Self, Error> {
+        // If one is refused, dropping this closes them all; closing what was not opened changes nothing.
+        let windows = Self { lock };
+        let mut result = Ok(());
+        image::for_each(lock, |image| {
+            if result.is_ok()
+                && let Err(Refused(os)) = set(image, true)
+            {
+                result = Err(Error::with_os(ErrorKind::NotWritable, image.window, os));
+            }
+        });
+        result.map(|()| windows)
+    }
+}
+
+impl Drop for Windows<'_> {
+    fn drop(&mut self) {
+        image::for_each(self.lock, |image| {
+            // Taking an access away is never refused by the kernel itself; were it by a filter, the pages
+            // stayed writable, and every call right.
+            let _ = set(image, false);
+        });
+    }
+}
+
+fn set(image: &Image, is_open: bool) -> Result<(), Refused> {
+    if image.window >= image.window_end {
+        return Ok(());
+    }
+    if let Some(writer) = writer::custom() {
+        let (start, len) = (image.window as *mut u8, image.window_end - image.window);
+        return if is_open {
+            writer.open(start, len).map_err(Refused)
+        } else {
+            writer.close(start, len);
+            Ok(())
+        };
+    }
+    let page = os::page_size();
+    let start = image.window / page * page;
+    let end = image.window_end.next_multiple_of(page);
+    let access = elf::access(image.text_flags);
+    let access = if is_open { Access { write: true, ..access } } else { access };
+    // SAFETY: the window lies in the image's executable segment, whose pages are mapped as a whole; the
+    // access only grows beyond the program header's and comes back to it.
+    unsafe { os::set_access(start, end - start, access) }
+}
