@@ -22,7 +22,9 @@ __attribute__((unused)) static void report(void)
 	struct static_call_info info;
 	static_call_process_info(&info);
 	CHECK(info.sites == info.direct + info.through_trampoline);
-	printf("mode %u, sites %zu, direct %zu, images %zu\n", mode, info.sites, info.direct, info.images);
+	const unsigned writer = static_call_writer();
+	printf("mode %u, sites %zu, direct %zu, images %zu, writer %u\n", mode, info.sites, info.direct, info.images,
+	       writer);
 	fflush(stdout);
 }
 

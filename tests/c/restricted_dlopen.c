@@ -1,9 +1,10 @@
 /* A shared object that is loaded when code may not be written any more stays on its trampolines, while the
  * program's own calls stay direct, and stay as they are. */
+#include "restrict.h"
+
 #include <dlfcn.h>
 
 #include "plugin_host.h"
-#include "restrict.h"
 
 int host_default(int a) { return a + 1; }
 static int host_other(int a) { return a + 2; }

@@ -44,6 +44,9 @@ pub const BUILDS: [Build; 9] = [
 /// Values of `STATIC_CALL_MODE`; none leaves it unset.
 pub const MODES: [Option<&str>; 4] = [None, Some("inline"), Some("trampoline"), Some("generic")];
 
+/// Values of `STATIC_CALL_WRITER` that patch, with their numbers in `enum static_call_writer`.
+pub const WRITERS: [(&str, usize); 2] = [("window", 1), ("breakpoint", 2)];
+
 /// A source file of `tests/c`.
 #[must_use]
 pub fn source(name: &str) -> PathBuf {
@@ -108,6 +111,8 @@ pub struct Report {
     pub direct: usize,
     /// Registered images.
     pub images: usize,
+    /// `enum static_call_writer`.
+    pub writer: usize,
 }
 
 impl Report {
@@ -123,8 +128,8 @@ impl Report {
         let mut numbers = line.split(", ").map(|field| {
             field.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a name and a number")
         });
-        let mut next = || numbers.next().expect("four fields");
-        Self { mode: next(), sites: next(), direct: next(), images: next() }
+        let mut next = || numbers.next().expect("five fields");
+        Self { mode: next(), sites: next(), direct: next(), images: next(), writer: next() }
     }
 }
 
@@ -132,14 +137,16 @@ impl Report {
 #[must_use]
 pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
     let mut command = Command::new(program);
-    command.env_remove("STATIC_CALL_MODE").env_remove("STATIC_CALL_LOG");
+    for variable in ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG"] {
+        command.env_remove(variable);
+    }
     if let Some(mode) = mode {
         command.env("STATIC_CALL_MODE", mode);
     }
     command
 }
 
-/// Runs a program in every mode; the sites it reports have to be those in `images`, all of them direct in
+/// Runs a program in every mode with every writer; the sites it reports have to be those in `images`, all of them direct in
 /// the mode inline but for the `far` ones, whose targets are out of reach, and none in the others.
 ///
 /// # Panics
@@ -148,19 +155,23 @@ pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
 pub fn check(build: Build, program: &Path, images: &[&Path], far: usize) {
     let sites: usize = images.iter().map(|image| StaticCalls::read(image).checked()).sum();
     assert_eq!(sites > 0, build.has_pass(), "{build:?}: {sites} sites");
-    for mode in MODES {
-        let output = run(&mut in_mode(program, mode));
+    for (mode, (writer, writer_number)) in
+        MODES.into_iter().flat_map(|mode| WRITERS.map(|writer| (mode, writer)))
+    {
+        let output = run(in_mode(program, mode).env("STATIC_CALL_WRITER", writer));
         let report = Report::find(&output.stdout);
-        assert_eq!(report.sites, sites, "{build:?}, {mode:?}: sites at run time");
+        let case = format!("{build:?}, {mode:?}, {writer}: {report:?}");
+        assert_eq!(report.sites, sites, "{case}");
         let (number, direct) = match mode {
             _ if !build.has_pass() => (0, 0),
             None | Some("inline") => (2, sites - far),
             Some("trampoline") => (1, 0),
             _ => (0, 0),
         };
-        assert_eq!((report.mode, report.direct), (number, direct), "{build:?}, {mode:?}: {report:?}");
+        assert_eq!((report.mode, report.direct), (number, direct), "{case}");
+        assert_eq!(report.writer, if number == 0 { 0 } else { writer_number }, "{case}");
         let registered = if build.has_pass() { images.len() } else { 0 };
-        assert_eq!(report.images, registered, "{build:?}, {mode:?}: {report:?}");
+        assert_eq!(report.images, registered, "{case}");
     }
 }
 

@@ -1,83 +1,36 @@
 //! What the runtime answers to a bad environment: rights that are missing, code that somebody else wrote.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use object::{Object, ObjectSymbol};
 use static_call_tests::binary::{StaticCalls, has_site_table};
-use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode, source};
+use static_call_tests::c::{Build, Compiler, WRITERS, in_mode, source};
 use static_call_tests::{failure, link_flags, llvm, plugin, prefix, run};
 
 const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
-const WITHOUT: Build = Build { compiler: Compiler::Gcc, level: "-O0" };
-/// The test programs' exit code if the kernel does not know what they ask for.
-const UNKNOWN_TO_THE_KERNEL: i32 = 77;
-
-/// Runs a program, which has to succeed; None if the kernel does not have what it needs.
-fn run_if_possible(command: &mut Command) -> Option<Output> {
-    let output = command.output().expect("the program runs");
-    if output.status.code() == Some(UNKNOWN_TO_THE_KERNEL) {
-        eprintln!("SKIPPED: {command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        return None;
-    }
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    Some(output)
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
-fn an_unknown_mode_is_named_on_one_line_and_ignored() {
+fn an_unknown_mode_or_writer_is_named_on_one_line_and_ignored() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let program = PASS.link(&["plain.c"], &[], &directory.path().join("plain"));
-    let output = run(&mut in_mode(&program, Some("fast")));
-    let stderr = text(&output.stderr);
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    for word in ["STATIC_CALL_MODE=fast", "inline", "trampoline", "generic"] {
-        assert!(stderr.contains(word), "{word}: {stderr}");
-    }
     let by_default = run(&mut in_mode(&program, None));
-    assert_eq!(output.stdout, by_default.stdout);
     assert!(by_default.stderr.is_empty());
-    assert!(run(&mut in_mode(&program, Some(""))).stderr.is_empty(), "empty is unset");
-}
-
-/// Without the right to write code, a program stays on its trampolines and says why.
-#[test]
-fn rights_missing_from_the_start() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let program = PASS.link(&["plain.c"], &[], &directory.path().join("plain"));
-    let exec = WITHOUT.link(&["restricted_exec.c"], &[], &directory.path().join("exec"));
-    for (right, reason) in
-        [("seccomp", "may not be made writable"), ("mdwe", "PR_SET_MDWE"), ("membarrier", "membarrier")]
-    {
-        for mode in MODES {
-            let mut command = in_mode(&exec, mode);
-            command.arg(right).arg(&program).env("STATIC_CALL_LOG", "1");
-            let Some(output) = run_if_possible(&mut command) else { continue };
-            let report = Report::find(&output.stdout);
-            assert_eq!((report.mode, report.direct), (0, 0), "{right} {mode:?}: {report:?}");
-            assert_eq!(report.sites, StaticCalls::read(&program).checked());
-            let reason = if mode == Some("generic") { "STATIC_CALL_MODE asks for it" } else { reason };
-            assert!(text(&output.stdout).contains(reason), "{right} {mode:?}: {output:?}");
-            assert!(text(&output.stderr).contains(reason), "{right} {mode:?}: {output:?}");
+    for (variable, valid) in [
+        ("STATIC_CALL_MODE", ["inline", "trampoline", "generic"]),
+        ("STATIC_CALL_WRITER", ["window", "breakpoint", "none"]),
+    ] {
+        let output = run(in_mode(&program, None).env(variable, "fast"));
+        let stderr = text(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        for word in valid.into_iter().chain([variable, "=fast"]) {
+            assert!(stderr.contains(word), "{word}: {stderr}");
         }
-    }
-}
-
-/// A right that is lost later makes updates fail, and nothing change.
-#[test]
-fn rights_lost_on_the_way() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    for (number, build) in [PASS, WITHOUT].into_iter().enumerate() {
-        let program = build.link(&["restricted_later.c"], &[], &directory.path().join(number.to_string()));
-        for right in ["seccomp", "mdwe", "membarrier"] {
-            for mode in MODES {
-                run_if_possible(in_mode(&program, mode).arg(right));
-            }
-        }
+        assert_eq!(output.stdout, by_default.stdout);
+        assert!(run(in_mode(&program, None).env(variable, "")).stderr.is_empty(), "empty is unset");
     }
 }
 
@@ -97,7 +50,10 @@ fn code_that_somebody_else_patched() {
         (Some("trampoline"), trampoline),
         (Some("trampoline"), trampoline + 2),
     ] {
-        run(in_mode(&program, mode).arg((address.cast_signed() - main.cast_signed()).to_string()));
+        for (writer, _) in WRITERS {
+            let offset = address.cast_signed() - main.cast_signed();
+            run(in_mode(&program, mode).env("STATIC_CALL_WRITER", writer).arg(offset.to_string()));
+        }
     }
 }
 

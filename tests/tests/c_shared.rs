@@ -50,7 +50,7 @@ fn a_shared_object_that_may_not_be_patched() {
     let plugin = shared_object(build, "plugin.c", directory.path().join("plugin.so"));
     let program = program(build, "restricted_dlopen.c", &[], &directory.path().join("program"));
     for mode in MODES {
-        run(in_mode(&program, mode).arg(&plugin));
+        run(in_mode(&program, mode).env("STATIC_CALL_WRITER", "window").arg(&plugin));
     }
 }
 

@@ -105,10 +105,10 @@ pub(crate) fn has_shadow_stack() -> bool {
     status.is_ok() && features != 0
 }
 
-/// A thread that blocks this signal: a synchronous one would end the process there. Looks several times,
-/// since the C library blocks signals for moments.
+/// A thread that blocks this signal: a synchronous one would end the process there. Looks for up to a
+/// quarter of a second, since the C library blocks all signals of a thread that starts or ends.
 pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
-    const TRIES: u32 = 8;
+    const TRIES: u32 = 13;
     let mut pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
     for _ in 1..TRIES {
         if look_for_thread_that_blocks(signal)?.is_none() {

@@ -1,0 +1,169 @@
+/* SIGTRAP belongs to the program as well: with breakpoints as the writer, its own handlers get every trap that
+ * is not ours, whether they were installed before the first update or over our handler, and threads that block
+ * the signal make updates fail instead of ending the process. With a window all of it passes without effect. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static int one(void) { return 1; }
+static int two(void) { return 2; }
+static DEFINE_STATIC_CALL(key, one);
+static atomic_int stop, traps, chained;
+
+__attribute__((noinline)) static int call(void) { return static_call(key) + 0 * printf("%s", ""); }
+__attribute__((noinline)) static int tail(void) { return static_call(key); }
+
+static void *reader(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		int a = call(), b = tail();
+		CHECK((a == 1 || a == 2) && (b == 1 || b == 2));
+	}
+	return unused;
+}
+
+static void count(int signal)
+{
+	CHECK(signal == SIGTRAP);
+	traps++;
+}
+
+static struct sigaction replaced;
+
+/* As a crash reporter does: looks at the trap, and hands it to whoever was there before. */
+static void count_and_chain(int signal, siginfo_t *info, void *context)
+{
+	chained++;
+	if (replaced.sa_flags & SA_SIGINFO)
+		replaced.sa_sigaction(signal, info, context);
+	else
+		replaced.sa_handler(signal);
+}
+
+static void updates(int number)
+{
+	for (int i = 0; i < number; i++) {
+		CHECK(static_call_update(key, i % 2 ? one : two) == 0);
+		CHECK(call() == (i % 2 ? 1 : 2) && tail() == call());
+	}
+}
+
+/* Every way to trap: each is one more trap for the handler, and execution goes on. */
+static void trap_thrice(void)
+{
+	__asm__ volatile("int3");
+	__asm__ volatile(".byte 0xcd, 0x03"); /* int $3 */
+	CHECK(raise(SIGTRAP) == 0);
+}
+
+static _Atomic(int) blocked;
+
+static void *blocker(void *unused)
+{
+	sigset_t set;
+	sigfillset(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	atomic_store(&blocked, 1);
+	while (atomic_load(&blocked) == 1)
+		usleep(100);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	atomic_store(&blocked, 3);
+	while (atomic_load(&blocked) == 3)
+		usleep(100);
+	return unused;
+}
+
+/* How a child ends that runs this. */
+static int end_of(void (*run)(void))
+{
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		run();
+		_exit(42);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void default_action(void)
+{
+	signal(SIGTRAP, SIG_DFL);
+	updates(2);
+	__asm__ volatile("int3");
+}
+static void default_action_of_kill(void)
+{
+	signal(SIGTRAP, SIG_DFL);
+	updates(2);
+	raise(SIGTRAP);
+}
+static void ignored_kill(void)
+{
+	signal(SIGTRAP, SIG_IGN);
+	updates(2);
+	raise(SIGTRAP);
+}
+static void ignored_breakpoint(void)
+{
+	signal(SIGTRAP, SIG_IGN);
+	updates(2);
+	__asm__ volatile("int3");
+}
+
+int main(void)
+{
+	const int with_breakpoints = static_call_writer() == STATIC_CALL_WRITER_BREAKPOINT;
+	pthread_t threads[3], thread;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], NULL, reader, NULL) == 0);
+	updates(500);
+
+	/* Installed over ours: the next update puts ours before it. */
+	struct sigaction action = { .sa_handler = count };
+	CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+	updates(2);
+	trap_thrice();
+	CHECK(traps == 3);
+	updates(500);
+	CHECK(traps == 3);
+
+	/* The same by one that calls what was there before it, which is ours. */
+	struct sigaction chaining = { .sa_sigaction = count_and_chain, .sa_flags = SA_SIGINFO };
+	CHECK(sigaction(SIGTRAP, &chaining, &replaced) == 0);
+	updates(2);
+	trap_thrice();
+	CHECK(traps == 6 && chained == 3);
+	updates(500);
+	CHECK(traps == 6 && chained == 3);
+
+	CHECK(end_of(default_action) == -SIGTRAP);
+	CHECK(end_of(default_action_of_kill) == -SIGTRAP);
+	CHECK(end_of(ignored_kill) == 42);
+	CHECK(end_of(ignored_breakpoint) == -SIGTRAP);
+
+	/* A thread that cannot take a trap. */
+	CHECK(pthread_create(&thread, NULL, blocker, NULL) == 0);
+	while (atomic_load(&blocked) != 1)
+		usleep(100);
+	int before = call();
+	CHECK(static_call_update(key, before == 1 ? two : one) == (with_breakpoints ? -EAGAIN : 0));
+	CHECK(call() == (with_breakpoints ? before : 3 - before) && tail() == call());
+	atomic_store(&blocked, 2);
+	while (atomic_load(&blocked) != 3)
+		usleep(100);
+	updates(10);
+	atomic_store(&blocked, 4);
+	CHECK(pthread_join(thread, NULL) == 0);
+
+	atomic_store(&stop, 1);
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	report();
+	return 0;
+}
