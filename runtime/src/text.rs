@@ -54,6 +54,10 @@ impl Text {
         Self { start: image.text, end: image.text_end }
     }
 
+    pub(crate) fn range(self) -> core::ops::Range<usize> {
+        self.start..self.end
+    }
+
     pub(crate) fn contains(self, address: usize) -> bool {
         (self.start..self.end).contains(&address)
     }

@@ -333,6 +333,7 @@ struct Way {
     trampoline: Action,
     from: Wanted,
     to: Wanted,
+    rewrite: native::Rewrite,
 }
 
 /// What brings a call to a state: the best first.
@@ -355,12 +356,27 @@ impl Way {
             Wanted { best, call }
         };
         let trampoline = Action::Go(image::trampoline(record));
-        Self { key: record.key, text, trampoline, from: wanted(from), to: wanted(to) }
+        let (is_load, from, to) = (from == to, wanted(from), wanted(to));
+        let before = if is_load { trampoline } else { from.best };
+        let rewrite = native::Rewrite::new(before, to.best, &text.range());
+        Self { key: record.key, text, trampoline, from, to, rewrite }
     }
 
     /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
     /// one word (something has moved it after the compiler).
+    #[inline]
     fn site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
+        if let Some(old) = self.text.word(pc / WORD * WORD)
+            && let Some((kind, new)) = self.rewrite.apply(old, pc)
+        {
+            return Ok(Some(Patch { key: self.key, pc, kind, old, new }));
+        }
+        self.decoded_site_patch(pc)
+    }
+
+    /// The same for any site.
+    #[cold]
+    fn decoded_site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
         let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;

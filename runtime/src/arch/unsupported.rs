@@ -1,6 +1,8 @@
 //! An architecture without a backend: the pass records no sites for it, and any that were found
 //! anyway would not be understood.
 
+use core::ops::Range;
+
 use super::{Action, Code, Kind, WORD};
 
 pub(crate) const SUPPORTED: bool = false;
@@ -15,4 +17,17 @@ pub(crate) fn encode(_kind: Kind, _pc: usize, _action: Action) -> Option<Code> {
 
 pub(crate) fn is_trampoline_entry(_word: [u8; WORD]) -> bool {
     false
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rewrite(());
+
+impl Rewrite {
+    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
+        Self(())
+    }
+
+    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
+        None
+    }
 }

@@ -18,6 +18,8 @@
 //! form is one instruction (the INT3s behind a RET are never reached): no thread can stand inside it
 //! and go on with the second half of another one.
 
+use core::ops::Range;
+
 use super::{Action, Code, Kind, WORD};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -105,6 +107,78 @@ pub(crate) const fn holds(condition: u8, flags: u64) -> bool {
     };
     // The lowest bit turns it around.
     holds != (condition & 1 != 0)
+}
+
+/// Replaces calls and jumps that do one thing by ones that do another: what does not depend on the site is
+/// worked out once, since an update may have many of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rewrite {
+    call: [Template; 2],
+    jump: [Template; 2],
+}
+
+/// An instruction of five bytes, as a number, but for its displacement.
+#[derive(Clone, Copy, Debug)]
+struct Template {
+    bytes: u64,
+    /// The displacement's bits, or none.
+    mask: u64,
+    target: usize,
+}
+
+impl Template {
+    /// No instruction is this.
+    const NEVER: Self = Self { bytes: u64::MAX, mask: 0, target: 0 };
+
+    /// The instruction anywhere in a range of code.
+    fn new(kind: Kind, action: Action, code: &Range<usize>) -> Self {
+        let instruction = |pc| Some(u64::from_le_bytes(encode(kind, pc, action)?.bytes));
+        // If it reaches from both ends, it does from everywhere between them.
+        let (Some(bytes), Some(_)) = (instruction(code.start), instruction(code.end)) else {
+            return Self::NEVER;
+        };
+        match action {
+            Action::Go(target) => Self { bytes: bytes & 0xff, mask: 0xff_ffff_ff00, target },
+            Action::Nop | Action::Zero => Self { bytes, mask: 0, target: 0 },
+        }
+    }
+
+    #[inline]
+    fn ending_at(&self, end: usize) -> u64 {
+        self.bytes | ((self.target.wrapping_sub(end) as u64) << 8) & self.mask
+    }
+}
+
+impl Rewrite {
+    pub(crate) fn new(from: Action, to: Action, code: &Range<usize>) -> Self {
+        let pair = |kind| {
+            let pair = [from, to].map(|action| Template::new(kind, action, code));
+            if pair[1].bytes == Template::NEVER.bytes { [Template::NEVER; 2] } else { pair }
+        };
+        Self { call: pair(Kind::Call), jump: pair(Kind::Jump) }
+    }
+
+    /// The word with the new instruction, if the one at `pc` is of those that this replaces. Otherwise it has
+    /// to be decoded.
+    #[inline]
+    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> Option<(Kind, [u8; WORD])> {
+        const LEN: usize = 5;
+        const MASK: u64 = (1 << (8 * LEN)) - 1;
+        let offset = pc % WORD;
+        if offset > WORD - LEN {
+            return None;
+        }
+        let (word, shift, end) = (u64::from_le_bytes(word), 8 * offset, pc.wrapping_add(LEN));
+        let instruction = word >> shift & MASK;
+        let (kind, to) = if instruction == self.call[0].ending_at(end) {
+            (Kind::Call, &self.call[1])
+        } else if instruction == self.jump[0].ending_at(end) {
+            (Kind::Jump, &self.jump[1])
+        } else {
+            return None;
+        };
+        Some((kind, (word & !(MASK << shift) | to.ending_at(end) << shift).to_le_bytes()))
+    }
 }
 
 /// Whether a trampoline starts with an instruction that a five-byte jump may replace while threads are
@@ -251,6 +325,39 @@ mod tests {
                     taken == 1,
                     "condition {condition}, flags {flags:#x}"
                 );
+            }
+        }
+    }
+
+    fn actions(low: usize, high: usize) -> impl Strategy<Value = Action> {
+        prop_oneof![4 => (low..high).prop_map(Action::Go), 1 => Just(Action::Nop), 1 => Just(Action::Zero)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8192, ..ProptestConfig::default() })]
+
+        /// The short way gives what decoding and encoding give, or nothing.
+        #[test]
+        fn rewriting_is_decoding_and_encoding(
+            kind in kinds(),
+            at in 0usize..0x1_0000,
+            // Within reach of some of the code, of all of it, or of none.
+            from in actions(0x1_0000_0000, 0x3_0000_0000),
+            to in actions(0x1_0000_0000, 0x3_0000_0000),
+            noise: [u8; 8],
+            is_noise in proptest::bool::weighted(0.1),
+        ) {
+            let code = 0x2_0000_0000..0x2_0001_0000;
+            let pc = code.start + at;
+            let before = encode(kind, pc, from).and_then(|code| code.splice(noise, pc % WORD));
+            let word = if is_noise { noise } else { before.unwrap_or(noise) };
+            let rewritten = Rewrite::new(from, to, &code).apply(word, pc);
+            if let Some((found, new)) = rewritten {
+                prop_assert_eq!(decode(pc, &word[pc % WORD..]), Some((found, from)));
+                prop_assert_eq!(encode(found, pc, to).and_then(|code| code.splice(word, pc % WORD)), Some(new));
+            } else if let (false, Some(_), Some(_)) = (is_noise, before, encode(kind, pc, to)) {
+                let reaches = |action| [code.start, code.end].iter().all(|&pc| encode(kind, pc, action).is_some());
+                prop_assert!(matches!(kind, Kind::ConditionalJump(_)) || !reaches(from) || !reaches(to));
             }
         }
     }
