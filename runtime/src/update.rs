@@ -27,7 +27,7 @@ use crate::lock::{self, Guard};
 use crate::mode::{self, Mode};
 use crate::text::Text;
 use crate::writer::breakpoint::Breakpoints;
-use crate::writer::window::{self, Windows};
+use crate::writer::window::{self, Window, Windows};
 use crate::writer::{self, Writer};
 
 /// What the calls of a key reach.
@@ -92,8 +92,8 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
 fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<(), Error> {
     let mut plan = Plan::new(lock);
     for change in &*changes {
-        visit_key(change.key, State::of(change.key), change.state, mode, lock, |image, patch| {
-            plan.add(image, patch?);
+        visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, |_, window, patch| {
+            plan.add(window, patch);
             Ok(())
         })?;
     }
@@ -108,8 +108,8 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
         Writer::Breakpoint => {
             let mut breakpoints = Breakpoints::open(plan.count, lock)?;
             for change in &*changes {
-                visit_key(change.key, State::of(change.key), change.state, mode, lock, |_, patch| {
-                    breakpoints.add(patch?)
+                visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, |_, _, patch| {
+                    breakpoints.add(patch)
                 })?;
             }
             breakpoints.set()?;
@@ -153,12 +153,12 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         for record in image::records(image) {
             for pc in image::sites(record) {
                 plan.count += 1;
-                window::widen(image, pc / WORD * WORD);
+                window::widen(image, Window::EMPTY.with(pc / WORD * WORD));
             }
         }
     } else {
-        visit_image(image, mode, |image, patch| {
-            plan.add(image, patch?);
+        visit_image(image, mode, |_, window, patch| {
+            plan.add(window, patch);
             Ok(())
         })?;
     }
@@ -169,13 +169,13 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
             let mut breakpoints = Breakpoints::open(plan.count, lock)?;
-            visit_image(image, mode, |_, patch| breakpoints.add(patch?))?;
+            visit_image(image, mode, |_, _, patch| breakpoints.add(patch))?;
             breakpoints.set()?;
             breakpoints.replace()
         }
         Writer::Window | Writer::Custom => {
             let _windows = Windows::open(lock)?;
-            let result = visit_image(image, mode, |image, patch| replace(image, patch?));
+            let result = visit_image(image, mode, |text, _, patch| replace(text, patch));
             result.and_then(|()| writer::serialize()).inspect_err(|_| to_trampolines(image, mode))
         }
     }
@@ -195,13 +195,19 @@ impl Plan {
 
     /// A word that is as it shall be is in the window as well: whoever changes it meanwhile must not make us
     /// write where no window is.
-    fn add(&mut self, image: &mut Image, patch: Patch) {
+    #[inline]
+    fn add(&mut self, window: &mut Window, patch: Patch) {
         self.count += usize::from(patch.old != patch.new);
-        window::widen(image, patch.address());
+        *window = window.with(patch.address());
     }
 }
 
 impl Change<'_> {
+    /// From what the key holds to what it shall.
+    fn both(&self) -> (State, State) {
+        (State::of(self.key), self.state)
+    }
+
     /// Stores the key; what it held before takes its place here.
     fn store(&mut self) {
         let before = State::of(self.key);
@@ -232,7 +238,9 @@ impl Patch {
 fn publish(change: &mut Change<'_>, mode: Mode, lock: &Guard) -> Result<(), Error> {
     let to = change.state;
     change.store();
-    visit_key(change.key, change.state, to, mode, lock, |image, patch| replace(image, patch?))
+    visit_key(change.key, (change.state, to), mode, Foreign::Refuse, lock, |text, _, patch| {
+        replace(text, patch)
+    })
 }
 
 /// Undoes what [`publish`] did, wholly or in part.
@@ -242,8 +250,8 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
         // As the caller passed it.
         change.store();
         // A site that cannot be put back was changed by somebody else: it is not ours any more.
-        let _ = visit_key(change.key, change.state, to, mode, lock, |image, patch| {
-            let _ = patch.and_then(|patch| replace(image, patch));
+        let _ = visit_key(change.key, (change.state, to), mode, Foreign::Skip, lock, |text, _, patch| {
+            let _ = replace(text, patch);
             Ok(())
         });
     }
@@ -251,22 +259,42 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
     let _ = writer::serialize();
 }
 
-fn replace(image: &Image, patch: Patch) -> Result<(), Error> {
+#[inline]
+fn replace(text: Text, patch: Patch) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
-    let replaced =
-        patch.old == patch.new || unsafe { Text::of(image).replace(patch.address(), patch.old, patch.new) };
+    let replaced = patch.old == patch.new || unsafe { text.replace(patch.address(), patch.old, patch.new) };
     if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
+}
+
+/// What a visit does at an instruction that is not what was last written there.
+#[derive(Clone, Copy, Debug)]
+enum Foreign {
+    /// It fails.
+    Refuse,
+    /// It goes on with the next one.
+    Skip,
+}
+
+impl Foreign {
+    /// The patch, if there is one and nothing foreign stands in its place.
+    #[inline]
+    fn filter(self, patch: Result<Option<Patch>, Error>) -> Result<Option<Patch>, Error> {
+        match self {
+            Self::Refuse => patch,
+            Self::Skip => Ok(patch.unwrap_or(None)),
+        }
+    }
 }
 
 /// Visits every word that a change of this key concerns.
 fn visit_key(
     key: &Key,
-    from: State,
-    to: State,
+    (from, to): (State, State),
     mode: Mode,
+    foreign: Foreign,
     lock: &Guard,
-    mut visit: impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+    mut visit: impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut next = key.records.load(Ordering::Relaxed);
     while !next.is_null() {
@@ -276,7 +304,7 @@ fn visit_key(
         let image = unsafe { image::of_record(record, lock).as_mut() };
         let image = image.ok_or(Error::new(ErrorKind::OtherRuntime))?;
         if image::is_patched(image) {
-            visit_record(record, image, from, to, mode, &mut visit)?;
+            visit_record(record, image, (from, to), mode, foreign, &mut visit)?;
         }
         next = record.next;
     }
@@ -287,12 +315,12 @@ fn visit_key(
 fn visit_image(
     image: &mut Image,
     mode: Mode,
-    mut visit: impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+    mut visit: impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for record in image::records(image) {
         // SAFETY: the registration has checked the key.
         let state = State::of(unsafe { &*record.key });
-        visit_record(record, image, state, state, mode, &mut visit)?;
+        visit_record(record, image, (state, state), mode, Foreign::Refuse, &mut visit)?;
     }
     Ok(())
 }
@@ -300,28 +328,30 @@ fn visit_image(
 fn visit_record(
     record: &mut Record,
     image: &mut Image,
-    from: State,
-    to: State,
+    (from, to): (State, State),
     mode: Mode,
-    visit: &mut impl FnMut(&mut Image, Result<Patch, Error>) -> Result<(), Error>,
+    foreign: Foreign,
+    visit: &mut impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let text = Text::of(image);
+    let mut window = Window::EMPTY;
     match mode {
         Mode::Generic => {}
         Mode::Trampoline => {
-            if let Some(patch) = trampoline_patch(record, text, from, to).transpose() {
-                visit(image, patch)?;
+            if let Some(patch) = foreign.filter(trampoline_patch(record, text, from, to))? {
+                visit(text, &mut window, patch)?;
             }
         }
         Mode::Inline => {
             let way = Way::new(record, text, from, to);
             for pc in image::sites(record) {
-                if let Some(patch) = way.site_patch(pc).transpose() {
-                    visit(image, patch)?;
+                if let Some(patch) = foreign.filter(way.site_patch(pc))? {
+                    visit(text, &mut window, patch)?;
                 }
             }
         }
     }
+    window::widen(image, window);
     Ok(())
 }
 
@@ -375,8 +405,12 @@ impl Way {
     }
 
     /// The same for any site.
+    ///
+    /// Takes itself by value, so that the loop over the sites has nothing in memory that another function
+    /// could know: it would be loaded again after every word that is replaced.
     #[cold]
-    fn decoded_site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
+    #[inline(never)]
+    fn decoded_site_patch(self, pc: usize) -> Result<Option<Patch>, Error> {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
         let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;
@@ -436,7 +470,7 @@ fn to_trampolines(image: &mut Image, mode: Mode) {
         let there = State { target: core::ptr::without_provenance(trampoline), form: Form::Call };
         // As in `put_back`: what cannot be put back is not ours any more.
         let put_back = |patch: Patch| {
-            let _ = replace(image, patch);
+            let _ = replace(text, patch);
         };
         match mode {
             Mode::Generic => {}

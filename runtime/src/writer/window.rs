@@ -16,10 +16,27 @@ pub(crate) fn clear(image: &mut Image) {
     image.window_end = 0;
 }
 
-/// Has the next window over this image contain a word.
-pub(crate) fn widen(image: &mut Image, word: usize) {
-    image.window = image.window.min(word);
-    image.window_end = image.window_end.max(word + WORD);
+/// Words of one image, from the first to the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    start: usize,
+    end: usize,
+}
+
+impl Window {
+    pub(crate) const EMPTY: Self = Self { start: usize::MAX, end: 0 };
+
+    /// With one more word.
+    #[inline]
+    pub(crate) fn with(self, word: usize) -> Self {
+        Self { start: self.start.min(word), end: self.end.max(word + WORD) }
+    }
+}
+
+/// Has the next window over this image contain these words.
+pub(crate) fn widen(image: &mut Image, window: Window) {
+    image.window = image.window.min(window.start);
+    image.window_end = image.window_end.max(window.end);
 }
 
 /// The pages of all images that an update writes, writable as long as this lives.
