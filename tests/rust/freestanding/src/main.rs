@@ -1,0 +1,245 @@
+//! A program without std and without libc, which brings its own writer: what a kernel does, in a process.
+//!
+//! Built alone (`cargo build -p freestanding`), so that nobody switches the runtime's features on, and linked
+//! with `-nostartfiles -nostdlib -static`.
+
+#![no_std]
+#![no_main]
+
+use core::arch::{asm, naked_asm};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use static_call::{Batch, CodeWriter, ErrorKind, Mode, StaticCall, Writer};
+
+static_call::define! {
+    static SCALE: fn(u64) -> u64 = once;
+    static SHIFT: fn(u64) -> u64 = once;
+    static HOOK: Option<fn(&mut u64)> = None;
+}
+
+fn once(value: u64) -> u64 {
+    value + 1
+}
+
+fn twice(value: u64) -> u64 {
+    2 * value
+}
+
+fn mark(value: &mut u64) {
+    *value += 1000;
+}
+
+#[inline(never)]
+fn tail(value: u64) -> u64 {
+    SHIFT.call(value)
+}
+
+fn all(value: u64) -> u64 {
+    let mut sum = SCALE.call(value) * 100 + tail(value);
+    HOOK.call(&mut sum);
+    sum
+}
+
+/// System calls, which a kernel would not need.
+struct Pages;
+
+static OPENED: AtomicUsize = AtomicUsize::new(0);
+static CLOSED: AtomicUsize = AtomicUsize::new(0);
+static SERIALIZED: AtomicUsize = AtomicUsize::new(0);
+/// If set, the next one of these is refused.
+static REFUSE_OPEN: AtomicUsize = AtomicUsize::new(0);
+static REFUSE_SERIALIZE: AtomicUsize = AtomicUsize::new(0);
+
+impl Pages {
+    fn set_access(start: *mut u8, len: usize, access: usize) -> Result<(), i32> {
+        const MPROTECT: usize = 10;
+        let first = start.addr() & !4095;
+        let end = (start.addr() + len).next_multiple_of(4096);
+        // SAFETY: whole pages of the program's code, which stay readable and executable.
+        match unsafe { system_call(MPROTECT, first, end - first, access) } {
+            0 => Ok(()),
+            error => Err(-error as i32),
+        }
+    }
+}
+
+// SAFETY: mprotect(2) makes the pages writable, and membarrier(2) serializes all threads.
+unsafe impl CodeWriter for Pages {
+    fn open(&self, start: *mut u8, len: usize) -> Result<(), i32> {
+        if REFUSE_OPEN.swap(0, Ordering::Relaxed) != 0 {
+            return Err(77);
+        }
+        OPENED.fetch_add(1, Ordering::Relaxed);
+        Self::set_access(start, len, 7)
+    }
+
+    fn close(&self, start: *mut u8, len: usize) {
+        CLOSED.fetch_add(1, Ordering::Relaxed);
+        let _ = Self::set_access(start, len, 5);
+    }
+
+    fn serialize(&self) -> Result<(), i32> {
+        const MEMBARRIER: usize = 324;
+        if REFUSE_SERIALIZE.swap(0, Ordering::Relaxed) != 0 {
+            return Err(78);
+        }
+        SERIALIZED.fetch_add(1, Ordering::Relaxed);
+        // Register, then serialize.
+        for command in [1 << 6, 1 << 5] {
+            // SAFETY: takes numbers only.
+            let result = unsafe { system_call(MEMBARRIER, command, 0, 0) };
+            if result != 0 {
+                return Err(-result as i32);
+            }
+        }
+        Ok(())
+    }
+}
+
+static WRITER: &dyn CodeWriter = &Pages;
+
+fn check() {
+    // Registered by its constructor, but nobody can write yet.
+    let info = static_call::process_info();
+    assert!(info.images == 1 && info.sites > 0 && info.direct == 0);
+    assert!(static_call::mode() == Mode::Generic && static_call::writer() == Writer::None);
+    assert!(static_call::mode_reason().contains("set_writer"));
+    assert!(all(10) == 1111);
+    // Without direct calls, an update only stores the key.
+    SCALE.update(twice).unwrap();
+    assert!(all(10) == 2011);
+
+    static_call::set_writer(&WRITER).unwrap();
+    assert!(static_call::mode() == Mode::Inline && static_call::writer() == Writer::Custom);
+    let info = static_call::process_info();
+    assert!(info.direct == info.sites, "{info:?}");
+    assert!(all(10) == 2011);
+
+    let count = || [&OPENED, &CLOSED, &SERIALIZED].map(|counter| counter.load(Ordering::Relaxed));
+    let before = count();
+    HOOK.update(Some(mark)).unwrap();
+    assert!(all(10) == 3011);
+    assert!(count() == before.map(|number| number + 1));
+    Batch::new([SCALE.change(once), SHIFT.change(twice), HOOK.change(None)]).commit().unwrap();
+    assert!(all(10) == 1120);
+
+    REFUSE_OPEN.store(1, Ordering::Relaxed);
+    let error = SCALE.update(twice).unwrap_err();
+    assert!(error.kind() == ErrorKind::NotWritable && error.raw_os_error() == Some(77));
+    REFUSE_SERIALIZE.store(1, Ordering::Relaxed);
+    let error = SCALE.update(twice).unwrap_err();
+    assert!(error.kind() == ErrorKind::NotWritable && error.raw_os_error() == Some(78));
+    assert!(all(10) == 1120 && SCALE.target() as usize == once as *const () as usize);
+    SCALE.update(twice).unwrap();
+    assert!(all(10) == 2020);
+    let [opened, closed, _] = count();
+    // The one that was refused was closed, too.
+    assert!(closed == opened + 1);
+    let _ = writeln!(Output, "sites {} direct {} ok", info.sites, info.direct);
+}
+
+unsafe extern "C" {
+    static __init_array_start: [unsafe extern "C" fn(); 0];
+    static __init_array_end: [unsafe extern "C" fn(); 0];
+}
+
+unsafe extern "C" fn main() -> ! {
+    // SAFETY: the linker's table of constructors, each to be called once.
+    unsafe {
+        let mut next = (&raw const __init_array_start).cast::<unsafe extern "C" fn()>();
+        while next < (&raw const __init_array_end).cast() {
+            (*next)();
+            next = next.add(1);
+        }
+    }
+    check();
+    exit(0)
+}
+
+/// Aligns the stack as a call would find it.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn _start() -> ! {
+    naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main)
+}
+
+struct Output;
+
+impl Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // SAFETY: write(2) reads the text.
+        unsafe { system_call(1, 1, text.as_ptr().addr(), text.len()) };
+        Ok(())
+    }
+}
+
+/// # Safety
+///
+/// As the system call says.
+unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
+    let result;
+    // SAFETY: the caller's promise; the kernel changes rax, rcx and r11.
+    unsafe {
+        asm!("syscall", inout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
+            out("rcx") _, out("r11") _);
+    }
+    result
+}
+
+fn exit(code: usize) -> ! {
+    // SAFETY: exit_group(2) does not return.
+    unsafe { system_call(231, code, 0, 0) };
+    loop {}
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let _ = writeln!(Output, "{info}");
+    exit(1)
+}
+
+/// What rustc expects of the C library, or of a kernel.
+mod expected {
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+        // SAFETY: the caller's promise. No Rust loop, which would become a call of this function.
+        unsafe {
+            core::arch::asm!("rep movsb", inout("rdi") to => _, inout("rsi") from => _, inout("rcx") len => _)
+        };
+        to
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { core::arch::asm!("rep stosb", inout("rdi") to => _, in("al") byte as u8, inout("rcx") len => _) };
+        to
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        for index in 0..len {
+            // SAFETY: the caller's promise.
+            let (a, b) = unsafe { (a.add(index).read_volatile(), b.add(index).read_volatile()) };
+            if a != b {
+                return i32::from(a) - i32::from(b);
+            }
+        }
+        0
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn strlen(text: *const u8) -> usize {
+        let mut len = 0;
+        // SAFETY: the caller's promise.
+        while unsafe { text.add(len).read_volatile() } != 0 {
+            len += 1;
+        }
+        len
+    }
+
+    /// Never called: panics abort.
+    #[unsafe(no_mangle)]
+    extern "C" fn rust_eh_personality() {}
+}
