@@ -60,6 +60,7 @@ public:
     StringRef Prefix = text(static_call_trampoline_prefix());
     HasTrampolines = M.getTargetTriple().isOSBinFormatELF() &&
                      any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
+    SectionsAreNamed = false;
     return false;
   }
 
@@ -79,12 +80,13 @@ public:
     bool Changed = false;
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : make_early_inc_range(MBB.instrs()))
-        Changed |= record(MF, MBB, MI);
+        Changed |= record(MF, MI);
     return Changed;
   }
 
 private:
   bool HasTrampolines = false;
+  bool SectionsAreNamed = false;
 
   // Against an erratum of Intel's, the assembler may pad branches, also between a label and its
   // instruction; then the address in the table would be wrong. Calls are padded only on request.
@@ -117,7 +119,32 @@ private:
     return MI.isBarrier() ? SiteJump : SiteConditionalJump;
   }
 
-  static bool record(MachineFunction &MF, MachineBasicBlock &MBB, MachineInstr &MI) {
+  static void insertDirective(MachineFunction &MF, MachineInstr &Before,
+                              const std::string &Directive) {
+    const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
+    BuildMI(*Before.getParent(), Before.getIterator(), DebugLoc(),
+            TII->get(TargetOpcode::INLINEASM))
+        .addExternalSymbol(MF.createExternalSymbolName(Directive))
+        .addImm(InlineAsm::Extra_HasSideEffects);
+  }
+
+  // Linkers place our sections in the order in which they first find them. This module's first
+  // entry of the site table comes before any data, and the anchors may be another module's: so
+  // here is a section of each name, empty and, unlike all others of its name, never garbage.
+  static std::string nameSections() {
+    std::string Directives;
+    for (size_t Index = 0;; ++Index) {
+      StringRef Name = text(static_call_section(Index));
+      if (Name.empty())
+        return Directives;
+      // The number only tells this section from others of its name.
+      Directives += (".pushsection " + Name + ",\"awR\",@progbits,unique,1000000\n\t" +
+                     ".popsection\n\t")
+                        .str();
+    }
+  }
+
+  bool record(MachineFunction &MF, MachineInstr &MI) {
     if (!callsTrampoline(MI))
       return false;
     StringRef Triple = MF.getTarget().getTargetTriple().str();
@@ -125,14 +152,13 @@ private:
     if (mayBePadded(kind(MI)) ||
         !static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout))
       return false;
-    if (Layout.Log2Align != 0) {
-      std::string Directive = ".p2align " + std::to_string(Layout.Log2Align) + ",," +
-                              std::to_string(Layout.MaxBytes);
-      const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
-      BuildMI(MBB, MI.getIterator(), DebugLoc(), TII->get(TargetOpcode::INLINEASM))
-          .addExternalSymbol(MF.createExternalSymbolName(Directive))
-          .addImm(InlineAsm::Extra_HasSideEffects);
-    }
+    if (!SectionsAreNamed)
+      insertDirective(MF, MI, nameSections());
+    SectionsAreNamed = true;
+    if (Layout.Log2Align != 0)
+      insertDirective(MF, MI,
+                      ".p2align " + std::to_string(Layout.Log2Align) + ",," +
+                          std::to_string(Layout.MaxBytes));
     LLVMContext &Context = MF.getFunction().getContext();
     MI.setPCSections(MF, MDNode::get(Context, MDString::get(Context,
                                                             text(static_call_sites_section()))));
@@ -333,6 +359,12 @@ bool static_call_shim_is_dso_local(LLVMValueRef Global) {
 bool static_call_shim_calls_reach(LLVMModuleRef M) {
   std::optional<CodeModel::Model> Model = unwrap(M)->getCodeModel();
   return Model != CodeModel::Medium && Model != CodeModel::Large;
+}
+
+void static_call_shim_move_to_front(LLVMModuleRef M, LLVMValueRef Global) {
+  auto *Variable = unwrap<GlobalVariable>(Global);
+  unwrap(M)->removeGlobalVariable(Variable);
+  unwrap(M)->insertGlobalVariable(unwrap(M)->global_begin(), Variable);
 }
 
 void static_call_shim_append_to_compiler_used(LLVMModuleRef M, const LLVMValueRef *Globals,

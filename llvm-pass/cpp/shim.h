@@ -32,6 +32,8 @@ struct StaticCallText {
 };
 StaticCallText static_call_trampoline_prefix();
 StaticCallText static_call_sites_section();
+// Our sections in the order in which they lie in memory; behind the last one, an empty text.
+StaticCallText static_call_section(size_t Index);
 // The name in remarks and pass pipelines.
 StaticCallText static_call_pass_name();
 
@@ -76,6 +78,9 @@ bool static_call_shim_is_dso_local(LLVMValueRef Global);
 
 // Whether every call of the module is one with a 32-bit displacement.
 bool static_call_shim_calls_reach(LLVMModuleRef Module);
+
+// Puts a global variable before all others of its module.
+void static_call_shim_move_to_front(LLVMModuleRef Module, LLVMValueRef Global);
 
 void static_call_shim_append_to_compiler_used(LLVMModuleRef Module, const LLVMValueRef *Globals,
                                               size_t Count);

@@ -1,31 +1,82 @@
-//! The image descriptor, and the constructor and destructor that hand it to the runtime.
+//! The image descriptor, the constructor and destructor that hand it to the runtime, and the anchors.
 //!
-//! Every module with trampolines has them; the linker keeps one of each for an image.
+//! Every module that calls or defines keys has them; the linker keeps one of each for an image.
+//!
+//! The anchors hold the places of our sections, which then lie side by side in memory, on pages of their own:
+//!
+//! ```text
+//! static_call_keys    │ static_call_records │ static_call_sites │ static_call_end
+//! (starts with a page)                                          (one page long)
+//! ```
+//!
+//! Linkers place sections that they do not know in the order in which they first find them, and leave out
+//! empty ones. So an anchor has some bytes in each section, and anchors are the first data of their module;
+//! code comes before data, and therefore the machine stage names the sections in this order again.
+
+use std::ffi::CStr;
 
 use inkwell::module::{Linkage, Module};
-use inkwell::types::{AsTypeRef, StructType};
+use inkwell::types::{AsTypeRef, BasicTypeEnum, StructType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
 use inkwell::{AddressSpace, GlobalVisibility};
 use llvm_sys::core::LLVMGlobalGetValueType;
 use static_call_abi as abi;
 
-use crate::module;
 use crate::shim::{self, AtImage};
+use crate::target::Target;
+use crate::{module, trampoline};
 
 /// Before the program's own constructors (the default is 65535), which may already call and update;
 /// 0 to 100 belong to the implementation.
 const PRIORITY: i32 = 101;
 
-/// Adds what registers the image, unless it is there.
-pub(crate) fn emit(module: &Module<'_>) {
+/// Adds what registers the image, unless it is there. True if it was not.
+pub(crate) fn emit(module: &Module<'_>, target: Target) -> bool {
     if module.get_global(abi::IMAGE).is_some() {
-        return;
+        return false;
     }
     let image = descriptor(module);
+    anchors(module, target);
     let constructor = hook(module, abi::CONSTRUCTOR, abi::REGISTER, image);
     shim::run_at(module, AtImage::Load, constructor, constructor.as_global_value(), PRIORITY);
     let destructor = hook(module, abi::DESTRUCTOR, abi::UNREGISTER, image);
     shim::run_at(module, AtImage::Unload, destructor, destructor.as_global_value(), PRIORITY);
+    true
+}
+
+/// Adds the anchors, in front of the module's other data.
+fn anchors(module: &Module<'_>, target: Target) {
+    let context = module.get_context();
+    let word = module::word_type(module);
+    let page = target.page_size();
+    let bytes_of_a_page = context.i8_type().array_type(page);
+    let anchors: [(&str, BasicTypeEnum<'_>, u32); _] = [
+        (abi::KEYS_SECTION, word.into(), page),
+        (abi::RECORDS_SECTION, trampoline::record_type(module).into(), module::pointer_size(module)),
+        (abi::SITES_SECTION, context.i32_type().into(), 4),
+        // Not aligned: nothing may lie between it and the sites.
+        (abi::END_SECTION, bytes_of_a_page.into(), 1),
+    ];
+    assert_eq!(anchors.map(|anchor| anchor.0), abi::SECTIONS);
+    let anchors = anchors.map(|(section, ty, alignment)| {
+        let anchor = module.add_global(ty, None, &format!("{}{section}", abi::ANCHOR_PREFIX));
+        anchor.set_initializer(&ty.const_zero());
+        anchor.set_section(Some(section));
+        anchor.set_alignment(alignment);
+        // In the descriptor's group, so that the linker keeps them together.
+        module::one_per_image(module, anchor, abi::IMAGE);
+        anchor
+    });
+    for anchor in anchors.iter().rev() {
+        shim::move_to_front(module, *anchor);
+    }
+    shim::append_to_compiler_used(module, &anchors.map(|anchor| anchor.as_value_ref()));
+}
+
+/// Whether the pass itself made this anchor.
+pub(crate) fn is_our_anchor(global: GlobalValue<'_>, name: &str) -> bool {
+    let section = name.strip_prefix(abi::ANCHOR_PREFIX);
+    section.is_some() && global.get_section().map(CStr::to_bytes) == section.map(str::as_bytes)
 }
 
 /// Whether the pass itself made this image descriptor.
@@ -44,6 +95,9 @@ fn descriptor_type<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
         &[
             number.into(),
             number.into(),
+            pointer.into(),
+            pointer.into(),
+            pointer.into(),
             pointer.into(),
             pointer.into(),
             pointer.into(),
@@ -75,6 +129,9 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
         by_the_linker(module, &format!("__stop_{}", abi::SITES_SECTION)).into(),
         by_the_linker(module, &format!("__start_{}", abi::RECORDS_SECTION)).into(),
         by_the_linker(module, &format!("__stop_{}", abi::RECORDS_SECTION)).into(),
+        by_the_linker(module, &format!("__start_{}", abi::KEYS_SECTION)).into(),
+        by_the_linker(module, &format!("__stop_{}", abi::KEYS_SECTION)).into(),
+        by_the_linker(module, &format!("__stop_{}", abi::END_SECTION)).into(),
         by_the_linker(module, "__ehdr_start").into(),
         pointer.const_null().into(),
         word.const_zero().into(),
@@ -89,8 +146,7 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
     image
 }
 
-/// A symbol that the linker defines where there is something to define: all sites may have been
-/// garbage, and then its address is null.
+/// A symbol that the linker defines, or null where there is nothing to define.
 fn by_the_linker<'ctx>(module: &Module<'ctx>, name: &str) -> inkwell::values::PointerValue<'ctx> {
     let global = module.get_global(name).unwrap_or_else(|| {
         let global = module.add_global(module.get_context().i8_type(), None, name);

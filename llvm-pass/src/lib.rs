@@ -17,6 +17,7 @@
 
 mod host;
 mod image;
+mod keys;
 mod lower;
 mod module;
 mod reserved;
@@ -142,6 +143,12 @@ extern "C" fn static_call_trampoline_prefix() -> shim::Text {
 #[unsafe(no_mangle)]
 extern "C" fn static_call_sites_section() -> shim::Text {
     shim::Text::new(abi::SITES_SECTION)
+}
+
+/// The names of our sections in their order in memory; behind the last one, nothing.
+#[unsafe(no_mangle)]
+extern "C" fn static_call_section(index: usize) -> shim::Text {
+    shim::Text::new(abi::SECTIONS.get(index).copied().unwrap_or_default())
 }
 
 /// NUL-terminated, beyond its length: LLVM's remarks take a C string.

@@ -20,16 +20,36 @@ use static_call_abi as abi;
 use crate::shim::{self, Instruction};
 use crate::target::Target;
 use crate::trampoline::{self, KeyAddress, NoTrampoline, Trampolines};
-use crate::{image, module, reserved};
+use crate::{image, keys, module, reserved};
 
-/// Lowers every use of the intrinsic; true if the module changed.
+/// Lowers every use of the intrinsic, gives the keys their section, and adds what registers the image;
+/// true if the module changed.
 pub(crate) fn lower(module: &Module<'_>) -> bool {
     if reserved::refuse_names(module) {
         return false;
     }
-    let Some(intrinsic) = module.get_function(abi::INTRINSIC) else { return false };
     let target = Target::from_triple(&module.get_triple().as_str().to_string_lossy())
         .filter(|_| shim::calls_reach(module));
+    let uses = match module.get_function(abi::INTRINSIC) {
+        Some(intrinsic) => lower_uses(module, intrinsic, target),
+        None => Uses::default(),
+    };
+    let Some(target) = target else { return uses.changed };
+    let keys = keys::place(module);
+    let emitted = (uses.called || keys.defined) && image::emit(module, target);
+    uses.changed || keys.moved || emitted
+}
+
+/// What became of the intrinsic's uses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Uses {
+    /// The module changed.
+    changed: bool,
+    /// There are trampolines.
+    called: bool,
+}
+
+fn lower_uses(module: &Module<'_>, intrinsic: FunctionValue<'_>, target: Option<Target>) -> Uses {
     let mut lowering =
         Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
     let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())
@@ -43,11 +63,9 @@ pub(crate) fn lower(module: &Module<'_>) -> bool {
         // Reading a key does not unwind.
         lowering.lower(if is_invoke { call.call_for_invoke() } else { call });
     }
-    if lowering.trampolines.is_some_and(Trampolines::finish) {
-        image::emit(module);
-    }
+    let called = lowering.trampolines.is_some_and(Trampolines::finish);
     let settled = settle(module, intrinsic);
-    settled || !calls.is_empty()
+    Uses { changed: settled || !calls.is_empty(), called }
 }
 
 struct Lowering<'module, 'ctx> {

@@ -50,6 +50,7 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
             // Whether it is a key is seen where it is called.
             name.starts_with(abi::KEY_PREFIX)
                 || image::is_our_descriptor(module, global)
+                || image::is_our_anchor(global, name)
                 || trampoline::is_our_record(global)
         } else {
             name.starts_with(abi::KEY_PREFIX)

@@ -44,6 +44,7 @@ unsafe extern "C" {
     fn static_call_shim_call_for_invoke(invoke: LLVMValueRef) -> LLVMValueRef;
     fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
     fn static_call_shim_calls_reach(module: LLVMModuleRef) -> bool;
+    fn static_call_shim_move_to_front(module: LLVMModuleRef, global: LLVMValueRef);
     fn static_call_shim_append_to_compiler_used(
         module: LLVMModuleRef,
         globals: *const LLVMValueRef,
@@ -172,6 +173,12 @@ pub(crate) fn is_dso_local(global: GlobalValue<'_>) -> bool {
 pub(crate) fn calls_reach(module: &Module<'_>) -> bool {
     // SAFETY: see above.
     unsafe { static_call_shim_calls_reach(module.as_mut_ptr()) }
+}
+
+/// Has code generation write this global variable before the module's others.
+pub(crate) fn move_to_front(module: &Module<'_>, global: GlobalValue<'_>) {
+    // SAFETY: see above; a variable of this module.
+    unsafe { static_call_shim_move_to_front(module.as_mut_ptr(), global.as_value_ref()) }
 }
 
 pub(crate) fn append_to_compiler_used(module: &Module<'_>, globals: &[LLVMValueRef]) {

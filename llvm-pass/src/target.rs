@@ -83,6 +83,13 @@ impl Target {
         }
     }
 
+    /// The unit in which memory is protected, and in which the linkers lay out segments by default.
+    pub(crate) const fn page_size(self) -> u32 {
+        match self {
+            Self::X86_64 => 4096,
+        }
+    }
+
     /// Alignment of a trampoline. Its prefix is eight bytes long, so that the first instruction
     /// starts an aligned word.
     pub(crate) const fn trampoline_alignment(self) -> u32 {

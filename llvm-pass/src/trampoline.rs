@@ -19,7 +19,7 @@ use std::ffi::CStr;
 
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
-use inkwell::types::FunctionType;
+use inkwell::types::{FunctionType, StructType};
 use inkwell::values::{AsValueRef, BasicValue, FunctionValue, GlobalValue, PointerValue};
 use inkwell::{AddressSpace, AtomicOrdering, InlineAsmDialect};
 use llvm_sys::LLVMTypeKind;
@@ -265,10 +265,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let pointer = context.ptr_type(AddressSpace::default());
         let i32_type = context.i32_type();
         let saved = context.i8_type().array_type(8);
-        let ty = context.struct_type(
-            &[pointer.into(), pointer.into(), pointer.into(), i32_type.into(), i32_type.into(), saved.into()],
-            false,
-        );
+        let ty = record_type(module);
         let name = format!("{}{}", abi::RECORD_PREFIX, key.symbol());
         let record = module.add_global(ty, None, &name);
         record.set_linkage(Linkage::Internal);
@@ -354,6 +351,18 @@ fn may_vanish(target: Target, site: Instruction) -> bool {
         _ => false,
     };
     simple && !site.has_sret() && target.may_vanish(convention(site))
+}
+
+/// The fields of `abi::Record`, in their order.
+pub(crate) fn record_type<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
+    let context = module.get_context();
+    let pointer = context.ptr_type(AddressSpace::default());
+    let number = context.i32_type();
+    let saved = context.i8_type().array_type(8);
+    context.struct_type(
+        &[pointer.into(), pointer.into(), pointer.into(), number.into(), number.into(), saved.into()],
+        false,
+    )
 }
 
 /// Whether the pass itself made this record.

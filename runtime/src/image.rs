@@ -14,7 +14,7 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION};
+use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION};
 
 use crate::arch::{Action, WORD, native};
 use crate::elf;
@@ -114,8 +114,8 @@ pub(crate) unsafe fn register(image: *mut Image) {
     log!(
         "image at {:p}: {} sites of {} keys, {}; writer: {}",
         descriptor.header,
-        site_table(descriptor).len(),
-        records(descriptor).len(),
+        site_table(descriptor).iter().filter(|&&site| site != SITE_ANCHOR).count(),
+        records(descriptor).count(),
         match Reason::from_u32(descriptor.reason) {
             Reason::None => mode::of_process().0.as_str(),
             reason => reason.as_str(),
@@ -172,12 +172,17 @@ extern "C" fn exiting() {
 }
 
 /// The image's records.
-pub(crate) fn records(image: &Image) -> &'static mut [Record] {
+pub(crate) fn records(image: &Image) -> impl Iterator<Item = &'static mut Record> + use<> {
+    record_table(image).iter_mut().filter(|record| !record.is_anchor())
+}
+
+/// The image's records and anchors.
+fn record_table(image: &Image) -> &'static mut [Record] {
     // SAFETY: the linker made the table of the records.
     unsafe { table(image.records, image.records_end) }
 }
 
-/// The image's sites.
+/// The image's sites and anchors.
 fn site_table(image: &Image) -> &'static mut [Site] {
     // SAFETY: the linker made the table of the sites.
     unsafe { table(image.sites, image.sites_end) }
@@ -225,14 +230,13 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     if image.version != VERSION {
         return Err(Reason::Version);
     }
-    let records = records(image);
-    let Some(first) = records.first() else { return Ok(()) };
+    let Some(first) = records(image).next() else { return Ok(()) };
     // SAFETY: the linker put the header's address there, or null.
     let segment = unsafe { elf::code_segment(image.header, trampoline(first)) };
     let segment = segment.ok_or(if image.header.is_null() { Reason::NoHeader } else { Reason::Damaged })?;
     (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
     let text = Text::of(image);
-    for record in records.iter_mut() {
+    for record in records(image) {
         check_record(record, text)?;
         // SAFETY: `check_record` has looked at the key.
         let others = unsafe { (*record.key).records.load(Ordering::Relaxed) };
@@ -241,14 +245,15 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         }
         record.count = 0;
     }
+    let table = record_table(image);
     let sites = site_table(image);
-    for site in sites.iter() {
+    for site in sites.iter().filter(|&&site| site != SITE_ANCHOR) {
         // SAFETY: an entry of the table.
-        let record = record_of(unsafe { address(site) }, text, records).ok_or(Reason::Damaged)?;
-        records[record].count += 1;
+        let record = record_of(unsafe { address(site) }, text, table).ok_or(Reason::Damaged)?;
+        table[record].count += 1;
     }
-    sort(sites, text, records).ok_or(Reason::Damaged)?;
-    for record in records {
+    sort(without_anchors(sites), text, table).ok_or(Reason::Damaged)?;
+    for record in records(image) {
         // SAFETY: `check_record` has looked at the key.
         let head = unsafe { (*record.key).records.as_ptr() };
         // SAFETY: the lock is held, and nobody else touches the list.
@@ -288,6 +293,26 @@ fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
     found.then_some(index)
 }
 
+/// Moves the anchors to the end of the table; what lies before them.
+fn without_anchors(sites: &mut [Site]) -> &mut [Site] {
+    let mut len = sites.len();
+    let mut here = 0;
+    while here < len {
+        if sites[here] != SITE_ANCHOR {
+            here += 1;
+            continue;
+        }
+        len -= 1;
+        if sites[len] != SITE_ANCHOR {
+            // SAFETY: an entry of the table.
+            let pc = unsafe { address(&raw const sites[len]) };
+            sites[here] = pc.wrapping_sub((&raw const sites[here]).addr()) as Site;
+            sites[len] = SITE_ANCHOR;
+        }
+    }
+    &mut sites[..len]
+}
+
 /// Sorts the table by record, in place and in linear time: each entry moves at most once to its record's
 /// part of the table (McIlroy, Bostic, McIlroy: "Engineering Radix Sort", American flag sort). The parts
 /// stand in the order of the records, and `sites` is where the next entry of a record goes.
@@ -295,8 +320,7 @@ fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
 /// To find an entry's record takes four loads that wait for each other, so we have several entries in hand
 /// at once, whose places are empty meanwhile: the processor then overlaps their loads.
 fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
-    /// Code never lies in the table itself.
-    const EMPTY: Site = 0;
+    const EMPTY: Site = SITE_ANCHOR;
     let table = sites.as_mut_ptr();
     let mut start = 0;
     for record in records.iter_mut() {
@@ -360,7 +384,7 @@ fn patch(image: &mut Image, lock: &Guard) {
         image.reason = mode::of_process().1 as u32;
         return;
     }
-    if records(image).is_empty() {
+    if records(image).next().is_none() {
         return;
     }
     image.state = PATCHED;

@@ -7,8 +7,16 @@ target triple = "x86_64-pc-linux-gnu"
 %key = type { ptr, ptr, ptr, ptr, i32, i32 }
 @k = external global %key
 
-; The trampoline and its record, one of each for the image.
 ; CHECK: $__static_call_trampoline.k = comdat any
+; The anchors come before all other data.
+; CHECK-NOT: global
+; CHECK: @__static_call_anchor.static_call_keys = linkonce_odr hidden global i64 0, section "static_call_keys", comdat($__static_call_image), align 4096
+; CHECK-NEXT: @__static_call_anchor.static_call_records = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] } zeroinitializer, section "static_call_records", comdat($__static_call_image), align 8
+; CHECK-NEXT: @__static_call_anchor.static_call_sites = linkonce_odr hidden global i32 0, section "static_call_sites", comdat($__static_call_image), align 4
+; CHECK-NEXT: @__static_call_anchor.static_call_end = linkonce_odr hidden global [4096 x i8] zeroinitializer, section "static_call_end", comdat($__static_call_image), align 1
+; CHECK-NEXT: @k = external global
+
+; The trampoline and its record, one of each for the image.
 ; CHECK: @__static_call_record.k = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] }
 ; CHECK-SAME: { ptr @k, ptr null, ptr null, i32 0,
 ; CHECK-SAME: i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_trampoline.k to i64), i64 ptrtoint (ptr @__static_call_record.k to i64)) to i32),
@@ -16,7 +24,7 @@ target triple = "x86_64-pc-linux-gnu"
 
 ; What registers the image, once.
 ; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
-; CHECK: @llvm.compiler.used = appending global [2 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_image]
+; CHECK: @llvm.compiler.used = appending global [6 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
 ; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image_constructor }]
 ; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image_destructor }]
 

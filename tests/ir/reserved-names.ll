@@ -19,6 +19,8 @@ target triple = "x86_64-pc-linux-gnu"
 ; CHECK-DAG: error: the symbol `__static_call_mine` is reserved
 ; CHECK-DAG: error: the symbol `__static_call_unregister` is reserved
 ; CHECK-DAG: error: the symbol `__static_call_off_nop` is reserved
+; CHECK-DAG: error: the symbol `__static_call_anchor.static_call_sites` is reserved
+; CHECK-DAG: error: the symbol `__static_call_anchor.static_call_keys` is reserved
 ; CHECK-NOT: error:
 define internal void @__static_call_unregister(ptr %image) {
   ret void
@@ -44,6 +46,8 @@ declare void @__static_call_trampoline.declared()
 @__static_call_record.variable = external global i32
 declare void @__static_call_record.function()
 @__static_call_image = global i32 0
+@__static_call_anchor.static_call_sites = global i32 0
+@__static_call_anchor.static_call_keys = global i32 0, section "static_call_sites"
 declare void @__static_call_image_constructor()
 @__static_call_target = external global i32
 @__static_call_key_mine = global %key zeroinitializer

@@ -12,7 +12,8 @@
 
 ;--- plain.ll
 target triple = "x86_64-unknown-linux-gnu"
-@__static_call_key_unused = global [40 x i8] zeroinitializer
+@__static_call_key_unused = external global [40 x i8]
+@kept = global ptr @__static_call_key_unused
 define i32 @f(ptr %p) {
   %r = call i32 %p()
   ret i32 %r

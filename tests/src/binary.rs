@@ -5,7 +5,7 @@ use std::path::Path;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use static_call_abi::{SITES_SECTION, TRAMPOLINE_PREFIX};
+use static_call_abi::{SITE_ANCHOR, SITES_SECTION, TRAMPOLINE_PREFIX};
 
 /// What a linked file holds of static calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
     let mut sites: Vec<u64> = (section.address()..)
         .step_by(4)
         .zip(entries)
+        .filter(|(_, entry)| i32::from_le_bytes(**entry) != SITE_ANCHOR)
         .map(|(place, entry)| place.wrapping_add_signed(i32::from_le_bytes(*entry).into()))
         .collect();
     sites.sort_unstable();

@@ -18,6 +18,8 @@ struct Victim {
     data: Vec<u8>,
     /// The site table, in the file and in memory.
     sites: (Range<usize>, u64),
+    /// The first entry that is none of the anchors, from the table's start.
+    first_site: usize,
     /// The records in the file.
     records: Range<usize>,
     /// Code in the file and in memory.
@@ -50,13 +52,31 @@ impl Victim {
             .map(|symbol| in_file(&file, symbol.address()))
             .collect();
         let (sites, records) = (section("static_call_sites"), section("static_call_records").0);
-        Self { directory, sites, records, text, trampolines, data }
+        let entries = data[sites.0.clone()].as_chunks::<4>().0;
+        let first_site = 4 * entries.iter().position(|entry| *entry != [0; 4]).expect("a site");
+        Self { directory, sites, first_site, records, text, trampolines, data }
     }
 
     /// The first entry of the site table, made to lead to `pc`.
     fn with_site_at(&self, pc: u64) -> Vec<u8> {
-        let entry = i32::try_from(pc.cast_signed() - self.sites.1.cast_signed()).expect("within one image");
-        self.with(self.sites.0.start, &entry.to_le_bytes())
+        let place = self.sites.1 + self.first_site as u64;
+        let entry = i32::try_from(pc.cast_signed() - place.cast_signed()).expect("within one image");
+        self.with(self.sites.0.start + self.first_site, &entry.to_le_bytes())
+    }
+
+    /// Where the anchor of the site table lies in the file.
+    fn site_anchor(&self) -> usize {
+        let entries = self.data[self.sites.0.clone()].as_chunks::<4>().0;
+        self.sites.0.start + 4 * entries.iter().position(|entry| *entry == [0; 4]).expect("an anchor")
+    }
+
+    /// Where records lie in the file, and where their anchor does.
+    fn records_and_anchor(&self) -> (Vec<usize>, usize) {
+        let is_anchor = |&at: &usize| self.data[at + RECORD_TRAMPOLINE..][..4] == [0; 4];
+        let (anchors, records): (Vec<usize>, Vec<usize>) =
+            self.records.clone().step_by(RECORD).partition(is_anchor);
+        assert_eq!(anchors.len(), 1);
+        (records, anchors[0])
     }
 
     /// The program with other bytes at one place.
@@ -145,7 +165,7 @@ fn an_undamaged_program_is_inline() {
 fn an_entry_leads_out_of_the_image() {
     let victim = Victim::build();
     for distance in [0x4000_0000i32, -0x4000_0000, i32::MAX, i32::MIN] {
-        let start = victim.sites.0.start;
+        let start = victim.sites.0.start + victim.first_site;
         victim.check("out of the image", &victim.with(start, &distance.to_le_bytes()));
     }
     let (text, address) = &victim.text;
@@ -156,8 +176,9 @@ fn an_entry_leads_out_of_the_image() {
 #[test]
 fn an_entry_leads_to_something_else() {
     let victim = Victim::build();
-    let first = i32::from_le_bytes(victim.data[victim.sites.0.start..][..4].try_into().unwrap());
-    let site = victim.sites.1.wrapping_add_signed(first.into());
+    let offset = victim.first_site;
+    let first = i32::from_le_bytes(victim.data[victim.sites.0.start + offset..][..4].try_into().unwrap());
+    let site = (victim.sites.1 + offset as u64).wrapping_add_signed(first.into());
     victim.check("the middle of a call", &victim.with_site_at(site + 1));
     victim.check("the start of the code", &victim.with_site_at(victim.text.1));
     victim.check("a call of no trampoline", &victim.with_site_at(victim.other_call()));
@@ -178,12 +199,35 @@ fn a_trampoline_has_lost_its_record() {
 #[test]
 fn a_record_has_lost_its_trampoline() {
     let victim = Victim::build();
-    assert_eq!(victim.records.len(), 3 * RECORD);
-    let at = victim.records.start + RECORD_TRAMPOLINE;
+    let (records, _) = victim.records_and_anchor();
+    assert_eq!(records.len(), 3);
+    let at = records[0] + RECORD_TRAMPOLINE;
     let distance = i32::from_le_bytes(victim.data[at..][..4].try_into().unwrap());
     for wrong in [distance + 8, distance + 1, distance - 8, 0, i32::MAX, i32::MIN] {
         victim.check("another trampoline", &victim.with(at, &wrong.to_le_bytes()));
     }
+}
+
+/// Only zero is an anchor.
+#[test]
+fn an_anchor_is_none() {
+    let victim = Victim::build();
+    let (_, anchor) = victim.records_and_anchor();
+    for at in [anchor, anchor + 7, anchor + RECORD_TRAMPOLINE] {
+        victim.check("a record", &victim.with(at, &[8]));
+    }
+    victim.check("an entry", &victim.with(victim.site_anchor(), &[8]));
+}
+
+/// A site that is not in the table calls its trampoline, which is right.
+#[test]
+fn an_entry_is_an_anchor() {
+    let victim = Victim::build();
+    let output = victim.run(&victim.with(victim.sites.0.start + victim.first_site, &[0; 4]), None);
+    assert!(output.status.success(), "{output:?}");
+    let all = Report::find(&victim.run(&victim.data, None).stdout);
+    let report = Report::find(&output.stdout);
+    assert_eq!((report.mode, report.sites, report.direct), (2, all.sites - 1, all.sites - 1), "{report:?}");
 }
 
 /// Whatever stands in the tables, the program's results are right.

@@ -85,6 +85,7 @@ files! {
     abi
     bundles
     call
+    defined_keys
     indirect
     intrinsic
     keys

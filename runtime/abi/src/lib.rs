@@ -53,10 +53,18 @@ pub const FUNCTIONS: [&str; 8] = [
 ];
 /// See [`FUNCTIONS`].
 pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];
-/// Section of the site table: one [`Site`] for each recorded instruction.
-pub const SITES_SECTION: &str = "static_call_sites";
-/// Section of the records: one [`Record`] for each key that an image calls.
+/// Section of the keys that an image defines, but for those that lie in a larger object.
+pub const KEYS_SECTION: &str = "static_call_keys";
+/// Section of the records: one [`Record`] for each key that an image calls, and one anchor.
 pub const RECORDS_SECTION: &str = "static_call_records";
+/// Section of the site table: one [`Site`] for each recorded instruction, and one anchor.
+pub const SITES_SECTION: &str = "static_call_sites";
+/// Section of a page that is never used, so that the last page with sites holds nothing else.
+pub const END_SECTION: &str = "static_call_end";
+/// The sections above in their order in memory. They lie side by side, and start with a page.
+pub const SECTIONS: [&str; 4] = [KEYS_SECTION, RECORDS_SECTION, SITES_SECTION, END_SECTION];
+/// An anchor's symbol: this, then the name of its section. Each image has one in each section.
+pub const ANCHOR_PREFIX: &str = "__static_call_anchor.";
 /// Sections of the trampolines, one each: this, then the key's symbol.
 pub const TRAMPOLINE_SECTION_PREFIX: &str = ".text.static_call.";
 /// Attribute that tells our functions from a user's function with a reserved name.
@@ -196,7 +204,8 @@ impl Key {
 
 /// One image's use of one key; the node of the key's list.
 ///
-/// The pass fills `key` and `trampoline`; the rest is the runtime's and starts as zero.
+/// The pass fills `key` and `trampoline`; the rest is the runtime's and starts as zero. An anchor has zero
+/// in both.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Record {
@@ -214,8 +223,19 @@ pub struct Record {
     pub saved: [u8; 8],
 }
 
+impl Record {
+    /// Whether this is no record, but only holds the section's place.
+    #[must_use]
+    pub fn is_anchor(&self) -> bool {
+        self.key.is_null() && self.trampoline == 0
+    }
+}
+
 /// An entry of the site table: the instruction's address less the entry's own.
 pub type Site = i32;
+
+/// The entry that only holds the section's place: code never lies in the table itself.
+pub const SITE_ANCHOR: Site = 0;
 
 /// One executable or shared object.
 ///
@@ -235,6 +255,12 @@ pub struct Image {
     pub records: *mut Record,
     /// Their end.
     pub records_end: *mut Record,
+    /// The section of the keys: an anchor of eight bytes, then keys.
+    pub keys: *mut Key,
+    /// Its end.
+    pub keys_end: *mut Key,
+    /// The end of [`END_SECTION`].
+    pub end: *const u8,
     /// The image's ELF header, or null where it is not loaded.
     pub header: *const u8,
     /// The next registered image.
@@ -258,5 +284,5 @@ const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Key>() == 40 && offset_of!(Key, form) == 32);
     assert!(size_of::<Record>() == 40 && offset_of!(Record, trampoline) == 28);
-    assert!(size_of::<Image>() == 96 && offset_of!(Image, header) == 40);
+    assert!(size_of::<Image>() == 120 && offset_of!(Image, header) == 64);
 };
