@@ -1,11 +1,21 @@
 //! A look into an x86-64 ELF file: its site table, and the direct calls of trampolines in its code.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
-use static_call_abi::{SITE_ANCHOR, SITES_SECTION, TRAMPOLINE_PREFIX};
+use object::read::elf::{ElfFile64, SectionHeader};
+use object::{
+    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionKind, SymbolKind, elf,
+};
+use static_call_abi::{
+    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, Record, SECTIONS, SITE_ANCHOR, SITES_SECTION,
+    TRAMPOLINE_PREFIX,
+};
+
+/// The unit in which memory is protected.
+const PAGE: u64 = 4096;
 
 /// What a linked file holds of static calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +64,72 @@ pub fn has_site_table(path: &Path) -> bool {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = object::File::parse(&*data).expect("an ELF file");
     file.section_by_name(SITES_SECTION).is_some()
+}
+
+/// The number of keys in a linked file, which lie side by side with the records and the sites, on pages that
+/// hold nothing else.
+///
+/// # Panics
+///
+/// If they do not.
+#[must_use]
+pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
+    let path_name = path.display();
+    let data = std::fs::read(path).unwrap_or_else(|error| panic!("{path_name}: {error}"));
+    let file = ElfFile64::<Endianness>::parse(&*data).expect("an ELF file");
+    let [keys, records, sites, end] = SECTIONS.map(|name| {
+        let section = file.section_by_name(name).unwrap_or_else(|| panic!("{path_name} has no {name}"));
+        section.address()..section.address() + section.size()
+    });
+    assert_eq!(keys.start % PAGE, 0, "{path_name}: the keys start at {:#x}", keys.start);
+    assert_eq!((keys.end, records.end, sites.end), (records.start, sites.start, end.start), "{path_name}");
+    let pages = keys.start..end.end / PAGE * PAGE;
+    assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
+    for section in file.sections() {
+        let flags = section.elf_section_header().sh_flags(file.endian());
+        let has = |flag: elf::SectionFlags| flags & flag == flag;
+        let is_in_memory = has(elf::SHF_ALLOC) && !has(elf::SHF_TLS);
+        let name = section.name().expect("UTF-8");
+        let is_elsewhere =
+            section.address() >= pages.end || section.address() + section.size() <= pages.start;
+        assert!(
+            !is_in_memory || section.size() == 0 || is_elsewhere || SECTIONS.contains(&name),
+            "{path_name}: {name} lies on the keys' pages",
+        );
+    }
+    for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
+        let name = symbol.name().expect("UTF-8");
+        if symbol.kind() == SymbolKind::Data && name.contains(KEY_PREFIX) && !name.starts_with(RECORD_PREFIX)
+        {
+            assert!(keys.contains(&symbol.address()), "{path_name}: {name} lies elsewhere");
+        }
+    }
+    let called = called_keys(&file, records);
+    for key in &called {
+        assert!(keys.contains(key), "{path_name}: a key lies elsewhere, at {key:#x}");
+    }
+    called.len()
+}
+
+/// The addresses of the keys that the records name, but for those that another image defines.
+fn called_keys(file: &ElfFile64<'_>, records: Range<u64>) -> BTreeSet<u64> {
+    let table = file.section_by_name(RECORDS_SECTION).expect("the records");
+    let word = |place| {
+        let bytes = table.data_range(place, 8).expect("a section").expect("a word of it");
+        u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+    };
+    let symbols = file.dynamic_symbol_table();
+    let relocations: HashMap<u64, object::Relocation> =
+        file.dynamic_relocations().into_iter().flatten().collect();
+    let key = |place: u64| match relocations.get(&place).map(|found| (found.target(), found.addend())) {
+        None => Some(word(place)).filter(|&key| key != 0),
+        Some((object::RelocationTarget::Symbol(index), addend)) => {
+            let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
+            symbol.is_definition().then(|| symbol.address().wrapping_add_signed(addend))
+        }
+        Some((_, addend)) => Some(addend.cast_unsigned()),
+    };
+    records.step_by(size_of::<Record>()).filter_map(key).collect()
 }
 
 fn recorded(file: &object::File<'_>) -> Vec<u64> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use static_call_tests::binary::{StaticCalls, has_site_table};
+use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
 use static_call_tests::{plugin, prefix, root, run, stdout, target};
 
 /// One way to build the program.
@@ -73,6 +73,7 @@ fn behaves(program: &Path, mode: &str) -> HashMap<String, String> {
 fn behaves_in_all_modes(program: &Path) {
     let sites = StaticCalls::read(program).checked();
     assert!(sites > 60, "{sites}");
+    assert!(keys_on_pages_of_their_own(program) > 10);
     for mode in ["", "inline", "trampoline", "generic"] {
         let said = behaves(program, mode);
         let expected = if mode.is_empty() { "inline" } else { mode };
@@ -97,6 +98,27 @@ fn release_build() {
     behaves_in_all_modes(&Build { name: "release", release: true, ..PLAIN }.build());
 }
 
+/// The other builds have rustc's own linker, which drops garbage.
+#[test]
+fn other_linkers() {
+    let mut ways: Vec<(&str, &[(&str, &str)])> = vec![
+        ("linker-bfd", &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd -Clink-arg=-Wl,-z,start-stop-gc")]),
+        (
+            "linker-bfd-static",
+            &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd -Crelocation-model=static -Clink-dead-code")],
+        ),
+        ("linker-static", &[("RUSTFLAGS", "-Crelocation-model=static")]),
+    ];
+    if Command::new("ld.gold").arg("--version").output().is_ok() {
+        ways.push(("linker-gold", &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=gold")]));
+    }
+    for (name, environment) in ways {
+        let built = Build { name, environment, ..PLAIN }.build_all();
+        behaves_in_all_modes(&built.join("behaviour"));
+        assert!(keys_on_pages_of_their_own(&built.join("libplugin.so")) > 0, "{name}");
+    }
+}
+
 #[test]
 fn link_time_optimization_loses_no_site() {
     for (name, lto) in [("lto-thin", "thin"), ("lto-fat", "fat"), ("lto-off", "off")] {
@@ -107,6 +129,7 @@ fn link_time_optimization_loses_no_site() {
         };
         let program = Build { name, release: true, environment, ..PLAIN }.build();
         let sites = StaticCalls::read(&program).checked();
+        assert!(keys_on_pages_of_their_own(&program) > 10, "{name}");
         assert_eq!(behaves(&program, "inline")["direct"], sites.to_string(), "{name}");
     }
 }
@@ -149,6 +172,7 @@ fn without_the_pass_the_same_source_calls_through_the_key() {
 #[test]
 fn two_shared_objects_with_a_runtime_each() {
     let plugin = Build { name: "debug", ..PLAIN }.build_all().join("libplugin.so");
+    assert!(keys_on_pages_of_their_own(&plugin) > 0);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let copies = ["left.so", "right.so"].map(|name| directory.path().join(name));
     for copy in &copies {

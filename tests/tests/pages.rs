@@ -1,0 +1,184 @@
+//! The sections of the keys, the records and the sites, as the linkers lay them out: side by side, on pages
+//! that hold nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
+use static_call_tests::{clang, link_flags, llvm, plugin, root, run};
+
+/// GNU ld, gold where it is installed, and lld; each with the flags that change what it keeps.
+fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
+    let mut linkers: Vec<(&str, &[&[&str]])> = vec![
+        (
+            "bfd",
+            &[
+                &[],
+                &["-Wl,--gc-sections"],
+                &["-Wl,--gc-sections,-z,start-stop-gc"],
+                &["-Wl,-z,start-stop-gc"],
+            ],
+        ),
+        ("lld", &[&[], &["-Wl,--gc-sections"], &["-Wl,--gc-sections,-z,nostart-stop-gc"]]),
+    ];
+    if Command::new("ld.gold").arg("--version").output().is_ok() {
+        linkers.push(("gold", &[&[], &["-Wl,--gc-sections"]]));
+    }
+    linkers
+}
+
+const KINDS: [&str; 3] = ["-pie", "-no-pie", "-shared"];
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a scratch directory"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn source(&self, name: &str, text: &str) -> PathBuf {
+        let source = self.path(name);
+        std::fs::write(&source, text).expect("the source");
+        source
+    }
+
+    fn object(&self, source: &Path, flags: &[&str]) -> PathBuf {
+        let name = source.file_name().expect("a file").display();
+        let object = self.path(&format!("{name}{}.o", flags.concat()));
+        run(clang().args(["-c", "-fPIC"]).args(flags).arg(source).arg("-o").arg(&object));
+        object
+    }
+
+    fn link(&self, linker: &str, kind: &str, flags: &[&str], objects: &[&PathBuf]) -> PathBuf {
+        let linked = self.path("linked");
+        let mut command = llvm("clang++");
+        command.arg(format!("-fuse-ld={linker}")).arg(kind).args(flags).args(objects).args(link_flags());
+        run(command.arg("-pthread").arg("-o").arg(&linked));
+        linked
+    }
+
+    /// Links in every way, and runs what can be run; `keys` is how many are called at least.
+    fn check(&self, objects: &[&PathBuf], keys: usize) {
+        for (linker, ways) in linkers() {
+            for (flags, kind) in ways.iter().flat_map(|flags| KINDS.map(|kind| (flags, kind))) {
+                let linked = self.link(linker, kind, flags, objects);
+                check(&linked, kind, keys, &format!("{linker} {flags:?} {kind}"));
+            }
+        }
+    }
+}
+
+fn check(linked: &Path, kind: &str, keys: usize, how: &str) {
+    let found = keys_on_pages_of_their_own(linked);
+    assert!(StaticCalls::read(linked).checked() >= keys || kind == "-shared", "{how}");
+    // Nobody calls a shared object's functions here: they may all be garbage.
+    if kind != "-shared" {
+        assert!(found >= keys, "{how}: {found} keys");
+        run(&mut Command::new(linked));
+    }
+}
+
+fn program(name: &str) -> PathBuf {
+    root().join("tests/c").join(name)
+}
+
+/// Other data in sections that no linker knows, before, between and behind ours; and a key that is not called.
+const ORPHANS: &str = "#include <static_call.h>
+int f(int x) { return x + 1; }
+__attribute__((section(\"early\"))) int before = 1;
+__attribute__((section(\"early\"))) struct static_call_key elsewhere = STATIC_CALL_INIT(f);
+static DEFINE_STATIC_CALL(called, f);
+DEFINE_STATIC_CALL(not_called, f);
+__attribute__((section(\"late\"))) int behind = 2;
+int orphans(int x) { before += behind; return static_call(called, x) + behind; }
+";
+const MAIN: &str = "int orphans(int);\nint main(void) { return orphans(1) != 4; }\n";
+
+#[test]
+fn c_programs() {
+    let scratch = Scratch::new();
+    let flags = ["-O2", "-ffunction-sections", "-fdata-sections"];
+    let object = |name: &str| scratch.object(&program(name), &flags);
+    scratch.check(&[&object("two_files.c"), &object("two_files_other.c")], 2);
+    scratch.check(&[&scratch.object(&program("plain.c"), &["-O0"])], 3);
+}
+
+#[test]
+fn cpp_programs() {
+    let scratch = Scratch::new();
+    scratch.check(&[&scratch.object(&program("scopes.cpp"), &["-O1", "-std=c++17"])], 3);
+}
+
+#[test]
+fn sections_of_the_users_own() {
+    let scratch = Scratch::new();
+    let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
+    for level in ["-O0", "-O2"] {
+        let [orphans, main] = [&orphans, &main].map(|source| scratch.object(source, &[level]));
+        for objects in [[&orphans, &main], [&main, &orphans]] {
+            scratch.check(&objects, 1);
+        }
+    }
+}
+
+/// The image is registered, and its keys can be protected.
+#[test]
+fn keys_that_are_not_called() {
+    let scratch = Scratch::new();
+    let text = "#include <static_call.h>\n\
+                void f(void) {}\n\
+                DEFINE_STATIC_CALL(key, f);\n\
+                struct static_call_key table[10] = {STATIC_CALL_INIT(f)};\n\
+                int main(void) {\n\
+                \tstruct static_call_info info;\n\
+                \tstatic_call_process_info(&info);\n\
+                \treturn info.images != 1 || info.keys != 0 || info.sites != 0;\n\
+                }\n";
+    let other =
+        "#include <static_call.h>\nvoid g(void) {}\nint other = 3;\nDEFINE_STATIC_CALL(other_key, g);\n";
+    let (source, other) = (scratch.source("keys.c", text), scratch.source("other.c", other));
+    scratch.check(&[&scratch.object(&source, &["-O2"]), &scratch.object(&other, &["-O2"])], 0);
+    for lto in ["-flto=full", "-flto=thin"] {
+        let [first, second] = [&source, &other].map(|source| scratch.object(source, &["-O2", lto]));
+        for kind in KINDS {
+            for objects in [[&first, &second], [&second, &first]] {
+                check(&scratch.link("lld", kind, &[], &objects), kind, 0, lto);
+            }
+        }
+    }
+}
+
+/// The order in the object files is not the one in which the linker finds them.
+#[test]
+fn link_time_optimization() {
+    let scratch = Scratch::new();
+    let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
+    let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
+    for lto in ["-flto=full", "-flto=thin"] {
+        let optimized = |source: &Path| scratch.object(source, &["-O2", lto]);
+        let native = |source: &Path| scratch.object(source, &["-O2"]);
+        let (plain, other) = (program("two_files.c"), program("two_files_other.c"));
+        for objects in [
+            // `main` inlines a function with sites, and defines nothing of ours.
+            [&optimized(&main), &optimized(&orphans)],
+            [&optimized(&orphans), &optimized(&main)],
+            [&optimized(&main), &native(&orphans)],
+            [&native(&main), &optimized(&orphans)],
+            [&optimized(&plain), &optimized(&other)],
+            // The anchors are the first one's, whose code comes last.
+            [&optimized(&plain), &native(&other)],
+            [&native(&plain), &optimized(&other)],
+        ] {
+            for flags in [&[&*load] as &[_], &[&load, "-Wl,--gc-sections"]] {
+                for kind in KINDS {
+                    let linked = scratch.link("lld", kind, &[flags, &[lto]].concat(), &objects);
+                    check(&linked, kind, 1, &format!("{lto} {kind} {flags:?} {objects:?}"));
+                }
+            }
+        }
+    }
+}
