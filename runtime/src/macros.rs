@@ -296,26 +296,34 @@ macro_rules! __static_call_items {
     };
 
     (@static $name:ident [] $value:block) => {
-        $crate::__static_call_items! { @placed $name [] $value }
+        $crate::__static_call_items! { @section $name [] $value }
     };
     (@static $name:ident [export] $value:block) => {
-        $crate::__static_call_items! { @placed $name [
+        $crate::__static_call_items! { @section $name [
             // SAFETY: the prefix is static-call's own; two keys of one name do not link.
             #[unsafe(export_name = $crate::private::concat!(
                 "__static_call_key_", $crate::private::stringify!($name)
             ))]
         ] $value }
     };
-    // Keys lie in a section of their own, so that they can be protected. Only ELF has sections of this name.
+    // Keys have a section of their own, so that they can be protected. Only ELF has sections of such names.
+    // (A `cfg_attr` would be reported as unexpected, whatever is allowed around it.)
+    (@section $name:ident [$($attribute:tt)*] $value:block) => {
+        #[cfg(all(static_call_pass, not(any(
+            windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"
+        ))))]
+        $crate::__static_call_items! { @placed $name [
+            $($attribute)*
+            // SAFETY: the section holds nothing but keys.
+            #[unsafe(link_section = "static_call_keys")]
+        ] $value }
+        #[cfg(not(all(static_call_pass, not(any(
+            windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"
+        )))))]
+        $crate::__static_call_items! { @placed $name [$($attribute)*] $value }
+    };
     (@placed $name:ident [$($attribute:tt)*] $value:block) => {
         $($attribute)*
-        // SAFETY: the section holds nothing but keys, which are data.
-        #[cfg_attr(
-            all(static_call_pass, not(any(
-                windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"
-            ))),
-            unsafe(link_section = "static_call_keys")
-        )]
         static $name: $crate::private::Key = {
             $crate::__static_call_items! { @name $name }
             $value

@@ -9,15 +9,15 @@ use static_call_tests::{plugin, prefix, root, run, stdout, target};
 
 /// One way to build the program.
 #[derive(Clone, Copy)]
-struct Build {
+struct Build<'a> {
     name: &'static str,
     toolchain: Option<&'static str>,
     release: bool,
     wrapper: Option<&'static str>,
-    environment: &'static [(&'static str, &'static str)],
+    environment: &'a [(&'a str, &'a str)],
 }
 
-const PLAIN: Build = Build {
+const PLAIN: Build<'_> = Build {
     name: "plain",
     toolchain: None,
     release: false,
@@ -25,7 +25,7 @@ const PLAIN: Build = Build {
     environment: &[],
 };
 
-impl Build {
+impl Build<'_> {
     /// Builds the program; the path of its executable.
     fn build(self) -> PathBuf {
         self.build_all().join("behaviour")
@@ -33,6 +33,11 @@ impl Build {
 
     /// Builds the workspace; the directory of what was built.
     fn build_all(self) -> PathBuf {
+        self.build_packages(&[])
+    }
+
+    /// Builds what these arguments of cargo's name.
+    fn build_packages(self, packages: &[&str]) -> PathBuf {
         let target = target().join("tests").join(self.name);
         let mut cargo = Command::new("cargo");
         // Not the cargo that runs us, but the one that a user types.
@@ -45,7 +50,7 @@ impl Build {
             cargo.env("RUSTUP_HOME", home);
         }
         cargo.args(self.toolchain).current_dir(root().join("tests/rust")).args(["build", "--quiet"]);
-        cargo.arg("--target-dir").arg(&target);
+        cargo.arg("--target-dir").arg(&target).args(packages);
         if self.release {
             cargo.arg("--release");
         }
@@ -101,21 +106,23 @@ fn release_build() {
 /// The other builds have rustc's own linker, which drops garbage.
 #[test]
 fn other_linkers() {
-    let mut ways: Vec<(&str, &[(&str, &str)])> = vec![
-        ("linker-bfd", &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd -Clink-arg=-Wl,-z,start-stop-gc")]),
-        (
-            "linker-bfd-static",
-            &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd -Crelocation-model=static -Clink-dead-code")],
-        ),
-        ("linker-static", &[("RUSTFLAGS", "-Crelocation-model=static")]),
+    let (bfd, gold) = ("-Clink-arg=-fuse-ld=bfd", "-Clink-arg=-fuse-ld=gold");
+    let mut ways = vec![
+        ("linker-bfd", format!("{bfd} -Clink-arg=-Wl,-z,start-stop-gc"), true),
+        ("linker-bfd-static", format!("{bfd} -Crelocation-model=static -Clink-dead-code"), false),
+        ("linker-static", "-Crelocation-model=static".into(), false),
     ];
     if Command::new("ld.gold").arg("--version").output().is_ok() {
-        ways.push(("linker-gold", &[("RUSTFLAGS", "-Clink-arg=-fuse-ld=gold")]));
+        ways.push(("linker-gold", gold.into(), true));
     }
-    for (name, environment) in ways {
-        let built = Build { name, environment, ..PLAIN }.build_all();
+    for (name, flags, shared) in ways {
+        let environment: &[(&str, &str)] = &[("RUSTFLAGS", &flags)];
+        let build = Build { name, environment, ..PLAIN };
+        let built = build.build_packages(if shared { &[] } else { &["-p", "behaviour"] });
         behaves_in_all_modes(&built.join("behaviour"));
-        assert!(keys_on_pages_of_their_own(&built.join("libplugin.so")) > 0, "{name}");
+        if shared {
+            assert!(keys_on_pages_of_their_own(&built.join("libplugin.so")) > 0, "{name}");
+        }
     }
 }
 
