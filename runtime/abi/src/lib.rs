@@ -4,7 +4,7 @@
 //! runtime maps these types onto memory, and a test holds `static_call.h` against them.
 //!
 //! ```text
-//!           .text                 .text.static_call.<key>           static_call_records      .data
+//!           .text                 .text.static_call.<key>           static_call_records      static_call_keys
 //!  site:  call ───────────────▶  prefix │ trampoline: load, jump ─────────────────────────▶ Key
 //!    ▲                           (8 B)  │                     ▲                              ▲ │
 //!    │ pc-relative                 └── self-relative ──▶ Record ── key ──────────────────────┘ │
