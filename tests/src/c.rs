@@ -89,6 +89,27 @@ impl Build {
         output.into()
     }
 
+    /// Builds a shared object of `tests/c` without the runtime: it finds the program's or the shared library.
+    #[must_use]
+    pub fn shared_object(self, name: &str, output: &Path) -> PathBuf {
+        let mut command = self.compiler(false);
+        command.args(["-fvisibility=hidden", "-fPIC", "-shared"]).arg(source(name)).arg("-o").arg(output);
+        run(&mut command);
+        output.into()
+    }
+
+    /// As [`Build::link`]; gives shared objects the program's keys, and the runtime in it.
+    #[must_use]
+    pub fn link_exporting(self, source: &str, libraries: &[&Path], output: &Path) -> PathBuf {
+        let archive = prefix().join("lib/libstatic_call.a").display().to_string();
+        let mut flags: Vec<&str> = libraries.iter().map(|path| path.to_str().expect("UTF-8")).collect();
+        flags.extend(["-fvisibility=hidden", "-rdynamic", "-ldl"]);
+        if self.compiler != Compiler::PassShared {
+            flags.extend(["-Wl,--whole-archive", &archive, "-Wl,--no-whole-archive"]);
+        }
+        self.link(&[source], &flags, output)
+    }
+
     /// The flags that link the library.
     fn link_arguments(self) -> Vec<String> {
         let directory = prefix().join("lib");

@@ -4,6 +4,7 @@
 
 pub mod binary;
 pub mod c;
+pub mod rust;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

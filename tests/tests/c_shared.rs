@@ -1,42 +1,17 @@
 //! Keys across executables and shared objects.
 
-use std::path::{Path, PathBuf};
-
 use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode, source};
+use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode};
 use static_call_tests::{prefix, run};
-
-/// Builds a shared object of `tests/c` without the runtime: it finds the program's or the shared library.
-fn shared_object(build: Build, name: &str, output: PathBuf) -> PathBuf {
-    let mut command = build.compiler(false);
-    command.args(["-fvisibility=hidden", "-fPIC", "-shared"]).arg(source(name)).arg("-o").arg(&output);
-    run(&mut command);
-    output
-}
-
-/// Flags that give shared objects the program's keys, and the runtime in it.
-const EXPORTING: [&str; 5] =
-    ["-fvisibility=hidden", "-rdynamic", "-Wl,--whole-archive", "-Wl,--no-whole-archive", "-ldl"];
-
-fn program(build: Build, source: &str, libraries: &[&Path], output: &Path) -> PathBuf {
-    let archive = prefix().join("lib/libstatic_call.a").display().to_string();
-    let mut flags: Vec<&str> = libraries.iter().map(|path| path.to_str().expect("UTF-8")).collect();
-    let [hidden, dynamic, whole, no_whole, dl] = EXPORTING;
-    flags.extend([hidden, dynamic, dl]);
-    if build.compiler != Compiler::PassShared {
-        flags.extend([whole, &archive, no_whole]);
-    }
-    build.link(&[source], &flags, output)
-}
 
 #[test]
 fn keys_are_shared_between_images() {
     for build in BUILDS {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| directory.path().join(name);
-        let left = shared_object(build, "shared_left.c", at("libleft.so"));
-        let right = shared_object(build, "shared_right.c", at("libright.so"));
-        let program = program(build, "shared.c", &[&left, &right], &at("program"));
+        let left = build.shared_object("shared_left.c", &at("libleft.so"));
+        let right = build.shared_object("shared_right.c", &at("libright.so"));
+        let program = build.link_exporting("shared.c", &[&left, &right], &at("program"));
         // Calls out of the program into a shared object, and the other way round: more than 2 GiB away.
         check(build, &program, &[&program, &left, &right], 5);
     }
@@ -47,8 +22,8 @@ fn keys_are_shared_between_images() {
 fn a_shared_object_that_may_not_be_patched() {
     let build = Build { compiler: Compiler::Pass, level: "-O2" };
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let plugin = shared_object(build, "plugin.c", directory.path().join("plugin.so"));
-    let program = program(build, "restricted_dlopen.c", &[], &directory.path().join("program"));
+    let plugin = build.shared_object("plugin.c", &directory.path().join("plugin.so"));
+    let program = build.link_exporting("restricted_dlopen.c", &[], &directory.path().join("program"));
     for mode in MODES {
         run(in_mode(&program, mode).env("STATIC_CALL_WRITER", "window").arg(&plugin));
     }
@@ -74,10 +49,10 @@ fn shared_objects_come_and_go() {
     for build in BUILDS {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| directory.path().join(name);
-        let first = shared_object(build, "plugin.c", at("first.so"));
+        let first = build.shared_object("plugin.c", &at("first.so"));
         let second = at("second.so");
         std::fs::copy(&first, &second).expect("a copy");
-        let program = program(build, "plugin_host.c", &[], &at("program"));
+        let program = build.link_exporting("plugin_host.c", &[], &at("program"));
         let sites = StaticCalls::read(&program).checked();
         assert_eq!(StaticCalls::read(&first).checked() > 0, build.has_pass());
         for mode in MODES {

@@ -1,67 +1,12 @@
 //! The Rust interface: one program that checks itself, built in several ways and run in every mode.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
-use static_call_tests::{plugin, prefix, root, run, stdout, target};
-
-/// One way to build the program.
-#[derive(Clone, Copy)]
-struct Build<'a> {
-    name: &'static str,
-    toolchain: Option<&'static str>,
-    release: bool,
-    wrapper: Option<&'static str>,
-    environment: &'a [(&'a str, &'a str)],
-}
-
-const PLAIN: Build<'_> = Build {
-    name: "plain",
-    toolchain: None,
-    release: false,
-    wrapper: Some("RUSTC_WRAPPER"),
-    environment: &[],
-};
-
-impl Build<'_> {
-    /// Builds the program; the path of its executable.
-    fn build(self) -> PathBuf {
-        self.build_all().join("behaviour")
-    }
-
-    /// Builds the workspace; the directory of what was built.
-    fn build_all(self) -> PathBuf {
-        self.build_packages(&[])
-    }
-
-    /// Builds what these arguments of cargo's name.
-    fn build_packages(self, packages: &[&str]) -> PathBuf {
-        let target = target().join("tests").join(self.name);
-        let mut cargo = Command::new("cargo");
-        // Not the cargo that runs us, but the one that a user types.
-        for (variable, _) in std::env::vars() {
-            if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {
-                cargo.env_remove(variable);
-            }
-        }
-        if let Ok(home) = std::env::var("RUSTUP_HOME") {
-            cargo.env("RUSTUP_HOME", home);
-        }
-        cargo.args(self.toolchain).current_dir(root().join("tests/rust")).args(["build", "--quiet"]);
-        cargo.arg("--target-dir").arg(&target).args(packages);
-        if self.release {
-            cargo.arg("--release");
-        }
-        if let Some(variable) = self.wrapper {
-            cargo.env(variable, prefix().join("bin/static-call-rustc"));
-            cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
-        }
-        run(cargo.envs(self.environment.iter().copied()));
-        target.join(if self.release { "release" } else { "debug" })
-    }
-}
+use static_call_tests::rust::{Build, PLAIN};
+use static_call_tests::{root, run, stdout};
 
 /// Runs the program in a mode; what it printed, by its first word.
 fn behaves(program: &Path, mode: &str) -> HashMap<String, String> {
@@ -95,12 +40,12 @@ fn behaves_in_all_modes(program: &Path) {
 
 #[test]
 fn debug_build() {
-    behaves_in_all_modes(&Build { name: "debug", ..PLAIN }.build());
+    behaves_in_all_modes(&Build { name: "debug", ..PLAIN }.behaviour());
 }
 
 #[test]
 fn release_build() {
-    behaves_in_all_modes(&Build { name: "release", release: true, ..PLAIN }.build());
+    behaves_in_all_modes(&Build { name: "release", release: true, ..PLAIN }.behaviour());
 }
 
 /// The other builds have rustc's own linker, which drops garbage.
@@ -118,7 +63,7 @@ fn other_linkers() {
     for (name, flags, shared) in ways {
         let environment: &[(&str, &str)] = &[("RUSTFLAGS", &flags)];
         let build = Build { name, environment, ..PLAIN };
-        let built = build.build_packages(if shared { &[] } else { &["-p", "behaviour"] });
+        let built = build.build(if shared { &[] } else { &["-p", "behaviour"] });
         behaves_in_all_modes(&built.join("behaviour"));
         if shared {
             assert!(keys_on_pages_of_their_own(&built.join("libplugin.so")) > 0, "{name}");
@@ -134,7 +79,7 @@ fn link_time_optimization_loses_no_site() {
             "fat" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_PANIC", "unwind")],
             _ => &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")],
         };
-        let program = Build { name, release: true, environment, ..PLAIN }.build();
+        let program = Build { name, release: true, environment, ..PLAIN }.behaviour();
         let sites = StaticCalls::read(&program).checked();
         assert!(keys_on_pages_of_their_own(&program) > 10, "{name}");
         assert_eq!(behaves(&program, "inline")["direct"], sites.to_string(), "{name}");
@@ -153,7 +98,7 @@ fn nightly_build() {
     }
     for release in [false, true] {
         let name = if release { "nightly-release" } else { "nightly-debug" };
-        behaves_in_all_modes(&Build { name, toolchain: Some("+nightly"), release, ..PLAIN }.build());
+        behaves_in_all_modes(&Build { name, toolchain: Some("+nightly"), release, ..PLAIN }.behaviour());
     }
 }
 
@@ -161,14 +106,14 @@ fn nightly_build() {
 #[test]
 fn workspace_wrapper() {
     let name = "workspace-wrapper";
-    behaves_in_all_modes(&Build { name, wrapper: Some("RUSTC_WORKSPACE_WRAPPER"), ..PLAIN }.build());
+    behaves_in_all_modes(&Build { name, wrapper: Some("RUSTC_WORKSPACE_WRAPPER"), ..PLAIN }.behaviour());
 }
 
 #[test]
 fn without_the_pass_the_same_source_calls_through_the_key() {
     for release in [false, true] {
         let name = if release { "generic-release" } else { "generic-debug" };
-        let program = Build { name, release, wrapper: None, ..PLAIN }.build();
+        let program = Build { name, release, wrapper: None, ..PLAIN }.behaviour();
         assert!(!has_site_table(&program));
         let said = behaves(&program, "");
         assert_eq!((&*said["mode"], &*said["sites"]), ("generic", "0"));
@@ -178,7 +123,7 @@ fn without_the_pass_the_same_source_calls_through_the_key() {
 /// Each has its own copy of the runtime, but only one of them may write to code.
 #[test]
 fn two_shared_objects_with_a_runtime_each() {
-    let plugin = Build { name: "debug", ..PLAIN }.build_all().join("libplugin.so");
+    let plugin = Build { name: "debug", ..PLAIN }.build(&[]).join("libplugin.so");
     assert!(keys_on_pages_of_their_own(&plugin) > 0);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let copies = ["left.so", "right.so"].map(|name| directory.path().join(name));
