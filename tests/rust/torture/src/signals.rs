@@ -1,0 +1,67 @@
+//! Signal handlers.
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use static_call::ErrorKind;
+
+use crate::keys::{Key, call_all, handler_key, update_handler};
+use crate::threads::{COUNTS, fail};
+
+/// Installs them. SIGTRAP is neither handled nor blocked.
+pub fn install() {
+    set(libc::SIGUSR1, handle as *const () as usize, libc::SA_RESTART);
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
+        set(signal, crashed as *const () as usize, libc::SA_SIGINFO);
+    }
+}
+
+fn set(signal: c_int, handler: usize, flags: c_int) {
+    // SAFETY: all bits zero are an action; it is filled in for a function of the type that `flags` asks for.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut())
+    };
+    if result != 0 {
+        fail!("sigaction failed");
+    }
+}
+
+/// Calls, and updates a key that only handlers update, one at a time.
+extern "C" fn handle(_: c_int) {
+    static IS_UPDATING: AtomicBool = AtomicBool::new(false);
+    // SAFETY: errno's address is valid as long as the thread runs.
+    let errno = || unsafe { *libc::__errno_location() };
+    let before = errno();
+    COUNTS.calls.fetch_add(call_all(5), Relaxed);
+    if !IS_UPDATING.swap(true, Acquire) {
+        match update_handler(Key::Handler.begin()) {
+            Ok(()) => Key::Handler.finish(),
+            Err(error) if error.kind() == ErrorKind::Reentrant => {
+                COUNTS.busy.fetch_add(1, Relaxed);
+            }
+            Err(error) => fail!("an update in a signal handler: {error}"),
+        }
+        // Nobody else updates meanwhile: it was made, or nothing has changed.
+        let now = Key::Handler.finished();
+        Key::Handler.check("a handler's call", 6, handler_key.call(6), now, now);
+        IS_UPDATING.store(false, Release);
+    }
+    COUNTS.signals.fetch_add(1, Relaxed);
+    if errno() != before {
+        fail!("a signal handler's calls and updates changed errno");
+    }
+}
+
+/// Half an instruction, or one that leads nowhere.
+extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *const c_void) {
+    // SAFETY: the kernel passes both to a handler with SA_SIGINFO.
+    let (address, at) = unsafe {
+        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        ((*info).si_addr(), registers[libc::REG_RIP as usize])
+    };
+    fail!("CRASHED by signal {signal} at instruction {at:#x}, address {address:p}");
+}

@@ -1,0 +1,170 @@
+//! The threads, what is known of them, and how one of them says that something is wrong.
+
+use std::cell::Cell;
+use std::fmt::{self, Write};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+
+use crate::steps;
+
+/// A thread, watched by the others.
+pub struct Thread {
+    pub name: &'static str,
+    /// Makes what the thread does again and again.
+    pub work: fn() -> Box<dyn FnMut(&'static Thread)>,
+    /// How often it has.
+    pub steps: AtomicU64,
+    pub is_over: AtomicBool,
+    /// What pthread_kill(3) takes; 0 before it runs.
+    pub id: AtomicU64,
+    /// An index into [`DOING`].
+    doing: AtomicUsize,
+}
+
+pub const READERS: usize = 4;
+pub const UPDATER: usize = READERS;
+
+pub static THREADS: [Thread; READERS + 4] = [
+    Thread::new("reader 1", || steps::reader(1)),
+    Thread::new("reader 2", || steps::reader(2)),
+    Thread::new("reader 3", || steps::reader(3)),
+    Thread::new("reader 4", || steps::reader(4)),
+    Thread::new("updater", steps::updater),
+    Thread::new("loader", steps::loader),
+    Thread::new("forker", steps::forker),
+    Thread::new("signaller", steps::signaller),
+];
+
+/// What a thread may be stuck in.
+#[derive(Clone, Copy)]
+pub enum Doing {
+    Calling,
+    UpdatingOne,
+    UpdatingSeveral,
+    Sleeping,
+    Loading,
+    CallingPlugin,
+    WaitingForCallers,
+    Unloading,
+    Forking,
+    WaitingForChild,
+    Spawning,
+    Signalling,
+}
+
+const DOING: [&str; 12] = [
+    "calling",
+    "updating one key",
+    "updating several keys",
+    "sleeping",
+    "in dlopen",
+    "calling the plugin",
+    "waiting for calls to leave the plugin",
+    "in dlclose",
+    "in fork",
+    "waiting for a child",
+    "in posix_spawn",
+    "raising a signal",
+];
+
+impl Thread {
+    const fn new(name: &'static str, work: fn() -> Box<dyn FnMut(&'static Thread)>) -> Self {
+        Self {
+            name,
+            work,
+            steps: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            id: AtomicU64::new(0),
+            doing: AtomicUsize::new(Doing::Calling as usize),
+        }
+    }
+
+    pub fn is_doing(&self, what: Doing) {
+        self.doing.store(what as usize, Relaxed);
+    }
+
+    pub fn doing(&self) -> &'static str {
+        DOING[self.doing.load(Relaxed)]
+    }
+}
+
+/// Set when the time is over.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// What was done, for the last line.
+pub struct Counts {
+    pub calls: AtomicU64,
+    pub updates: AtomicU64,
+    pub loads: AtomicU64,
+    pub forks: AtomicU64,
+    pub signals: AtomicU64,
+    /// Updates from signal handlers that interrupted another one.
+    pub busy: AtomicU64,
+}
+
+pub static COUNTS: Counts = Counts {
+    calls: AtomicU64::new(0),
+    updates: AtomicU64::new(0),
+    loads: AtomicU64::new(0),
+    forks: AtomicU64::new(0),
+    signals: AtomicU64::new(0),
+    busy: AtomicU64::new(0),
+};
+
+impl Counts {
+    pub fn named(&self) -> [(&'static str, &AtomicU64); 6] {
+        [
+            ("calls", &self.calls),
+            ("updates", &self.updates),
+            ("loads", &self.loads),
+            ("forks", &self.forks),
+            ("signals", &self.signals),
+            ("busy", &self.busy),
+        ]
+    }
+}
+
+thread_local! {
+    static HERE: Cell<&'static str> = const { Cell::new("main") };
+}
+
+/// Names the running thread, or a child.
+pub fn set_name(name: &'static str) {
+    HERE.set(name);
+}
+
+/// Makes the running thread known as one of [`THREADS`].
+pub fn become_thread(thread: &Thread) {
+    set_name(thread.name);
+    // SAFETY: pthread_self(3) takes nothing.
+    thread.id.store(unsafe { libc::pthread_self() }, Relaxed);
+}
+
+/// Says what is wrong and ends the process.
+macro_rules! fail {
+    ($($format:tt)*) => { $crate::threads::fail_with(format_args!($($format)*)) };
+}
+pub(crate) use fail;
+
+/// Neither allocates nor waits: this is called in signal handlers and in children as well.
+pub fn fail_with(what: fmt::Arguments<'_>) -> ! {
+    struct Line {
+        text: [u8; 400],
+        len: usize,
+    }
+    impl Write for Line {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let len = part.len().min(self.text.len() - self.len);
+            self.text[self.len..][..len].copy_from_slice(&part.as_bytes()[..len]);
+            self.len += len;
+            Ok(())
+        }
+    }
+    let mut line = Line { text: [0; 400], len: 0 };
+    let _ = writeln!(line, "torture: {}: {what}", HERE.get());
+    // SAFETY: write(2) reads the line; _exit(2) does not return.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, line.text.as_ptr().cast(), line.len);
+        libc::_exit(1)
+    }
+}
