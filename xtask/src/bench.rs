@@ -122,7 +122,7 @@ fn maximum(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// An empty table; every column but the first holds numbers.
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header);
     for column in table.column_iter_mut().skip(1) {

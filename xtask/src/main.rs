@@ -6,6 +6,7 @@ mod install;
 mod packages;
 mod run;
 mod test;
+mod torture;
 mod weaken;
 
 use std::path::PathBuf;
@@ -34,6 +35,12 @@ enum Command {
         /// Only the tests whose name contains this
         filter: Option<String>,
     },
+    /// Call, update, load, fork and raise signals all at once, in all modes, in Rust and in C
+    Torture {
+        /// How long each of the ten programs runs
+        #[arg(long, default_value_t = 60.0)]
+        seconds: f64,
+    },
     /// Measure what calls, updates and loading cost (two to three minutes)
     Bench {
         /// Only this part
@@ -50,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Demo => demo::demo(),
         Command::Test { filter } => test::test(filter.as_deref()),
+        Command::Torture { seconds } => torture::torture(seconds),
         Command::Bench { only } => bench::bench(only),
     }
 }

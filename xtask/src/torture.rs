@@ -1,0 +1,53 @@
+//! `cargo xtask torture`: the torture test for as long as one likes, in Rust and in C, in every mode.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::bench::table;
+use crate::run::cargo;
+use crate::{install, packages};
+
+pub(crate) fn torture(seconds: f64) -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    install::install(&install::prefix())?;
+    let mut tests = cargo()
+        .args(["test", "--quiet", "-p", "static-call-tests", "--test", "torture", "--", "--nocapture"])
+        .env("TORTURE_SECONDS", seconds.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut rows = table([
+        "program",
+        "mode",
+        "writer",
+        "calls",
+        "updates",
+        "loads",
+        "forks",
+        "signals",
+        "busy",
+        "wrong or stale",
+    ]);
+    let printed = tests.stdout.take().context("the tests' output")?;
+    for line in BufReader::new(printed).lines() {
+        let line = line?;
+        // Of each of the programs, as soon as it has ended; the rest is the test runner's.
+        if let Some((_, cell)) = line.split_once("torture: ") {
+            println!("{cell}");
+            let (counts, verdict) = cell.rsplit_once(", ").unwrap_or((cell, ""));
+            let mut row: Vec<&str> =
+                counts.split(", ").map(|field| field.rsplit(' ').next().unwrap_or_default()).collect();
+            row.resize(9, "");
+            row.push(verdict.trim_end_matches(" wrong or stale"));
+            rows.add_row(row);
+        }
+    }
+    let status = tests.wait()?;
+    println!("\n{rows}");
+    if !status.success() {
+        bail!("the torture test failed");
+    }
+    Ok(())
+}
