@@ -1,5 +1,5 @@
 //! Threads call while another one updates: no wrong result, and none older than the last update that had
-//! returned before the call began.
+//! returned before the call began. Short, since it is built in every way; `../torture` does everything at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
