@@ -278,6 +278,7 @@ extern "C" {
  *   -EBUSY   called from a signal handler that interrupted an update on its own thread
  *   -EPERM   another copy of the runtime, in another image, patches calls of this key
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
+ *   -EROFS   static_call_seal was called
  *   -EAGAIN  code is written with breakpoints, and a thread blocks SIGTRAP
  *
  * Costs some microseconds, and some nanoseconds for each call site. */
@@ -319,6 +320,17 @@ struct static_call_change {
  * Returns what static_call_update does, and -EINVAL if a key appears twice. After a success the array
  * holds what the keys were before, so that the same call undoes it. */
 int static_call_update_batch(struct static_call_change *changes, size_t count);
+
+/* Refuses every update from now on, for good, and makes the keys, records and site tables of all images
+ * read-only, also of those that are loaded later: no writable memory decides any more where a static call
+ * goes, and a stray write to a key faults. It does not protect from whoever can make system calls in the
+ * process, nor the program's other pointers.
+ *
+ * 0, or
+ *   -EACCES  some key could not be made read-only: it lies in a struct of yours, was compiled without the
+ *            pass, or the operating system refused. Updates are refused all the same
+ *   -EBUSY   called from a signal handler that interrupted an update; nothing has changed */
+int static_call_seal(void);
 
 /* ---- Introspection ------------------------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@ use crate::image;
 use crate::info::{self, Info};
 use crate::key::Change;
 use crate::mode::{self, Mode};
+use crate::seal;
 use crate::update::{self, State};
 
 /// The intrinsic, for code that was compiled without the pass, or where the pass could not lower it.
@@ -162,6 +163,30 @@ pub unsafe extern "C" fn __static_call_commit(
     // SAFETY: the caller's promise; they come from Rust, so that their keys and forms are valid.
     let changes = unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) };
     match update::update(changes) {
+        Ok(()) => true,
+        Err(refused) => {
+            // SAFETY: the caller's promise.
+            unsafe { error.write(refused.into()) };
+            false
+        }
+    }
+}
+
+/// `static_call_seal()`.
+#[unsafe(no_mangle)]
+pub extern "C" fn static_call_seal() -> c_int {
+    errno(seal::seal())
+}
+
+/// The same for Rust; see `process.rs`.
+///
+/// # Safety
+///
+/// `error` may be written.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub unsafe extern "C" fn __static_call_seal(error: *mut CError) -> bool {
+    match seal::seal() {
         Ok(()) => true,
         Err(refused) => {
             // SAFETY: the caller's promise.

@@ -32,6 +32,11 @@ pub enum ErrorKind {
     OtherRuntime,
     /// Code is written with breakpoints, and a thread blocks the signal that they raise.
     SignalBlocked,
+    /// [`seal`](crate::seal) was called: no update is accepted any more.
+    Sealed,
+    /// From [`seal`](crate::seal) alone: updates are refused from now on, but some key could not be made
+    /// read-only.
+    NotProtected,
 }
 
 impl ErrorKind {
@@ -44,6 +49,8 @@ impl ErrorKind {
             Self::NotWritable,
             Self::ForeignCode,
             Self::SignalBlocked,
+            Self::Sealed,
+            Self::NotProtected,
         ];
         all.into_iter().find(|&kind| kind as u32 == number).unwrap_or(Self::OtherRuntime)
     }
@@ -83,10 +90,11 @@ impl Error {
         match self.kind {
             ErrorKind::NoOffState | ErrorKind::DuplicateKey => -22, // EINVAL
             ErrorKind::Reentrant => -16,                            // EBUSY
-            ErrorKind::NotWritable => -13,                          // EACCES
+            ErrorKind::NotWritable | ErrorKind::NotProtected => -13, // EACCES
             ErrorKind::ForeignCode => -84,                          // EILSEQ
             ErrorKind::OtherRuntime => -1,                          // EPERM
             ErrorKind::SignalBlocked => -11,                        // EAGAIN
+            ErrorKind::Sealed => -30,                               // EROFS
         }
     }
 }
@@ -130,6 +138,16 @@ impl fmt::Display for Error {
                  there and update again",
                 self.address
             ),
+            ErrorKind::Sealed => f.write_str("the process is sealed: update before static_call::seal()"),
+            ErrorKind::NotProtected if self.address == 0 => f.write_str(
+                "nothing was protected: no image of this process was compiled with the static-call pass",
+            ),
+            ErrorKind::NotProtected => write!(
+                f,
+                "the memory at {:#x} was not made read-only (error {}): a key lies in a struct of the program's \
+                 own, was compiled without the static-call pass, or the linker has put something else beside it",
+                self.address, self.os
+            ),
         }
     }
 }
@@ -148,7 +166,10 @@ impl From<Error> for std::io::Error {
         let kind = match error.kind {
             ErrorKind::NoOffState | ErrorKind::DuplicateKey => std::io::ErrorKind::InvalidInput,
             ErrorKind::Reentrant | ErrorKind::SignalBlocked => std::io::ErrorKind::WouldBlock,
-            ErrorKind::NotWritable | ErrorKind::OtherRuntime => std::io::ErrorKind::PermissionDenied,
+            ErrorKind::NotWritable
+            | ErrorKind::OtherRuntime
+            | ErrorKind::Sealed
+            | ErrorKind::NotProtected => std::io::ErrorKind::PermissionDenied,
             ErrorKind::ForeignCode => std::io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

@@ -22,6 +22,7 @@ use crate::lock::{self, Guard};
 use crate::log::log;
 use crate::mode::{self, Mode, Reason};
 use crate::os;
+use crate::seal;
 use crate::text::Text;
 use crate::update;
 
@@ -104,6 +105,11 @@ pub(crate) unsafe fn register(image: *mut Image) {
             descriptor.next = first(&lock);
             IMAGES.store(image, Ordering::Relaxed);
             patch(descriptor, &lock);
+            if seal::is_set(&lock)
+                && let Err(error) = seal::protect(descriptor)
+            {
+                log!("image at {:p}: {error}", descriptor.header);
+            }
         }
         Err(reason) => {
             descriptor.reason = reason as u32;
@@ -139,7 +145,8 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
     if descriptor.state == 0 {
         return;
     }
-    for record in records(descriptor) {
+    // After the seal nobody follows the lists, and they are read-only.
+    for record in records(descriptor).filter(|_| !seal::is_set(&lock)) {
         // SAFETY: the registration has found the key; it lies in this image or in one that this image
         // needs, which is unloaded later.
         let mut link = unsafe { (*record.key).records.as_ptr() };
@@ -240,7 +247,7 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         check_record(record, text)?;
         // SAFETY: `check_record` has looked at the key.
         let others = unsafe { (*record.key).records.load(Ordering::Relaxed) };
-        if !others.is_null() && of_record(others, lock).is_null() {
+        if !seal::is_set(lock) && !others.is_null() && of_record(others, lock).is_null() {
             return Err(Reason::OtherRuntime);
         }
         record.count = 0;
@@ -253,6 +260,10 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         table[record].count += 1;
     }
     sort(without_anchors(sites), text, table).ok_or(Reason::Damaged)?;
+    if seal::is_set(lock) {
+        // Only updates follow the lists, and the keys are read-only.
+        return Ok(());
+    }
     for record in records(image) {
         // SAFETY: `check_record` has looked at the key.
         let head = unsafe { (*record.key).records.as_ptr() };

@@ -1,11 +1,9 @@
 //! Introspection: how many sites there are, and what they do.
 
-use core::sync::atomic::Ordering;
-
-use static_call_abi::{Key, Record};
+use static_call_abi::Key;
 
 use crate::image;
-use crate::lock::{self, Guard};
+use crate::lock;
 use crate::update;
 
 /// How many call sites there are and how they reach their target.
@@ -44,9 +42,9 @@ pub(crate) fn of_process() -> Info {
 pub(crate) fn of_key(key: &Key) -> Info {
     let mut info = Info::default();
     let Ok(lock) = lock::lock() else { return info };
-    for_records(key, &lock, |record| {
-        // SAFETY: null or a registered image.
-        if let Some(image) = unsafe { image::of_record(record, &lock).as_ref() } {
+    image::for_each(&lock, |image| {
+        let records = image::records(image).filter(|record| core::ptr::eq(record.key, key));
+        for record in records {
             info.images += 1;
             info.add(update::count_sites(record, image));
         }
@@ -60,15 +58,5 @@ impl Info {
         self.sites += sites.all;
         self.direct += sites.direct;
         self.through_trampoline += sites.all - sites.direct;
-    }
-}
-
-fn for_records(key: &Key, _lock: &Guard, mut visit: impl FnMut(&Record)) {
-    let mut next = key.records.load(Ordering::Relaxed).cast_const();
-    while !next.is_null() {
-        // SAFETY: linked records belong to registered images; the lock is held.
-        let record = unsafe { &*next };
-        visit(record);
-        next = record.next;
     }
 }

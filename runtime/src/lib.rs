@@ -76,6 +76,7 @@ mod os;
 #[doc(hidden)]
 pub mod private;
 mod process;
+mod seal;
 mod text;
 mod update;
 mod writer;
@@ -84,5 +85,5 @@ pub use error::{Error, ErrorKind};
 pub use info::Info;
 pub use key::{Batch, Change, ReturnZero, StaticCall};
 pub use mode::Mode;
-pub use process::{mode, mode_reason, process_info, writer};
+pub use process::{mode, mode_reason, process_info, seal, writer};
 pub use writer::{CodeWriter, Writer, set_writer};

@@ -24,6 +24,7 @@ use crate::writer::Writer;
 #[allow(clashing_extern_declarations)]
 unsafe extern "C" {
     fn __static_call_commit(changes: *mut Change<'_>, count: usize, error: *mut CError) -> bool;
+    fn __static_call_seal(error: *mut CError) -> bool;
     fn __static_call_info(key: *const Key, info: *mut CInfo);
     fn static_call_process_info(info: *mut CInfo);
     safe fn static_call_mode() -> c_int;
@@ -100,4 +101,42 @@ pub fn mode_reason() -> &'static str {
 #[must_use]
 pub fn writer() -> Writer {
     Writer::from_number(static_call_writer())
+}
+
+/// Refuses every update from now on, for good, and makes the keys, records and site tables of all images
+/// read-only: what remains that decides where a static call goes is code, and read-only.
+///
+/// Images that are loaded later are sealed as well, once their calls are direct.
+///
+/// # What that protects from
+///
+/// A stray or hostile write to memory cannot turn a static call elsewhere: a direct call has no pointer, and a
+/// call through a trampoline, or of a key by pointer in [`Mode::Generic`], reads a sealed key. A write that
+/// tries to change a key faults. It does not protect from who can run code in the process (the pages can be
+/// made writable again by system calls, unless `mseal` or a seccomp filter forbids these), nor other
+/// pointers of the program's: return addresses, virtual tables, function pointers. A key that lies in another
+/// image is reached through that image's entry in the global offset table, which is read-only under
+/// `-z relro -z now`.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotProtected`](crate::ErrorKind::NotProtected) if some key could not be made read-only: it lies in
+/// a struct of the program's own, or was compiled without the pass, or the operating system refused. Updates
+/// are refused all the same. [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant) from a signal handler in the
+/// middle of an update; then nothing has changed.
+///
+/// ```no_run
+/// // Once the program knows its processor and has read its configuration:
+/// static_call::seal()?;
+/// # Ok::<(), static_call::Error>(())
+/// ```
+pub fn seal() -> Result<(), Error> {
+    let mut error = MaybeUninit::uninit();
+    // SAFETY: the error is written where there is one.
+    if unsafe { __static_call_seal(error.as_mut_ptr()) } {
+        Ok(())
+    } else {
+        // SAFETY: as above.
+        Err(unsafe { error.assume_init() }.into())
+    }
 }

@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
 use crate::mode::{self, Mode};
+use crate::seal;
 use crate::text::Text;
 use crate::writer::breakpoint::Breakpoints;
 use crate::writer::window::{self, Window, Windows};
@@ -68,6 +69,9 @@ pub(crate) struct Patch {
 /// Makes all changes or none.
 pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
     let lock = lock::lock()?;
+    if seal::is_set(&lock) {
+        return Err(Error::new(ErrorKind::Sealed));
+    }
     for (index, change) in changes.iter().enumerate() {
         if changes[..index].iter().any(|other| core::ptr::eq(other.key, change.key)) {
             return Err(Error::new(ErrorKind::DuplicateKey));

@@ -574,9 +574,9 @@ int main(int argc, char **argv)
 		MUST(pthread_join(threads[i].id, NULL) == 0);
 
 	static const char *const modes[] = { "generic", "trampoline", "inline" };
-	const char *writer = getenv("STATIC_CALL_WRITER");
+	static const char *const writers[] = { "none", "window", "breakpoint" };
 	printf("mode %s, writer %s, calls %lu, updates %lu, loads %lu, forks %lu, signals %lu, busy %lu, "
 	       "none wrong or stale\n",
-	       modes[static_call_mode()], writer ? writer : "default", calls, updates, loads, forks, signals, busy);
+	       modes[static_call_mode()], writers[static_call_writer()], calls, updates, loads, forks, signals, busy);
 	return 0;
 }

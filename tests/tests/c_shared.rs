@@ -1,7 +1,7 @@
 //! Keys across executables and shared objects.
 
 use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode};
+use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, WRITERS, check, in_mode};
 use static_call_tests::{prefix, run};
 
 #[test]
@@ -60,6 +60,22 @@ fn shared_objects_come_and_go() {
             let report = Report::find(&output.stdout);
             assert_eq!(report.sites, sites, "{build:?}, {mode:?}: after the last was unloaded");
             assert_eq!(report.images, usize::from(build.has_pass()), "{build:?}, {mode:?}");
+        }
+    }
+}
+
+/// Before and after, with a plugin that comes later, and with a key that cannot be protected.
+#[test]
+fn sealed_programs() {
+    for build in BUILDS {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let plugin = build.shared_object("plugin.c", &directory.path().join("plugin.so"));
+        for source in ["sealed.c", "sealed_struct.c"] {
+            let program = build.link_exporting(source, &[], &directory.path().join("program"));
+            for (mode, (writer, _)) in MODES.into_iter().flat_map(|mode| WRITERS.map(|writer| (mode, writer)))
+            {
+                run(in_mode(&program, mode).env("STATIC_CALL_WRITER", writer).arg(&plugin));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
+use object::{Object, ObjectSymbol};
 use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
 use static_call_tests::rust::{Build, PLAIN};
 use static_call_tests::{root, run, stdout};
@@ -136,4 +137,24 @@ fn two_shared_objects_with_a_runtime_each() {
         let said = stdout(Command::new(&program).args(&copies).arg(global));
         assert_eq!(said, "1011 1011 1211\n", "RTLD_GLOBAL: {global}");
     }
+}
+
+/// Without std and without libc, with a writer of its own.
+#[test]
+fn a_program_that_brings_its_own_writer() {
+    let flags =
+        "-Crelocation-model=static -Clink-args=-nostartfiles -Clink-args=-nostdlib -Clink-args=-static";
+    let build = Build {
+        name: "freestanding",
+        release: true,
+        environment: &[("RUSTFLAGS", flags), ("CARGO_PROFILE_RELEASE_PANIC", "abort")],
+        ..PLAIN
+    };
+    let program = build.build(&["-p", "freestanding"]).join("freestanding");
+    let sites = StaticCalls::read(&program).checked();
+    assert_eq!(stdout(&mut Command::new(&program)), format!("sites {sites} direct {sites} ok\n"));
+    let data = std::fs::read(&program).expect("the program");
+    let file = object::File::parse(&*data).expect("an ELF file");
+    assert!(file.symbols().all(|symbol| !symbol.is_undefined() || symbol.name() == Ok("")), "no library");
+    assert!(file.section_by_name(".dynamic").is_none(), "no dynamic linker");
 }

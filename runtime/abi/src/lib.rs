@@ -41,7 +41,7 @@ pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
 /// Other functions of the runtime and of the C header; the header's own are local to each file.
-pub const FUNCTIONS: [&str; 8] = [
+pub const FUNCTIONS: [&str; 9] = [
     REGISTER,
     UNREGISTER,
     INTRINSIC,
@@ -50,6 +50,7 @@ pub const FUNCTIONS: [&str; 8] = [
     "__static_call_query",
     "__static_call_info",
     "__static_call_commit",
+    "__static_call_seal",
 ];
 /// See [`FUNCTIONS`].
 pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];

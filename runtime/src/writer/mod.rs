@@ -122,6 +122,16 @@ pub unsafe trait CodeWriter: Sync {
         word
     }
 
+    /// Makes whole pages of data read-only for good, for [`seal`](crate::seal). By default that cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// Any number but 0, for [`Error::raw_os_error`].
+    fn protect(&self, start: *mut u8, len: usize) -> Result<(), i32> {
+        let _ = (start, len);
+        Err(ENOSYS)
+    }
+
     /// Returns when no processor runs instructions any more that it fetched before.
     ///
     /// # Errors
@@ -208,6 +218,7 @@ pub(crate) fn steps_down(error: &Error, _lock: &Guard) -> bool {
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
+const ENOSYS: i32 = 38;
 
 fn asked() -> Option<Writer> {
     let value = os::environment(c"STATIC_CALL_WRITER")?.to_bytes();

@@ -40,8 +40,7 @@ fn main() {
         }
     }
 
-    let writer = std::env::var("STATIC_CALL_WRITER").unwrap_or_else(|_| "default".into());
-    print!("mode {}, writer {writer}", static_call::mode());
+    print!("mode {}, writer {}", static_call::mode(), static_call::writer());
     for (name, count) in COUNTS.named() {
         print!(", {name} {}", count.load(Relaxed));
     }
