@@ -243,6 +243,8 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     let segment = segment.ok_or(if image.header.is_null() { Reason::NoHeader } else { Reason::Damaged })?;
     (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
     let text = Text::of(image);
+    // The anchors' as well: whatever stands there, they have no sites.
+    record_table(image).iter_mut().for_each(|record| record.count = 0);
     for record in records(image) {
         check_record(record, text)?;
         // SAFETY: `check_record` has looked at the key.
@@ -250,7 +252,6 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         if !seal::is_set(lock) && !others.is_null() && of_record(others, lock).is_null() {
             return Err(Reason::OtherRuntime);
         }
-        record.count = 0;
     }
     let table = record_table(image);
     let sites = site_table(image);

@@ -217,6 +217,13 @@ fn an_anchor_is_none() {
         victim.check("a record", &victim.with(at, &[8]));
     }
     victim.check("an entry", &victim.with(victim.site_anchor(), &[8]));
+    // Fields that are the runtime's alone.
+    for at in [8, 16, 24, 32] {
+        let output = victim.run(&victim.with(anchor + at, &[8]), None);
+        assert!(output.status.success(), "{at}: {output:?}");
+        let report = Report::find(&output.stdout);
+        assert_eq!((report.mode, report.direct), (2, report.sites), "{at}: {report:?}");
+    }
 }
 
 /// A site that is not in the table calls its trampoline, which is right.

@@ -138,8 +138,7 @@ fn keys_that_are_not_called() {
                 \tstatic_call_process_info(&info);\n\
                 \treturn info.images != 1 || info.keys != 0 || info.sites != 0;\n\
                 }\n";
-    let other =
-        "#include <static_call.h>\nvoid g(void) {}\nint other = 3;\nDEFINE_STATIC_CALL(other_key, g);\n";
+    let other = "#include <static_call.h>\nvoid g(void) {}\nDEFINE_STATIC_CALL(first, g);\n__attribute__((section(\"own\"))) int other = 3;\nDEFINE_STATIC_CALL(other_key, g);\n";
     let (source, other) = (scratch.source("keys.c", text), scratch.source("other.c", other));
     scratch.check(&[&scratch.object(&source, &["-O2"]), &scratch.object(&other, &["-O2"])], 0);
     for lto in ["-flto=full", "-flto=thin"] {
