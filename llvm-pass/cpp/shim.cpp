@@ -61,7 +61,7 @@ public:
     HasTrampolines = M.getTargetTriple().isOSBinFormatELF() &&
                      any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
     SectionsAreNamed = false;
-    return false;
+    return putAnchorsFirst(M);
   }
 
   void getAnalysisUsage(AnalysisUsage &AU) const override {
@@ -117,6 +117,27 @@ private:
       return SiteCall;
     // A tail call that branch folding merged with a conditional branch falls through.
     return MI.isBarrier() ? SiteJump : SiteConditionalJump;
+  }
+
+  // Where modules were merged, data has another order than the one that the IR stage made.
+  static bool putAnchorsFirst(Module &M) {
+    bool Changed = false;
+    auto Position = M.global_begin();
+    for (size_t Index = 0;; ++Index) {
+      StringRef Name = text(static_call_section(Index));
+      if (Name.empty())
+        return Changed;
+      GlobalVariable *Anchor = M.getNamedGlobal((text(static_call_anchor_prefix()) + Name).str());
+      if (!Anchor)
+        continue;
+      if (Position != M.global_end() && &*Position == Anchor) {
+        ++Position;
+        continue;
+      }
+      M.removeGlobalVariable(Anchor);
+      M.insertGlobalVariable(Position, Anchor);
+      Changed = true;
+    }
   }
 
   static void insertDirective(MachineFunction &MF, MachineInstr &Before,

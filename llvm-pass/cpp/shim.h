@@ -32,6 +32,7 @@ struct StaticCallText {
 };
 StaticCallText static_call_trampoline_prefix();
 StaticCallText static_call_sites_section();
+StaticCallText static_call_anchor_prefix();
 // Our sections in the order in which they lie in memory; behind the last one, an empty text.
 StaticCallText static_call_section(size_t Index);
 // The name in remarks and pass pipelines.

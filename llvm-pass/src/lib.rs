@@ -145,6 +145,11 @@ extern "C" fn static_call_sites_section() -> shim::Text {
     shim::Text::new(abi::SITES_SECTION)
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn static_call_anchor_prefix() -> shim::Text {
+    shim::Text::new(abi::ANCHOR_PREFIX)
+}
+
 /// The names of our sections in their order in memory; behind the last one, nothing.
 #[unsafe(no_mangle)]
 extern "C" fn static_call_section(index: usize) -> shim::Text {

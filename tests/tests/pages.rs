@@ -141,11 +141,12 @@ fn keys_that_are_not_called() {
     let other = "#include <static_call.h>\nvoid g(void) {}\nDEFINE_STATIC_CALL(first, g);\n__attribute__((section(\"own\"))) int other = 3;\nDEFINE_STATIC_CALL(other_key, g);\n";
     let (source, other) = (scratch.source("keys.c", text), scratch.source("other.c", other));
     scratch.check(&[&scratch.object(&source, &["-O2"]), &scratch.object(&other, &["-O2"])], 0);
+    let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
     for lto in ["-flto=full", "-flto=thin"] {
         let [first, second] = [&source, &other].map(|source| scratch.object(source, &["-O2", lto]));
         for kind in KINDS {
             for objects in [[&first, &second], [&second, &first]] {
-                check(&scratch.link("lld", kind, &[], &objects), kind, 0, lto);
+                check(&scratch.link("lld", kind, &[&load], &objects), kind, 0, lto);
             }
         }
     }
