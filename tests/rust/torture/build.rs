@@ -26,6 +26,7 @@ fn shared_object(source: &str, output: &Path) {
     build.include("../../../runtime/include").opt_level(2).pic(true).warnings_into_errors(true);
     build.flag("-fvisibility=hidden");
     if let Some(pass) = std::env::var_os("STATIC_CALL_TEST_PASS") {
+        println!("cargo::rerun-if-changed={}", pass.display());
         build.compiler("clang-22").flag(format!("-fpass-plugin={}", pass.display()));
     }
     let mut compiler = build.get_compiler().to_command();
