@@ -105,10 +105,11 @@ pub(crate) fn has_shadow_stack() -> bool {
     status.is_ok() && features != 0
 }
 
-/// A thread that blocks this signal: a synchronous one would end the process there. Looks for up to a
-/// quarter of a second, since the C library blocks all signals of a thread that starts or ends.
+/// A thread that blocks this signal: a synchronous one would end the process there. Looks for about a second,
+/// since the C library blocks all signals of a thread that starts, ends, or waits for a program that it spawns.
 pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
-    const TRIES: u32 = 13;
+    const TRIES: u32 = 100;
+    const LONGEST: libc::c_long = 10_000_000;
     let mut pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
     for _ in 1..TRIES {
         if look_for_thread_that_blocks(signal)?.is_none() {
@@ -118,7 +119,7 @@ pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> 
         keep_errno(|| unsafe {
             libc::nanosleep(&raw const pause, core::ptr::null_mut());
         });
-        pause.tv_nsec *= 2;
+        pause.tv_nsec = LONGEST.min(2 * pause.tv_nsec);
     }
     look_for_thread_that_blocks(signal)
 }
@@ -128,9 +129,9 @@ fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
     const LENGTH: usize = 16;
     const NAME: usize = 19;
     #[repr(align(8))]
-    struct Buffer([u8; 2048]);
+    struct Buffer([u8; 1024]);
     let tasks = File::open(libc::AT_FDCWD, c"/proc/self/task", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let mut buffer = Buffer([0; 2048]);
+    let mut buffer = Buffer([0; 1024]);
     loop {
         let mut entries = tasks.entries(&mut buffer.0)?;
         if entries.is_empty() {
@@ -165,7 +166,7 @@ fn is_blocked(tasks: &File, thread: &CStr, signal: c_int) -> bool {
     }
     let Ok(path) = CStr::from_bytes_until_nul(&path) else { return false };
     let Ok(status) = File::open(tasks.0, path, libc::O_RDONLY) else { return false };
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 2048];
     let Ok(text) = status.read(&mut buffer) else { return false };
     let mut lines = text.split(|&byte| byte == b'\n');
     let mask = lines.find_map(|line| line.strip_prefix(b"SigBlk:"));
