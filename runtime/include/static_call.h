@@ -63,7 +63,7 @@ struct static_call_key {
 	void *records;                  /* the images that call this key */
 	__static_call_function *off;    /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *name;
-	uint32_t form;
+	uint32_t form;  /* of target, in the lowest two bits; the others count the stores */
 	uint32_t flags; /* the form of off, and the layout's version in the upper half */
 };
 

@@ -57,7 +57,7 @@
 
 #![no_std]
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", all(loom, test), fuzzing))]
 extern crate std;
 
 mod arch;
@@ -77,6 +77,7 @@ mod os;
 pub mod private;
 mod process;
 mod seal;
+mod sync;
 mod text;
 mod update;
 mod writer;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::run::{cargo, run};
+use crate::run::{cargo, run, target};
 use crate::{install, packages};
 
 pub(crate) fn test(filter: Option<&str>) -> Result<()> {
@@ -12,7 +12,18 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     }
     // The tests use what a user would: an installed prefix.
     install::install(&install::prefix())?;
-    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))
+    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))?;
+    models(filter)
+}
+
+/// Has loom run what threads do without a lock, and the lock itself, in every order.
+fn models(filter: Option<&str>) -> Result<()> {
+    run(cargo()
+        .args(["test", "--release", "--lib", "-p", "static-call", "-p", "static-call-abi", "--target-dir"])
+        .arg(target().join("loom"))
+        .args(["--", "models"])
+        .args(filter)
+        .env("RUSTFLAGS", "--cfg loom"))
 }
 
 fn lint() -> Result<()> {

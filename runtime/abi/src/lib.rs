@@ -15,7 +15,14 @@
 #![no_std]
 
 use core::ffi::{c_char, c_void};
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
+#[cfg(not(all(loom, test)))]
+use core::sync::atomic::{AtomicPtr, AtomicU32};
+#[cfg(all(loom, test))]
+use loom::sync::atomic::{AtomicPtr, AtomicU32};
+
+#[cfg(all(loom, test))]
+mod models;
 
 /// Version of everything in this file. An image with another version stays on its trampolines.
 pub const VERSION: u32 = 1;
@@ -91,7 +98,7 @@ pub struct Key {
     pub off: *const c_void,
     /// Name for people, NUL-terminated, or null.
     pub name: *const c_char,
-    /// The [`Form`] of `target`.
+    /// The [`Form`] of `target` in its lowest two bits; those above count the stores.
     pub form: AtomicU32,
     /// The [`Form`] of `off`, and [`VERSION`] in the upper half.
     pub flags: u32,
@@ -102,6 +109,9 @@ pub struct Key {
 unsafe impl Sync for Key {}
 // SAFETY: as above; a key has no thread of its own.
 unsafe impl Send for Key {}
+
+/// The bits of [`Key::form`] that hold a [`Form`].
+const FORM: u32 = 3;
 
 /// How a key's target may be reached, beside calling it.
 #[repr(u32)]
@@ -137,6 +147,8 @@ impl Form {
     }
 }
 
+// loom's atomics are not made by constant functions.
+#[cfg(not(all(loom, test)))]
 impl Key {
     /// A key that calls `target`.
     #[must_use]
@@ -162,7 +174,9 @@ impl Key {
             flags: off_form as u32 | (VERSION << 16),
         }
     }
+}
 
+impl Key {
     /// The form of `off`.
     #[must_use]
     pub fn off_form(&self) -> Option<Form> {
@@ -178,26 +192,30 @@ impl Key {
     /// Target and form of one instant, although they are two words.
     ///
     /// A writer stores the form before the target when it switches a key off, and after it when
-    /// it switches the key on; so a target that did not change around the form belongs to it.
+    /// it switches the key on; so whatever target is found between two loads of one form belongs to it. Each
+    /// store counts in the form's upper bits: a key that was on for a moment is not taken for one that never was.
     #[must_use]
     pub fn load(&self) -> (*const (), Form) {
+        let mut before = self.form.load(Ordering::Acquire);
         loop {
-            let before = self.target.load(Ordering::Acquire);
-            let form = self.form.load(Ordering::Acquire);
-            let after = self.target.load(Ordering::Acquire);
+            let target = self.target.load(Ordering::Acquire);
+            let after = self.form.load(Ordering::Acquire);
             if before == after {
-                return (before, Form::from_u32(form).unwrap_or(Form::Call));
+                return (target, Form::from_u32(after & FORM).unwrap_or(Form::Call));
             }
+            before = after;
         }
     }
 
     /// Publishes a target. Only the holder of the runtime's lock stores.
     pub fn store(&self, target: *const (), form: Form) {
+        let stores = self.form.load(Ordering::Relaxed) & !FORM;
+        let counted = stores.wrapping_add(FORM + 1) | form as u32;
         if form == Form::Call {
             self.target.store(target.cast_mut(), Ordering::Release);
-            self.form.store(form as u32, Ordering::Release);
+            self.form.store(counted, Ordering::Release);
         } else {
-            self.form.store(form as u32, Ordering::Release);
+            self.form.store(counted, Ordering::Release);
             self.target.store(target.cast_mut(), Ordering::Release);
         }
     }
@@ -280,7 +298,7 @@ pub struct Image {
     pub reason: u32,
 }
 
-#[cfg(target_pointer_width = "64")]
+#[cfg(all(target_pointer_width = "64", not(all(loom, test))))]
 const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Key>() == 40 && offset_of!(Key, form) == 32);

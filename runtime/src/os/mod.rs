@@ -3,15 +3,20 @@
 //! `linux` does it through libc; `none` stands in where there is no operating system or no feature
 //! `os`: then nothing is patched, and calls load their key.
 
-#[cfg(all(feature = "os", target_os = "linux"))]
+#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
 mod linux;
-#[cfg(all(feature = "os", target_os = "linux"))]
+#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
 pub(crate) use linux::*;
 
-#[cfg(not(all(feature = "os", target_os = "linux")))]
+#[cfg(not(any(all(feature = "os", target_os = "linux"), all(loom, test))))]
 mod none;
-#[cfg(not(all(feature = "os", target_os = "linux")))]
+#[cfg(not(any(all(feature = "os", target_os = "linux"), all(loom, test))))]
 pub(crate) use none::*;
+
+#[cfg(all(loom, test))]
+mod model;
+#[cfg(all(loom, test))]
+pub(crate) use model::*;
 
 /// Access of a range of pages, as the ELF program header has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub(crate) fn serialize_all_threads() -> Result<(), Refused> {
     Err(Refused(0))
 }
 
-pub(crate) fn at_fork(_before: extern "C" fn(), _after: extern "C" fn()) {}
+pub(crate) fn at_fork(_before: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}
 
 pub(crate) fn at_exit(_function: extern "C" fn()) {}
 

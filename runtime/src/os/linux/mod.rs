@@ -93,11 +93,11 @@ fn membarrier(command: libc::c_int) -> Result<(), Refused> {
     checked(|| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) })
 }
 
-/// Has `before` called before each fork(2), and `after` behind it, in the parent and in the child.
-pub(crate) fn at_fork(before: extern "C" fn(), after: extern "C" fn()) {
+/// Has `before` called before each fork(2), and behind it `in_parent` and `in_child`.
+pub(crate) fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: pthread_atfork(3) takes functions that live as long as this image; glibc and musl drop them
     // with the image. Without memory for one more entry it fails, and forks are as they would be without us.
-    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
 
 /// Has `function` called when the process exits, before the images' destructors run.
