@@ -51,7 +51,10 @@ pub(crate) fn of_record(record: *const Record, lock: &Guard) -> *mut Image {
     while !next.is_null() {
         // SAFETY: a registered image is alive, see the module's head.
         let image = unsafe { &*next };
-        if (image.records.cast_const()..image.records_end.cast_const()).contains(&record) {
+        // Without a start there is no table, whatever its end says.
+        if !image.records.is_null()
+            && (image.records.cast_const()..image.records_end.cast_const()).contains(&record)
+        {
             break;
         }
         next = image.next;
