@@ -65,6 +65,9 @@ mod arch;
 pub mod c;
 mod elf;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod info;
 mod key;

@@ -163,6 +163,12 @@ pub(crate) fn choose_again(_lock: &Guard) {
     WANTED.store(0, Ordering::Relaxed);
 }
 
+/// As if the environment had asked for it.
+#[cfg(fuzzing)]
+pub(crate) fn set(mode: Mode, _lock: &Guard) {
+    WANTED.store(mode as u32 + 1, Ordering::Release);
+}
+
 fn chosen() -> Option<Mode> {
     let number = WANTED.load(Ordering::Acquire);
     Mode::ALL.into_iter().find(|&mode| mode as u32 + 1 == number)

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod install;
 mod packages;
 mod run;
@@ -41,6 +42,12 @@ enum Command {
         #[arg(long, default_value_t = 60.0)]
         seconds: f64,
     },
+    /// Fuzz the encoder and the registration of damaged images, from the corpus of `fuzz/`
+    Fuzz {
+        /// How many inputs each target gets
+        #[arg(long, default_value_t = fuzz::RUNS)]
+        runs: u64,
+    },
     /// Measure what calls, updates and loading cost (two to three minutes)
     Bench {
         /// Only this part
@@ -58,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo => demo::demo(),
         Command::Test { filter } => test::test(filter.as_deref()),
         Command::Torture { seconds } => torture::torture(seconds),
+        Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { only } => bench::bench(only),
     }
 }
