@@ -16,6 +16,9 @@ pub(crate) const TEST: &[&str] = &[
     "clang-22",
     "lld-22",
     "llvm-22-tools",
+    // clang's sanitizers.
+    "libclang-rt-22-dev",
+    "valgrind",
     // A clang with another LLVM.
     "clang-19",
     "cmake",

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::run::{cargo, run, target};
-use crate::{install, packages};
+use crate::{fuzz, install, packages};
 
 pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     packages::ensure(packages::TEST)?;
@@ -13,7 +13,22 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     // The tests use what a user would: an installed prefix.
     install::install(&install::prefix())?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))?;
-    models(filter)
+    sanitized(filter)?;
+    models(filter)?;
+    if filter.is_none() {
+        fuzz::fuzz(fuzz::RUNS)?;
+    }
+    Ok(())
+}
+
+/// The runtime's unit tests under AddressSanitizer, which stable compilers have, and do not offer.
+fn sanitized(filter: Option<&str>) -> Result<()> {
+    run(cargo()
+        .args(["test", "--quiet", "--lib", "-p", "static-call", "--target", &fuzz::host()?, "--target-dir"])
+        .arg(target().join("asan"))
+        .args(filter)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zsanitizer=address"))
 }
 
 /// Has loom run what threads do without a lock, and the lock itself, in every order.
@@ -21,7 +36,7 @@ fn models(filter: Option<&str>) -> Result<()> {
     run(cargo()
         .args(["test", "--release", "--lib", "-p", "static-call", "-p", "static-call-abi", "--target-dir"])
         .arg(target().join("loom"))
-        .args(["--", "models"])
+        .args(["--", "models::"])
         .args(filter)
         .env("RUSTFLAGS", "--cfg loom"))
 }

@@ -1,0 +1,84 @@
+//! C programs under AddressSanitizer and UndefinedBehaviorSanitizer, and under valgrind.
+
+use std::path::Path;
+use std::process::Command;
+
+use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode, source};
+use static_call_tests::{failure, prefix, run};
+
+const PROGRAMS: [&str; 5] = ["keys.c", "batch.c", "control.c", "lifecycle.c", "off.c"];
+/// Without the check of a function's type at an indirect call: what stands for NULL or "return zero" has none
+/// of its own.
+const SANITIZERS: [&str; 3] =
+    ["-fsanitize=address,undefined", "-fno-sanitize=function", "-fno-sanitize-recover=all"];
+
+const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O1" };
+
+/// The program that loads shared objects, and one of these.
+fn plugin_host(directory: &Path, flags: &[&str]) -> [std::path::PathBuf; 2] {
+    let plugin = directory.join("plugin.so");
+    let mut command = BUILD.compiler(false);
+    command.args(flags).args(["-fvisibility=hidden", "-fPIC", "-shared"]).arg(source("plugin.c"));
+    run(command.arg("-o").arg(&plugin));
+    let archive = prefix().join("lib/libstatic_call.a").display().to_string();
+    let whole = ["-Wl,--whole-archive", &archive, "-Wl,--no-whole-archive"];
+    let exported = [flags, &["-fvisibility=hidden", "-rdynamic", "-ldl"], &whole].concat();
+    [BUILD.link(&["plugin_host.c"], &exported, &directory.join("plugin_host")), plugin]
+}
+
+/// Builds each program and has it run, as `start` wants it.
+fn check(flags: &[&str], mut start: impl FnMut(&Path, &[&Path])) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for name in PROGRAMS {
+        start(&BUILD.link(&[name], flags, &directory.path().join(name)), &[]);
+    }
+    let [host, plugin] = plugin_host(directory.path(), flags);
+    let copy = directory.path().join("second.so");
+    std::fs::copy(&plugin, &copy).expect("a copy");
+    start(&host, &[&plugin, &copy]);
+}
+
+#[test]
+fn sanitized_programs_are_clean_in_every_mode() {
+    check(&SANITIZERS, |program, arguments| {
+        for mode in MODES {
+            run(in_mode(program, mode).args(arguments));
+        }
+    });
+}
+
+/// A program that reads what it has freed.
+#[test]
+fn an_error_is_noticed() {
+    const BAD: &str = "#include <stdlib.h>
+        int main(void) { int *volatile a = calloc(1, 4); free(a); return *a ? 1 : 0; }";
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (file, program) = (directory.path().join("bad.c"), directory.path().join("bad"));
+    std::fs::write(&file, BAD).expect("a file");
+    let build = |flags: &[&str]| {
+        run(BUILD.compiler(false).args(flags).arg(&file).arg("-o").arg(&program));
+    };
+    build(&SANITIZERS);
+    assert!(failure(&mut Command::new(&program)).contains("heap-use-after-free"));
+    build(&[]);
+    assert!(failure(&mut valgrind(&program, "inline")).contains("Invalid read"));
+}
+
+fn valgrind(program: &Path, mode: &str) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["-q", "--error-exitcode=99", "--trace-children=no"]).env("STATIC_CALL_MODE", mode);
+    // valgrind keeps what it has translated; it has to look whether the code is still the same.
+    command.arg("--smc-check=all").env_remove("STATIC_CALL_LOG").arg(program);
+    command
+}
+
+#[test]
+fn programs_are_clean_under_valgrind() {
+    check(&[], |program, arguments| {
+        for (number, mode) in ["generic", "trampoline", "inline"].into_iter().enumerate() {
+            let output = run(valgrind(program, mode).args(arguments));
+            // valgrind hands membarrier(2) on to the kernel, so that code is patched there as well.
+            assert_eq!(Report::find(&output.stdout).mode, number, "{mode}: {output:?}");
+        }
+    });
+}
