@@ -145,7 +145,9 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
     let Ok(lock) = lock::lock() else { return };
     // SAFETY: the caller's promise; the lock is held.
     let descriptor = unsafe { &mut *image };
-    if descriptor.state == 0 {
+    let mut is_registered = false;
+    for_each(&lock, |other| is_registered |= core::ptr::eq(other, image));
+    if !is_registered {
         return;
     }
     // After the seal nobody follows the lists, and they are read-only.

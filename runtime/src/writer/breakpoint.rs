@@ -331,3 +331,74 @@ fn kind(number: usize) -> Option<Kind> {
         _ => Some(Kind::ConditionalJump(u8::try_from(number - 2).ok()?)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::lock;
+
+    /// Whoever looks up an instruction while its breakpoint is there finds it, with its own key and kind; and
+    /// nobody finds one that is gone, or anything else's.
+    #[test]
+    fn a_lookup_sees_one_state_of_the_table() {
+        const INSTRUCTIONS: usize = 200;
+        let rounds = if cfg!(miri) { 20 } else { 20_000 };
+        let table = Table::new();
+        let breakpoints = [const { AtomicBool::new(false) }; INSTRUCTIONS];
+        let is_over = AtomicBool::new(false);
+        let pc = |index: usize| 0x1000 + 8 * index;
+        let key = |index: usize| core::ptr::without_provenance::<Key>(0x10_0000 + 64 * index);
+        let kind = |index: usize| match index % 3 {
+            0 => Kind::Call,
+            1 => Kind::Jump,
+            _ => Kind::ConditionalJump((index % 16) as u8),
+        };
+        std::thread::scope(|scope| {
+            for reader in 0..2 {
+                let (table, breakpoints, is_over) = (&table, &breakpoints, &is_over);
+                scope.spawn(move || {
+                    let mut index = reader;
+                    while !is_over.load(Ordering::Relaxed) {
+                        index = (index * 7 + 3) % INSTRUCTIONS;
+                        let mut was_there = false;
+                        let met = table.find(pc(index), || {
+                            was_there = breakpoints[index].load(Ordering::SeqCst);
+                            was_there
+                        });
+                        match met {
+                            Some(Met::Ours(found, of)) => assert_eq!((found, of), (key(index), kind(index))),
+                            Some(Met::Foreign) => panic!("its own breakpoint is foreign"),
+                            Some(Met::Gone) => assert!(!was_there),
+                            None => {}
+                        }
+                    }
+                });
+            }
+            let lock = lock::lock().expect("nobody updates in a handler");
+            for round in 0..rounds {
+                // A different part each time, and now and then a larger table than before.
+                let (step, count) = (1 + round % 7, INSTRUCTIONS.min(8 + round / 50));
+                let patches = table.reserve(count, &lock).expect("memory");
+                let mut len = 0;
+                for index in (0..INSTRUCTIONS).step_by(step).take(count) {
+                    patches[len] = Patch { pc: pc(index), key: key(index), kind: kind(index), ..Patch::NONE };
+                    len += 1;
+                }
+                table.publish(&patches[..len]);
+                let set = |is_set| {
+                    for patch in &patches[..len] {
+                        breakpoints[(patch.pc - 0x1000) / 8].store(is_set, Ordering::SeqCst);
+                    }
+                };
+                set(true);
+                set(false);
+                table.withdraw();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+}

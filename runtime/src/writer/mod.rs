@@ -5,9 +5,21 @@
 //! breakpoint in the place of every instruction that is not whole. Which one it is decides the process's
 //! rights; a program without an operating system brings its own ([`CodeWriter`]), which is a window, too.
 
-#[cfg(all(feature = "os", target_os = "linux", target_arch = "x86_64", target_pointer_width = "64"))]
+#[cfg(all(
+    feature = "os",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(all(loom, test))
+))]
 pub(crate) mod breakpoint;
-#[cfg(not(all(feature = "os", target_os = "linux", target_arch = "x86_64", target_pointer_width = "64")))]
+#[cfg(not(all(
+    feature = "os",
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(all(loom, test))
+)))]
 #[path = "no_breakpoint.rs"]
 pub(crate) mod breakpoint;
 pub(crate) mod window;

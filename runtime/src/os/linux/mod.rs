@@ -36,12 +36,14 @@ pub(crate) fn wait(word: &AtomicU32, while_it_is: u32) {
     });
 }
 
-/// Wakes one thread that sleeps in [`wait`].
+/// Wakes one thread that sleeps in [`wait`], and gives way to it: a thread that updates all the time would
+/// otherwise have the lock again before anybody else could run.
 pub(crate) fn wake(word: &AtomicU32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: futex(2) only takes the word's address.
+    // SAFETY: futex(2) only takes the word's address; sched_yield(2) takes nothing.
     keep_errno(|| unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1);
+        libc::sched_yield();
     });
 }
 
