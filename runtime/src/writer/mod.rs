@@ -22,6 +22,9 @@ pub(crate) mod breakpoint;
 )))]
 #[path = "no_breakpoint.rs"]
 pub(crate) mod breakpoint;
+#[cfg_attr(not(all(feature = "os", target_arch = "x86_64")), allow(dead_code))]
+#[cfg_attr(all(loom, test), allow(dead_code))]
+mod table;
 pub(crate) mod window;
 
 use core::fmt;
