@@ -1,6 +1,6 @@
 //! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
 
-use static_call_tests::c::check_all;
+use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all};
 
 #[test]
 fn the_proposal_to_the_letter() {
@@ -71,4 +71,27 @@ fn signal_handlers_are_told_that_an_update_is_under_way() {
 #[test]
 fn a_child_forked_during_an_update() {
     check_all(&["forks.c"]);
+}
+
+#[test]
+fn updates_keep_to_the_protocol() {
+    // The program's own mprotect, pwrite64 and syscall come before the C library's; the library's archive alone
+    // is linked to them.
+    for level in ["-O0", "-O2"] {
+        let build = Build { compiler: Compiler::Pass, level };
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let flags = ["-D_GNU_SOURCE", "-ldl"];
+        let program = build.link(&["protocol.c"], &flags, &directory.path().join("program"));
+        check(build, &program, &[&program], 0);
+    }
+}
+
+#[test]
+fn a_target_sees_ordinary_frames() {
+    for build in BUILDS {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let flags = ["-rdynamic", "-fno-omit-frame-pointer", "-ldl"];
+        let program = build.link(&["frames.c"], &flags, &directory.path().join("program"));
+        check(build, &program, &[&program], 0);
+    }
 }
