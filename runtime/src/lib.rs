@@ -39,6 +39,10 @@
 //! - While it runs, each call reaches the old or the new one.
 //! - If it fails, nothing has changed, for no key of the transaction.
 //!
+//! Two updates of one key from two threads happen one after the other, for all of its calls. An instruction
+//! that is not what was last written there (a debugger's breakpoint, another patcher) is an error that names
+//! its address, and is never overwritten.
+//!
 //! It may run at any time on any thread, also inside a target of the key itself: that is how a default
 //! looks at the processor once and then replaces itself.
 //!
@@ -53,7 +57,8 @@
 //! - `std` (default): conversions into `std::io::Error`; implies `os`.
 //! - `os`: patching with the help of the operating system (Linux), through libc.
 //!
-//! The crate itself is `no_std` and never allocates. Without `os` every call loads its key.
+//! The crate itself is `no_std` and never allocates. Without `os` it patches through a [`CodeWriter`] that the
+//! program brings; until there is one, every call goes through its key.
 
 #![no_std]
 

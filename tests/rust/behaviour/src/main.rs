@@ -4,6 +4,7 @@
 mod hooks;
 mod lazy;
 mod mixed;
+mod sealed;
 mod signatures;
 mod torture;
 mod transactions;
@@ -65,6 +66,7 @@ fn main() {
         ("lazy dispatch", lazy::check),
         ("mixed with C", mixed::check),
         ("torture", torture::check),
+        ("sealed", sealed::check),
     ];
     for (name, check) in checks {
         check();
