@@ -25,6 +25,7 @@ use crate::os;
 use crate::seal;
 use crate::text::Text;
 use crate::update;
+use crate::writer::breakpoint;
 
 /// All registered images.
 static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
@@ -150,6 +151,7 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
     if !is_registered {
         return;
     }
+    breakpoint::forget(Text::of(descriptor).range(), &lock);
     // After the seal nobody follows the lists, and they are read-only.
     for record in records(descriptor).filter(|_| !seal::is_set(&lock)) {
         // SAFETY: the registration has found the key; it lies in this image or in one that this image

@@ -27,7 +27,7 @@ use crate::lock::{self, Guard};
 use crate::mode::{self, Mode};
 use crate::seal;
 use crate::text::Text;
-use crate::writer::breakpoint::Breakpoints;
+use crate::writer::breakpoint::{self, Breakpoints};
 use crate::writer::window::{self, Window, Windows};
 use crate::writer::{self, Writer};
 
@@ -84,6 +84,7 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
     if changes.iter().all(|change| State::of(change.key) == change.state) {
         return Ok(());
     }
+    breakpoint::finish(&lock)?;
     let mode = mode::wanted(&lock);
     loop {
         match change_all(changes, mode, &lock) {
@@ -119,7 +120,8 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
             breakpoints.set()?;
             // From here on every call goes through its key.
             changes.iter_mut().for_each(Change::store);
-            breakpoints.replace().inspect_err(|_| changes.iter_mut().for_each(Change::store))
+            breakpoints.replace();
+            Ok(())
         }
         Writer::Window | Writer::Custom => {
             let _windows = Windows::open(lock)?;
@@ -140,6 +142,7 @@ fn not_writable() -> Error {
 
 /// Makes the calls of an image that was just registered direct: all of them or none.
 pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    breakpoint::finish(lock)?;
     loop {
         match make_direct(image, mode, lock) {
             Err(error) if writer::steps_down(&error, lock) => {}
@@ -175,7 +178,8 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
             let mut breakpoints = Breakpoints::open(plan.count, lock)?;
             visit_image(image, mode, |_, _, patch| breakpoints.add(patch))?;
             breakpoints.set()?;
-            breakpoints.replace()
+            breakpoints.replace();
+            Ok(())
         }
         Writer::Window | Writer::Custom => {
             let _windows = Windows::open(lock)?;

@@ -95,3 +95,8 @@ fn a_target_sees_ordinary_frames() {
         check(build, &program, &[&program], 0);
     }
 }
+
+#[test]
+fn files_that_another_thread_closes() {
+    check_all(&["closed_files.c"]);
+}

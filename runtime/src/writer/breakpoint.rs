@@ -25,6 +25,7 @@
 //!
 //! As for `update.rs`: addresses were checked against the image's code, and the lock is held.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch::{WORD, native};
@@ -48,7 +49,8 @@ pub(crate) struct Breakpoints {
     len: usize,
 }
 
-/// Set when an update could not be finished: its breakpoints stay, and so does the table.
+/// How many breakpoints stayed where they are, since an update could not be finished; the next one begins with
+/// them. Until then they are in the table, and their patches say what shall stand there.
 static STUCK: AtomicUsize = AtomicUsize::new(0);
 
 impl Breakpoints {
@@ -59,7 +61,7 @@ impl Breakpoints {
     /// [`ErrorKind::NotWritable`], and [`ErrorKind::SignalBlocked`] if a thread could not take a breakpoint.
     pub(crate) fn open(count: usize, lock: &Guard) -> Result<Self, Error> {
         let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
-        if STUCK.load(Ordering::Relaxed) != 0 || os::has_shadow_stack() {
+        if os::has_shadow_stack() {
             // The handler cannot push a return address onto a shadow stack.
             return Err(refused(Refused(os::NOT_SUPPORTED)));
         }
@@ -87,10 +89,10 @@ impl Breakpoints {
     pub(crate) fn set(&mut self) -> Result<(), Error> {
         let patches = &mut self.patches[..self.len];
         patches.sort_unstable_by_key(|patch| patch.pc);
-        TABLE.publish(patches.iter().map(|&Patch { pc, key, kind, .. }| Trapped { pc, key, kind }));
+        publish(patches);
         for index in 0..self.len {
-            let patch = &self.patches[index];
-            let result = if word(patch) == patch.old {
+            let patch = self.patches[index];
+            let result = if word(&patch) == patch.old {
                 self.write(patch.pc, &[native::BREAKPOINT])
             } else {
                 Err(Error::at(ErrorKind::ForeignCode, patch.pc))
@@ -106,52 +108,99 @@ impl Breakpoints {
     /// Takes back the first of the breakpoints.
     fn remove(&mut self, count: usize) {
         let mut all = true;
-        for patch in &self.patches[..count] {
-            if word(patch)[patch.offset()] == native::BREAKPOINT {
+        for index in 0..count {
+            let patch = self.patches[index];
+            if word(&patch)[patch.offset()] == native::BREAKPOINT {
                 all &= self.write(patch.pc, &[patch.old[patch.offset()]]).is_ok();
             }
         }
         // If that is refused, threads come around to the old code with their next interrupt, and until then
         // the handler sends them back to it.
         let _ = writer::serialize();
-        if all { TABLE.withdraw() } else { STUCK.store(1, Ordering::Relaxed) }
+        if all {
+            return TABLE.withdraw();
+        }
+        self.patches[..count].iter_mut().for_each(|patch| patch.new = patch.old);
+        STUCK.store(count, Ordering::Relaxed);
     }
 
     /// Rounds 2 and 3. When this returns, each instruction is the new one.
     ///
-    /// # Errors
-    ///
-    /// If something is refused that was permitted in the first round. Then breakpoints stay where they are,
-    /// and calls go through their keys, which is right whatever these point at.
-    pub(crate) fn replace(self) -> Result<(), Error> {
-        let result = self.replace_bytes();
-        if result.is_ok() {
-            TABLE.withdraw()
-        } else {
-            STUCK.store(1, Ordering::Relaxed)
+    /// If something is refused now that was permitted in the first round, breakpoints stay where they are. That
+    /// is no error: calls go through their keys, to where they shall.
+    pub(crate) fn replace(mut self) {
+        match self.replace_bytes() {
+            Ok(()) => TABLE.withdraw(),
+            Err(_) => STUCK.store(self.len, Ordering::Relaxed),
         }
-        result
     }
 
-    fn replace_bytes(&self) -> Result<(), Error> {
-        let patches = &self.patches[..self.len];
-        for patch in patches {
-            let rest = &patch.new[patch.offset() + 1..patch.offset() + native::length(patch.kind)];
-            self.write(patch.pc + 1, rest)?;
+    fn replace_bytes(&mut self) -> Result<(), Error> {
+        for index in 0..self.len {
+            let Patch { pc, kind, new, .. } = self.patches[index];
+            let offset = pc % WORD;
+            self.write(pc + 1, &new[offset + 1..offset + native::length(kind)])?;
         }
         writer::serialize()?;
-        for patch in patches {
-            self.write(patch.pc, &[patch.new[patch.offset()]])?;
+        for index in 0..self.len {
+            let Patch { pc, new, .. } = self.patches[index];
+            self.write(pc, &[new[pc % WORD]])?;
         }
         writer::serialize()
     }
 
-    fn write(&self, address: usize, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), Error> {
         // SAFETY: the bytes of an instruction that the plan has checked, in the order that the module's
         // head says.
-        let written = unsafe { self.file.write(address, bytes) };
+        let mut written = unsafe { self.file.write(address, bytes) };
+        if written.is_err()
+            && let Ok(file) = os::CodeFile::open()
+        {
+            // Another thread may have closed all files that it did not know.
+            self.file = file;
+            // SAFETY: as above.
+            written = unsafe { self.file.write(address, bytes) };
+        }
         written.map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, address, os))
     }
+}
+
+/// Finishes an update that could not be finished.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotWritable`] if it still cannot be.
+pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
+    let len = STUCK.load(Ordering::Relaxed);
+    if len == 0 {
+        return Ok(());
+    }
+    let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
+    let file = os::CodeFile::open().map_err(refused)?;
+    let mut left = Breakpoints { file, patches: Memory::patches(), len };
+    left.replace_bytes()?;
+    TABLE.withdraw();
+    STUCK.store(0, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Forgets the breakpoints that were left in code that goes away.
+pub(crate) fn forget(code: Range<usize>, _lock: &Guard) {
+    let patches = Memory::patches();
+    let mut len = 0;
+    for index in 0..STUCK.load(Ordering::Relaxed) {
+        if !code.contains(&patches[index].pc) {
+            patches.swap(len, index);
+            len += 1;
+        }
+    }
+    if STUCK.swap(len, Ordering::Relaxed) != len {
+        publish(&patches[..len]);
+    }
+}
+
+fn publish(patches: &[Patch]) {
+    TABLE.publish(patches.iter().map(|&Patch { pc, key, kind, .. }| Trapped { pc, key, kind }));
 }
 
 /// The word of code, as it is now.
@@ -191,27 +240,31 @@ impl Memory {
         size_of::<Self>() + capacity * (size_of::<Entry>() + size_of::<Patch>())
     }
 
-    /// Room for `count` instructions. Memory that has become too small stays for handlers that still read it;
+    /// Room for `count` instructions, of which nothing is known any more. Memory that has become too small stays for handlers that still read it;
     /// each is at least twice as large as the last.
     fn reserve(count: usize, _lock: &Guard) -> Result<&'static mut [Patch], Refused> {
-        let mut entries = TABLE.entries();
-        if entries.len() < count {
-            let capacity = count.max(2 * entries.len()).next_power_of_two().max(64);
+        let present = TABLE.entries().len();
+        if present < count {
+            let capacity = count.max(2 * present).next_power_of_two().max(64);
             let memory: *mut Self = os::map_memory(Self::size(capacity))?.cast();
             // SAFETY: just mapped, large enough, and nobody else knows it. Zeros are entries.
-            entries = unsafe {
+            unsafe {
                 let start = memory.add(1).cast::<Entry>();
+                let patches = start.add(capacity).cast::<Patch>();
+                (0..capacity).for_each(|index| patches.add(index).write(Patch::NONE));
                 (*memory).entries = Entries::new(core::slice::from_raw_parts(start, capacity));
                 TABLE.move_to(&(*memory).entries);
-                TABLE.entries()
-            };
+            }
         }
-        let patches = entries.as_ptr_range().end.cast::<Patch>().cast_mut();
-        for index in 0..count {
-            // SAFETY: as many patches follow the entries, and only the holder of the lock uses them.
-            unsafe { patches.add(index).write(Patch::NONE) };
-        }
-        // SAFETY: just written.
-        Ok(unsafe { core::slice::from_raw_parts_mut(patches, count) })
+        Ok(&mut Self::patches()[..count])
+    }
+
+    /// As many patches as there are entries. Only for the holder of the lock.
+    fn patches() -> &'static mut [Patch] {
+        let Range { start, end } = TABLE.entries().as_ptr_range();
+        // SAFETY: `start` is not behind `end`.
+        let capacity = unsafe { end.offset_from_unsigned(start) };
+        // SAFETY: they follow the entries, and `reserve` has initialized them.
+        unsafe { core::slice::from_raw_parts_mut(end.cast::<Patch>().cast_mut(), capacity) }
     }
 }

@@ -22,7 +22,11 @@ impl Breakpoints {
         Ok(())
     }
 
-    pub(crate) fn replace(self) -> Result<(), Error> {
-        Ok(())
-    }
+    pub(crate) fn replace(self) {}
 }
+
+pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
+    Ok(())
+}
+
+pub(crate) fn forget(_code: core::ops::Range<usize>, _lock: &Guard) {}
