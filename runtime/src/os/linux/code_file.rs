@@ -106,7 +106,11 @@ pub(crate) fn has_shadow_stack() -> bool {
 }
 
 /// A thread that blocks this signal: a synchronous one would end the process there. Looks for about a second,
-/// since the C library blocks all signals of a thread that starts, ends, or waits for a program that it spawns.
+/// since it may only be in a handler that blocks other signals.
+///
+/// The C library blocks all signals for moments, when a thread starts or ends, sends a signal or spawns a
+/// program; no code of the program's runs then. Such a thread is known by it that signal 33 is blocked as well,
+/// which glibc and musl use themselves and do not let programs block.
 pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
     const TRIES: u32 = 100;
     const LONGEST: libc::c_long = 10_000_000;
@@ -153,7 +157,10 @@ fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
     }
 }
 
-/// Whether a thread blocks a signal; false if the thread is gone.
+/// SIGSETXID (glibc), SIGCANCEL (musl): not in their headers.
+const C_LIBRARYS_OWN: c_int = 33;
+
+/// Whether a thread of the program blocks a signal; false if the thread is gone.
 fn is_blocked(tasks: &File, thread: &CStr, signal: c_int) -> bool {
     let mut path = [0; 32];
     let name = thread.to_bytes();
@@ -170,7 +177,9 @@ fn is_blocked(tasks: &File, thread: &CStr, signal: c_int) -> bool {
     let Ok(text) = status.read(&mut buffer) else { return false };
     let mut lines = text.split(|&byte| byte == b'\n');
     let mask = lines.find_map(|line| line.strip_prefix(b"SigBlk:"));
-    mask.and_then(|mask| number(mask.trim_ascii(), 16)).is_some_and(|mask| mask >> (signal - 1) & 1 != 0)
+    let mask = mask.and_then(|mask| number(mask.trim_ascii(), 16)).unwrap_or(0);
+    let blocks = |signal: c_int| mask >> (signal - 1) & 1 != 0;
+    blocks(signal) && !blocks(C_LIBRARYS_OWN)
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
