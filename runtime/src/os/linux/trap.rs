@@ -51,10 +51,14 @@ pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handler as usize;
     // On the alternate stack, if the thread has one. Nothing may interrupt the handler there: another one
-    // that is not for the alternate stack would go on on this one, which may be small.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: fills the set.
-    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    // that is not for the alternate stack would go on on this one, which may be small. But SIGTRAP itself is not
+    // blocked, so that no update takes this thread for one that cannot take a breakpoint.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER;
+    // SAFETY: fills the set, but for one signal.
+    unsafe {
+        libc::sigfillset(&raw mut action.sa_mask);
+        libc::sigdelset(&raw mut action.sa_mask, SIGNAL);
+    }
     // SAFETY: the handler is one for SA_SIGINFO, and lives as long as this image.
     checked(|| unsafe { libc::sigaction(SIGNAL, &raw const action, core::ptr::null_mut()).into() })?;
     INSTALLED.store(installed + 1, Ordering::Relaxed);
@@ -75,8 +79,8 @@ unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::sigi
     }
     // SAFETY: written before this handler was installed.
     let previous = unsafe { (*PREVIOUS[N].0.get()).assume_init_ref() };
-    // SAFETY: the kernel's context has the thread's own mask. SIGTRAP is not in it, so that a handler that we
-    // call may meet breakpoints itself.
+    // SAFETY: the kernel's context has the thread's own mask. SIGTRAP is not in it: a handler that we call may
+    // meet breakpoints itself.
     unsafe {
         let mask = &raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask;
         libc::pthread_sigmask(libc::SIG_SETMASK, mask, core::ptr::null_mut());
