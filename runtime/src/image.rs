@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION};
 
-use crate::arch::{Action, WORD, native};
+use crate::arch::{Action, native};
 use crate::elf;
 use crate::lock::{self, Guard};
 use crate::log::log;
@@ -226,10 +226,10 @@ unsafe fn address(site: *const Site) -> usize {
     site.addr().wrapping_add_signed(unsafe { *site } as isize)
 }
 
-/// Signature and record of a trampoline: the word before it, if it lies in the code.
+/// Signature and record of a trampoline: the eight bytes before it, if they lie in the code.
 fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
-    let word = text.word(trampoline.checked_sub(WORD)?)?;
-    let ([signature, offset], _) = word.as_chunks::<4>() else { return None };
+    let bytes = text.eight_bytes(trampoline.checked_sub(8)?)?;
+    let ([signature, offset], _) = bytes.as_chunks::<4>() else { return None };
     let offset = i32::from_ne_bytes(*offset) as isize;
     Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
 }

@@ -1,17 +1,20 @@
 //! Reading and writing code that may be running.
 //!
 //! A word of code is only ever touched as a whole: loaded by one atomic load, replaced by one atomic
-//! compare-exchange. Both are aligned, so no thread ever fetches half of a change (AMD64 APM volume 2,
-//! section 7.6.1).
+//! compare-exchange. Both are aligned, so no thread ever fetches half of a change; the manuals' sections are
+//! named in `arch/`.
 //!
 //! # Safety
 //!
 //! Addresses are checked against the image's executable segment, which stays mapped while the image is
 //! registered. Code is no Rust object: nothing but this module accesses it, and only atomically.
 
+#[cfg(not(target_arch = "x86_64"))]
+use core::sync::atomic::Ordering;
+
 use static_call_abi::Image;
 
-use crate::arch::WORD;
+use crate::arch::{self, WORD, native};
 use crate::writer;
 
 /// The executable segment of a registered image.
@@ -64,7 +67,16 @@ impl Text {
 
     /// The aligned word at `address`, if it lies in the segment.
     pub(crate) fn word(self, address: usize) -> Option<[u8; WORD]> {
-        Some(self.checked(address)?.load().to_ne_bytes())
+        Some(self.checked(address)?.load())
+    }
+
+    /// The eight aligned bytes at `address`, if they lie in the segment: one word or several.
+    pub(crate) fn eight_bytes(self, address: usize) -> Option<[u8; 8]> {
+        let mut bytes = [0; 8];
+        for offset in (0..8).step_by(WORD) {
+            bytes[offset..offset + WORD].copy_from_slice(&self.word(address.checked_add(offset)?)?);
+        }
+        Some(bytes)
     }
 
     /// The words around the instruction at `address`: the one that it starts in, and the next one where
@@ -80,9 +92,11 @@ impl Text {
         };
         // As one number, lowest byte first. Stored word by word and loaded again from some byte on, every
         // load would wait for the stores, for longer than all the rest of an update takes.
-        let number = |word| u128::from(u64::from_le_bytes(word));
-        let both = number(word) | number(next) << (8 * WORD);
-        Some(Fetched { word, offset, bytes: (both >> (8 * offset)).to_le_bytes(), len })
+        let number = |word| u128::from(arch::to_number(word));
+        let both = (number(word) | number(next) << (8 * WORD)) >> (8 * offset);
+        let mut bytes = [0; 2 * WORD];
+        bytes.copy_from_slice(&both.to_le_bytes()[..2 * WORD]);
+        Some(Fetched { word, offset, bytes, len })
     }
 
     /// Replaces the aligned word at `address`, unless it is not `old`.
@@ -93,11 +107,15 @@ impl Text {
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
         debug_assert!(self.checked(address).is_some());
-        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
-        let word = self.checked(address);
-        let word = word.map(|word| writer::custom().map_or(word, |writer| word.at_alias(writer)));
+        let Some(word) = self.checked(address) else { return false };
+        let word = writer::custom().map_or(word, |writer| word.at_alias(writer));
         // SAFETY: the caller's promise.
-        word.is_some_and(|word| unsafe { word.replace(old, new) })
+        let is_replaced = unsafe { word.replace(old, new) };
+        if is_replaced {
+            // SAFETY: the word is mapped where it is executed, which is where caches know it.
+            unsafe { native::publish(address) };
+        }
+        is_replaced
     }
 
     fn checked(self, address: usize) -> Option<CodeWord> {
@@ -113,7 +131,7 @@ impl Text {
 /// It is code of a registered image.
 #[allow(dead_code, reason = "for breakpoints")]
 pub(crate) unsafe fn load(address: usize) -> [u8; WORD] {
-    CodeWord(address).load().to_ne_bytes()
+    CodeWord(address).load()
 }
 
 /// An aligned word in a segment of code that is mapped.
@@ -132,21 +150,22 @@ impl CodeWord {
 #[cfg(target_arch = "x86_64")]
 impl CodeWord {
     #[inline]
-    fn load(self) -> u64 {
-        let word;
+    fn load(self) -> [u8; WORD] {
+        let word: u64;
         // SAFETY: mapped and readable; an aligned load of eight bytes is atomic (AMD64 APM volume 2, 7.3.2).
         unsafe {
             core::arch::asm!("mov {word}, [{at}]", at = in(reg) self.0, word = out(reg) word,
                 options(nostack, preserves_flags, readonly));
         }
-        word
+        word.to_ne_bytes()
     }
 
     /// # Safety
     ///
     /// The word is writable, and may become `new` at any moment.
     #[inline]
-    unsafe fn replace(self, old: u64, new: u64) -> bool {
+    unsafe fn replace(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
+        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
         let found: u64;
         // SAFETY: the caller's promise; LOCK CMPXCHG of an aligned word is one atomic operation.
         unsafe {
@@ -157,14 +176,24 @@ impl CodeWord {
     }
 }
 
-/// No other architecture has a backend yet: there is no word to be had, and none to be replaced.
+/// Elsewhere by what the compiler makes of atomic numbers.
 #[cfg(not(target_arch = "x86_64"))]
 impl CodeWord {
-    fn load(self) -> u64 {
-        0
+    #[inline]
+    fn load(self) -> [u8; WORD] {
+        // SAFETY: mapped, readable and aligned; code is only accessed like this.
+        unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) }.load(Ordering::Relaxed).to_ne_bytes()
     }
 
-    unsafe fn replace(self, _old: u64, _new: u64) -> bool {
-        false
+    /// # Safety
+    ///
+    /// The word is writable, and may become `new` at any moment.
+    #[inline]
+    unsafe fn replace(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
+        // SAFETY: as above, and the caller's promise.
+        let word = unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) };
+        let [old, new] = [old, new].map(native::Number::from_ne_bytes);
+        // What the update has written before, such as the key, is seen by whoever sees the new word.
+        word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }

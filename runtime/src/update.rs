@@ -449,13 +449,13 @@ impl Way {
 fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> Result<Option<Patch>, Error> {
     let address = image::trampoline(record);
     let Some(old) = text.word(address) else { return Ok(None) };
-    if record.saved == [0; WORD] {
+    if !has_saved(record) {
         if !native::is_trampoline_entry(old) {
             return Ok(None);
         }
-        record.saved = old;
+        record.saved[..WORD].copy_from_slice(&old);
     }
-    let original = record.saved;
+    let original = saved(record);
     // Out of reach, it jumps through the key as before.
     let jump = |state: State| {
         native::encode(Kind::Jump, address, Action::Go(state.target.addr()))
@@ -466,6 +466,18 @@ fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> 
         return Err(Error::at(ErrorKind::ForeignCode, address));
     }
     Ok(Some(Patch { key: record.key, pc: address, kind: Kind::Jump, old, new: jump(to) }))
+}
+
+/// Whether the trampoline was patched before. No instruction that may be patched is zero.
+fn has_saved(record: &Record) -> bool {
+    record.saved != [0; _]
+}
+
+/// The trampoline's first word, as the linker made it.
+fn saved(record: &Record) -> [u8; WORD] {
+    let mut word = [0; WORD];
+    word.copy_from_slice(&record.saved[..WORD]);
+    word
 }
 
 /// Brings the calls of an image back to what the linker made of them.
@@ -483,9 +495,10 @@ fn to_trampolines(image: &mut Image, mode: Mode) {
         match mode {
             Mode::Generic => {}
             Mode::Trampoline => {
-                if let (original, Some(old)) = (record.saved, text.word(trampoline))
-                    && original != [0; WORD]
+                if let Some(old) = text.word(trampoline)
+                    && has_saved(record)
                 {
+                    let original = saved(record);
                     put_back(Patch { key: record.key, pc: trampoline, kind: Kind::Jump, old, new: original });
                 }
             }

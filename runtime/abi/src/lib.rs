@@ -238,7 +238,8 @@ pub struct Record {
     pub count: u32,
     /// The trampoline's address less this record's.
     pub trampoline: i32,
-    /// The aligned eight bytes of the trampoline's first instruction before it was patched, or zero.
+    /// The aligned word of the trampoline's first instruction before it was patched, in its first bytes; or
+    /// zero.
     pub saved: [u8; 8],
 }
 

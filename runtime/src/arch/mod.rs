@@ -2,21 +2,37 @@
 //!
 //! A backend is pure: it turns instructions into bytes and back, touches no memory and asks nothing
 //! of the operating system. Every backend is compiled, and its tests run, on every host; `native` is
-//! the one that this process runs on. To add an architecture: write a file like `x86_64.rs`, name it
-//! below, and give it a row in `llvm-pass/src/target.rs`.
+//! the one that this process runs on. Only what brings a replaced word to the instruction caches
+//! (`publish`) is compiled on its own architecture alone.
+//!
+//! To add an architecture: write a file like `aarch64.rs`, give it a row below, and one in
+//! `llvm-pass/src/target.rs`.
 
-#[cfg_attr(target_arch = "x86_64", expect(dead_code, reason = "for the others"))]
-pub(crate) mod unsupported;
-#[cfg_attr(not(all(target_arch = "x86_64", feature = "os")), allow(dead_code))]
-pub(crate) mod x86_64;
+/// Names the backends. Those that this process does not run on are there for their tests.
+macro_rules! backends {
+    ($($name:ident for $target:meta;)*) => {
+        $(
+            #[cfg_attr(not(all($target, feature = "os")), allow(dead_code, unused_imports))]
+            pub(crate) mod $name;
+            #[cfg($target)]
+            pub(crate) use $name as native;
+        )*
+        #[cfg_attr(any($($target),*), allow(dead_code, unused_imports))]
+        pub(crate) mod unsupported;
+        #[cfg(not(any($($target),*)))]
+        pub(crate) use unsupported as native;
+    };
+}
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) use unsupported as native;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64 as native;
+backends! {
+    x86_64 for target_arch = "x86_64";
+    aarch64 for all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64");
+}
 
-/// The unit that is replaced at once: aligned to its size, never torn.
-pub(crate) const WORD: usize = 8;
+/// The unit that is replaced at once, in bytes: aligned to its size, never torn.
+pub(crate) const WORD: usize = native::WORD;
+/// The largest unit of any architecture.
+const MAX_WORD: usize = 8;
 
 /// What kind of instruction a site is, whatever it does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +58,14 @@ pub(crate) enum Action {
 /// An instruction's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
-    bytes: [u8; WORD],
+    bytes: [u8; MAX_WORD],
     len: usize,
 }
 
 impl Code {
     pub(crate) const fn new<const N: usize>(instruction: [u8; N]) -> Self {
-        assert!(N <= WORD);
-        let mut bytes = [0; WORD];
+        assert!(N <= MAX_WORD);
+        let mut bytes = [0; MAX_WORD];
         let mut i = 0;
         while i < N {
             bytes[i] = instruction[i];
@@ -64,14 +80,46 @@ impl Code {
     }
 
     /// `word` with this instruction at `offset`, or None where it does not fit into the word.
-    pub(crate) fn splice(&self, word: [u8; WORD], offset: usize) -> Option<[u8; WORD]> {
-        if self.len == 0 || offset + self.len > WORD {
+    #[inline]
+    pub(crate) fn splice<const N: usize>(&self, word: [u8; N], offset: usize) -> Option<[u8; N]> {
+        if self.len == 0 || offset + self.len > N {
             return None;
         }
         // As numbers, lowest byte first: a word that is loaded while its bytes are being stored has to wait.
-        let mask = u64::MAX >> (8 * (WORD - self.len)) << (8 * offset);
+        let mask = u64::MAX >> (8 * (MAX_WORD - self.len)) << (8 * offset);
         let new = u64::from_le_bytes(self.bytes) << (8 * offset);
-        Some((u64::from_le_bytes(word) & !mask | new & mask).to_le_bytes())
+        Some(from_number(to_number(word) & !mask | new & mask))
+    }
+}
+
+/// A word as a number, lowest byte first.
+#[inline]
+pub(crate) fn to_number<const N: usize>(word: [u8; N]) -> u64 {
+    let mut bytes = [0; MAX_WORD];
+    bytes[..N].copy_from_slice(&word);
+    u64::from_le_bytes(bytes)
+}
+
+#[inline]
+fn from_number<const N: usize>(number: u64) -> [u8; N] {
+    let mut word = [0; N];
+    word.copy_from_slice(&number.to_le_bytes()[..N]);
+    word
+}
+
+/// The rewrite of an architecture whose instructions are decoded and encoded as fast as they are compared:
+/// there is no shorter way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoShortWay(());
+
+#[allow(dead_code, reason = "for those architectures")]
+impl NoShortWay {
+    pub(crate) fn new(_from: Action, _to: Action, _code: &core::ops::Range<usize>) -> Self {
+        Self(())
+    }
+
+    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
+        None
     }
 }
 
@@ -91,5 +139,13 @@ mod tests {
         assert_eq!(code.splice(word, 4), None);
         assert_eq!(Code::new(word).splice([0; 8], 0), Some(word));
         assert_eq!(Code::new([]).splice(word, 0), None);
+    }
+
+    #[test]
+    fn a_word_of_four_bytes_is_one_instruction() {
+        let code = Code::new([0xaa, 0xbb, 0xcc, 0xdd]);
+        assert_eq!(code.splice([1, 2, 3, 4], 0), Some([0xaa, 0xbb, 0xcc, 0xdd]));
+        assert_eq!(code.splice([1, 2, 3, 4], 1), None);
+        assert_eq!(Code::new([0xaa, 0xbb]).splice([1, 2, 3, 4], 2), Some([1, 2, 0xaa, 0xbb]));
     }
 }

@@ -1,11 +1,14 @@
 //! An architecture without a backend: the pass records no sites for it, and any that were found
 //! anyway would not be understood.
 
-use core::ops::Range;
-
-use super::{Action, Code, Kind, WORD};
+pub(crate) use super::NoShortWay as Rewrite;
+use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = false;
+/// Every architecture has atomic pointers.
+pub(crate) type Number = usize;
+pub(crate) type AtomicNumber = core::sync::atomic::AtomicUsize;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 pub(crate) fn decode(_pc: usize, _bytes: &[u8]) -> Option<(Kind, Action)> {
     None
@@ -19,15 +22,9 @@ pub(crate) fn is_trampoline_entry(_word: [u8; WORD]) -> bool {
     false
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
-}
+/// Nothing was replaced.
+///
+/// # Safety
+///
+/// None is needed.
+pub(crate) unsafe fn publish(_address: usize) {}

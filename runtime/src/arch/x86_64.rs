@@ -20,9 +20,11 @@
 
 use core::ops::Range;
 
-use super::{Action, Code, Kind, WORD};
+use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
+/// A quadword, see above.
+pub(crate) const WORD: usize = 8;
 
 /// `int3`: one byte, so that it can stand in the place of any instruction.
 pub(crate) const BREAKPOINT: u8 = 0xcc;
@@ -202,6 +204,14 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
         _ => false,
     }
 }
+
+/// Nothing to do: instruction caches are coherent (AMD64 APM volume 2, section 7.6.1).
+///
+/// # Safety
+///
+/// None is needed.
+#[inline]
+pub(crate) unsafe fn publish(_address: usize) {}
 
 fn go(end: usize, displacement: [u8; 4]) -> Action {
     let displacement = i32::from_le_bytes(displacement) as isize;
