@@ -159,14 +159,14 @@ private:
       if (Name.empty())
         return Directives;
       // The number only tells this section from others of its name.
-      Directives += (".pushsection " + Name + ",\"awR\",@progbits,unique,1000000\n\t" +
+      Directives += (".pushsection " + Name + ",\"awR\",%progbits,unique,1000000\n\t" +
                      ".popsection\n\t")
                         .str();
     }
   }
 
   bool record(MachineFunction &MF, MachineInstr &MI) {
-    if (!callsTrampoline(MI))
+    if (!callsTrampoline(MI) || MI.getPCSections())
       return false;
     StringRef Triple = MF.getTarget().getTargetTriple().str();
     StaticCallSiteLayout Layout;
@@ -192,6 +192,8 @@ char RecordStaticCallSites::ID = 0;
 void registerMachineStage() {
   static std::once_flag Once;
   std::call_once(Once, [] {
+    // Known by name from here on; its identity is no public symbol.
+    initializeMachineOutlinerPass(*PassRegistry::getPassRegistry());
     PassRegistry::getPassRegistry()->registerPass(
         *new PassInfo("Record static call sites", "record-static-call-sites",
                       &RecordStaticCallSites::ID,
@@ -200,8 +202,12 @@ void registerMachineStage() {
     // Never destroyed: the list that it is in may be gone before us when the process exits.
     new RegisterTargetPassConfigCallback(
         [](TargetMachine &, PassManagerBase &, TargetPassConfig *Config) {
-          // After it nothing moves, merges or splits instructions, on any target.
+          // After it nothing moves, merges or splits instructions, on any target, but for the outliner: that one
+          // keeps a call's mark with the call, but may make a call a jump, which has none yet.
           Config->insertPass(&StackMapLivenessID, &RecordStaticCallSites::ID);
+          if (const PassInfo *Outliner =
+                  PassRegistry::getPassRegistry()->getPassInfo(StringRef("machine-outliner")))
+            Config->insertPass(Outliner->getTypeInfo(), &RecordStaticCallSites::ID);
         });
   });
 }
@@ -386,6 +392,14 @@ void static_call_shim_move_to_front(LLVMModuleRef M, LLVMValueRef Global) {
   auto *Variable = unwrap<GlobalVariable>(Global);
   unwrap(M)->removeGlobalVariable(Variable);
   unwrap(M)->insertGlobalVariable(unwrap(M)->global_begin(), Variable);
+}
+
+void static_call_shim_set_default_attributes(LLVMModuleRef M, LLVMValueRef Function) {
+  auto *F = unwrap<llvm::Function>(Function);
+  llvm::Function *Example = llvm::Function::createWithDefaultAttr(
+      F->getFunctionType(), GlobalValue::ExternalLinkage, F->getAddressSpace(), "", unwrap(M));
+  F->addFnAttrs(AttrBuilder(F->getContext(), Example->getAttributes().getFnAttrs()));
+  Example->eraseFromParent();
 }
 
 void static_call_shim_append_to_compiler_used(LLVMModuleRef M, const LLVMValueRef *Globals,

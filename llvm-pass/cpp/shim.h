@@ -83,6 +83,9 @@ bool static_call_shim_calls_reach(LLVMModuleRef Module);
 // Puts a global variable before all others of its module.
 void static_call_shim_move_to_front(LLVMModuleRef Module, LLVMValueRef Global);
 
+// Gives a function what the module's flags ask of every function: landing pads for indirect branches, say.
+void static_call_shim_set_default_attributes(LLVMModuleRef Module, LLVMValueRef Function);
+
 void static_call_shim_append_to_compiler_used(LLVMModuleRef Module, const LLVMValueRef *Globals,
                                               size_t Count);
 void static_call_shim_append_to_constructors(LLVMModuleRef Module, LLVMValueRef Function,

@@ -171,6 +171,8 @@ fn hook<'ctx>(
     let entry = module.get_function(entry).unwrap_or_else(|| module.add_function(entry, ty, None));
     let hook = module.add_function(name, context.void_type().fn_type(&[], false), None);
     module::mark_as_ours(module, hook);
+    // It is called through a pointer.
+    shim::set_default_attributes(module, hook);
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(hook, ""));
     builder.build_call(entry, &[image.as_pointer_value().into()], "").expect("the builder has a position");

@@ -332,5 +332,6 @@ fn settle(module: &Module<'_>, intrinsic: FunctionValue<'_>) -> bool {
     let target = trampoline::load_target(module, &builder, key);
     builder.build_return(Some(&target)).expect("the builder has a position");
     intrinsic.set_linkage(Linkage::Internal);
+    shim::set_default_attributes(module, intrinsic);
     true
 }

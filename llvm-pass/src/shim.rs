@@ -45,6 +45,7 @@ unsafe extern "C" {
     fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
     fn static_call_shim_calls_reach(module: LLVMModuleRef) -> bool;
     fn static_call_shim_move_to_front(module: LLVMModuleRef, global: LLVMValueRef);
+    fn static_call_shim_set_default_attributes(module: LLVMModuleRef, function: LLVMValueRef);
     fn static_call_shim_append_to_compiler_used(
         module: LLVMModuleRef,
         globals: *const LLVMValueRef,
@@ -179,6 +180,12 @@ pub(crate) fn calls_reach(module: &Module<'_>) -> bool {
 pub(crate) fn move_to_front(module: &Module<'_>, global: GlobalValue<'_>) {
     // SAFETY: see above; a variable of this module.
     unsafe { static_call_shim_move_to_front(module.as_mut_ptr(), global.as_value_ref()) }
+}
+
+/// Gives a function what the module's flags ask of every function: landing pads for indirect branches, say.
+pub(crate) fn set_default_attributes(module: &Module<'_>, function: FunctionValue<'_>) {
+    // SAFETY: see above; a function of this module.
+    unsafe { static_call_shim_set_default_attributes(module.as_mut_ptr(), function.as_value_ref()) }
 }
 
 pub(crate) fn append_to_compiler_used(module: &Module<'_>, globals: &[LLVMValueRef]) {

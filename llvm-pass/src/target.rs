@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     X86_64,
+    AArch64,
 }
 
 /// The kinds of site that the machine stage tells apart; numbered as in `shim.h`.
@@ -63,6 +64,8 @@ impl Target {
         match architecture {
             // x32: pointers of four bytes, which the runtime's backend does not read.
             "x86_64" | "amd64" if !rest.iter().any(|part| part.ends_with("x32")) => Some(Self::X86_64),
+            // Nor ILP32's.
+            "aarch64" | "arm64" if !rest.iter().any(|part| part.ends_with("ilp32")) => Some(Self::AArch64),
             _ => None,
         }
     }
@@ -80,13 +83,17 @@ impl Target {
                     SiteKind::ConditionalJump => 5,
                 },
             },
+            // Every instruction is an aligned word: Arm Architecture Reference Manual (DDI 0487), B2.2.1.
+            Self::AArch64 => SiteLayout { log2_align: 0, max_bytes: 0 },
         }
     }
 
-    /// The unit in which memory is protected, and in which the linkers lay out segments by default.
+    /// The unit in which memory is protected, and in which the linkers lay out segments by default; the largest
+    /// where systems differ. The runtime has the same (`runtime/src/seal.rs`).
     pub(crate) const fn page_size(self) -> u32 {
         match self {
             Self::X86_64 => 4096,
+            Self::AArch64 => 65536,
         }
     }
 
@@ -94,17 +101,19 @@ impl Target {
     /// starts an aligned word.
     pub(crate) const fn trampoline_alignment(self) -> u32 {
         match self {
-            Self::X86_64 => 8,
+            Self::X86_64 | Self::AArch64 => 8,
         }
     }
 
     /// Why a call in this convention cannot go through a trampoline.
     ///
     /// The numbers are `llvm::CallingConv`'s: anyreg, CXX_FAST_TLS, preserve_none and interrupt handlers
-    /// leave no register for the jump.
+    /// leave no register for the jump. (On AArch64 a linker may insert code that changes x16 and x17 into any
+    /// call, so that the others leave these two.)
     pub(crate) fn needs_indirect_call(self, convention: u32) -> Option<&'static str> {
         let no_register_left = match self {
             Self::X86_64 => [13, 17, 21, 83].contains(&convention),
+            Self::AArch64 => [13, 17, 21].contains(&convention),
         };
         no_register_left.then_some("its calling convention leaves a trampoline no register")
     }
@@ -118,13 +127,23 @@ impl Target {
                 Some("__llvm_retpoline_r11")
             }
             Self::X86_64 if has("lvi-cfi") => Some("__llvm_lvi_thunk_r11"),
-            Self::X86_64 => None,
+            Self::X86_64 | Self::AArch64 => None,
+        }
+    }
+
+    /// The constraint of an operand of assembler that is a symbol, even where the program's code does not know
+    /// its address.
+    pub(crate) const fn symbol_constraint(self) -> &'static str {
+        match self {
+            Self::X86_64 => "^Ws",
+            Self::AArch64 => "S",
         }
     }
 
     /// A trampoline's code: it jumps to the target of the key that lies `offset` bytes into `$0`.
     ///
-    /// The runtime knows the first instruction. It is at least as long as the jump that replaces it,
+    /// The runtime knows the first instruction. It is one that a jump may replace while threads are about to run
+    /// it or have just done so,
     /// and no register changes that carries an argument or that the caller wants back. The word that
     /// holds it belongs to the trampoline as a whole.
     ///
@@ -145,16 +164,42 @@ impl Target {
                 };
                 format!("{address}{jump}\n\tint3\n\t.p2align 3, 0xcc")
             }
+            // The NOP is what B replaces: of the other instructions none may be replaced while it runs (DDI 0487,
+            // B2.2.5). x16 and x17 are the intra-procedure-call registers (AAPCS64, section 6.1.1), and BR
+            // through x16 may land on BTI C. The barriers stop speculation behind it.
+            Self::AArch64 => {
+                let (address, offset) = if near {
+                    let key = format!("${{0:c}}+{offset}");
+                    (format!("adrp x16, {key}\n\tadd x16, x16, :lo12:{key}"), 0)
+                } else {
+                    ("adrp x16, :got:${0:c}\n\tldr x16, [x16, :got_lo12:${0:c}]".to_owned(), offset)
+                };
+                let field = match offset {
+                    0 => String::new(),
+                    1..4096 => format!("\n\tadd x16, x16, #{offset}"),
+                    _ => {
+                        let part = |shift: u32| offset >> shift & 0xffff;
+                        let (low, middle, high) = (part(0), part(16), part(32));
+                        format!(
+                            "\n\tmovz x17, #{low}\n\tmovk x17, #{middle}, lsl #16\n\tmovk x17, #{high}, lsl #32\
+                             \n\tadd x16, x16, x17"
+                        )
+                    }
+                };
+                format!("nop\n\t{address}{field}\n\tldar x16, [x16]\n\tbr x16\n\tdsb sy\n\tisb\n\t.p2align 3")
+            }
         }
     }
 
     /// Whether a call in this convention can become a nop: the caller removes the arguments, and
     /// the result, if there is one, comes in the register that "return zero" clears.
     ///
-    /// The numbers are `llvm::CallingConv`'s: C, cold, preserve_most, preserve_all, SysV, Win64.
+    /// The numbers are `llvm::CallingConv`'s: C, cold, preserve_most, preserve_all, SysV, Win64; on AArch64
+    /// those that pass vectors.
     pub(crate) fn may_vanish(self, convention: u32) -> bool {
         match self {
             Self::X86_64 => [0, 9, 14, 15, 78, 79].contains(&convention),
+            Self::AArch64 => [0, 9, 14, 15, 97, 98].contains(&convention),
         }
     }
 }

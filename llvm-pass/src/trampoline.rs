@@ -250,9 +250,9 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let ty = context.void_type().fn_type(&[key_global.get_type().into()], false);
         let near = shim::is_dso_local(key.global);
         let code = self.target.jump_to_target(near, key.offset, thunk);
-        // "Ws": a symbol, even where the program's code does not know its address.
         let dialect = Some(InlineAsmDialect::ATT);
-        let code = context.create_inline_asm(ty, code, "^Ws".to_owned(), true, false, dialect, false);
+        let constraint = self.target.symbol_constraint().to_owned();
+        let code = context.create_inline_asm(ty, code, constraint, true, false, dialect, false);
         let builder = context.create_builder();
         builder.position_at_end(context.append_basic_block(trampoline, ""));
         builder.build_indirect_call(ty, code, &[key_global.into()], "").expect("the builder has a position");
