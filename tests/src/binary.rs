@@ -1,10 +1,9 @@
-//! A look into an x86-64 ELF file: its site table, and the direct calls of trampolines in its code.
+//! A look into an ELF file: its site table, and the direct calls of trampolines in its code.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::read::elf::{ElfFile64, SectionHeader};
 use object::{
     Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionKind, SymbolKind, elf,
@@ -14,8 +13,7 @@ use static_call_abi::{
     TRAMPOLINE_PREFIX,
 };
 
-/// The unit in which memory is protected.
-const PAGE: u64 = 4096;
+use crate::platform::platform;
 
 /// What a linked file holds of static calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,9 +46,19 @@ impl StaticCalls {
     pub fn checked(&self) -> usize {
         assert_eq!(self.recorded, self.branches, "recorded sites and branches to trampolines");
         for site in &self.recorded {
-            assert!(site % 8 <= 3, "the site at {site:#x} does not lie in one aligned word");
+            assert!(lies_in_a_word(*site), "the site at {site:#x} does not lie in one aligned word");
         }
         self.recorded.len()
+    }
+}
+
+/// Whether an instruction at this address that may be replaced lies in one word.
+#[must_use]
+pub fn lies_in_a_word(site: u64) -> bool {
+    match platform().word {
+        // At least five bytes long.
+        8 => site % 8 <= 3,
+        word => site.is_multiple_of(word),
     }
 }
 
@@ -75,15 +83,16 @@ pub fn has_site_table(path: &Path) -> bool {
 #[must_use]
 pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     let path_name = path.display();
+    let page = platform().page;
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{path_name}: {error}"));
     let file = ElfFile64::<Endianness>::parse(&*data).expect("an ELF file");
     let [keys, records, sites, end] = SECTIONS.map(|name| {
         let section = file.section_by_name(name).unwrap_or_else(|| panic!("{path_name} has no {name}"));
         section.address()..section.address() + section.size()
     });
-    assert_eq!(keys.start % PAGE, 0, "{path_name}: the keys start at {:#x}", keys.start);
+    assert_eq!(keys.start % page, 0, "{path_name}: the keys start at {:#x}", keys.start);
     assert_eq!((keys.end, records.end, sites.end), (records.start, sites.start, end.start), "{path_name}");
-    let pages = keys.start..end.end / PAGE * PAGE;
+    let pages = keys.start..end.end / page * page;
     assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
     for section in file.sections() {
         let flags = section.elf_section_header().sh_flags(file.endian());
@@ -162,15 +171,9 @@ fn branches(file: &object::File<'_>) -> Vec<u64> {
         };
         let code = section.data_range(symbol.address(), symbol.size()).ok().flatten();
         let Some(code) = code else { continue };
-        for instruction in Decoder::with_ip(64, code, symbol.address(), DecoderOptions::NONE) {
-            let is_branch = matches!(
-                instruction.flow_control(),
-                FlowControl::Call | FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch
-            );
-            if is_branch && trampolines.contains(&instruction.near_branch_target()) {
-                found.insert(instruction.ip());
-            }
-        }
+        let branches = platform().branches(code, symbol.address());
+        let to_trampolines = branches.iter().filter(|branch| trampolines.contains(&branch.target));
+        found.extend(to_trampolines.map(|branch| branch.at));
     }
     let mut found: Vec<u64> = found.into_iter().collect();
     found.sort_unstable();

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::binary::StaticCalls;
-use crate::{llvm, plugin, prefix, root, run};
+use crate::platform::platform;
+use crate::{execute, plain_clang, plugin, prefix, root, run};
 
 /// What compiles a program, and how it is linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,11 @@ pub const BUILDS: [Build; 9] = [
 pub const MODES: [Option<&str>; 4] = [None, Some("inline"), Some("trampoline"), Some("generic")];
 
 /// Values of `STATIC_CALL_WRITER` that patch, with their numbers in `enum static_call_writer`.
-pub const WRITERS: [(&str, usize); 2] = [("window", 1), ("breakpoint", 2)];
+#[must_use]
+pub fn writers() -> &'static [(&'static str, usize)] {
+    const WRITERS: [(&str, usize); 2] = [("window", 1), ("breakpoint", 2)];
+    if platform().has_breakpoints { &WRITERS } else { &WRITERS[..1] }
+}
 
 /// A source file of `tests/c`.
 #[must_use]
@@ -64,10 +69,10 @@ impl Build {
     #[must_use]
     pub fn compiler(self, is_cpp: bool) -> Command {
         let mut command = match (self.compiler, is_cpp) {
-            (Compiler::Gcc, false) => Command::new("gcc"),
-            (Compiler::Gcc, true) => Command::new("g++"),
-            (_, false) => llvm("clang"),
-            (_, true) => llvm("clang++"),
+            (Compiler::Gcc, false) => platform().gnu_program("gcc"),
+            (Compiler::Gcc, true) => platform().gnu_program("g++"),
+            (_, false) => plain_clang("clang"),
+            (_, true) => plain_clang("clang++"),
         };
         if self.has_pass() {
             command.arg(format!("-fpass-plugin={}", plugin().display()));
@@ -157,7 +162,7 @@ impl Report {
 /// The program's command in one of the [`MODES`].
 #[must_use]
 pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = execute(program);
     for variable in ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG"] {
         command.env_remove(variable);
     }
@@ -177,7 +182,7 @@ pub fn check(build: Build, program: &Path, images: &[&Path], far: usize) {
     let sites: usize = images.iter().map(|image| StaticCalls::read(image).checked()).sum();
     assert_eq!(sites > 0, build.has_pass(), "{build:?}: {sites} sites");
     for (mode, (writer, writer_number)) in
-        MODES.into_iter().flat_map(|mode| WRITERS.map(|writer| (mode, writer)))
+        MODES.into_iter().flat_map(|mode| writers().iter().map(move |writer| (mode, *writer)))
     {
         let output = run(in_mode(program, mode).env("STATIC_CALL_WRITER", writer));
         let report = Report::find(&output.stdout);

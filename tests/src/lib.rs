@@ -4,10 +4,13 @@
 
 pub mod binary;
 pub mod c;
+pub mod platform;
 pub mod rust;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use platform::platform;
 
 /// The repository's root.
 #[must_use]
@@ -31,7 +34,10 @@ pub fn target() -> PathBuf {
 /// If it is not.
 #[must_use]
 pub fn prefix() -> PathBuf {
-    let prefix = target().join("prefix");
+    let prefix = match platform() {
+        platform if platform.is_foreign() => target().join("cross").join(platform.name).join("prefix"),
+        _ => target().join("prefix"),
+    };
     assert!(
         plugin_in(&prefix).exists(),
         "static-call is not installed in {}: run `cargo xtask test`, which does that first",
@@ -58,10 +64,18 @@ pub fn llvm(program: &str) -> Command {
     Command::new(format!("{program}-22"))
 }
 
+/// clang or clang++ for the machine that programs are built for.
+#[must_use]
+pub fn plain_clang(name: &str) -> Command {
+    let mut clang = llvm(name);
+    clang.args(platform().clang_flags());
+    clang
+}
+
 /// clang with the pass and the header, but without a library to link.
 #[must_use]
 pub fn clang() -> Command {
-    let mut clang = llvm("clang");
+    let mut clang = plain_clang("clang");
     clang.arg(format!("-fpass-plugin={}", plugin().display()));
     clang.arg("-I").arg(prefix().join("include"));
     clang
@@ -71,6 +85,12 @@ pub fn clang() -> Command {
 #[must_use]
 pub fn link_flags() -> Vec<PathBuf> {
     vec![prefix().join("lib/libstatic_call.a")]
+}
+
+/// A program that was built for the machine that the tests are about.
+#[must_use]
+pub fn execute(program: &Path) -> Command {
+    platform().execute(program)
 }
 
 /// Runs a command, which has to succeed.

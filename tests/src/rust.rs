@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::platform::platform;
 use crate::{plugin, prefix, root, run, target};
 
 /// One way to build the programs.
@@ -39,7 +40,8 @@ impl Build<'_> {
     /// Builds what cargo's arguments select, or else the default members; the directory of what was built.
     #[must_use]
     pub fn build(self, selection: &[&str]) -> PathBuf {
-        let target = target().join("tests").join(self.name);
+        let platform = platform();
+        let mut target = target().join("tests").join(self.name);
         let mut cargo = Command::new("cargo");
         // Not the cargo that runs us, but the one that a user types.
         for (variable, _) in std::env::vars() {
@@ -54,6 +56,15 @@ impl Build<'_> {
         cargo.args(selection).arg("--target-dir").arg(&target);
         if self.release {
             cargo.arg("--release");
+        }
+        if let Some(gnu) = platform.gnu {
+            cargo.args(["--target", platform.name]);
+            let name = platform.name.replace('-', "_").to_uppercase();
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), format!("{gnu}-gcc"));
+            if let Some(rustc) = std::env::var_os("STATIC_CALL_TEST_RUSTC") {
+                cargo.env("RUSTC", rustc);
+            }
+            target.push(platform.name);
         }
         if let Some(variable) = self.wrapper {
             cargo.env(variable, prefix().join("bin/static-call-rustc"));

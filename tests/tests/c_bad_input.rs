@@ -5,8 +5,9 @@ use std::process::Command;
 
 use object::{Object, ObjectSymbol};
 use static_call_tests::binary::{StaticCalls, has_site_table};
-use static_call_tests::c::{Build, Compiler, WRITERS, in_mode, source};
-use static_call_tests::{failure, link_flags, llvm, plugin, prefix, run};
+use static_call_tests::c::{Build, Compiler, in_mode, source, writers};
+use static_call_tests::platform::platform;
+use static_call_tests::{execute, failure, link_flags, llvm, plugin, prefix, run};
 
 const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
 fn text(bytes: &[u8]) -> String {
@@ -50,7 +51,7 @@ fn code_that_somebody_else_patched() {
         (Some("trampoline"), trampoline),
         (Some("trampoline"), trampoline + 2),
     ] {
-        for (writer, _) in WRITERS {
+        for (writer, _) in writers() {
             let offset = address.cast_signed() - main.cast_signed();
             run(in_mode(&program, mode).env("STATIC_CALL_WRITER", writer).arg(offset.to_string()));
         }
@@ -73,14 +74,19 @@ fn another_llvm_is_named_and_the_build_goes_on_without_the_pass() {
     let compile = || {
         let mut clang = Command::new("clang-19");
         clang.arg(format!("-fpass-plugin={}", plugin().display())).arg("-I").arg(prefix().join("include"));
-        clang.arg(source("proposal.c")).args(link_flags()).arg("-o").arg(&program);
+        clang
+            .args(platform().clang_flags())
+            .arg(source("proposal.c"))
+            .args(link_flags())
+            .arg("-o")
+            .arg(&program);
         clang
     };
     let said = run(&mut compile()).stderr;
     let said = String::from_utf8_lossy(&said);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("has LLVM 19") && said.contains("built for LLVM 22"), "{said}");
-    run(&mut Command::new(&program));
+    run(&mut execute(&program));
     assert!(!has_site_table(&program));
     let error = failure(compile().env("STATIC_CALL_REQUIRE", "1"));
     assert!(error.contains("has LLVM 19") && error.contains("STATIC_CALL_REQUIRE=1"), "{error}");

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::{Object, ObjectSection, ObjectSymbol};
 use static_call_tests::c::{Build, Compiler, Report, in_mode};
+use static_call_tests::platform::{Kind, platform};
 use tempfile::TempDir;
 
 /// A linked program, taken apart as far as static calls go.
@@ -92,15 +92,9 @@ impl Victim {
         let (range, address) = &self.text;
         let code = &self.data[range.clone()];
         let sites = static_call_tests::binary::StaticCalls::read(&self.directory.path().join("plain"));
-        Decoder::with_ip(64, code, *address, DecoderOptions::NONE)
-            .into_iter()
-            .find(|call| {
-                call.flow_control() == FlowControl::Call
-                    && call.len() == 5
-                    && !sites.recorded.contains(&call.ip())
-            })
-            .expect("a call of a library function")
-            .ip()
+        let branches = platform().branches(code, *address);
+        let mut calls = branches.iter().filter(|branch| branch.kind == Kind::Call);
+        calls.find(|call| !sites.recorded.contains(&call.at)).expect("a call of a library function").at
     }
 
     fn run(&self, data: &[u8], mode: Option<&str>) -> Output {

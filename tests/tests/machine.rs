@@ -11,8 +11,9 @@ use std::process::Command;
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{Object, ObjectSection, ObjectSymbol, elf};
-use static_call_tests::binary::StaticCalls;
-use static_call_tests::{clang, link_flags, llvm, plugin, root, run};
+use static_call_tests::binary::{StaticCalls, lies_in_a_word};
+use static_call_tests::platform::{Kind, platform};
+use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
 
 const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz"];
 const SITES: &str = "static_call_sites";
@@ -36,16 +37,21 @@ impl Scratch {
         object
     }
 
+    /// One of the linkers `ld` and `ld.lld-22`.
+    fn linker(name: &str) -> Command {
+        if name == "ld" { platform().gnu_program(name) } else { Command::new(name) }
+    }
+
     fn shared(&self, objects: &[&Path]) -> PathBuf {
         let shared = self.path("shared.so");
-        run(Command::new("ld").arg("-shared").args(objects).arg("-o").arg(&shared));
+        run(platform().gnu_program("ld").arg("-shared").args(objects).arg("-o").arg(&shared));
         shared
     }
 
     /// An executable with undefined symbols, which is never run.
     fn executable(&self, linker: &str, objects: &[&Path], flags: &[&str]) -> PathBuf {
         let executable = self.path("executable");
-        run(Command::new(linker)
+        run(Scratch::linker(linker)
             .args(["--unresolved-symbols=ignore-all", "-e", "call"])
             .args(flags)
             .args(objects)
@@ -64,13 +70,14 @@ fn kinds(linked: &Path) -> (usize, usize, usize) {
     let mut kinds = (0, 0, 0);
     for site in sites.recorded {
         let code = bytes_at(&file, site, 8);
-        let instruction = Decoder::with_ip(64, &code, site, DecoderOptions::NONE).decode();
-        assert!(site % 8 + instruction.len() as u64 <= 8, "the site at {site:#x} does not lie in one word");
-        match instruction.flow_control() {
-            FlowControl::Call => kinds.0 += 1,
-            FlowControl::UnconditionalBranch => kinds.1 += 1,
-            FlowControl::ConditionalBranch => kinds.2 += 1,
-            other => panic!("the site at {site:#x} is a {other:?}"),
+        let branch = platform().branches(&code, site)[0];
+        assert_eq!(branch.at, site);
+        let word = platform().word;
+        assert!(site % word + branch.len <= word, "the site at {site:#x} does not lie in one word");
+        match branch.kind {
+            Kind::Call => kinds.0 += 1,
+            Kind::Jump => kinds.1 += 1,
+            Kind::ConditionalJump => kinds.2 += 1,
         }
     }
     kinds
@@ -88,7 +95,7 @@ fn bytes_at(file: &object::File<'_>, address: u64, length: u64) -> Vec<u8> {
 }
 
 /// Addresses of the trampolines. Each is aligned, has its prefix, and starts with an instruction that
-/// the runtime may patch (`is_trampoline_entry` in runtime/src/arch/x86_64.rs).
+/// the runtime may patch.
 fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
     let data = fs::read(linked).expect("the linked file");
     let file = object::File::parse(&*data).expect("an ELF file");
@@ -104,14 +111,8 @@ fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
         assert!(matches!(prefix[..4], [b'S', b'C', b'T' | b'C', 1]), "{name} has a prefix: {prefix:02x?}");
         let code = bytes_at(&file, entry, 8);
         assert_eq!(code.len(), 8, "{name}: the first word belongs to the trampoline");
-        let known = match code[..] {
-            [0x48 | 0x4c, 0x8b | 0x8d, modrm, ..] => modrm & 0xc7 == 0x05,
-            [0x48 | 0x49, 0xc7, modrm, ..] => modrm & 0xf8 == 0xc0,
-            [0xff, 0x25, ..] => true,
-            _ => false,
-        };
-        let first = Decoder::with_ip(64, &code, entry, DecoderOptions::NONE).decode();
-        assert!(known && first.len() >= 5, "{name} starts with `{:?}` {code:02x?}", first.code());
+        let is_known = (platform().is_trampoline_entry)(&code);
+        assert!(is_known, "{name} starts with {code:02x?}");
         found.insert(entry, name.to_owned());
     }
     found
@@ -133,7 +134,8 @@ fn every_kind_of_site_at_every_level() {
         let (calls, jumps, conditional_jumps) = check(&[level]);
         assert!(calls >= 8, "{level}: calls");
         assert_eq!(jumps > 0, *level != "-O0", "{level}: tail calls");
-        assert!(conditional_jumps > 0 || !["-Os", "-Oz"].contains(level), "{level}: conditional tail calls");
+        let expected = platform().has_conditional_tail_calls && ["-Os", "-Oz"].contains(level);
+        assert!(conditional_jumps > 0 || !expected, "{level}: conditional tail calls");
     }
 }
 
@@ -214,7 +216,7 @@ fn branches_padded_by_the_assembler() {
         let StaticCalls { recorded, branches } = StaticCalls::read(&scratch.shared(&[&object]));
         assert_eq!(branches.len(), 3 * 64, "{flags:?}");
         assert_eq!(recorded.len(), sites, "{flags:?}");
-        assert!(recorded.iter().all(|site| branches.contains(site) && site % 8 <= 3), "{flags:?}");
+        assert!(recorded.iter().all(|site| branches.contains(site) && lies_in_a_word(*site)), "{flags:?}");
     }
 }
 
@@ -228,7 +230,7 @@ fn xray_leaves_the_trampolines_alone() {
         assert_eq!(checked_trampolines(&linked).len(), 9);
         let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
         assert!(recorded.len() >= 8 && branches.len() >= 11, "{level}");
-        assert!(recorded.iter().all(|site| branches.contains(site) && site % 8 <= 3), "{level}");
+        assert!(recorded.iter().all(|site| branches.contains(site) && lies_in_a_word(*site)), "{level}");
     }
 }
 
@@ -241,7 +243,7 @@ fn sections_of_basic_blocks() {
         let linked = scratch.shared(&[&object]);
         let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
         assert!(recorded.len() >= 11 && branches.iter().all(|branch| recorded.contains(branch)), "{level}");
-        assert!(recorded.iter().all(|site| site % 8 <= 3), "{level}");
+        assert!(recorded.iter().all(|site| lies_in_a_word(*site)), "{level}");
     }
 }
 
@@ -317,7 +319,7 @@ fn functions_that_several_files_define() {
         let (first, second) = (build("first.o", "SECOND"), build("second.o", "FIRST"));
         for linker in ["ld", "ld.lld-22"] {
             let linked = scratch.path("linked.so");
-            run(Command::new(linker).arg("-shared").args([&first, &second]).arg("-o").arg(&linked));
+            run(Scratch::linker(linker).arg("-shared").args([&first, &second]).arg("-o").arg(&linked));
             assert_eq!(checked_trampolines(&linked).len(), 1, "one trampoline survives");
             let sites = StaticCalls::read(&linked).checked();
             assert_eq!(sites, 1 + 2 + 2, "{level} {linker}: inline function, two instances, two unwinding");
@@ -444,7 +446,7 @@ fn far_code_models_load_their_keys() {
                 .args(link_flags())
                 .arg("-o")
                 .arg(&program));
-            run(&mut Command::new(&program));
+            run(&mut execute(&program));
         }
     }
 }
@@ -474,9 +476,9 @@ fn code_without_static_calls_stays_byte_for_byte() {
                     .arg(&object));
                 fs::read(object).expect("the object")
             };
-            let mut with = llvm("clang");
+            let mut with = plain_clang("clang");
             with.arg(format!("-fpass-plugin={}", plugin().display()));
-            assert!(compile(with, "a.o") == compile(llvm("clang"), "a.o"), "{level} {flags:?}");
+            assert!(compile(with, "a.o") == compile(plain_clang("clang"), "a.o"), "{level} {flags:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
-use static_call_tests::{clang, link_flags, llvm, plugin, root, run};
+use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
 
 /// GNU ld, gold where it is installed, and lld; each with the flags that change what it keeps.
 fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
@@ -55,7 +55,7 @@ impl Scratch {
 
     fn link(&self, linker: &str, kind: &str, flags: &[&str], objects: &[&PathBuf]) -> PathBuf {
         let linked = self.path("linked");
-        let mut command = llvm("clang++");
+        let mut command = plain_clang("clang++");
         command.arg(format!("-fuse-ld={linker}")).arg(kind).args(flags).args(objects).args(link_flags());
         run(command.arg("-pthread").arg("-o").arg(&linked));
         linked
@@ -78,7 +78,7 @@ fn check(linked: &Path, kind: &str, keys: usize, how: &str) {
     // Nobody calls a shared object's functions here: they may all be garbage.
     if kind != "-shared" {
         assert!(found >= keys, "{how}: {found} keys");
-        run(&mut Command::new(linked));
+        run(&mut execute(linked));
     }
 }
 

@@ -6,12 +6,13 @@ use std::process::Command;
 
 use object::{Object, ObjectSymbol};
 use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
+use static_call_tests::platform::platform;
 use static_call_tests::rust::{Build, PLAIN};
-use static_call_tests::{root, run, stdout};
+use static_call_tests::{execute, root, run, stdout};
 
 /// Runs the program in a mode; what it printed, by its first word.
 fn behaves(program: &Path, mode: &str) -> HashMap<String, String> {
-    let mut command = Command::new(program);
+    let mut command = execute(program);
     if !mode.is_empty() {
         command.env("STATIC_CALL_MODE", mode);
     }
@@ -132,9 +133,14 @@ fn two_shared_objects_with_a_runtime_each() {
         std::fs::copy(&plugin, copy).expect("a copy");
     }
     let program = directory.path().join("program");
-    run(Command::new("gcc").arg(root().join("tests/c/two_cdylibs.c")).arg("-ldl").arg("-o").arg(&program));
+    run(platform()
+        .gnu_program("gcc")
+        .arg(root().join("tests/c/two_cdylibs.c"))
+        .arg("-ldl")
+        .arg("-o")
+        .arg(&program));
     for global in ["0", "1"] {
-        let said = stdout(Command::new(&program).args(&copies).arg(global));
+        let said = stdout(execute(&program).args(&copies).arg(global));
         assert_eq!(said, "1011 1011 1211\n", "RTLD_GLOBAL: {global}");
     }
 }
@@ -152,7 +158,7 @@ fn a_program_that_brings_its_own_writer() {
     };
     let program = build.build(&["-p", "freestanding"]).join("freestanding");
     let sites = StaticCalls::read(&program).checked();
-    assert_eq!(stdout(&mut Command::new(&program)), format!("sites {sites} direct {sites} ok\n"));
+    assert_eq!(stdout(&mut execute(&program)), format!("sites {sites} direct {sites} ok\n"));
     let data = std::fs::read(&program).expect("the program");
     let file = object::File::parse(&*data).expect("an ELF file");
     assert!(file.symbols().all(|symbol| !symbol.is_undefined() || symbol.name() == Ok("")), "no library");

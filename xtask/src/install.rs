@@ -17,6 +17,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
@@ -26,11 +27,25 @@ pub(crate) fn prefix() -> PathBuf {
 }
 
 pub(crate) fn install(prefix: &Path) -> Result<()> {
+    install_for(prefix, None)
+}
+
+/// Installs what compiles on this machine, with the C library of another one, and the rustc that makes it.
+pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
     run(cargo()
         .args(["build", "--quiet", "--release"])
         .args(["-p", "static-call-pass"])
         .args(["-p", "static-call-rustc"]))?;
-    run(cargo().args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]))?;
+    let mut library = cargo();
+    library.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
+    let products = match machine {
+        Some((machine, rustc)) => {
+            machine.prepare(&mut library, rustc);
+            machine.products(&target())
+        }
+        None => target(),
+    };
+    run(&mut library)?;
 
     let release = target().join("release");
     copy(&release.join("static-call-rustc"), &prefix.join("bin/static-call-rustc"))?;
@@ -41,13 +56,15 @@ pub(crate) fn install(prefix: &Path) -> Result<()> {
     let package = "StaticCallConfig.cmake";
     copy(&root().join("cmake").join(package), &prefix.join("lib/cmake/StaticCall").join(package))?;
 
-    let library = target().join("c-library");
+    let library = products.join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
     let link = prefix.join("lib/libstatic_call.so");
     let _ = fs::remove_file(&link);
     symlink("libstatic_call.so.0", &link)
         .with_context(|| format!("cannot make the link {}", link.display()))?;
-    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"))?;
+    let gnu =
+        |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
+    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), gnu)?;
     write(&prefix.join("lib/pkgconfig/static-call.pc"), &pkg_config())?;
     println!("installed in {}", prefix.display());
     Ok(())
@@ -55,19 +72,20 @@ pub(crate) fn install(prefix: &Path) -> Result<()> {
 
 /// The static library: the one object that link-time optimization made of the runtime, with the C symbols
 /// and none of Rust's, so that it links beside any other Rust library.
-fn archive(from: &Path, to: &Path) -> Result<()> {
+fn archive(from: &Path, to: &Path, gnu: impl Fn(&str) -> Command) -> Result<()> {
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
-    run(Command::new("ld")
+    run(gnu("ld")
         .args(["-r", "--gc-sections", "--gc-keep-exported", "-u", "__static_call_register", "-o"])
         .arg(&object)
         .arg(from))?;
-    run(Command::new("objcopy")
+    run(gnu("objcopy")
         .args(["--wildcard", "-G", "__static_call_*", "-G", "static_call_*"])
-        .args(["--strip-unneeded"])
+        // Bitcode of another LLVM confuses linkers that have LLVM's plugin.
+        .args(["--strip-unneeded", "--remove-section=.llvmbc", "--remove-section=.llvmcmd"])
         .arg(&object))?;
     let _ = fs::remove_file(to);
-    run(Command::new("ar").arg("rcs").arg(to).arg(&object))?;
+    run(gnu("ar").arg("rcs").arg(to).arg(&object))?;
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
 }
 

@@ -1,6 +1,7 @@
 //! Every developer command of this repository: `cargo xtask --help` lists them. CI runs nothing else.
 
 mod bench;
+mod cross;
 mod demo;
 mod fuzz;
 mod install;
@@ -35,6 +36,10 @@ enum Command {
     Test {
         /// Only the tests whose name contains this
         filter: Option<String>,
+        /// Build the test programs for another machine, such as aarch64-unknown-linux-gnu, and run them by an
+        /// emulator
+        #[arg(long)]
+        target: Option<String>,
     },
     /// Call, update, load, fork and raise signals all at once, in all modes, in Rust and in C
     Torture {
@@ -63,7 +68,8 @@ fn main() -> anyhow::Result<()> {
             install::install(&std::path::absolute(prefix)?)
         }
         Command::Demo => demo::demo(),
-        Command::Test { filter } => test::test(filter.as_deref()),
+        Command::Test { filter, target: Some(target) } => cross::test(&target, filter.as_deref()),
+        Command::Test { filter, target: None } => test::test(filter.as_deref()),
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { only } => bench::bench(only),

@@ -1,0 +1,164 @@
+//! `cargo xtask test --target NAME`: the tests of the programs, built for another machine and run by an emulator.
+//!
+//! The tests and the pass run on this machine; the C library and the test programs are made for the other one.
+//! Debian has the C libraries and compilers for it. The Rust standard library comes from rustup where that is
+//! installed (`rustup target add NAME`), or is built from Debian's source, with Debian's rustc of the same LLVM.
+//!
+//! To add a machine: a row below, and one in `tests/src/platform.rs`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, output, run, target};
+use crate::{install, packages};
+
+/// A machine that programs can be built for and run on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Rust's name.
+    name: &'static str,
+    /// GNU's: the names of its tools start with it, and Debian's packages of these end with it.
+    gnu: &'static str,
+    /// Debian's.
+    debian: &'static str,
+}
+
+const MACHINES: [Machine; 1] =
+    [Machine { name: "aarch64-unknown-linux-gnu", gnu: "aarch64-linux-gnu", debian: "arm64" }];
+
+/// The tests that build programs of the machine's. The others are about this machine's compilers alone.
+const TESTS: [&str; 9] = [
+    "c_programs",
+    "c_shared",
+    "c_bad_input",
+    "c_damaged",
+    "c_hardened",
+    "machine",
+    "pages",
+    "rust_programs",
+    "torture",
+];
+
+pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
+    let Some(machine) = MACHINES.into_iter().find(|machine| machine.name == name) else {
+        let known = MACHINES.map(|machine| machine.name).join(", ");
+        bail!("there is no emulated test for {name}; there is one for: {known}");
+    };
+    packages::ensure(packages::TEST)?;
+    packages::ensure(&machine.packages().iter().map(String::as_str).collect::<Vec<_>>())?;
+    let rustc = machine.rustc()?;
+    install::install_for(&machine.directory().join("prefix"), Some((&machine, rustc.as_deref())))?;
+    let mut tests = cargo();
+    tests.args(["test", "--no-fail-fast", "-p", "static-call-tests"]);
+    tests.args(TESTS.iter().flat_map(|test| ["--test", test])).args(filter);
+    tests.env("STATIC_CALL_TEST_TARGET", machine.name);
+    if let Some(rustc) = rustc {
+        tests.env("STATIC_CALL_TEST_RUSTC", rustc);
+    }
+    run(&mut tests)
+}
+
+impl Machine {
+    fn packages(&self) -> Vec<String> {
+        vec![
+            format!("g++-{}", self.gnu),
+            format!("libc6-dev-{}-cross", self.debian),
+            "qemu-user".into(),
+            // A compiler for the standard library's source, and that source.
+            "rustc-web".into(),
+            "rust-web-src".into(),
+        ]
+    }
+
+    /// Where everything goes that is made for this machine.
+    fn directory(&self) -> PathBuf {
+        target().join("cross").join(self.name)
+    }
+
+    /// One of GNU's programs, for this machine.
+    pub(crate) fn gnu_program(&self, name: &str) -> Command {
+        Command::new(format!("{}-{name}", self.gnu))
+    }
+
+    /// Has cargo build for this machine.
+    pub(crate) fn prepare(&self, cargo: &mut Command, rustc: Option<&Path>) {
+        cargo.args(["--target", self.name]);
+        let name = self.name.replace('-', "_").to_uppercase();
+        cargo.env(format!("CARGO_TARGET_{name}_LINKER"), format!("{}-gcc", self.gnu));
+        if let Some(rustc) = rustc {
+            cargo.env("RUSTC", rustc);
+        }
+    }
+
+    /// Where cargo puts what it builds in `directory` for this machine.
+    pub(crate) fn products(&self, directory: &Path) -> PathBuf {
+        directory.join(self.name)
+    }
+
+    /// A rustc that has the standard library for this machine; None if the usual one has it.
+    fn rustc(&self) -> Result<Option<PathBuf>> {
+        let libraries = |rustc: &str| {
+            let libraries =
+                output(Command::new(rustc).args(["--print", "target-libdir", "--target", self.name]))?;
+            anyhow::Ok(PathBuf::from(libraries.trim_end()))
+        };
+        if libraries("rustc")?.is_dir() {
+            return Ok(None);
+        }
+        if libraries(DEBIAN_RUSTC)?.is_dir() {
+            return Ok(Some(DEBIAN_RUSTC.into()));
+        }
+        let rustc = self.directory().join("rustc");
+        let version = output(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
+        let made_by = self.directory().join("sysroot/made-by");
+        if fs::read_to_string(&made_by).is_ok_and(|text| text == version) {
+            return Ok(Some(rustc));
+        }
+        self.build_standard_library(&rustc)?;
+        fs::write(&made_by, version).with_context(|| format!("cannot write {}", made_by.display()))?;
+        Ok(Some(rustc))
+    }
+
+    /// Builds the standard library once, and puts it where `rustc`, a script that is made here, looks for it:
+    /// cargo alone would build it anew for each of the tests' builds.
+    fn build_standard_library(&self, rustc: &Path) -> Result<()> {
+        eprintln!("building Rust's standard library for {}", self.name);
+        let directory = self.directory();
+        let built = directory.join("std");
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--release", "-p", "static-call-abi"]);
+        build.arg("-Zbuild-std=std,panic_abort,panic_unwind").arg("--target-dir").arg(&built);
+        // Bitcode is for the builds with link-time optimization.
+        build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
+        self.prepare(&mut build, Some(Path::new(DEBIAN_RUSTC)));
+        run(&mut build)?;
+
+        let sysroot = directory.join("sysroot");
+        let libraries = sysroot.join("lib/rustlib").join(self.name).join("lib");
+        let _ = fs::remove_dir_all(&sysroot);
+        fs::create_dir_all(&libraries)?;
+        for file in fs::read_dir(self.products(&built).join("release/deps"))? {
+            let file = file?;
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".rlib") && !name.starts_with("libstatic_call") {
+                fs::copy(file.path(), libraries.join(&*name))?;
+            }
+        }
+        // Build scripts run on this machine.
+        let own =
+            PathBuf::from(output(Command::new(DEBIAN_RUSTC).args(["--print", "target-libdir"]))?.trim_end());
+        let own = own.parent().context("the directory of this machine's libraries")?;
+        symlink(own, sysroot.join("lib/rustlib").join(own.file_name().context("a target")?))?;
+        let script = format!("#!/bin/sh\nexec {DEBIAN_RUSTC} --sysroot {} \"$@\"\n", sysroot.display());
+        fs::write(rustc, script)?;
+        fs::set_permissions(rustc, PermissionsExt::from_mode(0o755))?;
+        Ok(())
+    }
+}
+
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
