@@ -482,8 +482,15 @@ static void handler(int signal)
 /* Half an instruction, or one that leads nowhere. */
 static void crashed(int signal, siginfo_t *info, void *context)
 {
-	const greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-	fail("CRASHED by signal %d at instruction %#llx, address %p", signal, registers[REG_RIP], info->si_addr);
+	const mcontext_t *registers = &((ucontext_t *)context)->uc_mcontext;
+#if defined(__x86_64__)
+	const unsigned long long at = registers->gregs[REG_RIP];
+#elif defined(__aarch64__)
+	const unsigned long long at = registers->pc;
+#else
+	const unsigned long long at = (void)registers, 0;
+#endif
+	fail("CRASHED by signal %d at instruction %#llx, address %p", signal, at, info->si_addr);
 }
 
 static void signal_step(int thread)

@@ -28,6 +28,14 @@ pub struct Platform {
     disassemble: fn(&[u8], u64) -> Vec<Branch>,
     /// Whether a trampoline of ours may start with this code (`is_trampoline_entry` in the runtime).
     pub is_trampoline_entry: fn(&[u8]) -> bool,
+    /// How long a trampoline with its prefix is at the most: at a fixed address, and elsewhere.
+    pub trampoline_sizes: [u64; 2],
+    /// What stands behind a trampoline's jump, and stops speculation.
+    pub barrier: &'static [u8],
+    /// Flags of clang's for this machine that change how code looks.
+    pub own_flags: &'static [&'static [&'static str]],
+    /// Flags of clang's for this machine that add instructions or landing pads.
+    pub own_instrumentation: &'static [&'static [&'static str]],
     /// Whether a tail call may be one conditional instruction.
     pub has_conditional_tail_calls: bool,
 }
@@ -72,6 +80,10 @@ const PLATFORMS: [Platform; 2] = [
             _ => false,
         },
         has_conditional_tail_calls: true,
+        trampoline_sizes: [16, 24],
+        barrier: &[0xcc],
+        own_flags: &[&["-mavx512f"], &["-masm=intel"]],
+        own_instrumentation: &[&["-fcf-protection=full"], &["-pg", "-mfentry"]],
     },
     Platform {
         name: "aarch64-unknown-linux-gnu",
@@ -84,6 +96,23 @@ const PLATFORMS: [Platform; 2] = [
         // nop
         is_trampoline_entry: |code| code[..4] == [0x1f, 0x20, 0x03, 0xd5],
         has_conditional_tail_calls: false,
+        trampoline_sizes: [40, 40],
+        // dsb sy; isb
+        barrier: &[0x9f, 0x3f, 0x03, 0xd5, 0xdf, 0x3f, 0x03, 0xd5],
+        own_flags: &[
+            &["-moutline"],
+            &["-march=armv9-a+sve2"],
+            &["-mno-outline-atomics", "-ffixed-x18"],
+            &["-mfix-cortex-a53-835769"],
+            &["-mcmodel=tiny"],
+        ],
+        own_instrumentation: &[
+            &["-mbranch-protection=standard"],
+            &["-mbranch-protection=pac-ret+leaf+b-key+bti"],
+            &["-fsanitize=hwaddress"],
+            &["-fsanitize=shadow-call-stack", "-ffixed-x18"],
+            &["-fsanitize=memtag-stack", "-march=armv8.5-a+memtag"],
+        ],
     },
 ];
 
@@ -110,6 +139,12 @@ impl Platform {
         self.gnu.is_some()
     }
 
+    /// Whether the compiler has the flags that only x86 has.
+    #[must_use]
+    pub fn is_x86(&self) -> bool {
+        self.name.starts_with("x86_64")
+    }
+
     /// The direct branches in `code`, which lies at `address`.
     #[must_use]
     pub fn branches(&self, code: &[u8], address: u64) -> Vec<Branch> {
@@ -122,6 +157,11 @@ impl Platform {
         let (Some(emulator), Some(gnu)) = (self.emulator, self.gnu) else { return Command::new(program) };
         let mut command = Command::new(emulator);
         command.arg("-L").arg(format!("/usr/{gnu}")).arg(program);
+        // An emulator translates several instructions at once, and a thread that has entered them runs them to
+        // their end, whatever an update waits for: it would make a call to the old target after it has read
+        // that the update is over. No processor does that behind membarrier(2). (The second name is that of
+        // QEMU before 8.1.)
+        command.env("QEMU_ONE_INSN_PER_TB", "1").env("QEMU_SINGLESTEP", "1");
         command
     }
 

@@ -60,7 +60,7 @@ impl Victim {
     /// The first entry of the site table, made to lead to `pc`.
     fn with_site_at(&self, pc: u64) -> Vec<u8> {
         let place = self.sites.1 + self.first_site as u64;
-        let entry = i32::try_from(pc.cast_signed() - place.cast_signed()).expect("within one image");
+        let entry = i32::try_from(pc.wrapping_sub(place).cast_signed()).expect("within one image");
         self.with(self.sites.0.start + self.first_site, &entry.to_le_bytes())
     }
 
@@ -163,8 +163,8 @@ fn an_entry_leads_out_of_the_image() {
         victim.check("out of the image", &victim.with(start, &distance.to_le_bytes()));
     }
     let (text, address) = &victim.text;
-    victim.check("before the code", &victim.with_site_at(address - 0x1000));
-    victim.check("behind the code", &victim.with_site_at(address + text.len() as u64 + 0x1000));
+    victim.check("before the code", &victim.with_site_at(address.wrapping_sub(0x1_0000)));
+    victim.check("behind the code", &victim.with_site_at(address + text.len() as u64 + 0x1_0000));
 }
 
 #[test]

@@ -53,11 +53,10 @@ static REFUSE_SERIALIZE: AtomicUsize = AtomicUsize::new(0);
 
 impl Pages {
     fn set_access(start: *mut u8, len: usize, access: usize) -> Result<(), i32> {
-        const MPROTECT: usize = 10;
         let first = start.addr() & !4095;
         let end = (start.addr() + len).next_multiple_of(4096);
         // SAFETY: whole pages of the program's code, which stay readable and executable.
-        match unsafe { system_call(MPROTECT, first, end - first, access) } {
+        match unsafe { system_call(number::MPROTECT, first, end - first, access) } {
             0 => Ok(()),
             error => Err(-error as i32),
         }
@@ -80,7 +79,6 @@ unsafe impl CodeWriter for Pages {
     }
 
     fn serialize(&self) -> Result<(), i32> {
-        const MEMBARRIER: usize = 324;
         if REFUSE_SERIALIZE.swap(0, Ordering::Relaxed) != 0 {
             return Err(78);
         }
@@ -88,7 +86,7 @@ unsafe impl CodeWriter for Pages {
         // Register, then serialize.
         for command in [1 << 6, 1 << 5] {
             // SAFETY: takes numbers only.
-            let result = unsafe { system_call(MEMBARRIER, command, 0, 0) };
+            let result = unsafe { system_call(number::MEMBARRIER, command, 0, 0) };
             if result != 0 {
                 return Err(-result as i32);
             }
@@ -161,7 +159,10 @@ unsafe extern "C" fn main() -> ! {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 extern "C" fn _start() -> ! {
-    naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main)
+    #[cfg(target_arch = "x86_64")]
+    naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main);
+    #[cfg(target_arch = "aarch64")]
+    naked_asm!("mov x29, xzr", "mov x30, xzr", "b {main}", main = sym main);
 }
 
 struct Output;
@@ -169,9 +170,26 @@ struct Output;
 impl Write for Output {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // SAFETY: write(2) reads the text.
-        unsafe { system_call(1, 1, text.as_ptr().addr(), text.len()) };
+        unsafe { system_call(number::WRITE, 1, text.as_ptr().addr(), text.len()) };
         Ok(())
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub(super) const WRITE: usize = 1;
+    pub(super) const MPROTECT: usize = 10;
+    pub(super) const EXIT_GROUP: usize = 231;
+    pub(super) const MEMBARRIER: usize = 324;
+}
+
+/// Those of Linux's newer architectures.
+#[cfg(not(target_arch = "x86_64"))]
+mod number {
+    pub(super) const WRITE: usize = 64;
+    pub(super) const EXIT_GROUP: usize = 94;
+    pub(super) const MPROTECT: usize = 226;
+    pub(super) const MEMBARRIER: usize = 283;
 }
 
 /// # Safety
@@ -180,16 +198,22 @@ impl Write for Output {
 unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     let result;
     // SAFETY: the caller's promise; the kernel changes rax, rcx and r11.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!("syscall", inout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
             out("rcx") _, out("r11") _);
+    }
+    // SAFETY: the caller's promise; the kernel changes x0.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!("svc #0", in("x8") number, inout("x0") a => result, in("x1") b, in("x2") c);
     }
     result
 }
 
 fn exit(code: usize) -> ! {
     // SAFETY: exit_group(2) does not return.
-    unsafe { system_call(231, code, 0, 0) };
+    unsafe { system_call(number::EXIT_GROUP, code, 0, 0) };
     loop {}
 }
 
@@ -204,16 +228,30 @@ mod expected {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
         // SAFETY: the caller's promise. No Rust loop, which would become a call of this function.
+        #[cfg(target_arch = "x86_64")]
         unsafe {
             core::arch::asm!("rep movsb", inout("rdi") to => _, inout("rsi") from => _, inout("rcx") len => _)
         };
+        #[cfg(not(target_arch = "x86_64"))]
+        for index in 0..len {
+            // SAFETY: the caller's promise.
+            unsafe { to.add(index).write_volatile(from.add(index).read_volatile()) };
+        }
         to
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { core::arch::asm!("rep stosb", inout("rdi") to => _, in("al") byte as u8, inout("rcx") len => _) };
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!("rep stosb", inout("rdi") to => _, in("al") byte as u8, inout("rcx") len => _)
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        for index in 0..len {
+            // SAFETY: the caller's promise.
+            unsafe { to.add(index).write_volatile(byte as u8) };
+        }
         to
     }
 

@@ -60,8 +60,12 @@ extern "C" fn handle(_: c_int) {
 extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *const c_void) {
     // SAFETY: the kernel passes both to a handler with SA_SIGINFO.
     let (address, at) = unsafe {
-        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
-        ((*info).si_addr(), registers[libc::REG_RIP as usize])
+        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+        #[cfg(target_arch = "x86_64")]
+        let at = registers.gregs[libc::REG_RIP as usize];
+        #[cfg(target_arch = "aarch64")]
+        let at = registers.pc;
+        ((*info).si_addr(), at)
     };
     fail!("CRASHED by signal {signal} at instruction {at:#x}, address {address:p}");
 }
