@@ -235,7 +235,7 @@ fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
 }
 
 /// Checks everything, sorts the sites by record and links the records to their keys. On an error the
-/// image is as it was, but for the order of the table and the counts.
+/// image is as it was, but for the table's order, its entries that are none of ours, and the counts.
 ///
 /// # Safety
 ///
@@ -262,10 +262,17 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     }
     let table = record_table(image);
     let sites = site_table(image);
-    for site in sites.iter().filter(|&&site| site != SITE_ANCHOR) {
+    for site in sites.iter_mut().filter(|site| **site != SITE_ANCHOR) {
         // SAFETY: an entry of the table.
-        let record = record_of(unsafe { address(site) }, text, table).ok_or(Reason::Damaged)?;
-        table[record].count += 1;
+        let pc = unsafe { address(site) };
+        if let Some(record) = record_of(pc, text, table) {
+            table[record].count += 1;
+        } else if record_behind_veneer(pc, text, table).is_some() {
+            // Once patched it could not come back, since its trampoline is out of reach: it is none of ours.
+            *site = SITE_ANCHOR;
+        } else {
+            return Err(Reason::Damaged);
+        }
     }
     sort(without_anchors(sites), text, table).ok_or(Reason::Damaged)?;
     if seal::is_set(lock) {
@@ -304,6 +311,23 @@ fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
 fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
     let fetched = text.fetch(pc)?;
     let (_, Action::Go(trampoline)) = native::decode(pc, fetched.bytes())? else { return None };
+    record_at(trampoline, text, records)
+}
+
+/// Which record the site at `pc` belongs to, if a linker has put a veneer between it and its trampoline.
+#[cold]
+fn record_behind_veneer(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
+    let fetched = text.fetch(pc)?;
+    let (_, Action::Go(veneer)) = native::decode(pc, fetched.bytes())? else { return None };
+    let mut code = [0; 16];
+    code[..8].copy_from_slice(&text.eight_bytes(veneer)?);
+    code[8..].copy_from_slice(&text.eight_bytes(veneer.checked_add(8)?)?);
+    record_at(native::veneer_target(veneer, code)?, text, records)
+}
+
+/// The record of a trampoline, if there is one at this address.
+#[inline]
+fn record_at(trampoline: usize, text: Text, records: &[Record]) -> Option<usize> {
     let (_, record) = prefix(trampoline, text)?;
     let offset = record.checked_sub(records.as_ptr().addr())?;
     let index = offset / size_of::<Record>();

@@ -436,6 +436,52 @@ fn link_time_optimization_loses_no_site() {
     }
 }
 
+/// Where calls do not reach all of a large program, linkers put veneers between them and their trampolines. Such
+/// calls stay as they are, and the others are direct.
+#[test]
+fn calls_of_trampolines_that_are_out_of_reach() {
+    if platform().is_x86() {
+        eprintln!("skipped: calls reach all of an image");
+        return;
+    }
+    let scratch = Scratch::new();
+    let source = |name: &str, text: &str| {
+        let path = scratch.path(name);
+        fs::write(&path, text).expect("the source");
+        path
+    };
+    let near = "#include <static_call.h>\n\
+         int one(int x) { return x + 1; }\n\
+         int two(int x) { return x + 2; }\n\
+         DEFINE_STATIC_CALL(key, one);\n\
+         int far(int);\n\
+         __attribute__((noinline)) int near(int x) { return static_call(key, x) + 10; }\n\
+         int main(void) {\n\
+         \tstruct static_call_info info;\n\
+         \tstatic_call_process_info(&info);\n\
+         \tif (near(0) != 11 || far(0) != 101 || static_call_update(key, two) || near(0) != 12 || far(0) != 102)\n\
+         \t\treturn 1;\n\
+         \treturn static_call_mode() == STATIC_CALL_MODE_INLINE && info.sites == 1 && info.direct == 1 ? 0 : 2;\n\
+         }\n";
+    let far = "#include <static_call.h>\n\
+         int one(int);\n\
+         DECLARE_STATIC_CALL(key, one);\n\
+         int far(int x) { return static_call(key, x) + 100; }\n";
+    let sources =
+        [source("near.c", near), source("gap.s", ".text\n.space 140 << 20\n"), source("far.c", far)];
+    for linker in ["bfd", "lld"] {
+        for kind in ["-pie", "-no-pie"] {
+            let program = scratch.path("program");
+            let mut clang = clang();
+            clang.args(["-O2", "-fPIE", kind, "-Wno-unused-command-line-argument"]);
+            // Archives come last, and so would the runtime.
+            clang.arg(format!("-fuse-ld={linker}")).arg(&sources[0]).args(link_flags()).args(&sources[1..]);
+            run(clang.arg("-o").arg(&program));
+            run(execute(&program).env("STATIC_CALL_LOG", "1"));
+        }
+    }
+}
+
 #[test]
 fn far_code_models_load_their_keys() {
     let mut ways = vec![&["-mcmodel=large", "-fno-pic", "-no-pie"] as &[_]];
