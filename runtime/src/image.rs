@@ -319,9 +319,12 @@ fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
 fn record_behind_veneer(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
     let fetched = text.fetch(pc)?;
     let (_, Action::Go(veneer)) = native::decode(pc, fetched.bytes())? else { return None };
-    let mut code = [0; 16];
-    code[..8].copy_from_slice(&text.eight_bytes(veneer)?);
-    code[8..].copy_from_slice(&text.eight_bytes(veneer.checked_add(8)?)?);
+    let mut code = [0; 24];
+    for at in [0, 8, 16] {
+        // The last veneer may end with the segment.
+        let bytes = veneer.checked_add(at).and_then(|address| text.eight_bytes(address));
+        code[at..at + 8].copy_from_slice(&bytes.unwrap_or_default());
+    }
     record_at(native::veneer_target(veneer, code)?, text, records)
 }
 

@@ -69,26 +69,32 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 }
 
 /// Where the code at `pc` goes, if it is what linkers put between a call and a target that is out of its reach
-/// (AAPCS64, section 6.1.1):
+/// (AAPCS64, section 6.1.1); in an executable that is not position-independent, LLD does as on the right.
 ///
 /// ```text
-/// bti  c                  where all code has landing pads
-/// adrp x16, target
-/// add  x16, x16, :lo12:target
-/// br   x16
+/// bti  c                          bti  c              (where all code has landing pads)
+/// adrp x16, target                ldr  x16, .+8
+/// add  x16, x16, :lo12:target     br   x16
+/// br   x16                        .xword target
 /// ```
-pub(crate) fn veneer_target(pc: usize, code: [u8; 16]) -> Option<usize> {
+pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
     const BTI_C: u32 = 0xd503_245f;
     const BR_X16: u32 = 0xd61f_0200;
-    let [a, b, c, d] = [0, 4, 8, 12].map(|at| u32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]));
-    let (pc, [adrp, add, br]) = if a == BTI_C { (pc.wrapping_add(4), [b, c, d]) } else { (pc, [a, b, c]) };
-    if adrp & 0x9f00_001f != 0x9000_0010 || add & 0xffc0_03ff != 0x9100_0210 || br != BR_X16 {
+    const LDR_X16_8: u32 = 0x5800_0050;
+    let (words, _) = code.as_chunks::<4>();
+    let is_padded = u32::from_le_bytes(words[0]) == BTI_C;
+    let (pc, words) = if is_padded { (pc.wrapping_add(4), &words[1..]) } else { (pc, words) };
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
+    if [first, second] == [LDR_X16_8, BR_X16] {
+        return usize::try_from(u64::from(fourth) << 32 | u64::from(third)).ok();
+    }
+    if first & 0x9f00_001f != 0x9000_0010 || second & 0xffc0_03ff != 0x9100_0210 || third != BR_X16 {
         return None;
     }
     // Twenty-one bits, the lowest two of them in front of the others.
-    let pages = (adrp >> 5 & 0x7_ffff) << 2 | adrp >> 29 & 3;
+    let pages = (first >> 5 & 0x7_ffff) << 2 | first >> 29 & 3;
     let distance = ((pages << 11) as i32 >> 11) as isize * 4096;
-    Some((pc & !0xfff).wrapping_add_signed(distance).wrapping_add((add >> 10 & 0xfff) as usize))
+    Some((pc & !0xfff).wrapping_add_signed(distance).wrapping_add((second >> 10 & 0xfff) as usize))
 }
 
 /// Whether a trampoline starts with an instruction that B may replace: of those that the pass makes or a
@@ -241,7 +247,7 @@ mod tests {
         // As GNU ld makes them, of calls of 0x1108 from beyond 0x8c07e30.
         let [adrp, add, br] = [0xd0fb_9fd0u32, 0x9104_2210, 0xd61f_0200];
         let code = |instructions: [u32; 4]| {
-            let mut code = [0; 16];
+            let mut code = [0; 24];
             for (to, instruction) in code.chunks_mut(4).zip(instructions) {
                 to.copy_from_slice(&instruction.to_le_bytes());
             }
@@ -250,6 +256,12 @@ mod tests {
         const BTI_C: u32 = 0xd503_245f;
         assert_eq!(veneer_target(0x8c0_7e30, code([adrp, add, br, 0])), Some(0x1108));
         assert_eq!(veneer_target(0x8c0_7e2c, code([BTI_C, adrp, add, br])), Some(0x1108));
+        // As LLD makes them.
+        const LDR_X16_8: u32 = 0x5800_0050;
+        assert_eq!(veneer_target(0x8000, code([LDR_X16_8, br, 0x89ab_cdef, 0x4567])), Some(0x4567_89ab_cdef));
+        let padded = code([BTI_C, LDR_X16_8, br, 0x1234]);
+        assert_eq!(veneer_target(0x8000, padded), Some(0x1234));
+        assert_eq!(veneer_target(0x8000, code([LDR_X16_8 + (1 << 5), br, 0x1234, 0])), None);
         // Ahead, and each of the others' registers and instructions.
         assert_eq!(veneer_target(0x1fff, code([0xd000_0010, add, br, 0])), Some(0x3108));
         for other in [[adrp + 1, add, br], [adrp, add + 1, br], [adrp, add | 1 << 22, br], [adrp, add, br | 1 << 5]] {

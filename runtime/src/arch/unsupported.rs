@@ -23,7 +23,7 @@ pub(crate) fn is_trampoline_entry(_word: [u8; WORD]) -> bool {
 }
 
 /// Calls reach all of an image: linkers put nothing between them and their targets.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 16]) -> Option<usize> {
+pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
     None
 }
 
