@@ -11,7 +11,8 @@ use std::process::Command;
 use static_call_tests::{plugin, root};
 
 /// Whatever is called by these names is LLVM 22's.
-const PROGRAMS: &[&str] = &["opt", "clang", "llvm-link", "FileCheck", "not", "count", "split-file"];
+const PROGRAMS: &[&str] =
+    &["opt", "clang", "llc", "llvm-link", "llvm-objdump", "FileCheck", "not", "count", "split-file"];
 
 fn run_lines(text: &str) -> Vec<String> {
     let mut commands = vec![String::new()];
@@ -82,6 +83,7 @@ macro_rules! files {
 }
 
 files! {
+    aarch64
     abi
     bundles
     call

@@ -161,6 +161,22 @@ fn flags_that_move_or_pad_code() {
     }
 }
 
+/// The outliner runs behind the machine stage, moves calls, and makes jumps of some.
+#[test]
+fn outlined_calls_are_recorded_once() {
+    for flags in [&["-Oz"] as &[_], &["-Os"], &["-O2"]] {
+        let scratch = Scratch::new();
+        let outline = ["-fPIC", "-mllvm", "-enable-machine-outliner=always"];
+        let object = scratch.object("outlined.c", &[flags, &outline].concat());
+        let linked = scratch.shared(&[&object]);
+        let data = fs::read(&linked).expect("the linked file");
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let is_outlined = |name: &[u8]| name.windows(8).any(|part| part == b"OUTLINED");
+        assert!(file.symbols().any(|symbol| symbol.name_bytes().is_ok_and(is_outlined)), "{flags:?}");
+        assert!(StaticCalls::read(&linked).checked() > 0, "{flags:?}");
+    }
+}
+
 #[test]
 fn instrumentation_leaves_the_trampolines_alone() {
     for &flags in [
