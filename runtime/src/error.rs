@@ -30,7 +30,8 @@ pub enum ErrorKind {
     ForeignCode,
     /// Another copy of this runtime, in another image of the process, patches calls of this key.
     OtherRuntime,
-    /// Code is written with breakpoints, and a thread blocks the signal that they raise.
+    /// Code is written with breakpoints, and a thread or a signal handler blocks the signal that they raise, or a
+    /// debugger is attached.
     SignalBlocked,
     /// [`seal`](crate::seal) was called: no update is accepted any more.
     Sealed,
@@ -113,6 +114,12 @@ impl fmt::Display for Error {
                 "this thread is in the middle of an update, which a signal handler interrupted: \
                  update after the handler has returned",
             ),
+            ErrorKind::NotWritable if self.address == 0 => write!(
+                f,
+                "the means to write code is refused (error {}), so direct calls would keep their old target: \
+                 update before the process gives it up, or run with STATIC_CALL_MODE=generic",
+                self.os
+            ),
             ErrorKind::NotWritable => {
                 write!(
                     f,
@@ -132,10 +139,16 @@ impl fmt::Display for Error {
                 "another copy of the static-call runtime in this process patches calls of this key: update \
                  it from the image that has that copy, or link all images with one libstatic_call.so",
             ),
+            ErrorKind::SignalBlocked if self.address == 0 => write!(
+                f,
+                "the handler of signal {} blocks SIGTRAP, and would end the process if it met a breakpoint: take \
+                 SIGTRAP out of its sa_mask and update again",
+                self.os
+            ),
             ErrorKind::SignalBlocked => write!(
                 f,
-                "thread {} blocks SIGTRAP, and would end the process if it met a breakpoint: unblock it \
-                 there and update again",
+                "thread {} blocks SIGTRAP or is being debugged, and would end the process if it met a \
+                 breakpoint: update again when it does not; in a debugger, set STATIC_CALL_WRITER=window",
                 self.address
             ),
             ErrorKind::Sealed => f.write_str("the process is sealed: update before static_call::seal()"),

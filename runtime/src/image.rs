@@ -110,7 +110,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
             IMAGES.store(image, Ordering::Relaxed);
             patch(descriptor, &lock);
             if seal::is_set(&lock)
-                && let Err(error) = seal::protect(descriptor)
+                && let Err(error) = seal::protect_late(descriptor, &lock)
             {
                 log!("image at {:p}: {error}", descriptor.header);
             }
@@ -181,8 +181,10 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
     log!("image at {:p}: unloaded", descriptor.header);
 }
 
+/// Called when the process exits, and when the image that this code is in goes away.
 extern "C" fn exiting() {
     EXITING.store(true, Ordering::Relaxed);
+    breakpoint::leave();
 }
 
 /// The image's records.

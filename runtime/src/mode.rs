@@ -125,7 +125,7 @@ impl Reason {
             }
             Self::NoWriter => c"STATIC_CALL_WRITER asks for no writer",
             Self::SignalBlocked => {
-                c"a thread blocks SIGTRAP, so that it could not take the breakpoints that code is written with"
+                c"a thread or a handler blocks SIGTRAP, or a debugger is attached: no breakpoints can be taken"
             }
         }
     }

@@ -54,16 +54,22 @@ pub(crate) fn seal() -> Result<(), Error> {
         // Whatever keys there are, nobody has told us where.
         return Err(Error::new(ErrorKind::NotProtected));
     }
-    image::for_each(&lock, |image| {
-        for record in image::records(image) {
-            result = result.and_then(|()| find(record.key.addr(), &lock));
-        }
-    });
+    image::for_each(&lock, |image| result = result.and_then(|()| find_keys(image, &lock)));
     result
 }
 
+/// Seals an image that was loaded after the seal.
+pub(crate) fn protect_late(image: &Image, lock: &Guard) -> Result<(), Error> {
+    protect(image).and_then(|()| find_keys(image, lock))
+}
+
+/// Looks whether all keys that an image calls are protected.
+fn find_keys(image: &Image, lock: &Guard) -> Result<(), Error> {
+    image::records(image).try_for_each(|record| find(record.key.addr(), lock))
+}
+
 /// Makes an image's keys, records and sites read-only.
-pub(crate) fn protect(image: &Image) -> Result<(), Error> {
+fn protect(image: &Image) -> Result<(), Error> {
     match pages(image) {
         Some(pages) => read_only(pages.start, pages.len()),
         None => Err(Error::at(ErrorKind::NotProtected, image.header.addr())),

@@ -24,6 +24,7 @@ use crate::arch::{Action, Code, Kind, WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
+use crate::log::log;
 use crate::mode::{self, Mode};
 use crate::seal;
 use crate::text::Text;
@@ -68,6 +69,11 @@ pub(crate) struct Patch {
 
 /// Makes all changes or none.
 pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
+    // C has but a number for it.
+    update_quietly(changes).inspect_err(|error| log!("an update failed: {error}"))
+}
+
+fn update_quietly(changes: &mut [Change<'_>]) -> Result<(), Error> {
     let lock = lock::lock()?;
     if seal::is_set(&lock) {
         return Err(Error::new(ErrorKind::Sealed));

@@ -31,7 +31,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use crate::arch::{WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
-use crate::os::{self, Refused, trap};
+use crate::os::{self, Blocked, Refused, trap};
 use crate::text;
 use crate::update::Patch;
 use crate::writer;
@@ -68,8 +68,12 @@ impl Breakpoints {
         let file = os::CodeFile::open().map_err(refused)?;
         let patches = Memory::reserve(count, lock).map_err(refused)?;
         trap::install(lock).map_err(refused)?;
-        if let Some(thread) = os::thread_that_blocks(trap::SIGNAL).map_err(refused)? {
-            return Err(Error::at(ErrorKind::SignalBlocked, thread as usize));
+        match os::blocked(trap::SIGNAL).map_err(refused)? {
+            Some(Blocked::Thread(thread)) => {
+                return Err(Error::at(ErrorKind::SignalBlocked, thread as usize));
+            }
+            Some(Blocked::Handler(other)) => return Err(Error::with_os(ErrorKind::SignalBlocked, 0, other)),
+            None => {}
         }
         Ok(Self { file, patches, len: 0 })
     }
@@ -150,18 +154,28 @@ impl Breakpoints {
     }
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), Error> {
-        // SAFETY: the bytes of an instruction that the plan has checked, in the order that the module's
-        // head says.
-        let mut written = unsafe { self.file.write(address, bytes) };
-        if written.is_err()
+        let mut result = self.write_once(address, bytes);
+        if result.is_err()
             && let Ok(file) = os::CodeFile::open()
         {
             // Another thread may have closed all files that it did not know.
             self.file = file;
-            // SAFETY: as above.
-            written = unsafe { self.file.write(address, bytes) };
+            result = self.write_once(address, bytes);
         }
-        written.map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, address, os))
+        result.map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, address, os))
+    }
+
+    fn write_once(&self, address: usize, bytes: &[u8]) -> Result<(), Refused> {
+        // SAFETY: the bytes of an instruction that the plan has checked, in the order that the module's
+        // head says.
+        unsafe { self.file.write(address, bytes) }?;
+        // What came to the wrong place did not come here.
+        let is_there = |(index, &byte): (usize, &u8)| {
+            let address = address + index;
+            // SAFETY: the plan has found the word in the code of a registered image.
+            (unsafe { text::load(address / WORD * WORD) })[address % WORD] == byte
+        };
+        if bytes.iter().enumerate().all(is_there) { Ok(()) } else { Err(Refused(os::NOT_SUPPORTED)) }
     }
 }
 
@@ -197,6 +211,11 @@ pub(crate) fn forget(code: Range<usize>, _lock: &Guard) {
     if STUCK.swap(len, Ordering::Relaxed) != len {
         publish(&patches[..len]);
     }
+}
+
+/// Leaves SIGTRAP to the program again.
+pub(crate) fn leave() {
+    trap::uninstall();
 }
 
 fn publish(patches: &[Patch]) {

@@ -217,8 +217,9 @@ pub(crate) fn of_process() -> Writer {
 
 /// Whether another writer shall try what was refused to this one; then it is the one in use from now on.
 pub(crate) fn steps_down(error: &Error, _lock: &Guard) -> bool {
-    // Anything else than a missing right passes.
-    let is_forbidden = matches!(error.raw_os_error(), Some(EPERM | EACCES));
+    // The pages were refused, and not only for lack of memory.
+    let is_forbidden =
+        error.address() != 0 && error.raw_os_error().is_some_and(|os| ![EAGAIN, ENOMEM].contains(&os));
     let steps_down = error.kind() == ErrorKind::NotWritable
         && is_forbidden
         && breakpoint::SUPPORTED
@@ -231,8 +232,8 @@ pub(crate) fn steps_down(error: &Error, _lock: &Guard) -> bool {
     steps_down
 }
 
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
+const EAGAIN: i32 = 11;
+const ENOMEM: i32 = 12;
 const ENOSYS: i32 = 38;
 
 fn asked() -> Option<Writer> {

@@ -7,6 +7,7 @@ use crate::elf;
 use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::Guard;
+use crate::log::log;
 use crate::os::{self, Access, Refused};
 use crate::writer;
 
@@ -69,9 +70,11 @@ impl<'lock> Windows<'lock> {
 impl Drop for Windows<'_> {
     fn drop(&mut self) {
         image::for_each(self.lock, |image| {
-            // Taking an access away is never refused by the kernel itself; were it by a filter, the pages
-            // stayed writable, and every call right.
-            let _ = set(image, false);
+            // Taking an access away is never refused by the kernel itself. A seccomp filter that another
+            // thread has just installed may do so: then the pages stay writable, and every call right.
+            if let Err(Refused(os)) = set(image, false) {
+                log!("the code at {:#x} stays writable: closing the window is refused ({os})", image.window);
+            }
         });
     }
 }

@@ -14,7 +14,18 @@ pub(crate) struct CodeFile(File);
 
 impl CodeFile {
     pub(crate) fn open() -> Result<Self, Refused> {
-        File::open(libc::AT_FDCWD, c"/proc/self/mem", libc::O_RDWR).map(Self)
+        /// What nobody's file has at this address.
+        static MARK: [u8; 16] = *b"static-call mark";
+        let file = File::open(libc::AT_FDCWD, c"/proc/self/mem", libc::O_RDWR)?.move_up();
+        // Before it got its high number, another thread may have closed it and opened something else.
+        let mut found = [0; MARK.len()];
+        let address = MARK.as_ptr().addr() as i64;
+        checked(|| {
+            // SAFETY: writes to the buffer only.
+            let read = unsafe { libc::pread64(file.0, found.as_mut_ptr().cast(), found.len(), address) };
+            if read < 0 { -1 } else { 0 }
+        })?;
+        if found == MARK { Ok(Self(file)) } else { Err(Refused(libc::EBADF)) }
     }
 
     /// Writes bytes, whatever access their pages have.
@@ -47,6 +58,20 @@ impl File {
             if file < 0 { -1 } else { 0 }
         })?;
         Ok(Self(file))
+    }
+
+    /// The same file with a high number. A program that closes files which it does not know may close ours;
+    /// the kernel gives the lowest number that is free, so that ours does not become another file's.
+    fn move_up(self) -> Self {
+        const HIGH: c_int = 1000;
+        let mut file = -1;
+        let result = checked(|| {
+            // SAFETY: makes another descriptor.
+            file = unsafe { libc::fcntl(self.0, libc::F_DUPFD_CLOEXEC, HIGH) };
+            if file < 0 { -1 } else { 0 }
+        });
+        // Not more than a thousand files may be open: then it stays where it is.
+        if result.is_ok() { Self(file) } else { self }
     }
 
     /// Reads as much as there is and as fits.
@@ -105,30 +130,58 @@ pub(crate) fn has_shadow_stack() -> bool {
     status.is_ok() && features != 0
 }
 
-/// A thread that blocks this signal: a synchronous one would end the process there. Looks for about a second,
-/// since it may only be in a handler that blocks other signals.
+/// Why a synchronous signal would end the process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Blocked {
+    /// A thread blocks it, or is being debugged.
+    Thread(u32),
+    /// The handler of this signal blocks it.
+    Handler(c_int),
+}
+
+/// Looks for whoever blocks this signal, for some hundredths of a second, since a thread may do so for a moment.
 ///
 /// The C library blocks all signals for moments, when a thread starts or ends, sends a signal or spawns a
 /// program; no code of the program's runs then. Such a thread is known by it that signal 33 is blocked as well,
 /// which glibc and musl use themselves and do not let programs block.
-pub(crate) fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
-    const TRIES: u32 = 100;
-    const LONGEST: libc::c_long = 10_000_000;
+pub(crate) fn blocked(signal: c_int) -> Result<Option<Blocked>, Refused> {
+    const TRIES: u32 = 10;
+    if let Some(other) = handler_that_blocks(signal) {
+        return Ok(Some(Blocked::Handler(other)));
+    }
     let mut pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
     for _ in 1..TRIES {
-        if look_for_thread_that_blocks(signal)?.is_none() {
+        if thread_that_blocks(signal)?.is_none() {
             return Ok(None);
         }
         // SAFETY: reads the time.
         keep_errno(|| unsafe {
             libc::nanosleep(&raw const pause, core::ptr::null_mut());
         });
-        pause.tv_nsec = LONGEST.min(2 * pause.tv_nsec);
+        pause.tv_nsec *= 2;
     }
-    look_for_thread_that_blocks(signal)
+    Ok(thread_that_blocks(signal)?.map(Blocked::Thread))
 }
 
-fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
+/// A signal whose handler blocks this one while it runs.
+fn handler_that_blocks(signal: c_int) -> Option<c_int> {
+    const SIGNALS: c_int = 64;
+    (1..=SIGNALS).find(|&other| {
+        let mut action = core::mem::MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: sigaction(2) writes the present action; zeros are one as well.
+        let action = unsafe {
+            keep_errno(|| {
+                libc::sigaction(other, core::ptr::null(), action.as_mut_ptr());
+            });
+            action.assume_init()
+        };
+        let has_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
+        // SAFETY: reads the set.
+        other != signal && has_handler && unsafe { libc::sigismember(&raw const action.sa_mask, signal) } == 1
+    })
+}
+
+fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
     // struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name.
     const LENGTH: usize = 16;
     const NAME: usize = 19;
@@ -149,7 +202,7 @@ fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
             let name = entry.get(NAME..).and_then(|name| CStr::from_bytes_until_nul(name).ok());
             if let Some(name) = name
                 && let Some(thread) = number(name.to_bytes(), 10)
-                && is_blocked(&tasks, name, signal)
+                && !can_take(&tasks, name, signal)?
             {
                 return Ok(Some(thread as u32));
             }
@@ -160,26 +213,54 @@ fn look_for_thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
 /// SIGSETXID (glibc), SIGCANCEL (musl): not in their headers.
 const C_LIBRARYS_OWN: c_int = 33;
 
-/// Whether a thread of the program blocks a signal; false if the thread is gone.
-fn is_blocked(tasks: &File, thread: &CStr, signal: c_int) -> bool {
+/// Whether a thread can take a signal: none blocks it, and no debugger comes first. True if it is gone.
+fn can_take(tasks: &File, thread: &CStr, signal: c_int) -> Result<bool, Refused> {
     let mut path = [0; 32];
-    let name = thread.to_bytes();
-    let parts = [name, b"/status\0"];
     let mut end = 0;
-    for part in parts {
-        let Some(room) = path.get_mut(end..end + part.len()) else { return false };
+    for part in [thread.to_bytes(), b"/status\0"] {
+        let Some(room) = path.get_mut(end..end + part.len()) else { return Ok(true) };
         room.copy_from_slice(part);
         end += part.len();
     }
-    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return false };
-    let Ok(status) = File::open(tasks.0, path, libc::O_RDONLY) else { return false };
-    let mut buffer = [0; 2048];
-    let Ok(text) = status.read(&mut buffer) else { return false };
-    let mut lines = text.split(|&byte| byte == b'\n');
-    let mask = lines.find_map(|line| line.strip_prefix(b"SigBlk:"));
-    let mask = mask.and_then(|mask| number(mask.trim_ascii(), 16)).unwrap_or(0);
+    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return Ok(true) };
+    let status = match File::open(tasks.0, path, libc::O_RDONLY) {
+        Err(Refused(libc::ENOENT | libc::ESRCH)) => return Ok(true),
+        status => status?,
+    };
+    let mut mask = None;
+    let mut is_traced = false;
+    let mut take = |line: &[u8]| {
+        if let Some(digits) = line.strip_prefix(b"SigBlk:") {
+            mask = number(digits.trim_ascii(), 16);
+        } else if let Some(tracer) = line.strip_prefix(b"TracerPid:") {
+            is_traced = tracer.trim_ascii() != b"0";
+        }
+    };
+    // Line by line. The one with the groups may be longer than the buffer, and says nothing to us.
+    let mut buffer = [0; 1024];
+    let mut len = 0;
+    loop {
+        let more = match status.read(&mut buffer[len..]) {
+            Err(Refused(libc::ESRCH)) => return Ok(true),
+            more => more?.len(),
+        };
+        if more == 0 {
+            break;
+        }
+        len += more;
+        while let Some(end) = buffer[..len].iter().position(|&byte| byte == b'\n') {
+            take(&buffer[..end]);
+            buffer.copy_within(end + 1..len, 0);
+            len -= end + 1;
+        }
+        if len == buffer.len() {
+            len = 0;
+        }
+    }
+    // A thread without this line is none that we understand.
+    let Some(mask) = mask else { return Ok(false) };
     let blocks = |signal: c_int| mask >> (signal - 1) & 1 != 0;
-    blocks(signal) && !blocks(C_LIBRARYS_OWN)
+    Ok(!is_traced && (!blocks(signal) || blocks(C_LIBRARYS_OWN)))
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u64> {

@@ -16,7 +16,7 @@ mod code_file;
 pub(crate) mod trap;
 
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-pub(crate) use code_file::{CodeFile, NOT_SUPPORTED, has_shadow_stack, map_memory, thread_that_blocks};
+pub(crate) use code_file::{Blocked, CodeFile, NOT_SUPPORTED, blocked, has_shadow_stack, map_memory};
 
 pub(crate) const THREADS_ARE_NUMBERED: bool = true;
 

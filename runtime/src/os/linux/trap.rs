@@ -16,11 +16,31 @@ use crate::writer::breakpoint::{self, Met};
 
 pub(crate) const SIGNAL: c_int = libc::SIGTRAP;
 
+/// The processor's number of the exception that `int3` raises (#BP: AMD64 APM volume 2, section 8.2.4).
+const BREAKPOINT_EXCEPTION: libc::greg_t = 3;
+
 type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// One for each time that the program may replace us: a handler that was installed over ours may call it.
 /// So each knows what it replaced, and none calls itself.
-const HANDLERS: [Handler; 4] = [handle::<0>, handle::<1>, handle::<2>, handle::<3>];
+const HANDLERS: [Handler; 16] = [
+    handle::<0>,
+    handle::<1>,
+    handle::<2>,
+    handle::<3>,
+    handle::<4>,
+    handle::<5>,
+    handle::<6>,
+    handle::<7>,
+    handle::<8>,
+    handle::<9>,
+    handle::<10>,
+    handle::<11>,
+    handle::<12>,
+    handle::<13>,
+    handle::<14>,
+    handle::<15>,
+];
 
 struct Previous(UnsafeCell<MaybeUninit<libc::sigaction>>);
 
@@ -41,7 +61,8 @@ pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
     // SAFETY: written above; all zeros are valid, too.
     let present = unsafe { present.assume_init() };
     let installed = INSTALLED.load(Ordering::Relaxed);
-    if installed > 0 && present.sa_sigaction == HANDLERS[installed - 1] as usize {
+    // The last one, or an earlier one that the program has put back.
+    if is_ours(&present) {
         return Ok(());
     }
     let Some(&handler) = HANDLERS.get(installed) else { return Err(Refused(libc::EBUSY)) };
@@ -65,6 +86,25 @@ pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
     Ok(())
 }
 
+fn is_ours(action: &libc::sigaction) -> bool {
+    HANDLERS.iter().any(|&handler| action.sa_sigaction == handler as usize)
+}
+
+/// Puts back what was there before us, since this image goes away, or the process ends. An update that comes
+/// all the same installs ours again.
+pub(crate) fn uninstall() {
+    let mut present = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction(2) writes the present action, or leaves zeros, which are an action as well.
+    let present = unsafe {
+        libc::sigaction(SIGNAL, core::ptr::null(), present.as_mut_ptr());
+        present.assume_init()
+    };
+    if is_ours(&present) {
+        // SAFETY: written before the first of our handlers was installed.
+        unsafe { libc::sigaction(SIGNAL, (*PREVIOUS[0].0.get()).as_ptr(), core::ptr::null_mut()) };
+    }
+}
+
 /// # Safety
 ///
 /// The kernel calls this for SIGTRAP, or a handler that was installed over it does.
@@ -73,8 +113,10 @@ unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::sigi
     let is_from_kernel = unsafe { (*info).si_code } > 0;
     // SAFETY: as above.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    // Single steps, hardware breakpoints and perf's signals are another exception.
+    let is_breakpoint = is_from_kernel && registers[libc::REG_TRAPNO as usize] == BREAKPOINT_EXCEPTION;
     // SAFETY: the registers of the interrupted thread, which is this one.
-    if is_from_kernel && unsafe { answer(registers) } {
+    if is_breakpoint && unsafe { answer(registers) } {
         return;
     }
     // SAFETY: written before this handler was installed.
