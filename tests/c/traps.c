@@ -61,6 +61,15 @@ static void trap_thrice(void)
 	CHECK(raise(SIGTRAP) == 0);
 }
 
+/* Three instructions with the trap flag, below the red zone. */
+__attribute__((noinline)) static void single_step(void)
+{
+	__asm__ volatile("sub $128, %%rsp\n\tpushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
+			 "nop\n\tnop\n\tnop\n\t"
+			 "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n\tadd $128, %%rsp" ::
+				 : "memory", "cc");
+}
+
 static _Atomic(int) blocked;
 
 static void *blocker(void *unused)
@@ -141,6 +150,30 @@ int main(void)
 	CHECK(traps == 6 && chained == 3);
 	updates(500);
 	CHECK(traps == 6 && chained == 3);
+
+	/* Put back and set again, time after time. */
+	for (int i = 0; i < 40; i++) {
+		struct sigaction old;
+		CHECK(sigaction(SIGTRAP, &action, &old) == 0);
+		updates(2);
+		CHECK(sigaction(SIGTRAP, &old, NULL) == 0);
+		updates(2);
+	}
+
+	/* Not every trap is a breakpoint. */
+	CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+	updates(2);
+	int before_steps = traps;
+	single_step();
+	CHECK(traps >= before_steps + 3);
+
+	/* A handler that could not take a breakpoint. */
+	struct sigaction deaf = { .sa_handler = count }, usual;
+	sigfillset(&deaf.sa_mask);
+	CHECK(sigaction(SIGUSR2, &deaf, &usual) == 0);
+	CHECK(static_call_update(key, call() == 1 ? two : one) == (with_breakpoints ? -EAGAIN : 0));
+	CHECK(sigaction(SIGUSR2, &usual, NULL) == 0);
+	updates(2);
 
 	CHECK(end_of(default_action) == -SIGTRAP);
 	CHECK(end_of(default_action_of_kill) == -SIGTRAP);
