@@ -2,10 +2,15 @@
  *
  *     image load ROUNDS WITH WITHOUT    loads and unloads two shared objects in turn
  *     image update ROUNDS IMAGE         updates the key k0 of a shared object to and fro
+ *     image threads ROUNDS IMAGE        the same beside threads that sleep, of which there are 1, 8 or 64
  *
- * Prints one line a measurement: its name and nanoseconds. The images come from xtask/src/bench/image.rs.
+ * Prints one line a measurement: its name and nanoseconds. Those of an update are this thread's processor time:
+ * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here. To ask for
+ * that time is a system call, so that an update seems some 0.2 us dearer than it is.)
+ * The images come from xtask/src/bench/images.rs.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +23,14 @@ static double now(void)
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static double processor_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
@@ -54,15 +67,64 @@ static void check(long (*run)(long), long expected)
 
 static void update(void *key, void *target, const char *name)
 {
-	double start = now();
+	double start = processor_time();
 	int error = __static_call_update(key, target);
-	double end = now();
+	double end = processor_time();
 
 	if (error) {
 		fprintf(stderr, "the update failed: %s\n", strerror(-error));
 		exit(1);
 	}
 	printf("%s %.0f\n", name, end - start);
+}
+
+enum { THREADS_MAX = 64, UPDATES_A_ROUND = 20 };
+
+/* All threads of a round have started, and all may end. */
+static pthread_barrier_t started, done;
+
+static void *sleeper(void *unused)
+{
+	pthread_barrier_wait(&started);
+	pthread_barrier_wait(&done);
+	return unused;
+}
+
+/* Each round has every number of threads, this one included. */
+static void thread_rounds(const char *path, int rounds)
+{
+	static const int counts[] = { 1, 8, THREADS_MAX };
+	void *image = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL));
+	void *key = loaded(dlsym(image, "__static_call_key_k0"));
+	void *targets[] = { loaded(dlsym(image, "first")), loaded(dlsym(image, "second")) };
+
+	for (int round = 0; round < rounds; round++) {
+		for (int number = 0; number < (int)(sizeof counts / sizeof *counts); number++) {
+			int count = counts[number];
+			pthread_t threads[THREADS_MAX];
+			char name[32];
+
+			pthread_barrier_init(&started, NULL, (unsigned)count);
+			pthread_barrier_init(&done, NULL, (unsigned)count);
+			for (int thread = 1; thread < count; thread++) {
+				if (pthread_create(&threads[thread], NULL, sleeper, NULL)) {
+					fprintf(stderr, "no more threads\n");
+					exit(1);
+				}
+			}
+			pthread_barrier_wait(&started);
+			/* The first one waits for threads that are still on their way to sleep. */
+			update(key, targets[1], "first-update");
+			snprintf(name, sizeof name, "threads-%d", count);
+			for (int times = 0; times < UPDATES_A_ROUND; times++)
+				update(key, targets[times % 2], name);
+			pthread_barrier_wait(&done);
+			for (int thread = 1; thread < count; thread++)
+				pthread_join(threads[thread], NULL);
+			pthread_barrier_destroy(&started);
+			pthread_barrier_destroy(&done);
+		}
+	}
 }
 
 static void update_rounds(const char *path, int rounds)
@@ -106,6 +168,10 @@ int main(int argc, char **argv)
 		update_rounds(argv[3], rounds);
 		return 0;
 	}
-	fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image update ROUNDS IMAGE\n");
+	if (argc == 4 && !strcmp(argv[1], "threads")) {
+		thread_rounds(argv[3], rounds);
+		return 0;
+	}
+	fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image (update|threads) ROUNDS IMAGE\n");
 	return 2;
 }

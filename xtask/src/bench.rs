@@ -6,9 +6,10 @@
 mod calls;
 mod code;
 mod images;
+mod updates;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -17,14 +18,14 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::install::{self, prefix};
 use crate::packages;
-use crate::run::{output, target};
+use crate::run::{cargo, output, run, target};
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     /// Nanoseconds a call
     Calls,
-    /// Nanoseconds a site for an update
+    /// Nanoseconds a site for an update, and what it costs those who call meanwhile
     Update,
     /// Nanoseconds a site for loading an image
     Load,
@@ -40,7 +41,7 @@ pub(crate) fn bench(only: Option<Part>) -> Result<()> {
         calls::measure()?;
     }
     if is_wanted(Part::Update) {
-        images::measure_updates()?;
+        updates::measure()?;
     }
     if is_wanted(Part::Load) {
         images::measure_loads()?;
@@ -67,6 +68,20 @@ fn directory() -> Result<PathBuf> {
     let directory = target().join("bench");
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
+}
+
+/// Builds a program of `benches/src` with the pass. Each way to build has a directory of its own, so that cargo
+/// builds it only once.
+fn rust_program(name: &str, directory: &Path, adapt: impl FnOnce(&mut Command)) -> Result<PathBuf> {
+    let mut cargo = cargo();
+    cargo
+        .args(["build", "--quiet", "--release", "-p", "static-call-benches", "--bin", name, "--target-dir"])
+        .arg(directory)
+        .env("RUSTC_WRAPPER", prefix().join("bin/static-call-rustc"))
+        .env("STATIC_CALL_REQUIRE", "1");
+    adapt(&mut cargo);
+    run(&mut cargo)?;
+    Ok(directory.join("release").join(name))
 }
 
 /// clang with the header and, if wanted, the pass.

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{clang, code, directory, goal, link_flags, maximum, median, minimum, prefix, table};
-use crate::run::{cargo, output, root, run};
+use super::{clang, code, directory, goal, link_flags, maximum, median, minimum, rust_program, table};
+use crate::run::{output, root, run};
 
 /// How often each program runs: programs take turns, too.
 const RUNS: usize = 5;
@@ -201,22 +201,15 @@ fn build(language: Language, level: u32, retpolines: bool) -> Result<PathBuf> {
     let suffix = if retpolines { "-retpolines" } else { "" };
     match language {
         Language::Rust => {
-            // Each in a directory of its own: cargo then builds it only once.
             let directory = directory()?.join(format!("rust-o{level}{suffix}"));
-            let mut cargo = cargo();
-            cargo
-                .args(["build", "--quiet", "--release", "-p", "static-call-benches", "--target-dir"])
-                .arg(&directory)
-                .env("RUSTC_WRAPPER", prefix().join("bin/static-call-rustc"))
-                .env("STATIC_CALL_REQUIRE", "1")
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
-            if retpolines {
-                cargo
-                    .env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline")
-                    .env("RUSTC_BOOTSTRAP", "1");
-            }
-            run(&mut cargo)?;
-            Ok(directory.join("release/static-call-bench-calls"))
+            rust_program("static-call-bench-calls", &directory, |cargo| {
+                cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
+                if retpolines {
+                    cargo
+                        .env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline")
+                        .env("RUSTC_BOOTSTRAP", "1");
+                }
+            })
         }
         Language::C => {
             let program = directory()?.join(format!("c-o{level}{suffix}"));

@@ -1,4 +1,4 @@
-//! What many sites cost: to update them, to load and to unload them, and in bytes.
+//! What many sites cost: to load and to unload them, and in bytes. The images are those of `updates.rs`, too.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -15,15 +15,15 @@ use crate::run::{output, root, run};
 
 /// Keys of an image that is loaded; an image that is updated has one, so that all its sites change.
 const KEYS: usize = 64;
-const SITES: [usize; 3] = [1_000, 10_000, 100_000];
+pub(super) const SITES: [usize; 3] = [1_000, 10_000, 100_000];
 const SITES_A_FUNCTION: usize = 100;
 /// So that several compilers have something to do.
 const SITES_A_FILE: usize = 25_000;
 
 /// A shared object of generated C.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Image {
-    sites: usize,
+pub(super) struct Image {
+    pub(super) sites: usize,
     keys: usize,
     with_pass: bool,
     /// How much code stands between two sites, at most.
@@ -31,12 +31,17 @@ struct Image {
 }
 
 impl Image {
+    /// All its sites are of one key.
+    pub(super) fn of_one_key(sites: usize) -> Self {
+        Self { sites, keys: 1, with_pass: true, operations: 1 }
+    }
+
     fn name(self) -> String {
         let pass = if self.with_pass { "" } else { "-without-pass" };
         format!("image-{}-{}-{}{pass}", self.sites, self.keys, self.operations)
     }
 
-    fn path(self) -> Result<PathBuf> {
+    pub(super) fn path(self) -> Result<PathBuf> {
         Ok(directory()?.join(format!("{}.so", self.name())))
     }
 
@@ -107,7 +112,7 @@ fn argument(operations: usize, random: &mut fastrand::Rng) -> String {
 }
 
 /// Builds images, with as many compilers at a time as there are processors.
-fn build(images: &[Image]) -> Result<()> {
+pub(super) fn build(images: &[Image]) -> Result<()> {
     let mut compile = VecDeque::new();
     let mut link = VecDeque::new();
     for &image in images {
@@ -144,18 +149,23 @@ fn run_all(commands: VecDeque<Command>) -> Result<()> {
 }
 
 /// The program that loads images, from `benches/c/image.c`.
-fn driver() -> Result<PathBuf> {
+pub(super) fn driver() -> Result<PathBuf> {
     let program = directory()?.join("image");
     let mut clang = clang(false);
-    run(clang.arg("-O2").arg(root().join("benches/c/image.c")).arg("-o").arg(&program).args(link_flags()))?;
+    run(clang
+        .args(["-O2", "-pthread"])
+        .arg(root().join("benches/c/image.c"))
+        .arg("-o")
+        .arg(&program)
+        .args(link_flags()))?;
     Ok(program)
 }
 
 /// What the driver measured.
-struct Times(Vec<(String, f64)>);
+pub(super) struct Times(Vec<(String, f64)>);
 
 impl Times {
-    fn of(driver: &mut Command) -> Result<Self> {
+    pub(super) fn of(driver: &mut Command) -> Result<Self> {
         let text = output(driver)?;
         let time = |line: &str| {
             let (name, nanoseconds) = line.split_once(' ')?;
@@ -165,46 +175,9 @@ impl Times {
         Ok(Self(times.collect::<Result<_>>()?))
     }
 
-    fn named(&self, name: &str) -> impl Iterator<Item = f64> {
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = f64> {
         self.0.iter().filter(move |time| time.0 == name).map(|time| time.1)
     }
-}
-
-/// Updates of a key with many sites.
-pub(super) fn measure_updates() -> Result<()> {
-    let driver = driver()?;
-    let images: Vec<Image> = std::iter::once(1)
-        .chain(SITES)
-        .map(|sites| Image { sites, keys: 1, with_pass: true, operations: 1 })
-        .collect();
-    build(&images)?;
-    println!("\nUpdate of one key. With one site, that is what the system calls cost.");
-    let mut rows = table(["sites", "µs", "ns/site", "best tenth", "ns/site, just run", "best tenth"]);
-    for image in images {
-        let rounds = (2_000_000 / image.sites).clamp(40, 1_000).to_string();
-        let times = Times::of(Command::new(&driver).args(["update", &rounds]).arg(image.path()?))?;
-        let cold = || times.named("update");
-        let hot = || times.named("update-hot");
-        let a_site = |nanoseconds: f64| format!("{:.1}", nanoseconds / image.sites as f64);
-        rows.add_row([
-            image.sites.to_string(),
-            format!("{:.1}", median(cold()) / 1e3),
-            a_site(median(cold())),
-            a_site(best_tenth(cold())),
-            a_site(median(hot())),
-            a_site(best_tenth(hot())),
-        ]);
-        if image.sites == 1_000 {
-            let nanoseconds = median(cold()) / 1e3;
-            goal(
-                "an update of 1,000 sites costs at most 50 ns a site",
-                nanoseconds <= 50.0,
-                format!("{nanoseconds:.1} ns, best tenth {:.1} ns", best_tenth(cold()) / 1e3),
-            );
-        }
-    }
-    println!("{rows}");
-    Ok(())
 }
 
 /// Loading and unloading images.
