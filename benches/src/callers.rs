@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PAIRS: usize = 30;
-/// Of calls that count.
-const SLICE: Duration = Duration::from_millis(100);
+const PAIRS: usize = 150;
+/// Of calls that count. Twenty updates, and short enough for neighbours to be alike on a busy machine.
+const SLICE: Duration = Duration::from_millis(20);
 /// Not measured, so that the updating thread has seen what slice it is.
 const SETTLE: Duration = Duration::from_millis(5);
 const PERIOD: Duration = Duration::from_millis(1);
