@@ -1,10 +1,10 @@
 //! The cost of an update, beside the crate `static-keys`, which patches branches (`nop` or `jmp`) as we do calls.
 //!
 //! One key of each, with a thousand sites of the same purpose: a hook that is called, or not. (Each function
-//! passes another number, or the compiler would make one of them all.) Both are
-//! switched on and off in turns, and after each change all sites of both run and have to do as they should.
-//! There is one thread, since `static-keys` forbids changes while others run; ours are as expensive as ever,
-//! but for the other processors' interrupts. It builds with the stable compiler (`asm!` has had labels since Rust 1.87).
+//! passes another number, or the compiler would make one of them all.) Both are switched on and off in turns, and
+//! after each change all sites of both run and have to do as they should. There is one thread, since `static-keys`
+//! forbids changes while others run; ours would only have to interrupt them as well. It builds with the stable
+//! compiler: `asm!` has had labels since Rust 1.87.
 //!
 //! Prints one line a pair: nanoseconds of processor time for all sites of ours and of theirs. `cargo xtask bench` builds it with the
 //! pass, and counts the sites in the binary.

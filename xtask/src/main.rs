@@ -53,7 +53,7 @@ enum Command {
         #[arg(long, default_value_t = fuzz::RUNS)]
         runs: u64,
     },
-    /// Measure what calls, updates and loading cost (two to three minutes)
+    /// Measure what calls, updates and loading cost (four to six minutes)
     Bench {
         /// Only this part
         #[arg(long)]
