@@ -3,9 +3,8 @@
 //! One thread calls, in a loop where no call can start before the one before it has returned, and never leaves its
 //! processor; another one updates the key from another processor. Slices of time with updates and slices
 //! without take turns, and a pair of neighbours gives one ratio: what disturbs the machine for longer disturbs
-//! both. Calls that the scheduler interrupted for another
-//! program do not count. The updating thread wakes up as often in both slices, so that nothing but the
-//! updates differs; and the two targets take the same time.
+//! both. Calls that the scheduler interrupted for another program do not count. The updating thread wakes up as
+//! often in both slices, so that nothing but the updates differs; and the two targets take the same time.
 //!
 //! Prints one line a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask bench`
 //! builds it with the pass and runs it with each writer.
