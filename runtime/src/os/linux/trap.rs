@@ -65,9 +65,19 @@ pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
     if is_ours(&present) {
         return Ok(());
     }
-    let Some(&handler) = HANDLERS.get(installed) else { return Err(Refused(libc::EBUSY)) };
-    // SAFETY: this one was not written yet, and nobody reads it.
-    unsafe { (*PREVIOUS[installed].0.get()).write(present) };
+    // One that we have replaced before has its handler already.
+    let known = (0..installed).find(|&index| {
+        // SAFETY: written before its handler was installed.
+        let previous = unsafe { (*PREVIOUS[index].0.get()).assume_init_ref() };
+        previous.sa_sigaction == present.sa_sigaction && previous.sa_flags == present.sa_flags
+    });
+    let index = known.unwrap_or(installed);
+    let Some(&handler) = HANDLERS.get(index) else { return Err(Refused(libc::EBUSY)) };
+    if index == installed {
+        // SAFETY: this one was not written yet, and nobody reads it.
+        unsafe { (*PREVIOUS[index].0.get()).write(present) };
+        INSTALLED.store(installed + 1, Ordering::Relaxed);
+    }
     // SAFETY: all zeros are an action.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handler as usize;
@@ -81,9 +91,7 @@ pub(crate) fn install(_lock: &Guard) -> Result<(), Refused> {
         libc::sigdelset(&raw mut action.sa_mask, SIGNAL);
     }
     // SAFETY: the handler is one for SA_SIGINFO, and lives as long as this image.
-    checked(|| unsafe { libc::sigaction(SIGNAL, &raw const action, core::ptr::null_mut()).into() })?;
-    INSTALLED.store(installed + 1, Ordering::Relaxed);
-    Ok(())
+    checked(|| unsafe { libc::sigaction(SIGNAL, &raw const action, core::ptr::null_mut()).into() })
 }
 
 fn is_ours(action: &libc::sigaction) -> bool {
@@ -127,8 +135,16 @@ unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::sigi
         let mask = &raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask;
         libc::pthread_sigmask(libc::SIG_SETMASK, mask, core::ptr::null_mut());
     }
+    // Handlers that were installed over each other may go round in a circle. Linux leaves this field zero.
+    // SAFETY: what the kernel passes.
+    let visited = unsafe { &mut (*info).si_errno };
+    let (before, this) = (*visited, 1 << N);
+    *visited |= this;
+    let is_circle = before & this != 0;
     // SAFETY: as the kernel would do it.
-    unsafe { pass_on(previous, is_from_kernel, signal, info, context) };
+    unsafe { pass_on(previous, is_from_kernel, is_circle, signal, info, context) };
+    // SAFETY: as above.
+    unsafe { (*info).si_errno = before };
 }
 
 /// Does what the instruction does that a breakpoint of ours stands for.
@@ -193,11 +209,13 @@ unsafe fn is_two_byte_form(pc: usize) -> bool {
 unsafe fn pass_on(
     previous: &libc::sigaction,
     is_from_kernel: bool,
+    is_circle: bool,
     signal: c_int,
     info: *mut libc::siginfo_t,
     context: *mut c_void,
 ) {
-    match previous.sa_sigaction {
+    let handler = if is_circle { libc::SIG_DFL } else { previous.sa_sigaction };
+    match handler {
         libc::SIG_IGN if !is_from_kernel => {}
         // The kernel does not let a trap be ignored, either.
         libc::SIG_DFL | libc::SIG_IGN => {
