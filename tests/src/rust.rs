@@ -1,4 +1,4 @@
-//! The Rust programs of `tests/rust`, built as a user would build them.
+//! The Rust programs of `tests/rust`, and the kernel of `examples`, built as a user would build them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -42,18 +42,8 @@ impl Build<'_> {
     pub fn build(self, selection: &[&str]) -> PathBuf {
         let platform = platform();
         let mut target = target().join("tests").join(self.name);
-        let mut cargo = Command::new("cargo");
-        // Not the cargo that runs us, but the one that a user types.
-        for (variable, _) in std::env::vars() {
-            if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {
-                cargo.env_remove(variable);
-            }
-        }
-        if let Ok(home) = std::env::var("RUSTUP_HOME") {
-            cargo.env("RUSTUP_HOME", home);
-        }
-        cargo.args(self.toolchain).current_dir(root().join("tests/rust")).args(["build", "--quiet"]);
-        cargo.args(selection).arg("--target-dir").arg(&target);
+        let mut cargo = cargo(self.toolchain, "tests/rust");
+        cargo.args(["build", "--quiet"]).args(selection).arg("--target-dir").arg(&target);
         if self.release {
             cargo.arg("--release");
         }
@@ -67,10 +57,71 @@ impl Build<'_> {
             target.push(platform.name);
         }
         if let Some(variable) = self.wrapper {
-            cargo.env(variable, prefix().join("bin/static-call-rustc"));
-            cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
+            with_the_pass(&mut cargo, variable);
         }
         run(cargo.envs(self.environment.iter().copied()));
         target.join(if self.release { "release" } else { "debug" })
     }
+}
+
+/// Not the cargo that runs us, but the one that a user types, in a directory of the repository.
+fn cargo(toolchain: Option<&str>, directory: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    for (variable, _) in std::env::vars() {
+        if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {
+            cargo.env_remove(variable);
+        }
+    }
+    if let Ok(home) = std::env::var("RUSTUP_HOME") {
+        cargo.env("RUSTUP_HOME", home);
+    }
+    cargo.args(toolchain).current_dir(root().join(directory));
+    cargo
+}
+
+/// `variable` is the one that names the wrapper.
+fn with_the_pass(cargo: &mut Command, variable: &str) {
+    cargo.env(variable, prefix().join("bin/static-call-rustc"));
+    cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
+}
+
+/// Builds `examples/kernel` for this target, with the pass; the path of the kernel.
+///
+/// # Panics
+///
+/// If that fails, also because there is no `core` for the target.
+#[must_use]
+pub fn kernel(bare_metal: &str) -> PathBuf {
+    let target = target().join("tests/kernel");
+    let mut cargo = cargo(None, "examples/kernel");
+    cargo.args(["build", "--quiet", "--release", "--target", bare_metal, "--target-dir"]).arg(&target);
+    with_the_pass(&mut cargo, "RUSTC_WRAPPER");
+    // Debian's rustc comes without the linker that it wants for bare metal.
+    let variable = format!("CARGO_TARGET_{}_LINKER", bare_metal.to_uppercase().replace('-', "_"));
+    cargo.env(variable, "ld.lld-22");
+    let directory = |rustc: &str, arguments: &[&str]| {
+        let output = Command::new(rustc).args(arguments).output().ok()?;
+        Some(PathBuf::from(str::from_utf8(&output.stdout).ok()?.trim_end()))
+    };
+    let has_core = |rustc: &&str| {
+        let core = directory(rustc, &["--print", "target-libdir", "--target", bare_metal]);
+        core.is_some_and(|core| core.is_dir())
+    };
+    let has_sources = |rustc: &&str| {
+        let sources = directory(rustc, &["--print", "sysroot"]);
+        sources.is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/core").is_dir())
+    };
+    let compilers = ["rustc", "/usr/bin/rustc"];
+    if let Some(rustc) = compilers.iter().find(|rustc| has_core(rustc)) {
+        cargo.env("RUSTC", rustc);
+    } else if let Some(rustc) = compilers.iter().find(|rustc| has_sources(rustc)) {
+        cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core");
+    } else {
+        panic!(
+            "no `core` for {bare_metal}: run `rustup target add {bare_metal}`, or install the Debian packages \
+             rustc-web and rust-web-src"
+        );
+    }
+    run(&mut cargo);
+    target.join(bare_metal).join("release/kernel")
 }

@@ -24,6 +24,11 @@ pub(crate) const TEST: &[&str] = &[
     "cmake",
     "make",
     "pkg-config",
+    // To boot the example kernel, and the sources of its `core`.
+    "qemu-system-x86",
+    "qemu-system-arm",
+    "rustc-web",
+    "rust-web-src",
 ];
 
 /// Installs what is missing, as root; otherwise says how.

@@ -49,12 +49,17 @@ fn count(_task: u32) {
     SWITCHES.fetch_add(1, Ordering::Relaxed);
 }
 
+#[inline(never)]
+fn checksum(packet: &[u8]) -> u32 {
+    CHECKSUM.call(packet)
+}
+
 /// What the calls return: the next task, a checksum, the number of traced switches.
 #[inline(never)]
 fn work() -> (u32, u32, u32) {
     let task = sched::next(0b0101_0100);
     ON_SWITCH.call(task);
-    (task, CHECKSUM.call(&[1, 2, 3]), SWITCHES.load(Ordering::Relaxed))
+    (task, checksum(&[1, 2, 3]), SWITCHES.load(Ordering::Relaxed))
 }
 
 /// Calls, prints and checks the results, and that no stray write can reach the code.
