@@ -77,7 +77,8 @@ fn check(step: &str, expected: (u32, u32, u32)) {
 }
 
 fn say_mode() {
-    say(format_args!("mode {}, writer {}", static_call::mode(), static_call::writer()));
+    let (mode, writer) = (static_call::mode(), static_call::writer());
+    say(format_args!("mode {mode}, writer {writer}: {}", static_call::mode_reason()));
 }
 
 /// Runs on one processor, with interrupts off.
