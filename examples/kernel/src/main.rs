@@ -1,6 +1,7 @@
 //! A kernel for a processor and a serial line, whose static calls are patched at boot.
 //!
 //! ```sh
+//! rustup target add x86_64-unknown-none    # or aarch64-unknown-none-softfloat
 //! RUSTC_WRAPPER=static-call-rustc cargo run --release --target x86_64-unknown-none
 //! ```
 //!
