@@ -4,10 +4,12 @@ use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{AsTypeRef, FunctionType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
+use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
-    LLVMGetFirstFunction, LLVMGetFirstGlobal, LLVMGetFirstGlobalAlias, LLVMGetFirstGlobalIFunc,
-    LLVMGetNextFunction, LLVMGetNextGlobal, LLVMGetNextGlobalAlias, LLVMGetNextGlobalIFunc,
-    LLVMGlobalGetValueType, LLVMIsAFunction, LLVMIsAGlobalVariable,
+    LLVMCountParamTypes, LLVMGetFirstFunction, LLVMGetFirstGlobal, LLVMGetFirstGlobalAlias,
+    LLVMGetFirstGlobalIFunc, LLVMGetNextFunction, LLVMGetNextGlobal, LLVMGetNextGlobalAlias,
+    LLVMGetNextGlobalIFunc, LLVMGetParamTypes, LLVMGetReturnType, LLVMGetTypeKind, LLVMGlobalGetValueType,
+    LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsFunctionVarArg,
 };
 use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
@@ -67,12 +69,28 @@ fn is_our_function(module: &Module<'_>, function: FunctionValue<'_>, name: &str)
         |ty: FunctionType<'_>| unsafe { LLVMGlobalGetValueType(function.as_value_ref()) } == ty.as_type_ref();
     match name {
         _ if module::is_ours(function) => true,
-        abi::INTRINSIC => has_type(pointer.fn_type(&[pointer.into()], false)),
+        abi::INTRINSIC => takes_and_returns_a_pointer(function),
         abi::REGISTER | abi::UNREGISTER => {
             !local && has_type(context.void_type().fn_type(&[pointer.into()], false))
         }
         _ if abi::FUNCTIONS.contains(&name) => !local,
         _ => local && abi::LOCAL_FUNCTIONS.contains(&name),
+    }
+}
+
+/// Whether the function has the intrinsic's type. Code or the stack may have an address space of their own,
+/// and C's pointers to functions, or to objects, are then of that one (AVR, R600).
+fn takes_and_returns_a_pointer(function: FunctionValue<'_>) -> bool {
+    // SAFETY: the function is alive; there is room for its only parameter.
+    unsafe {
+        let is_pointer = |ty| LLVMGetTypeKind(ty) == LLVMTypeKind::LLVMPointerTypeKind;
+        let ty = LLVMGlobalGetValueType(function.as_value_ref());
+        let mut parameter = std::ptr::null_mut();
+        if LLVMCountParamTypes(ty) != 1 || LLVMIsFunctionVarArg(ty) != 0 {
+            return false;
+        }
+        LLVMGetParamTypes(ty, &raw mut parameter);
+        is_pointer(parameter) && is_pointer(LLVMGetReturnType(ty))
     }
 }
 
