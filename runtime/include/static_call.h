@@ -46,7 +46,7 @@ extern "C" {
 
 /* ---- The layout, shared with the pass and the runtime. Not for use by hand. ------------------- */
 
-#define STATIC_CALL_VERSION 1u
+#define STATIC_CALL_VERSION UINT32_C(1)
 
 enum {
 	STATIC_CALL_FORM_CALL = 0,
@@ -59,7 +59,9 @@ enum {
 typedef void __static_call_function(void);
 
 struct static_call_key {
-	__static_call_function *target; /* what a call reaches now; never NULL */
+	/* What a call reaches now; never NULL. An atomic access wants it aligned, also where other pointers
+	 * are not. */
+	__static_call_function *target __attribute__((aligned(sizeof(void *))));
 	void *records;                  /* the images that call this key */
 	__static_call_function *off;    /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *name;
