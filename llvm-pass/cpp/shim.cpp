@@ -274,6 +274,8 @@ void static_call_shim_register(void *Builder) {
   });
 }
 
+void static_call_shim_register_machine_stage(void) { registerMachineStage(); }
+
 LLVMValueRef static_call_shim_strip_offsets(LLVMModuleRef M, LLVMValueRef V, int64_t *Offset) {
   const DataLayout &Layout = unwrap(M)->getDataLayout();
   Value *Pointer = unwrap(V);

@@ -43,6 +43,9 @@ StaticCallText static_call_pass_name();
 // Registers both stages with the PassBuilder that a compiler hands to a plugin.
 void static_call_shim_register(void *PassBuilder);
 
+// Registers the machine stage alone. More than once does no harm.
+void static_call_shim_register_machine_stage(void);
+
 // The constant that V points into after casts and constant offsets, and the sum of the offsets.
 LLVMValueRef static_call_shim_strip_offsets(LLVMModuleRef Module, LLVMValueRef V, int64_t *Offset);
 

@@ -56,13 +56,28 @@ impl PassPluginLibraryInfo {
                 host::Host::Ours => shim::static_call_shim_register,
                 host::Host::Other { .. } => register_nothing,
             }),
-            before_code_generation: None,
+            before_code_generation: match host {
+                host::Host::Ours => Some(before_code_generation),
+                host::Host::Other { .. } => None,
+            },
         }
     }
 }
 
 /// What the plugin does in a compiler with another LLVM.
 unsafe extern "C" fn register_nothing(_builder: *mut c_void) {}
+
+/// For `llc`, which knows no other pipeline than that of code generation. False: it goes on.
+unsafe extern "C" fn before_code_generation(
+    _module: *mut c_void,
+    _machine: *mut c_void,
+    _file_type: u32,
+    _output: *mut c_void,
+) -> bool {
+    // SAFETY: it only wants to be in a process with our LLVM.
+    unsafe { shim::static_call_shim_register_machine_stage() };
+    false
+}
 
 /// The entry point that LLVM looks up in a plugin: `PassPluginLibraryInfo llvmGetPassPluginInfo()`.
 ///

@@ -22,6 +22,7 @@ impl Text {
 
 unsafe extern "C" {
     pub(crate) fn static_call_shim_register(builder: *mut c_void);
+    pub(crate) fn static_call_shim_register_machine_stage();
     fn static_call_shim_strip_offsets(
         module: LLVMModuleRef,
         value: LLVMValueRef,
