@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
+use inkwell::types::PointerType;
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue, PointerValue};
 use llvm_sys::core::{
     LLVMGetAlignment, LLVMGetArrayLength2, LLVMGetCalledFunctionType, LLVMGetCalledValue, LLVMGetElementType,
     LLVMGetFirstUse, LLVMGetICmpPredicate, LLVMGetNextUse, LLVMGetNumOperands, LLVMGetOperand, LLVMGetParam,
-    LLVMGetTypeKind, LLVMGetUser, LLVMGlobalGetValueType, LLVMInstructionEraseFromParent, LLVMIsACallInst,
-    LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsAICmpInst, LLVMIsAInvokeInst, LLVMIsDeclaration,
-    LLVMIsGlobalConstant, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith, LLVMTypeIsSized,
+    LLVMGetReturnType, LLVMGetTypeKind, LLVMGetUser, LLVMGlobalGetValueType, LLVMInstructionEraseFromParent,
+    LLVMIsACallInst, LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsAICmpInst, LLVMIsAInvokeInst,
+    LLVMIsDeclaration, LLVMIsGlobalConstant, LLVMIsNull, LLVMIsThreadLocal, LLVMReplaceAllUsesWith,
+    LLVMTypeIsSized, LLVMTypeOf,
 };
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
@@ -49,7 +51,7 @@ struct Uses {
     called: bool,
 }
 
-fn lower_uses(module: &Module<'_>, intrinsic: FunctionValue<'_>, target: Option<Target>) -> Uses {
+fn lower_uses<'ctx>(module: &Module<'ctx>, intrinsic: FunctionValue<'ctx>, target: Option<Target>) -> Uses {
     let mut lowering =
         Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
     let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())
@@ -226,7 +228,7 @@ impl<'ctx> Lowering<'_, 'ctx> {
         pointer: LLVMValueRef,
         key: Option<KeyAddress<'ctx>>,
     ) {
-        // SAFETY: the intrinsic's call is alive; its argument is a pointer; both have type `ptr`.
+        // SAFETY: the intrinsic's call is alive; its argument and its result are pointers.
         unsafe {
             if !LLVMGetFirstUse(intrinsic.0).is_null() {
                 if key.is_some() {
@@ -236,7 +238,8 @@ impl<'ctx> Lowering<'_, 'ctx> {
                 let builder = self.module.get_context().create_builder();
                 builder.position_before(&inkwell::values::InstructionValue::new(intrinsic.0));
                 let pointer = PointerValue::new(pointer);
-                let target = trampoline::load_target(self.module, &builder, pointer);
+                let ty = PointerType::new(LLVMTypeOf(intrinsic.0));
+                let target = trampoline::load_target(self.module, &builder, ty, pointer);
                 LLVMReplaceAllUsesWith(intrinsic.0, target.as_value_ref());
             }
             LLVMInstructionEraseFromParent(intrinsic.0);
@@ -309,7 +312,7 @@ fn null_check(user: LLVMValueRef, pointer: LLVMValueRef) -> Option<bool> {
 
 /// Removes the intrinsic, a C header's inline copy or Rust's declaration. Where its address was taken, it
 /// becomes an ordinary function. True if the module changed.
-fn settle(module: &Module<'_>, intrinsic: FunctionValue<'_>) -> bool {
+fn settle<'ctx>(module: &Module<'ctx>, intrinsic: FunctionValue<'ctx>) -> bool {
     let used = !users(intrinsic.as_value_ref()).is_empty();
     if intrinsic.get_first_basic_block().is_some() {
         if !used && matches!(intrinsic.get_linkage(), Linkage::Internal | Linkage::Private) {
@@ -327,9 +330,12 @@ fn settle(module: &Module<'_>, intrinsic: FunctionValue<'_>) -> bool {
     let context = module.get_context();
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(intrinsic, ""));
-    // SAFETY: the intrinsic has one parameter, a pointer.
-    let key = unsafe { PointerValue::new(LLVMGetParam(intrinsic.as_value_ref(), 0)) };
-    let target = trampoline::load_target(module, &builder, key);
+    // SAFETY: the intrinsic has one parameter, and both it and the result are pointers.
+    let (key, ty) = unsafe {
+        let ty = LLVMGetReturnType(LLVMGlobalGetValueType(intrinsic.as_value_ref()));
+        (PointerValue::new(LLVMGetParam(intrinsic.as_value_ref(), 0)), PointerType::new(ty))
+    };
+    let target = trampoline::load_target(module, &builder, ty, key);
     builder.build_return(Some(&target)).expect("the builder has a position");
     intrinsic.set_linkage(Linkage::Internal);
     shim::set_default_attributes(module, intrinsic);

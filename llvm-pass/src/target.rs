@@ -8,6 +8,40 @@ pub(crate) enum Target {
     AArch64,
 }
 
+/// How code reads a key's pointer, so that it sees what was written before the update that set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// An acquire load. Where the processor has none, it becomes a call of libatomic, as it does without
+    /// the pass.
+    Acquire,
+    /// A relaxed load and an acquire fence, which is at least as strong.
+    RelaxedAndFence,
+    /// A volatile load: one access of a whole word, which an interrupt cannot split. It orders nothing for
+    /// other processors; there is no instruction for that which all processors of the architecture have.
+    Volatile,
+    /// An ordinary load. It may be moved and repeated, so nothing may update a key while code runs there.
+    Plain,
+}
+
+impl Read {
+    /// The way that compiles on every processor of the triple's architecture.
+    ///
+    /// Which processor it is need not be known before code generation. So this goes by the poorest.
+    pub(crate) fn for_triple(triple: &str) -> Self {
+        let architecture = triple.split('-').next().unwrap_or_default();
+        match architecture {
+            // PTX has acquire loads since sm_70, and fences always.
+            "nvptx" | "nvptx64" => Self::RelaxedAndFence,
+            // BPF has atomic loads since v4, and never a fence; the others have no atomics at all, nor a
+            // libatomic.
+            "bpf" | "bpfel" | "bpfeb" | "bpf_le" | "bpf_be" | "lanai" | "msp430" => Self::Volatile,
+            // Only an ordinary load finds its way from the address space of all things to that of globals.
+            "r600" => Self::Plain,
+            _ => Self::Acquire,
+        }
+    }
+}
+
 /// The kinds of site that the machine stage tells apart; numbered as in `shim.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SiteKind {

@@ -19,7 +19,7 @@ use std::ffi::CStr;
 
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
-use inkwell::types::{FunctionType, StructType};
+use inkwell::types::{FunctionType, PointerType, StructType};
 use inkwell::values::{AsValueRef, BasicValue, FunctionValue, GlobalValue, PointerValue};
 use inkwell::{AddressSpace, AtomicOrdering, InlineAsmDialect};
 use llvm_sys::LLVMTypeKind;
@@ -32,7 +32,7 @@ use static_call_abi as abi;
 
 use crate::module;
 use crate::shim::{self, Instruction};
-use crate::target::Target;
+use crate::target::{Read, Target};
 
 /// A key that a call names: a global, or a field of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,17 +310,26 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
 }
 
 /// Loads what a key points at, in the order that an update published it.
+///
+/// `pointer` is the type of a function's address: code may have an address space of its own.
 pub(crate) fn load_target<'ctx>(
     module: &Module<'ctx>,
     builder: &inkwell::builder::Builder<'ctx>,
+    pointer: PointerType<'ctx>,
     key: PointerValue<'ctx>,
 ) -> PointerValue<'ctx> {
-    let context = module.get_context();
-    let pointer = context.ptr_type(AddressSpace::default());
     let target = builder.build_load(pointer, key, "target").expect("the builder has a position");
     let load = target.as_instruction_value().expect("a load is an instruction");
-    load.set_atomic_ordering(AtomicOrdering::Acquire).expect("a load may be atomic");
     load.set_alignment(module::pointer_size(module).next_power_of_two()).expect("a power of two");
+    match Read::for_triple(&module.get_triple().as_str().to_string_lossy()) {
+        Read::Acquire => load.set_atomic_ordering(AtomicOrdering::Acquire).expect("a load may be atomic"),
+        Read::RelaxedAndFence => {
+            load.set_atomic_ordering(AtomicOrdering::Monotonic).expect("a load may be atomic");
+            builder.build_fence(AtomicOrdering::Acquire, false, "").expect("the builder has a position");
+        }
+        Read::Volatile => load.set_volatile(true).expect("a load may be volatile"),
+        Read::Plain => {}
+    }
     target.into_pointer_value()
 }
 
