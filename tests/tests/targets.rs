@@ -45,7 +45,7 @@ const CALLS: &[&str] = &["call", "tail", "musttail", "array", "variadic", "sret"
 
 #[rustfmt::skip]
 const TARGETS: &[Row] = &[
-    ("aarch64", "aarch64-unknown-linux-gnu", Acquire, &[]),
+    ("aarch64", "aarch64-unknown-linux-gnu", Sites, &[]),
     ("aarch64", "aarch64-pc-windows-msvc", Acquire, &[]),
     ("aarch64_32", "aarch64_32-apple-watchos", Acquire, &[]),
     ("aarch64_be", "aarch64_be-unknown-linux-gnu", Acquire, &[]),
