@@ -281,7 +281,9 @@ extern "C" {
  *   -EPERM   another copy of the runtime, in another image, patches calls of this key
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
  *   -EROFS   static_call_seal was called
- *   -EAGAIN  code is written with breakpoints, and a thread blocks SIGTRAP
+ *   -EAGAIN  code is written with breakpoints, and a thread or a handler's sa_mask blocks SIGTRAP, or a
+ *            debugger is attached
+ * STATIC_CALL_LOG=1 prints the reason, with the address of the instruction.
  *
  * Costs some microseconds, and some nanoseconds for each call site. */
 #define static_call_update(key, func)                                                               \
@@ -324,8 +326,8 @@ struct static_call_change {
 int static_call_update_batch(struct static_call_change *changes, size_t count);
 
 /* Refuses every update from now on, for good, and makes the keys, records and site tables of all images
- * read-only, also of those that are loaded later: no writable memory decides any more where a static call
- * goes, and a stray write to a key faults. It does not protect from whoever can make system calls in the
+ * read-only, also of those that are loaded later (if one of their keys cannot be, STATIC_CALL_LOG=1 says so): no
+ * writable memory decides any more where a static call goes, and a stray write to a key faults. It does not protect from whoever can make system calls in the
  * process, nor the program's other pointers.
  *
  * 0, or
