@@ -1,0 +1,237 @@
+//! ARMv7, A32: B and BL.
+//!
+//! Manual: ARM Architecture Reference Manual, ARMv7-A and ARMv7-R edition (DDI 0406C), chapter A8: B (A8.8.18),
+//! BL (A8.8.25, encoding A1), NOP (A8.8.119, encoding A1).
+//!
+//! ```text
+//!            Call              Jump              ConditionalJump
+//! Go(t)      EB imm24  BL      EA imm24  B       cA imm24  B<c>     imm24 = (t - (pc + 8)) / 4
+//! Nop        E320F000  NOP     -                 -
+//! Zero       -                 -                 -
+//! ```
+//!
+//! - From 32 MiB below to 32 MiB less four bytes above pc + 8.
+//! - A target with bit 0 set is Thumb code. Only BLX and BX change over, and neither may appear or vanish while
+//!   others run it: None, and the site stays on its trampoline, whose load of PC changes over.
+//! - A predicated BL (`BLEQ`) is None too: as a nop it would forget its condition. LLVM makes none.
+//! - Thumb sites are not decoded.
+//!
+//! # Replacing a form while other processors run it
+//!
+//! DDI 0406C, section A3.5.4 "Concurrent modification and execution of instructions": of the A32 instructions,
+//! B, BL, NOP, BKPT, SVC, HVC and SMC may be replaced by one another without synchronization, and each thread
+//! executes the old or the new one. A branch's condition and target may not both change at once; here the
+//! condition never does. `BX LR` and `MOV R0, #0` are not in the list. So a tail call that is off, and a call that
+//! returns zero, are branches to a function that does so.
+//!
+//! The new instruction is cleaned from the data cache and invalidated in the instruction caches by the
+//! `cacheflush` system call (ARM private 0x0f0002); user mode may not do it itself. Then
+//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`: returning from its interrupt is a context synchronization event.
+//!
+//! # What the compiler makes
+//!
+//! LLVM 22, at -O0 and -O2, with and without PIC: `BL` and `TAILJMPd`, one machine instruction each, whose first
+//! operand is the function: `bl f`, `b f`. There is no conditional tail call: LLVM returns on the opposite condition
+//! (`bxeq lr`), and branches around a call. The if-converter could make a `BL_pred`, whose first operand is the
+//! condition. In Thumb functions the tail call is `tTAILJMPdND`, whose first operand is the function: the
+//! machine stage has to look at the subtarget, and record no site. Instructions are aligned as they are.
+//!
+//! A trampoline is A32 code, also in a module of Thumb functions (`-thumb-mode` among its features); linkers
+//! make a Thumb function's BL a BLX.
+//!
+//! # Trampolines
+//!
+//! The first instruction is a NOP, since it must be in the list. R12 is free between functions (AAPCS,
+//! section 6.1.1); not so with a `nest` argument. Near, and through the GOT:
+//!
+//! ```text
+#![doc = include_str!("trampolines/arm-near.s")]
+//!
+#![doc = include_str!("trampolines/arm-far.s")]
+//! ```
+
+use core::ops::Range;
+
+use super::{Action, Code, Kind};
+
+pub(crate) const SUPPORTED: bool = true;
+
+/// One instruction.
+pub(crate) const WORD: usize = 4;
+
+const BL: u32 = 0xeb00_0000;
+const B: u32 = 0xea00_0000;
+const NOP: u32 = 0xe320_f000;
+/// Bits 27 to 24 of B; the condition is above them.
+const CONDITIONAL_B: u32 = 0x0a00_0000;
+/// "Always", as a condition. The one above it has other instructions.
+const ALWAYS: u8 = 14;
+
+/// What the instruction at `pc` is. `bytes` starts there.
+pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
+    let instruction = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
+    if instruction == NOP {
+        return Some((Kind::Call, Action::Nop));
+    }
+    let condition = (instruction >> 28) as u8;
+    let kind = match instruction & 0xff00_0000 {
+        BL => Kind::Call,
+        B => Kind::Jump,
+        other if other & 0x0f00_0000 == CONDITIONAL_B && condition < ALWAYS => {
+            Kind::ConditionalJump(condition)
+        }
+        _ => return None,
+    };
+    // Shifted up and down again: the sign is bit 23.
+    let distance = (instruction << 8).cast_signed() >> 6;
+    let pc = u32::try_from(pc).ok()?;
+    Some((kind, Action::Go(pc.wrapping_add(8).wrapping_add_signed(distance) as usize)))
+}
+
+/// The instruction that does `action`, or None where there is none or it does not reach.
+pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
+    let opcode = match (kind, action) {
+        (Kind::Call, Action::Nop) => return Some(Code::new(NOP.to_le_bytes())),
+        (Kind::Call, Action::Go(_)) => BL,
+        (Kind::Jump, Action::Go(_)) => B,
+        (Kind::ConditionalJump(condition), Action::Go(_)) if condition < ALWAYS => {
+            u32::from(condition) << 28 | CONDITIONAL_B
+        }
+        _ => return None,
+    };
+    let Action::Go(target) = action else { return None };
+    // The program counter has 32 bits, and the sum wraps.
+    let (pc, target) = (u32::try_from(pc).ok()?, u32::try_from(target).ok()?);
+    let distance = target.wrapping_sub(pc.wrapping_add(8)).cast_signed();
+    let reaches = (-(1 << 25)..1 << 25).contains(&distance) && distance % 4 == 0;
+    reaches.then(|| Code::new((opcode | (distance >> 2).cast_unsigned() & 0x00ff_ffff).to_le_bytes()))
+}
+
+/// Whether a trampoline starts with an instruction that a branch may replace: NOP.
+pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
+    word == NOP.to_le_bytes()
+}
+
+/// Every change is decoded and encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rewrite(());
+
+impl Rewrite {
+    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
+        Self(())
+    }
+
+    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arch::oracle::{self, Case, Output};
+
+    const TRIPLE: &str = "armv7-linux-gnueabihf";
+    const CONDITIONS: [&str; 14] =
+        ["eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"];
+    const PC: usize = 0x4321_0010;
+
+    fn at(distance: i64) -> Action {
+        Action::Go((PC as i64 + 8 + distance) as usize)
+    }
+
+    #[test]
+    fn forms_are_what_llvm_disassembles() {
+        let nop = encode(Kind::Call, PC, Action::Nop).unwrap();
+        assert_eq!(decode(PC, nop.as_bytes()), Some((Kind::Call, Action::Nop)));
+        let mut cases = Vec::from([Case::new(nop.as_bytes(), "nop".to_string())]);
+        for distance in oracle::distances(-(1 << 25), (1 << 25) - 4, 4) {
+            let condition = (distance >> 2 & 15) as u8 % 14;
+            let name = format!("b{}", CONDITIONS[usize::from(condition)]);
+            for (kind, name) in
+                [(Kind::Call, "bl"), (Kind::Jump, "b"), (Kind::ConditionalJump(condition), &*name)]
+            {
+                let code = encode(kind, PC, at(distance)).unwrap();
+                cases.push(Case::new(code.as_bytes(), format!("{name} #{distance}")));
+            }
+        }
+        oracle::check(TRIPLE, &cases);
+    }
+
+    #[test]
+    fn what_does_not_reach_or_is_no_such_form_is_none() {
+        for kind in [Kind::Call, Kind::Jump, Kind::ConditionalJump(0)] {
+            for distance in [-(1 << 25) - 4, 1 << 25, 1, 2, 3] {
+                assert_eq!(encode(kind, PC, at(distance)), None, "{kind:?} {distance}");
+            }
+            assert_eq!(encode(kind, PC, Action::Zero), None);
+        }
+        for kind in [Kind::Jump, Kind::ConditionalJump(0)] {
+            assert_eq!(encode(kind, PC, Action::Nop), None);
+        }
+        for condition in [14, 15, 16] {
+            assert_eq!(encode(Kind::ConditionalJump(condition), PC, at(0)), None);
+        }
+        // BLX, BLEQ, BX LR, and a truncated BL.
+        for other in [0xfa00_0000, 0x0b00_0000, 0xe12f_ff1e_u32] {
+            assert_eq!(decode(PC, &other.to_le_bytes()), None);
+        }
+        assert_eq!(decode(PC, &[0, 0, 0xeb]), None);
+    }
+
+    #[test]
+    fn trampolines_start_with_an_entry_after_linking() {
+        for code in [include_str!("trampolines/arm-near.s"), include_str!("trampolines/arm-far.s")] {
+            for output in [Output::Shared, Output::Program] {
+                let linked = oracle::link_trampoline(TRIPLE, "", code, output);
+                assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
+            }
+        }
+        // MOV R0, R0 is no NOP in the sense of the list.
+        assert!(!is_trampoline_entry(0xe1a0_0000_u32.to_le_bytes()));
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        prop_oneof![Just(Kind::Call), Just(Kind::Jump), (0..ALWAYS).prop_map(Kind::ConditionalJump)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn encoding_then_decoding_gives_the_site_back(
+            kind in kinds(),
+            pc in (0u32..1 << 30).prop_map(|pc| pc * 4),
+            distance in -(1i32 << 23) - 100..(1 << 23) + 100,
+        ) {
+            let target = pc.wrapping_add(8).wrapping_add_signed(distance * 4) as usize;
+            let code = encode(kind, pc as usize, Action::Go(target));
+            prop_assert_eq!(code.is_some(), (-(1 << 23)..1 << 23).contains(&distance));
+            if let Some(code) = code {
+                prop_assert_eq!(decode(pc as usize, code.as_bytes()), Some((kind, Action::Go(target))));
+            }
+        }
+
+        #[test]
+        fn decoding_then_encoding_gives_the_bytes_back(
+            low: u32,
+            opcode in prop_oneof![Just(0xebu32), Just(0xea), (0u32..16).prop_map(|c| c << 4 | 0xa), 0u32..256],
+            pc in 0u32..1 << 30,
+        ) {
+            let bytes = (opcode << 24 | low >> 8).to_le_bytes();
+            let pc = pc as usize * 4;
+            if let Some((kind, action)) = decode(pc, &bytes) {
+                let code = encode(kind, pc, action).expect("what was decoded reaches");
+                prop_assert_eq!(code.as_bytes(), &bytes);
+            }
+        }
+    }
+}
