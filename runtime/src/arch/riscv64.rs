@@ -1,0 +1,431 @@
+//! RISC-V, 64 bits: AUIPC and JALR, whose second word becomes a JAL.
+//!
+//! Manual: The RISC-V Instruction Set Manual, volume I, chapter "RV32I Base Integer Instruction Set": "Integer
+//! Computational Instructions" (AUIPC, NOP), "Unconditional Jumps" (JAL, JALR).
+//!
+//! A call is two words. The first, an AUIPC, never changes: a thread may stand between both, and must find its
+//! register as any second word wants it. Only the second word is replaced:
+//!
+//! ```text
+//!            Call, first word auipc ra, hi      Jump, first word auipc t1 (or t2), hi
+//! Go(t)      jalr ra, lo(ra)                    jalr x0, lo(t1)          t within 2 KiB of pc + hi
+//!            jal  ra, t                         jal  x0, t               t within 1 MiB of pc + 4
+//! Nop        nop                                ret
+//! Zero       li   a0, 0                         -
+//! ```
+//!
+//! - `hi` is what the linker chose to reach the trampoline, so the site can always go back to it. A target that
+//!   both forms reach has the JALR: then one site has one form. Others within 2 KiB of the trampoline are
+//!   reached by JALR too.
+//! - The shared objects of a program lie further apart than 1 MiB: there the sites stay on the trampolines.
+//! - [`encode`] gives the forms of a single word, for the trampolines: `jal` at the address itself. What stands
+//!   at a site decides what may replace it: [`encode_over`].
+//! - A linker that relaxed the pair has left `jal ra, t`, which is decoded, and as good while the trampoline
+//!   reaches the target; or a `c.j`, which is not decoded.
+//!
+//! # Replacing a form while other processors run it
+//!
+//! The base manual promises nothing without FENCE.I (chapter "Zifencei"): a fetch may be old for any time, but it
+//! does not say torn. RISC-V Profiles, RVA20U64, mandatory extension Ziccif: "Main memory regions with both the
+//! cacheability and coherence PMAs must support instruction fetch, and any instruction fetches of naturally aligned
+//! power-of-2 sizes up to min(ILEN,XLEN) (i.e., 32 bits for RVA20) are atomic." So an aligned word of four bytes may
+//! become any other instruction. Linux' ftrace replaces the second word of an AUIPC pair in the same way, and on
+//! the same ground. A processor without Ziccif must not be patched: `riscv_hwprobe` does not tell it; that both
+//! AUIPC and the runtime's own check of RVA20 are there is an assumption.
+//!
+//! The data FENCE and every hart's FENCE.I are the `riscv_flush_icache` system call's (259, flags 0: all threads of
+//! the process); since Linux 6.10 also `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`.
+//!
+//! # What the compiler makes
+//!
+//! LLVM 22, at -O0 and -O2, with and without PIC: `PseudoCALL` and `PseudoTAIL`, one machine instruction each, whose
+//! first operand is the function. The code emitter expands them, after everything else, to `auipc ra, 0; jalr ra,
+//! 0(ra)` and `auipc t1, 0; jr t1` with one `R_RISCV_CALL_PLT` on the AUIPC, and `R_RISCV_RELAX`; with Zicfilp the
+//! tail call's register is `t2`. A label before the pseudo instruction (pcsections) is the AUIPC's address. There is no
+//! conditional tail call: it is branched around.
+//!
+//! The machine stage has to align the pair to eight bytes (`.p2align 3,,6`, with the compressed instructions
+//! from two to six bytes of padding), and to keep the linker from relaxing it: `.option push; .option norelax`
+//! before and `.option pop` behind the instruction. The alignment must stay outside, since linkers need
+//! `R_RISCV_ALIGN` for it where others' code shrinks. The outliner runs after the machine stage (-Oz): its functions
+//! hold calls without an alignment.
+//!
+//! # Trampolines
+//!
+//! The first instruction is an AUIPC, which a JAL replaces: a thread that has executed it goes on with the load,
+//! which has not moved. `t1` is free: it is what a tail call comes with. Relaxation would remove the AUIPC. Near,
+//! and through the GOT:
+//!
+//! ```text
+#![doc = include_str!("trampolines/riscv64-near.s")]
+//!
+#![doc = include_str!("trampolines/riscv64-far.s")]
+//! ```
+
+use core::ops::Range;
+
+use super::{Action, Code, Kind};
+
+pub(crate) const SUPPORTED: bool = true;
+
+/// Both words of a pair, of which the first one stays.
+pub(crate) const WORD: usize = 8;
+
+const AUIPC: u32 = 0x17;
+const JAL: u32 = 0x6f;
+const JALR: u32 = 0x67;
+/// `addi x0, x0, 0`
+const NOP: u32 = 0x0000_0013;
+/// `addi a0, x0, 0`
+const LI_A0_0: u32 = 0x0000_0513;
+/// `jalr x0, 0(ra)`
+const RET: u32 = 0x0000_8067;
+
+const ZERO: u32 = 0;
+const RA: u32 = 1;
+const T1: u32 = 6;
+const T2: u32 = 7;
+
+/// The first word of a pair.
+#[derive(Clone, Copy)]
+struct Auipc {
+    kind: Kind,
+    register: u32,
+    /// What it leaves in its register.
+    base: usize,
+}
+
+impl Auipc {
+    fn decode(pc: usize, word: u32) -> Option<Self> {
+        let register = word >> 7 & 31;
+        let kind = match register {
+            RA => Kind::Call,
+            T1 | T2 => Kind::Jump,
+            _ => return None,
+        };
+        let base = pc.wrapping_add_signed((word & 0xffff_f000).cast_signed() as isize);
+        (word & 0x7f == AUIPC).then_some(Self { kind, register, base })
+    }
+
+    /// A JALR to `target`, if it is close enough.
+    fn jalr(self, target: usize) -> Option<u32> {
+        let low = fits(distance(self.base, target), 12)?;
+        let low = low.is_multiple_of(2).then_some(low)?;
+        Some(low << 20 | self.register << 15 | link(self.kind)? << 7 | JALR)
+    }
+
+    /// The target of a JALR behind it.
+    fn target(self, second: u32) -> Option<usize> {
+        let target = self.base.wrapping_add_signed((second.cast_signed() >> 20) as isize);
+        (self.jalr(target) == Some(second)).then_some(target)
+    }
+}
+
+/// What the site at `pc` is. `bytes` starts there.
+pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
+    let first = word(bytes, 0)?;
+    if first & 0x7f != AUIPC {
+        return single(pc, first);
+    }
+    let auipc = Auipc::decode(pc, first)?;
+    let second = word(bytes, 4)?;
+    if let Some(target) = auipc.target(second) {
+        return Some((auipc.kind, Action::Go(target)));
+    }
+    match (auipc.kind, single(pc.wrapping_add(4), second)?) {
+        // It would have the other form.
+        (_, (_, Action::Go(target))) if auipc.jalr(target).is_some() => None,
+        (kind, (same, action)) => (kind == same).then_some((kind, action)),
+    }
+}
+
+/// The instruction of one word that does `action`, or None where there is none or it does not reach.
+pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
+    Some(Code::new(single_word(kind, pc, action)?.to_le_bytes()))
+}
+
+/// What does `action` at a site where `old` stands now: the whole site, of which an AUIPC stays as it is.
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
+    let first = word(old, 0)?;
+    let Some(auipc) = Auipc::decode(pc, first) else { return encode(kind, pc, action) };
+    if auipc.kind != kind {
+        return None;
+    }
+    let jalr = match action {
+        Action::Go(target) => auipc.jalr(target),
+        Action::Nop | Action::Zero => None,
+    };
+    let second = jalr.or_else(|| single_word(kind, pc.wrapping_add(4), action))?;
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_le_bytes(), second.to_le_bytes());
+    Some(Code::new([a, b, c, d, e, f, g, h]))
+}
+
+/// Whether a trampoline starts with an instruction that a JAL may replace while threads are just leaving it:
+/// `auipc t1, hi`.
+pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
+    let [a, b, c, d, ..] = word;
+    u32::from_le_bytes([a, b, c, d]) & 0xfff == T1 << 7 | AUIPC
+}
+
+/// Every change is decoded and encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rewrite(());
+
+impl Rewrite {
+    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
+        Self(())
+    }
+
+    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
+        None
+    }
+}
+
+/// What a word that stands alone at `pc` is.
+fn single(pc: usize, word: u32) -> Option<(Kind, Action)> {
+    match word {
+        NOP => return Some((Kind::Call, Action::Nop)),
+        LI_A0_0 => return Some((Kind::Call, Action::Zero)),
+        RET => return Some((Kind::Jump, Action::Nop)),
+        _ => {}
+    }
+    let kind = match word & 0xfff {
+        low if low == ZERO << 7 | JAL => Kind::Jump,
+        low if low == RA << 7 | JAL => Kind::Call,
+        _ => return None,
+    };
+    // imm[20|10:1|11|19:12], from bit 31 to bit 12.
+    let sign = (word.cast_signed() >> 31).cast_unsigned() << 20;
+    let immediate = sign | word & 0xf_f000 | word >> 9 & 0x800 | word >> 20 & 0x7fe;
+    Some((kind, Action::Go(pc.wrapping_add_signed(immediate.cast_signed() as isize))))
+}
+
+fn single_word(kind: Kind, pc: usize, action: Action) -> Option<u32> {
+    match (kind, action) {
+        (Kind::Call, Action::Nop) => Some(NOP),
+        (Kind::Call, Action::Zero) => Some(LI_A0_0),
+        (Kind::Jump, Action::Nop) => Some(RET),
+        (_, Action::Go(target)) => {
+            let link = link(kind)?;
+            let bits = fits(distance(pc, target), 21)?;
+            let bits = bits.is_multiple_of(2).then_some(bits)?;
+            let immediate = bits >> 20 << 31 | (bits & 0x7fe) << 20 | (bits & 0x800) << 9 | bits & 0xf_f000;
+            Some(immediate | link << 7 | JAL)
+        }
+        _ => None,
+    }
+}
+
+/// The register for the return address.
+fn link(kind: Kind) -> Option<u32> {
+    match kind {
+        Kind::Call => Some(RA),
+        Kind::Jump => Some(ZERO),
+        Kind::ConditionalJump(_) => None,
+    }
+}
+
+fn distance(from: usize, to: usize) -> i64 {
+    to.wrapping_sub(from).cast_signed() as i64
+}
+
+/// The lowest `bits` bits of a number, if they hold it with its sign.
+fn fits(number: i64, bits: u32) -> Option<u32> {
+    let half = 1i64 << (bits - 1);
+    (-half..half).contains(&number).then_some((number & (2 * half - 1)) as u32)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arch::oracle::{self, Case, Output};
+
+    const TRIPLE: &str = "riscv64-linux-gnu";
+    const PC: usize = 0x6543_2108;
+
+    fn auipc(register: u32, high: u32) -> [u8; 8] {
+        let [a, b, c, d] = (high << 12 | register << 7 | AUIPC).to_le_bytes();
+        [a, b, c, d, 0, 0, 0, 0]
+    }
+
+    fn go(from: usize, distance: i64) -> Action {
+        Action::Go(from.wrapping_add_signed(distance as isize))
+    }
+
+    /// The second word that replaces a pair's, whose first one stays.
+    fn second(kind: Kind, action: Action, old: [u8; 8]) -> [u8; 4] {
+        let code = encode_over(kind, PC, action, &old).unwrap_or_else(|| panic!("{action:x?}"));
+        assert_eq!(code.as_bytes()[..4], old[..4]);
+        assert_eq!(decode(PC, code.as_bytes()), Some((kind, action)));
+        code.as_bytes()[4..].try_into().unwrap()
+    }
+
+    #[test]
+    fn forms_are_what_llvm_disassembles() {
+        // Far off, so that the target within reach of JAL is not within that of JALR.
+        let high = 0x7_0000;
+        let base = PC + (high << 12);
+        let call = auipc(RA, high as u32);
+        let mut cases = Vec::from([
+            Case::new(&call[..4], "auipc ra, 458752".to_string()),
+            Case::new(&second(Kind::Call, Action::Nop, call), "nop".to_string()),
+            Case::new(&second(Kind::Call, Action::Zero, call), "li a0, 0".to_string()),
+        ]);
+        for (register, name) in [(T1, "t1"), (T2, "t2")] {
+            let jump = auipc(register, high as u32);
+            cases.push(Case::new(&jump[..4], format!("auipc {name}, 458752")));
+            cases.push(Case::new(&second(Kind::Jump, Action::Nop, jump), "ret".to_string()));
+            for distance in oracle::distances(-2048, 2046, 2) {
+                let text = match distance {
+                    0 => format!("jr {name}"),
+                    _ => format!("jr {distance}({name})"),
+                };
+                cases.push(Case::new(&second(Kind::Jump, go(base, distance), jump), text));
+            }
+            for distance in oracle::distances(-(1 << 20), (1 << 20) - 2, 2) {
+                let bytes = second(Kind::Jump, go(PC + 4, distance), jump);
+                cases.push(Case::new(&bytes, format!("j {distance}")));
+            }
+        }
+        for distance in oracle::distances(-2048, 2046, 2) {
+            let text = match distance {
+                0 => "jalr ra".to_string(),
+                _ => format!("jalr {distance}(ra)"),
+            };
+            cases.push(Case::new(&second(Kind::Call, go(base, distance), call), text));
+        }
+        for distance in oracle::distances(-(1 << 20), (1 << 20) - 2, 2) {
+            let bytes = second(Kind::Call, go(PC + 4, distance), call);
+            cases.push(Case::new(&bytes, format!("jal {distance}")));
+            for (kind, name) in [(Kind::Call, "jal"), (Kind::Jump, "j")] {
+                let code = encode(kind, PC, go(PC, distance)).unwrap();
+                assert_eq!(decode(PC, code.as_bytes()), Some((kind, go(PC, distance))));
+                cases.push(Case::new(code.as_bytes(), format!("{name} {distance}")));
+            }
+        }
+        oracle::check(TRIPLE, &cases);
+    }
+
+    #[test]
+    fn an_auipc_reaches_both_ways() {
+        for (high, base) in [(0, 0), (1, 0x1000), (0x7_ffff, 0x7fff_f000), (0x8_0000, -0x8000_0000i64)] {
+            let old = auipc(RA, high);
+            let action = go(PC, base + 16);
+            let [a, b, c, d] = (16 << 20 | RA << 15 | RA << 7 | JALR).to_le_bytes();
+            assert_eq!(second(Kind::Call, action, old), [a, b, c, d], "{high:#x}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_reach_or_is_no_such_form_is_none() {
+        let base = PC + 0x7000_0000;
+        for (kind, register) in [(Kind::Call, RA), (Kind::Jump, T1)] {
+            let old = auipc(register, 0x7_0000);
+            for distance in [-2050, -2049, 2047, 2048, 1, -1] {
+                assert_eq!(encode_over(kind, PC, go(base, distance), &old), None, "{distance}");
+            }
+            for distance in [-(1 << 20) - 2, 1 << 20, 1, -1] {
+                assert_eq!(encode_over(kind, PC, go(PC + 4, distance), &old), None, "{distance}");
+                assert_eq!(encode(kind, PC, go(PC, distance)), None, "{distance}");
+            }
+        }
+        assert_eq!(encode_over(Kind::Jump, PC, Action::Zero, &auipc(T1, 0)), None);
+        assert_eq!(encode(Kind::ConditionalJump(0), PC, Action::Go(PC)), None);
+        // A pair of one kind does not become one of the other.
+        assert_eq!(encode_over(Kind::Jump, PC, Action::Go(PC), &auipc(RA, 0)), None);
+        assert_eq!(encode_over(Kind::Call, PC, Action::Nop, &auipc(T1, 0)), None);
+        // Another register; the second word's links elsewhere, or half of a pair.
+        let mut other = auipc(5, 0);
+        assert_eq!(decode(PC, &other), None);
+        other = auipc(T1, 0);
+        other[4..].copy_from_slice(&(T2 << 15 | JALR).to_le_bytes());
+        assert_eq!(decode(PC, &other), None);
+        other[4..].copy_from_slice(&NOP.to_le_bytes());
+        assert_eq!(decode(PC, &other), None);
+        assert_eq!(decode(PC, &auipc(RA, 0)[..4]), None);
+        // A JAL to where the JALR reaches.
+        let mut other = auipc(RA, 0);
+        other[4..].copy_from_slice(&(RA << 7 | JAL).to_le_bytes());
+        assert_eq!(decode(PC, &other), None);
+    }
+
+    #[test]
+    fn trampolines_start_with_an_entry_after_linking() {
+        for code in [include_str!("trampolines/riscv64-near.s"), include_str!("trampolines/riscv64-far.s")] {
+            for output in [Output::Shared, Output::Program] {
+                let linked = oracle::link_trampoline(TRIPLE, "+c,+relax", code, output);
+                assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
+            }
+        }
+        assert!(!is_trampoline_entry(auipc(RA, 0)));
+        assert!(!is_trampoline_entry([0x13, 0, 0, 0, 0, 0, 0, 0]));
+    }
+
+    fn sites() -> impl Strategy<Value = (Kind, u32)> {
+        prop_oneof![Just((Kind::Call, RA)), Just((Kind::Jump, T1)), Just((Kind::Jump, T2))]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8192, ..ProptestConfig::default() })]
+
+        #[test]
+        fn encoding_then_decoding_gives_the_site_back(
+            (kind, register) in sites(),
+            pc in (0x1_0000usize..1 << 28).prop_map(|pc| pc * 8),
+            high in prop_oneof![0u32..1 << 20, 0u32..0x200, 0xf_fe00u32..1 << 20],
+            distance in -0x11_0000i64..0x11_0000,
+            from_base: bool,
+        ) {
+            let old = auipc(register, high);
+            let base = Auipc::decode(pc, high << 12 | register << 7 | AUIPC).unwrap().base;
+            let Action::Go(target) = go(if from_base { base } else { pc + 4 }, distance) else { unreachable!() };
+            let (near_base, near) =
+                (target.wrapping_sub(base) as i64, target.wrapping_sub(pc + 4) as i64);
+            let reaches = near_base % 2 == 0 && ((-2048..2048).contains(&near_base)
+                || (-(1 << 20)..1 << 20).contains(&near));
+            let code = encode_over(kind, pc, Action::Go(target), &old);
+            prop_assert_eq!(code.is_some(), reaches);
+            if let Some(code) = code {
+                prop_assert_eq!(&code.as_bytes()[..4], &old[..4]);
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+            }
+        }
+
+        #[test]
+        fn decoding_then_encoding_gives_the_bytes_back(
+            mut bytes: [u8; 8],
+            first in prop_oneof![Just(RA), Just(T1), Just(T2)],
+            opcode in prop_oneof![Just(JAL), Just(RA << 7 | JAL), Just(RA << 15 | RA << 7 | JALR),
+                Just(T1 << 15 | JALR), Just(T2 << 15 | JALR), Just(NOP), Just(LI_A0_0), Just(RET)],
+            is_single: bool,
+            is_pair: bool,
+            pc in (0x1_0000usize..1 << 28).prop_map(|pc| pc * 4),
+        ) {
+            let at = if is_single { 0 } else { 4 };
+            if is_pair {
+                bytes[0] = (first << 7 | AUIPC) as u8;
+                bytes[1] = bytes[1] & 0xf0 | (first >> 1) as u8;
+            }
+            let immediate = word(&bytes, at).unwrap() & 0xfff0_0000 | opcode;
+            if is_single || is_pair {
+                bytes[at..at + 4].copy_from_slice(&immediate.to_le_bytes());
+            }
+            if let Some((kind, action)) = decode(pc, &bytes) {
+                let code = encode_over(kind, pc, action, &bytes).expect("what was decoded reaches");
+                prop_assert_eq!(code.as_bytes(), &bytes[..code.as_bytes().len()]);
+            }
+        }
+    }
+}

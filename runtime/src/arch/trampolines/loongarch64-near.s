@@ -1,0 +1,7 @@
+	.option	push
+	.option	norelax
+	pcalau12i	$t8, %pc_hi20(near+8)
+	ld.d	$t8, $t8, %pc_lo12(near+8)
+	jr	$t8
+	.option	pop
+	.p2align	3

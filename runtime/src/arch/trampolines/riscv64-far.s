@@ -1,0 +1,9 @@
+	.option	push
+	.option	norelax
+	.option	norvc
+1:	auipc	t1, %got_pcrel_hi(far)
+	ld	t1, %pcrel_lo(1b)(t1)
+	ld	t1, 8(t1)
+	jr	t1
+	.option	pop
+	.p2align	3

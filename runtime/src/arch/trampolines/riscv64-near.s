@@ -1,0 +1,8 @@
+	.option	push
+	.option	norelax
+	.option	norvc
+1:	auipc	t1, %pcrel_hi(near+8)
+	ld	t1, %pcrel_lo(1b)(t1)
+	jr	t1
+	.option	pop
+	.p2align	3
