@@ -23,13 +23,12 @@
 //! # Replacing a form while other processors run it
 //!
 //! The manual has no rule for it. Section 2.2.8.2 (IBAR) orders the stores and the instruction fetches of one core;
-//! caches are kept coherent by the hardware. What is relied on is practice: Linux (`larch_insn_patch_text`) and
-//! the LoongArch port of HotSpot replace an aligned instruction word by one store while other cores run it, and
-//! let each of them execute IBAR. Instructions have a fixed size of four bytes and are fetched as such.
+//! caches are kept coherent by the hardware. What is relied on is practice: Linux replaces an aligned instruction word by
+//! one store (`larch_insn_patch_text`). Instructions have a fixed size of four bytes and are fetched as such.
 //!
-//! The other cores have to execute an IBAR, or return from the kernel. Linux has no
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)` for LoongArch: `ARCH_HAS_MEMBARRIER_SYNC_CORE` is "TODO" for it. Until then
-//! the runtime has to patch nothing here, or to send every thread a signal.
+//! The other cores have to execute an IBAR, or return from the kernel. In the Linux that this was checked with,
+//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)` is missing for LoongArch (`ARCH_HAS_MEMBARRIER_SYNC_CORE` is "TODO").
+//! Where it is refused, nothing may be patched.
 //!
 //! # What the compiler makes
 //!
@@ -213,9 +212,9 @@ fn single_word(kind: Kind, pc: usize, action: Action) -> Option<u32> {
 /// The distance in instructions, if `bits` bits hold it with its sign.
 fn words(from: usize, to: usize, bits: u32) -> Option<u32> {
     let distance = to.wrapping_sub(from).cast_signed() as i64;
-    let half = 1i64 << (bits - 1);
-    let fits = distance % 4 == 0 && (-half..half).contains(&(distance / 4));
-    fits.then_some((distance / 4 & (2 * half - 1)) as u32)
+    let (words, half) = (distance / 4, 1i64 << (bits - 1));
+    let fits = distance % 4 == 0 && (-half..half).contains(&words);
+    fits.then_some((words & (2 * half - 1)) as u32)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

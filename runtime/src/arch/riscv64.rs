@@ -25,13 +25,13 @@
 //!
 //! # Replacing a form while other processors run it
 //!
-//! The base manual promises nothing without FENCE.I (chapter "Zifencei"): a fetch may be old for any time, but it
-//! does not say torn. RISC-V Profiles, RVA20U64, mandatory extension Ziccif: "Main memory regions with both the
+//! The base manual promises nothing without FENCE.I (chapter "Zifencei"). RISC-V Profiles, RVA20U64, mandatory extension Ziccif: "Main memory regions with both the
 //! cacheability and coherence PMAs must support instruction fetch, and any instruction fetches of naturally aligned
 //! power-of-2 sizes up to min(ILEN,XLEN) (i.e., 32 bits for RVA20) are atomic." So an aligned word of four bytes may
 //! become any other instruction. Linux' ftrace replaces the second word of an AUIPC pair in the same way, and on
-//! the same ground. A processor without Ziccif must not be patched: `riscv_hwprobe` does not tell it; that both
-//! AUIPC and the runtime's own check of RVA20 are there is an assumption.
+//! the same ground. The store may be of the four bytes, or of the aligned eight around the pair, of which the
+//! first four stay: on RV64 either is one memory operation. A processor without Ziccif must not be patched; a
+//! platform says that it is RVA20 or later, and `riscv_hwprobe` may not say so.
 //!
 //! The data FENCE and every hart's FENCE.I are the `riscv_flush_icache` system call's (259, flags 0: all threads of
 //! the process); since Linux 6.10 also `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`.

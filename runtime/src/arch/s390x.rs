@@ -19,8 +19,8 @@
 //! instruction may be fetched piecemeal, ahead, and more than once; what was fetched ahead is discarded when the
 //! processor serializes. Caches are coherent. So the manual does **not** say that a changed instruction is fetched as
 //! the old or the new one; it says so ("block-concurrent", "Storage-Operand Consistency") of operands in an aligned
-//! doubleword only. What is relied on is practice. HotSpot changes the displacement of a running BRASL with one
-//! store, and aligns it for that; Linux changes the mask of a BRCL. Here it is the aligned doubleword around the
+//! doubleword only. What is relied on is practice. HotSpot changes the displacement of a BRASL with one
+//! store, and aligns it for that (`align_call_far_patchable`); Linux' function graph tracer changes the mask of a BRCL. Here it is the aligned doubleword around the
 //! instruction that one CSG replaces, and every form is one instruction of the same six bytes, or of two with nothing
 //! behind them that is reached. Who wants less to depend on: BRASL and `brcl 0` with the *same* displacement differ in one
 //! byte, and a displacement at an address that four divides is a word.
