@@ -47,8 +47,9 @@
 //! The machine stage has to align the pair to eight bytes (`.p2align 3,,6`, with the compressed instructions
 //! from two to six bytes of padding), and to keep the linker from relaxing it: `.option push; .option norelax`
 //! before and `.option pop` behind the instruction. The alignment must stay outside, since linkers need
-//! `R_RISCV_ALIGN` for it where others' code shrinks. The outliner runs after the machine stage (-Oz): its functions
-//! hold calls without an alignment.
+//! `R_RISCV_ALIGN` for it where others' code shrinks. The outliner runs after the machine stage, and by default in
+//! functions that are `minsize` (-Oz): it takes the instruction along, but not the directives. A function with a
+//! site needs the attribute `nooutline`.
 //!
 //! # Trampolines
 //!
