@@ -50,8 +50,6 @@
 #![doc = include_str!("trampolines/arm-far.s")]
 //! ```
 
-use core::ops::Range;
-
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -110,20 +108,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 /// Whether a trampoline starts with an instruction that a branch may replace: NOP.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
-}
-
-/// Every change is decoded and encoded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,6 @@
 #![doc = include_str!("trampolines/loongarch64-far.s")]
 //! ```
 
-use core::ops::Range;
-
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -161,20 +159,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> 
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
     u32::from_le_bytes([a, b, c, d]) & 0xfe00_001f == PCALAU12I | T8
-}
-
-/// Every change is decoded and encoded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
 }
 
 /// What a word that stands alone at `pc` is.

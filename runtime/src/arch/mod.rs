@@ -29,6 +29,19 @@ backends! {
     aarch64 for all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64");
 }
 
+/// Encoders that no runtime and no pass uses yet.
+macro_rules! encoders {
+    ($($name:ident)*) => {$(
+        #[allow(dead_code, reason = "only tested")]
+        mod $name;
+    )*};
+}
+
+encoders! { arm loongarch64 powerpc64 riscv64 s390x x86 }
+
+#[cfg(test)]
+mod oracle;
+
 /// The unit that is replaced at once, in bytes: aligned to its size, never torn.
 pub(crate) const WORD: usize = native::WORD;
 /// The largest unit of any architecture.

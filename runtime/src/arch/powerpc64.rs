@@ -75,8 +75,6 @@
 #![doc = include_str!("trampolines/powerpc64-far-notoc.s")]
 //! ```
 
-use core::ops::Range;
-
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -155,20 +153,6 @@ pub(crate) fn local_entry(address: usize, bytes: &[u8]) -> Option<LocalEntry> {
     let (high, low) = ((first << 16).cast_signed(), i32::from((second as u16).cast_signed()));
     let toc = base.wrapping_add_signed(high as isize).wrapping_add_signed(low as isize);
     Some(LocalEntry { address: address.wrapping_add(8), toc })
-}
-
-/// Every change is decoded and encoded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

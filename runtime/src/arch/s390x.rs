@@ -47,8 +47,6 @@
 #![doc = include_str!("trampolines/s390x-far.s")]
 //! ```
 
-use core::ops::Range;
-
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -113,20 +111,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 /// ```
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     matches!(word, [0xc4, 0x18, ..] | [0xc0, 0x10, ..])
-}
-
-/// Every change is decoded and encoded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -49,8 +49,6 @@
 #![doc = include_str!("trampolines/x86-far.s")]
 //! ```
 
-use core::ops::Range;
-
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -116,20 +114,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 /// ```
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     matches!(word, [0xff, 0x25, ..] | [CALL, 0, 0, 0, 0, ..])
-}
-
-/// Every change is decoded and encoded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rewrite(());
-
-impl Rewrite {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &Range<usize>) -> Self {
-        Self(())
-    }
-
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
-        None
-    }
 }
 
 fn go(pc: usize, length: u32, displacement: [u8; 4]) -> Option<Action> {
