@@ -58,10 +58,7 @@ pub unsafe extern "C" fn __static_call_unregister(image: *mut Image) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_update(key: *const Key, target: *const c_void) -> c_int {
     // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
-    errno(
-        change(unsafe { &*key }, target.cast(), false)
-            .and_then(|change| update::update(&mut [change.into_inner()])),
-    )
+    commit(change(unsafe { &*key }, target.cast(), false))
 }
 
 /// `static_call_update_ret0(key)`.
@@ -72,10 +69,7 @@ pub unsafe extern "C" fn __static_call_update(key: *const Key, target: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_update_ret0(key: *const Key) -> c_int {
     // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
-    errno(
-        change(unsafe { &*key }, core::ptr::null(), true)
-            .and_then(|change| update::update(&mut [change.into_inner()])),
-    )
+    commit(change(unsafe { &*key }, core::ptr::null(), true))
 }
 
 #[allow(missing_docs, reason = "the header has them")]
@@ -162,14 +156,8 @@ pub unsafe extern "C" fn __static_call_commit(
 ) -> bool {
     // SAFETY: the caller's promise; they come from Rust, so that their keys and forms are valid.
     let changes = unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) };
-    match update::update(changes) {
-        Ok(()) => true,
-        Err(refused) => {
-            // SAFETY: the caller's promise.
-            unsafe { error.write(refused.into()) };
-            false
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(update::update(changes), error) }
 }
 
 /// `static_call_seal()`.
@@ -186,14 +174,8 @@ pub extern "C" fn static_call_seal() -> c_int {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub unsafe extern "C" fn __static_call_seal(error: *mut CError) -> bool {
-    match seal::seal() {
-        Ok(()) => true,
-        Err(refused) => {
-            // SAFETY: the caller's promise.
-            unsafe { error.write(refused.into()) };
-            false
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(seal::seal(), error) }
 }
 
 /// `static_call_query(key)`: the function, or null if the key is off.
@@ -290,6 +272,21 @@ fn change(key: &'static Key, target: *const (), return_zero: bool) -> Result<Cha
         Some(Form::Nop | Form::OffCall) if !return_zero => Ok(Change::off(key)),
         _ => refused,
     }
+}
+
+/// Makes one change.
+fn commit(change: Result<Change, Error>) -> c_int {
+    errno(change.and_then(|change| update::update(&mut [change.into_inner()])))
+}
+
+/// Whether there was no error; otherwise it is written.
+///
+/// # Safety
+///
+/// `error` may be written.
+unsafe fn hand_over(result: Result<(), Error>, error: *mut CError) -> bool {
+    // SAFETY: the caller's promise.
+    result.map_err(|refused| unsafe { error.write(refused.into()) }).is_ok()
 }
 
 fn errno(result: Result<(), Error>) -> c_int {

@@ -34,15 +34,22 @@ unsafe extern "C" {
 
 /// Makes all changes or none.
 pub(crate) fn commit(changes: &mut [Change<'_>]) -> Result<(), Error> {
-    let mut error = MaybeUninit::uninit();
     // SAFETY: a slice of changes; the error is written where there is one.
-    unsafe {
-        if __static_call_commit(changes.as_mut_ptr(), changes.len(), error.as_mut_ptr()) {
-            Ok(())
-        } else {
-            Err(error.assume_init().into())
-        }
+    unsafe { taken_over(|error| __static_call_commit(changes.as_mut_ptr(), changes.len(), error)) }
+}
+
+/// The result of a function that says whether there was no error, and writes it otherwise.
+///
+/// # Safety
+///
+/// It does.
+unsafe fn taken_over(function: impl FnOnce(*mut CError) -> bool) -> Result<(), Error> {
+    let mut error = MaybeUninit::uninit();
+    if function(error.as_mut_ptr()) {
+        return Ok(());
     }
+    // SAFETY: the caller's promise.
+    Err(unsafe { error.assume_init() }.into())
 }
 
 /// Counts the sites of one key.
@@ -131,12 +138,6 @@ pub fn writer() -> Writer {
 /// # Ok::<(), static_call::Error>(())
 /// ```
 pub fn seal() -> Result<(), Error> {
-    let mut error = MaybeUninit::uninit();
     // SAFETY: the error is written where there is one.
-    if unsafe { __static_call_seal(error.as_mut_ptr()) } {
-        Ok(())
-    } else {
-        // SAFETY: as above.
-        Err(unsafe { error.assume_init() }.into())
-    }
+    unsafe { taken_over(|error| __static_call_seal(error)) }
 }

@@ -52,6 +52,11 @@ pub fn writers() -> &'static [(&'static str, usize)] {
     if platform().has_breakpoints { &WRITERS } else { &WRITERS[..1] }
 }
 
+/// Every mode with every writer: what a program is run in.
+pub fn modes_and_writers() -> impl Iterator<Item = (Option<&'static str>, (&'static str, usize))> {
+    MODES.into_iter().flat_map(|mode| writers().iter().map(move |writer| (mode, *writer)))
+}
+
 /// A source file of `tests/c`.
 #[must_use]
 pub fn source(name: &str) -> PathBuf {
@@ -181,9 +186,7 @@ pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
 pub fn check(build: Build, program: &Path, images: &[&Path], far: usize) {
     let sites: usize = images.iter().map(|image| StaticCalls::read(image).checked()).sum();
     assert_eq!(sites > 0, build.has_pass(), "{build:?}: {sites} sites");
-    for (mode, (writer, writer_number)) in
-        MODES.into_iter().flat_map(|mode| writers().iter().map(move |writer| (mode, *writer)))
-    {
+    for (mode, (writer, writer_number)) in modes_and_writers() {
         let output = run(in_mode(program, mode).env("STATIC_CALL_WRITER", writer));
         let report = Report::find(&output.stdout);
         let case = format!("{build:?}, {mode:?}, {writer}: {report:?}");

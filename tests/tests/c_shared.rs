@@ -1,7 +1,7 @@
 //! Keys across executables and shared objects.
 
 use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode, writers};
+use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode, modes_and_writers};
 use static_call_tests::platform::platform;
 use static_call_tests::{prefix, run};
 
@@ -81,9 +81,7 @@ fn sealed_programs() {
         let plugin = build.shared_object("plugin.c", &directory.path().join("plugin.so"));
         for source in ["sealed.c", "sealed_struct.c"] {
             let program = build.link_exporting(source, &[], &directory.path().join("program"));
-            for (mode, (writer, _)) in
-                MODES.into_iter().flat_map(|mode| writers().iter().map(move |writer| (mode, *writer)))
-            {
+            for (mode, (writer, _)) in modes_and_writers() {
                 run(in_mode(&program, mode).env("STATIC_CALL_WRITER", writer).arg(&plugin));
             }
         }

@@ -8,7 +8,8 @@ mod linux;
 #[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
 pub(crate) use linux::*;
 
-#[cfg(not(any(all(feature = "os", target_os = "linux"), all(loom, test))))]
+#[cfg(any(not(all(feature = "os", target_os = "linux")), all(loom, test)))]
+#[cfg_attr(all(loom, test), allow(dead_code, reason = "the model has its own threads"))]
 mod none;
 #[cfg(not(any(all(feature = "os", target_os = "linux"), all(loom, test))))]
 pub(crate) use none::*;

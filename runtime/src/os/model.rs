@@ -1,12 +1,14 @@
 //! What loom runs instead of an operating system: threads have numbers, and the futex is a condition
-//! variable. Nothing is patched.
+//! variable. Everything else is as without one: nothing is patched, and the models call the lock's hooks
+//! for forks themselves.
 
 use core::cell::Cell;
-use core::ffi::CStr;
 
 use loom::sync::{Condvar, Mutex};
 
-use super::{Access, Refused};
+pub(crate) use super::none::{
+    at_exit, at_fork, environment, page_size, prepare_to_serialize, print, serialize_all_threads, set_access,
+};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) const THREADS_ARE_NUMBERED: bool = true;
@@ -46,30 +48,3 @@ pub(crate) fn wake(_word: &AtomicU32) {
     let _queue = lock.lock().unwrap();
     sleepers.notify_one();
 }
-
-pub(crate) fn page_size() -> usize {
-    4096
-}
-
-pub(crate) unsafe fn set_access(_: usize, _: usize, _: Access) -> Result<(), Refused> {
-    Err(Refused(0))
-}
-
-pub(crate) fn prepare_to_serialize() -> Result<(), Refused> {
-    Err(Refused(0))
-}
-
-pub(crate) fn serialize_all_threads() -> Result<(), Refused> {
-    Err(Refused(0))
-}
-
-/// The models call the lock's hooks themselves.
-pub(crate) fn at_fork(_before: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}
-
-pub(crate) fn at_exit(_function: extern "C" fn()) {}
-
-pub(crate) fn environment(_name: &CStr) -> Option<&'static CStr> {
-    None
-}
-
-pub(crate) fn print(_line: &str) {}

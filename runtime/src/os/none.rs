@@ -1,9 +1,9 @@
 //! No operating system: nothing may be written, and there is nobody to wait for.
 
 use core::ffi::CStr;
-use core::sync::atomic::AtomicU32;
 
 use super::{Access, Refused};
+use crate::sync::atomic::AtomicU32;
 
 pub(crate) const THREADS_ARE_NUMBERED: bool = false;
 
