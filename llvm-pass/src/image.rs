@@ -31,7 +31,7 @@ use crate::{module, trampoline};
 const PRIORITY: i32 = 101;
 
 /// Adds what registers the image, unless it is there. True if it was not.
-pub(crate) fn emit(module: &Module<'_>, target: Target) -> bool {
+pub(crate) fn emit(module: &Module<'_>, target: &Target) -> bool {
     if module.get_global(abi::IMAGE).is_some() {
         return false;
     }
@@ -45,7 +45,7 @@ pub(crate) fn emit(module: &Module<'_>, target: Target) -> bool {
 }
 
 /// Adds the anchors, in front of the module's other data.
-fn anchors(module: &Module<'_>, target: Target) {
+fn anchors(module: &Module<'_>, target: &Target) {
     let context = module.get_context();
     let word = module::word_type(module);
     let page = target.page_size();

@@ -51,7 +51,11 @@ struct Uses {
     called: bool,
 }
 
-fn lower_uses<'ctx>(module: &Module<'ctx>, intrinsic: FunctionValue<'ctx>, target: Option<Target>) -> Uses {
+fn lower_uses<'ctx>(
+    module: &Module<'ctx>,
+    intrinsic: FunctionValue<'ctx>,
+    target: Option<&'static Target>,
+) -> Uses {
     let mut lowering =
         Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
     let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())

@@ -89,7 +89,7 @@ const FEATURES: &str = "target-features";
 #[derive(Debug)]
 pub(crate) struct Trampolines<'module, 'ctx> {
     module: &'module Module<'ctx>,
-    target: Target,
+    target: &'static Target,
     made: Vec<Made<'ctx>>,
     /// The position of a key's trampoline in `made`.
     by_key: HashMap<(LLVMValueRef, i64), usize>,
@@ -115,7 +115,7 @@ pub(crate) enum NoTrampoline {
 }
 
 impl<'module, 'ctx> Trampolines<'module, 'ctx> {
-    pub(crate) fn new(module: &'module Module<'ctx>, target: Target) -> Self {
+    pub(crate) fn new(module: &'module Module<'ctx>, target: &'static Target) -> Self {
         Self { module, target, made: Vec::new(), by_key: HashMap::new() }
     }
 
@@ -347,7 +347,7 @@ fn caller<'ctx>(site: Instruction) -> FunctionValue<'ctx> {
 }
 
 /// Whether a site of this type may become a nop, or clear the return register.
-fn may_vanish(target: Target, site: Instruction) -> bool {
+fn may_vanish(target: &Target, site: Instruction) -> bool {
     // SAFETY: the site is a call.
     let (result, kind) = unsafe {
         let result = LLVMGetReturnType(LLVMGetCalledFunctionType(site.0));

@@ -14,22 +14,25 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use static_call_abi::Image;
 
+use crate::arch::native;
 use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
 use crate::os::{self, Access, Refused};
 use crate::writer;
 
-/// The largest page of any target.
-const PAGE: usize = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { 4096 } else { 65536 };
+/// The largest unit in which memory is protected here.
+const PAGE: usize = native::ARCHITECTURE.page_size;
 
 /// Whether the process is sealed, on a page that is sealed with it.
-#[cfg_attr(any(target_arch = "x86_64", target_arch = "x86"), repr(C, align(4096)))]
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "x86")), repr(C, align(65536)))]
+#[cfg_attr(target_arch = "x86_64", repr(C, align(4096)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C, align(65536)))]
 struct Seal {
     is_set: AtomicU32,
     _rest: [u8; PAGE - size_of::<AtomicU32>()],
 }
+
+const _: () = assert!(align_of::<Seal>().is_multiple_of(PAGE), "the page is sealed alone");
 
 static SEAL: Seal = Seal { is_set: AtomicU32::new(0), _rest: [0; PAGE - size_of::<AtomicU32>()] };
 

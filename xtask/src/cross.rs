@@ -4,7 +4,7 @@
 //! Debian has the C libraries and compilers for it. The Rust standard library comes from rustup where that is
 //! installed (`rustup target add NAME`), or is built from Debian's source, with Debian's rustc of the same LLVM.
 //!
-//! To add a machine: a row below, and one in `tests/src/platform.rs`.
+//! To add a machine: a row below, and a file in `tests/src/platform/`.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

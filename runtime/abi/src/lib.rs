@@ -24,6 +24,21 @@ use loom::sync::atomic::{AtomicPtr, AtomicU32};
 #[cfg(all(loom, test))]
 mod models;
 
+/// What both the pass and the runtime have to know of an architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// The unit in which memory is protected, and in which the linkers lay out segments by default; the largest
+    /// where systems differ.
+    pub page_size: usize,
+}
+
+/// x86 of 64 bits.
+pub const X86_64: Architecture = Architecture { page_size: 4096 };
+/// Arm of 64 bits.
+pub const AARCH64: Architecture = Architecture { page_size: 65536 };
+/// Every other one. The compiler pass does nothing about pages there.
+pub const OTHER: Architecture = Architecture { page_size: 65536 };
+
 /// Version of everything in this file. An image with another version stays on its trampolines.
 pub const VERSION: u32 = 1;
 

@@ -29,6 +29,7 @@ pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::AARCH64;
 /// One instruction: an aligned access of four bytes is atomic (section B2.2.1).
 pub(crate) type Number = u32;
 pub(crate) type AtomicNumber = AtomicU32;

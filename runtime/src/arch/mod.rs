@@ -6,7 +6,7 @@
 //! (`publish`) is compiled on its own architecture alone.
 //!
 //! To add an architecture: write a file like `aarch64.rs`, give it a row below, and one in
-//! `llvm-pass/src/target.rs`.
+//! `llvm-pass/src/target/`.
 
 /// Names the backends. Those that this process does not run on are there for their tests.
 macro_rules! backends {

@@ -5,6 +5,7 @@ pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = false;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::OTHER;
 /// Every architecture has atomic pointers.
 pub(crate) type Number = usize;
 pub(crate) type AtomicNumber = core::sync::atomic::AtomicUsize;

@@ -23,6 +23,7 @@ use core::ops::Range;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::X86_64;
 /// A quadword, see above.
 pub(crate) const WORD: usize = 8;
 

@@ -1,13 +1,14 @@
 //! The machine that the programs are built for and run on: this one, or another one under an emulator.
 //!
 //! `cargo xtask test --target NAME` names it in `STATIC_CALL_TEST_TARGET`. The tests themselves always run on
-//! this machine; to add another one, give it a row below and one in `xtask/src/cross.rs`.
+//! this machine; to add another one, write a file like `aarch64.rs`, and give it a row in `xtask/src/cross.rs`.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl};
+mod aarch64;
+mod x86_64;
 
 /// A machine, and how programs get there.
 #[derive(Debug)]
@@ -64,57 +65,7 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 2] = [
-    Platform {
-        name: "x86_64-unknown-linux-gnu",
-        gnu: None,
-        emulator: None,
-        page: 4096,
-        word: 8,
-        has_breakpoints: true,
-        disassemble: x86_64,
-        is_trampoline_entry: |code| match code[..3] {
-            [0x48 | 0x4c, 0x8b | 0x8d, modrm] => modrm & 0xc7 == 0x05,
-            [0x48 | 0x49, 0xc7, modrm] => modrm & 0xf8 == 0xc0,
-            [0xff, 0x25, _] => true,
-            _ => false,
-        },
-        has_conditional_tail_calls: true,
-        trampoline_sizes: [16, 24],
-        barrier: &[0xcc],
-        own_flags: &[&["-mavx512f"], &["-masm=intel"]],
-        own_instrumentation: &[&["-fcf-protection=full"], &["-pg", "-mfentry"]],
-    },
-    Platform {
-        name: "aarch64-unknown-linux-gnu",
-        gnu: Some("aarch64-linux-gnu"),
-        emulator: Some("qemu-aarch64"),
-        page: 65536,
-        word: 4,
-        has_breakpoints: false,
-        disassemble: aarch64,
-        // nop
-        is_trampoline_entry: |code| code[..4] == [0x1f, 0x20, 0x03, 0xd5],
-        has_conditional_tail_calls: false,
-        trampoline_sizes: [40, 40],
-        // dsb sy; isb
-        barrier: &[0x9f, 0x3f, 0x03, 0xd5, 0xdf, 0x3f, 0x03, 0xd5],
-        own_flags: &[
-            &["-moutline"],
-            &["-march=armv9-a+sve2"],
-            &["-mno-outline-atomics", "-ffixed-x18"],
-            &["-mfix-cortex-a53-835769"],
-            &["-mcmodel=tiny"],
-        ],
-        own_instrumentation: &[
-            &["-mbranch-protection=standard"],
-            &["-mbranch-protection=pac-ret+leaf+b-key+bti"],
-            &["-fsanitize=hwaddress"],
-            &["-fsanitize=shadow-call-stack", "-ffixed-x18"],
-            &["-fsanitize=memtag-stack", "-march=armv8.5-a+memtag"],
-        ],
-    },
-];
+const PLATFORMS: [Platform; 2] = [x86_64::PLATFORM, aarch64::PLATFORM];
 
 /// The machine that programs are built for.
 ///
@@ -179,35 +130,4 @@ impl Platform {
     pub fn clang_flags(&self) -> Option<String> {
         self.gnu.map(|gnu| format!("--target={gnu}"))
     }
-}
-
-fn x86_64(code: &[u8], address: u64) -> Vec<Branch> {
-    let instructions = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
-    let branches = instructions.into_iter().filter_map(|instruction| {
-        let kind = match instruction.flow_control() {
-            FlowControl::Call => Kind::Call,
-            FlowControl::UnconditionalBranch => Kind::Jump,
-            FlowControl::ConditionalBranch => Kind::ConditionalJump,
-            _ => return None,
-        };
-        let (at, len) = (instruction.ip(), instruction.len() as u64);
-        Some(Branch { at, len, target: instruction.near_branch_target(), kind })
-    });
-    branches.collect()
-}
-
-/// B.cond, CBZ and TBZ do not leave their function.
-fn aarch64(code: &[u8], address: u64) -> Vec<Branch> {
-    let instructions = (address..).step_by(4).zip(code.as_chunks::<4>().0);
-    let branches = instructions.filter_map(|(at, instruction)| {
-        let instruction = u32::from_le_bytes(*instruction);
-        let kind = match instruction >> 26 {
-            0b10_0101 => Kind::Call,
-            0b00_0101 => Kind::Jump,
-            _ => return None,
-        };
-        let distance = i64::from(instruction.cast_signed() << 6 >> 6) * 4;
-        Some(Branch { at, len: 4, target: at.wrapping_add_signed(distance), kind })
-    });
-    branches.collect()
 }

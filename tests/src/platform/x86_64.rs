@@ -1,0 +1,39 @@
+use iced_x86::{Decoder, DecoderOptions, FlowControl};
+
+use super::{Branch, Kind, Platform};
+
+pub(super) const PLATFORM: Platform = Platform {
+    name: "x86_64-unknown-linux-gnu",
+    gnu: None,
+    emulator: None,
+    page: 4096,
+    word: 8,
+    has_breakpoints: true,
+    disassemble,
+    is_trampoline_entry: |code| match code[..3] {
+        [0x48 | 0x4c, 0x8b | 0x8d, modrm] => modrm & 0xc7 == 0x05,
+        [0x48 | 0x49, 0xc7, modrm] => modrm & 0xf8 == 0xc0,
+        [0xff, 0x25, _] => true,
+        _ => false,
+    },
+    has_conditional_tail_calls: true,
+    trampoline_sizes: [16, 24],
+    barrier: &[0xcc],
+    own_flags: &[&["-mavx512f"], &["-masm=intel"]],
+    own_instrumentation: &[&["-fcf-protection=full"], &["-pg", "-mfentry"]],
+};
+
+fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
+    let instructions = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let branches = instructions.into_iter().filter_map(|instruction| {
+        let kind = match instruction.flow_control() {
+            FlowControl::Call => Kind::Call,
+            FlowControl::UnconditionalBranch => Kind::Jump,
+            FlowControl::ConditionalBranch => Kind::ConditionalJump,
+            _ => return None,
+        };
+        let (at, len) = (instruction.ip(), instruction.len() as u64);
+        Some(Branch { at, len, target: instruction.near_branch_target(), kind })
+    });
+    branches.collect()
+}
