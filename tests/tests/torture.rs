@@ -32,7 +32,7 @@ fn torture(language: &str, program: &Path, arguments: &[&Path]) {
     for (mode, writer) in rows {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = execute(program);
-        command.args(["--seconds", &seconds]).args(arguments);
+        command.args(["--seconds", &seconds]).args(arguments).envs(platform().strict().iter().copied());
         command.env_remove("STATIC_CALL_LOG");
         command.env("STATIC_CALL_MODE", mode).env("STATIC_CALL_WRITER", writer);
         let cell = format!("mode {mode}, writer {writer}");

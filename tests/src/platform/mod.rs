@@ -108,12 +108,19 @@ impl Platform {
         let (Some(emulator), Some(gnu)) = (self.emulator, self.gnu) else { return Command::new(program) };
         let mut command = Command::new(emulator);
         command.arg("-L").arg(format!("/usr/{gnu}")).arg(program);
-        // An emulator translates several instructions at once, and a thread that has entered them runs them to
-        // their end, whatever an update waits for: it would make a call to the old target after it has read
-        // that the update is over. No processor does that behind membarrier(2). (The second name is that of
-        // QEMU before 8.1.)
-        command.env("QEMU_ONE_INSN_PER_TB", "1").env("QEMU_SINGLESTEP", "1");
         command
+    }
+
+    /// What an emulator wants to be told for a program that counts on every call that starts behind an update.
+    ///
+    /// An emulator translates several instructions at once, and a thread that has entered them runs them to their
+    /// end, whatever an update waits for: it would make a call to the old target after it has read that the update
+    /// is over. No processor does that behind membarrier(2). So it shall translate one instruction at a time, which
+    /// takes ten times as long. (The second name is that of QEMU before 8.1.)
+    #[must_use]
+    pub fn strict(&self) -> &'static [(&'static str, &'static str)] {
+        const ONE_BY_ONE: [(&str, &str); 2] = [("QEMU_ONE_INSN_PER_TB", "1"), ("QEMU_SINGLESTEP", "1")];
+        if self.emulator.is_some() { &ONE_BY_ONE } else { &[] }
     }
 
     /// One of GNU's compilers and linkers, for this machine.
