@@ -81,6 +81,29 @@ impl Target {
         let mut parts = triple.split('-');
         let architecture = parts.next()?;
         let rest: Vec<&str> = parts.collect();
+        // Everything but these writes ELF, bare metal ("none", "elf") included.
+        let not_elf = [
+            "apple",
+            "darwin",
+            "macos",
+            "ios",
+            "windows",
+            "win32",
+            "uefi",
+            "cygwin",
+            "wasi",
+            "macho",
+            "coff",
+            "xcoff",
+            "driverkit",
+            "tvos",
+            "watchos",
+            "xros",
+            "visionos",
+        ];
+        if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
+            return None;
+        }
         TARGETS.iter().find(|target| {
             let has_other_pointers =
                 rest.iter().any(|part| target.other_pointers.iter().any(|end| part.ends_with(end)));
