@@ -61,7 +61,8 @@ public:
     HasTrampolines = M.getTargetTriple().isOSBinFormatELF() &&
                      any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
     SectionsAreNamed = false;
-    return putAnchorsFirst(M);
+    bool Changed = restoreImage(M);
+    return putAnchorsFirst(M) || Changed;
   }
 
   void getAnalysisUsage(AnalysisUsage &AU) const override {
@@ -117,6 +118,24 @@ private:
       return SiteCall;
     // A tail call that branch folding merged with a conditional branch falls through.
     return MI.isBarrier() ? SiteJump : SiteConditionalJump;
+  }
+
+  // Link-time optimization makes local what it has merged into one module. But objects without
+  // bitcode may come with the same group, and of all of them the linker shall keep one.
+  static bool restoreImage(Module &M) {
+    auto Found = M.getComdatSymbolTable().find(text(static_call_image()));
+    if (Found == M.getComdatSymbolTable().end())
+      return false;
+    Comdat &Group = Found->second;
+    if (Group.getSelectionKind() == Comdat::Any)
+      return false;
+    Group.setSelectionKind(Comdat::Any);
+    for (GlobalObject &Member : M.global_objects())
+      if (Member.getComdat() == &Group) {
+        Member.setLinkage(GlobalValue::LinkOnceODRLinkage);
+        Member.setVisibility(GlobalValue::HiddenVisibility);
+      }
+    return true;
   }
 
   // Where modules were merged, data has another order than the one that the IR stage made.

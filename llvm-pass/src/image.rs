@@ -38,9 +38,9 @@ pub(crate) fn emit(module: &Module<'_>, target: &Target) -> bool {
     let image = descriptor(module);
     anchors(module, target);
     let constructor = hook(module, abi::CONSTRUCTOR, abi::REGISTER, image);
-    shim::run_at(module, AtImage::Load, constructor, constructor.as_global_value(), PRIORITY);
+    shim::run_at(module, AtImage::Load, constructor, image, PRIORITY);
     let destructor = hook(module, abi::DESTRUCTOR, abi::UNREGISTER, image);
-    shim::run_at(module, AtImage::Unload, destructor, destructor.as_global_value(), PRIORITY);
+    shim::run_at(module, AtImage::Unload, destructor, image, PRIORITY);
     true
 }
 
@@ -177,6 +177,6 @@ fn hook<'ctx>(
     builder.position_at_end(context.append_basic_block(hook, ""));
     builder.build_call(entry, &[image.as_pointer_value().into()], "").expect("the builder has a position");
     builder.build_return(None).expect("the builder has a position");
-    module::one_per_image(module, hook.as_global_value(), name);
+    module::one_per_image(module, hook.as_global_value(), abi::IMAGE);
     hook
 }

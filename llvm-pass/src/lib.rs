@@ -161,6 +161,11 @@ extern "C" fn static_call_sites_section() -> shim::Text {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn static_call_image() -> shim::Text {
+    shim::Text::new(abi::IMAGE)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn static_call_anchor_prefix() -> shim::Text {
     shim::Text::new(abi::ANCHOR_PREFIX)
 }

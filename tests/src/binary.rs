@@ -92,6 +92,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     });
     assert_eq!(keys.start % page, 0, "{path_name}: the keys start at {:#x}", keys.start);
     assert_eq!((keys.end, records.end, sites.end), (records.start, sites.start, end.start), "{path_name}");
+    assert_eq!(end.end - end.start, page, "{path_name} has more than one set of anchors");
     let pages = keys.start..end.end / page * page;
     assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
     for section in file.sections() {

@@ -13,6 +13,7 @@ use static_call_tests::{execute, root, run, stdout};
 /// Runs the program in a mode; what it printed, by its first word.
 fn behaves(program: &Path, mode: &str) -> HashMap<String, String> {
     let mut command = execute(program);
+    command.envs(platform().strict().iter().copied());
     if !mode.is_empty() {
         command.env("STATIC_CALL_MODE", mode);
     }
@@ -75,10 +76,14 @@ fn other_linkers() {
 
 #[test]
 fn link_time_optimization_loses_no_site() {
-    for (name, lto) in [("lto-thin", "thin"), ("lto-fat", "fat"), ("lto-off", "off")] {
+    // With the optimizer's one module for all of Rust, a linker still has C's.
+    const BFD: (&str, &str) = ("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd");
+    for (name, lto) in [("lto-thin", "thin"), ("lto-fat", "fat"), ("lto-fat-bfd", "bfd"), ("lto-off", "off")]
+    {
         let environment: &[(&str, &str)] = match lto {
             "thin" => &[("CARGO_PROFILE_RELEASE_LTO", "thin")],
             "fat" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_PANIC", "unwind")],
+            "bfd" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), BFD],
             _ => &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")],
         };
         let program = Build { name, release: true, environment, ..PLAIN }.behaviour();
