@@ -428,24 +428,31 @@ impl Way {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
         let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;
-        let (next, code) = self.code(kind, pc, self.to).ok_or(foreign)?;
-        let expected = || self.code(kind, pc, self.from).is_some_and(|(before, _)| before == action);
+        let code = |wanted| self.code(kind, pc, fetched.bytes(), wanted);
+        let (next, code_of_next) = code(self.to).ok_or(foreign)?;
+        let expected = || code(self.from).is_some_and(|(before, _)| before == action);
         let untouched = action == self.trampoline;
         if !untouched && action != self.from.best && action != next && !expected() {
             return Err(foreign);
         }
         let (old, offset) = (fetched.word(), fetched.offset());
-        match code.splice(old, offset) {
+        match code_of_next.splice(old, offset) {
             Some(new) => Ok(Some(Patch { key: self.key, pc, kind, old, new })),
             None if untouched => Ok(None),
             None => Err(foreign),
         }
     }
 
-    /// The best that there is an instruction for, and that instruction.
+    /// The best that there is an instruction for where `old` stands, and that instruction.
     #[inline]
-    fn code(&self, kind: Kind, pc: usize, Wanted { best, call }: Wanted) -> Option<(Action, Code)> {
-        let encode = |action| Some((action, native::encode(kind, pc, action)?));
+    fn code(
+        &self,
+        kind: Kind,
+        pc: usize,
+        old: &[u8],
+        Wanted { best, call }: Wanted,
+    ) -> Option<(Action, Code)> {
+        let encode = |action| Some((action, native::encode_over(kind, pc, action, old)?));
         encode(best).or_else(|| encode(call)).or_else(|| encode(self.trampoline))
     }
 }

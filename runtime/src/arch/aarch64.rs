@@ -69,6 +69,12 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     Some(Code::new(instruction.to_le_bytes()))
 }
 
+/// The same for a site, where `_old` stands now: it does not matter.
+#[inline]
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
+    encode(kind, pc, action)
+}
+
 /// Where the code at `pc` goes, if it is what linkers put between a call and a target that is out of its reach
 /// (AAPCS64, section 6.1.1); in an executable that is not position-independent, LLD does as on the right.
 ///

@@ -118,6 +118,11 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     reaches.then(|| Code::new((opcode | distance as u32 & DISTANCE).to_le_bytes()))
 }
 
+/// The same for a site, where `_old` stands now: it does not matter.
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
+    encode(kind, pc, action)
+}
+
 /// Whether a trampoline starts with an instruction that a branch may replace: the preferred no-op.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()

@@ -19,6 +19,11 @@ pub(crate) fn encode(_kind: Kind, _pc: usize, _action: Action) -> Option<Code> {
     None
 }
 
+/// The same for a site, where `_old` stands now: it does not matter.
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
+    encode(kind, pc, action)
+}
+
 pub(crate) fn is_trampoline_entry(_word: [u8; WORD]) -> bool {
     false
 }

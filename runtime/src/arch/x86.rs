@@ -105,6 +105,11 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     }
 }
 
+/// The same for a site, where `_old` stands now: it does not matter.
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
+    encode(kind, pc, action)
+}
+
 /// Whether a trampoline starts with an instruction that a five-byte jump may replace while threads are just
 /// leaving it:
 ///

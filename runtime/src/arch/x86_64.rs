@@ -82,6 +82,12 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     }
 }
 
+/// The same for a site, where `_old` stands now: it does not matter.
+#[inline]
+pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
+    encode(kind, pc, action)
+}
+
 /// How long an instruction of this kind is.
 pub(crate) const fn length(kind: Kind) -> usize {
     match kind {
