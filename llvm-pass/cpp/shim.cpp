@@ -49,6 +49,9 @@ struct LowerStaticCalls : PassInfoMixin<LowerStaticCalls> {
 // Marks every call and jump whose destination is a trampoline; the AsmPrinter then writes its
 // address into the site table, and a padding directive keeps the instruction inside one aligned
 // word. It looks at names, since ThinLTO leaves an importing module a bare declaration.
+//
+// The assembler reads each piece of text with a state of its own: a directive that is to change how the call
+// is written (`.option`) has to stand in one text with it.
 class RecordStaticCallSites : public MachineFunctionPass {
 public:
   static char ID;
@@ -168,6 +171,26 @@ private:
         .addImm(InlineAsm::Extra_HasSideEffects);
   }
 
+  // Writes a call as text. What it leaves in registers stays known to the passes behind us.
+  static MachineInstr &insertAssembler(MachineFunction &MF, MachineInstr &Call, StringRef Text) {
+    const MachineOperand &Destination = Call.getOperand(0);
+    InlineAsm::Flag Symbol(InlineAsm::Kind::Imm, 1);
+    MachineInstrBuilder Assembler =
+        BuildMI(*Call.getParent(), Call.getIterator(), Call.getDebugLoc(),
+                MF.getSubtarget().getInstrInfo()->get(TargetOpcode::INLINEASM))
+            .addExternalSymbol(MF.createExternalSymbolName(Text))
+            .addImm(InlineAsm::Extra_HasSideEffects)
+            .addImm(Symbol)
+            .add(Destination);
+    for (const MachineOperand &Operand : Call.operands())
+      if (Operand.isRegMask() || (Operand.isReg() && Operand.isImplicit()))
+        Assembler.add(Operand);
+    if (Call.shouldUpdateAdditionalCallInfo())
+      MF.eraseAdditionalCallInfo(&Call);
+    Call.eraseFromParent();
+    return *Assembler;
+  }
+
   // Linkers place our sections in the order in which they first find them. This module's first
   // entry of the site table comes before any data, and the anchors may be another module's: so
   // here is a section of each name, empty and, unlike all others of its name, never garbage.
@@ -199,9 +222,11 @@ private:
       insertDirective(MF, MI,
                       ".p2align " + std::to_string(Layout.Log2Align) + ",," +
                           std::to_string(Layout.MaxBytes));
+    StringRef Assembler = text(Layout.Assembler);
+    MachineInstr &Site = Assembler.empty() ? MI : insertAssembler(MF, MI, Assembler);
     LLVMContext &Context = MF.getFunction().getContext();
-    MI.setPCSections(MF, MDNode::get(Context, MDString::get(Context,
-                                                            text(static_call_sites_section()))));
+    Site.setPCSections(MF, MDNode::get(Context, MDString::get(Context,
+                                                              text(static_call_sites_section()))));
     return true;
   }
 };

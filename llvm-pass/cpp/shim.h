@@ -15,10 +15,16 @@ extern "C" {
 // IR stage: lowers the module's intrinsics; true if anything changed.
 bool static_call_lower_module(LLVMModuleRef Module);
 
+struct StaticCallText {
+  const char *Data;
+  size_t Length;
+};
+
 // Machine stage: how a call of a trampoline has to lie in memory.
 struct StaticCallSiteLayout {
   uint32_t Log2Align; // the boundary that the instruction must not cross, 0 for none
   uint32_t MaxBytes;  // the most padding that this can need
+  StaticCallText Assembler; // what to write instead of the instruction, with the trampoline as $0; empty: nothing
 };
 enum StaticCallSiteKind : uint32_t { SiteCall = 0, SiteJump = 1, SiteConditionalJump = 2 };
 // False where such a site cannot be recorded on this architecture.
@@ -26,10 +32,6 @@ bool static_call_site_layout(const char *Triple, size_t TripleLength, uint32_t K
                              StaticCallSiteLayout *Layout);
 
 // Names from the layout definition.
-struct StaticCallText {
-  const char *Data;
-  size_t Length;
-};
 StaticCallText static_call_trampoline_prefix();
 StaticCallText static_call_sites_section();
 // The image descriptor, and the group of it, of its anchors and of what registers it.

@@ -4,6 +4,8 @@
 
 use static_call_abi::Architecture;
 
+use crate::shim::Text;
+
 mod aarch64;
 mod x86_64;
 
@@ -56,17 +58,25 @@ pub(crate) enum SiteKind {
 
 /// `StaticCallSiteLayout` of `shim.h`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct SiteLayout {
     /// The instruction must not cross a boundary of this power of two.
     log2_align: u32,
     /// The padding that this needs at the most; with more, the instruction does not cross it anyway.
     max_bytes: u32,
+    /// Assembler that the machine stage writes instead of the instruction, with the trampoline as `$0`; empty: it
+    /// leaves the instruction as it is.
+    assembler: Text,
 }
 
 impl SiteLayout {
     /// Where every instruction lies in one word.
-    const ANYWHERE: Self = Self { log2_align: 0, max_bytes: 0 };
+    const ANYWHERE: Self = Self::aligned(0, 0);
+
+    /// The instruction must not cross a boundary of this power of two, and this much padding sees to it.
+    const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
+        Self { log2_align, max_bytes, assembler: Text::new("") }
+    }
 }
 
 impl SiteKind {

@@ -25,7 +25,7 @@ fn site_layout(kind: SiteKind) -> SiteLayout {
         SiteKind::Call | SiteKind::Jump => 4,
         SiteKind::ConditionalJump => 5,
     };
-    SiteLayout { log2_align: 3, max_bytes }
+    SiteLayout::aligned(3, max_bytes)
 }
 
 fn thunk(features: Features<'_>) -> Option<&'static str> {
