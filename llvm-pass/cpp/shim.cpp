@@ -33,6 +33,12 @@ namespace {
 
 StringRef text(StaticCallText Text) { return StringRef(Text.Data, Text.Length); }
 
+// In the large code model a call is no direct call; in the medium one it is, but x86's keeps data out of reach.
+// (An entry of the site table is eight bytes long in both: `Site` in runtime/abi.)
+bool callsReach(const Triple &Target, CodeModel::Model Model) {
+  return Model != CodeModel::Large && !(Model == CodeModel::Medium && Target.isX86());
+}
+
 // ---- IR stage ----------------------------------------------------------------------------------
 
 struct LowerStaticCalls : PassInfoMixin<LowerStaticCalls> {
@@ -76,10 +82,7 @@ public:
   bool runOnMachineFunction(MachineFunction &MF) override {
     if (!HasTrampolines)
       return false;
-    // With these code models an entry of the table would be eight bytes long, and in the large
-    // one a call is no direct call.
-    CodeModel::Model Model = MF.getTarget().getCodeModel();
-    if (Model == CodeModel::Medium || Model == CodeModel::Large)
+    if (!callsReach(MF.getTarget().getTargetTriple(), MF.getTarget().getCodeModel()))
       return false;
     bool Changed = false;
     for (MachineBasicBlock &MBB : MF)
@@ -430,8 +433,8 @@ bool static_call_shim_is_dso_local(LLVMValueRef Global) {
 }
 
 bool static_call_shim_calls_reach(LLVMModuleRef M) {
-  std::optional<CodeModel::Model> Model = unwrap(M)->getCodeModel();
-  return Model != CodeModel::Medium && Model != CodeModel::Large;
+  return callsReach(unwrap(M)->getTargetTriple(),
+                    unwrap(M)->getCodeModel().value_or(CodeModel::Small));
 }
 
 void static_call_shim_move_to_front(LLVMModuleRef M, LLVMValueRef Global) {

@@ -14,7 +14,9 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use static_call_abi::{Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION};
+use static_call_abi::{
+    Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION, is_entry,
+};
 
 use crate::arch::{Action, native};
 use crate::elf;
@@ -124,7 +126,7 @@ pub(crate) unsafe fn register(image: *mut Image) {
     log!(
         "image at {:p}: {} sites of {} keys, {}; writer: {}",
         descriptor.header,
-        site_table(descriptor).iter().filter(|&&site| site != SITE_ANCHOR).count(),
+        site_table(descriptor).iter().filter(|&&site| is_entry(site)).count(),
         records(descriptor).count(),
         match Reason::from_u32(descriptor.reason) {
             Reason::None => mode::of_process().0.as_str(),
@@ -264,7 +266,7 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     }
     let table = record_table(image);
     let sites = site_table(image);
-    for site in sites.iter_mut().filter(|site| **site != SITE_ANCHOR) {
+    for site in sites.iter_mut().filter(|site| is_entry(**site)) {
         // SAFETY: an entry of the table.
         let pc = unsafe { address(site) };
         if let Some(record) = record_of(pc, text, table) {
@@ -346,12 +348,12 @@ fn without_anchors(sites: &mut [Site]) -> &mut [Site] {
     let mut len = sites.len();
     let mut here = 0;
     while here < len {
-        if sites[here] != SITE_ANCHOR {
+        if is_entry(sites[here]) {
             here += 1;
             continue;
         }
         len -= 1;
-        if sites[len] != SITE_ANCHOR {
+        if is_entry(sites[len]) {
             // SAFETY: an entry of the table.
             let pc = unsafe { address(&raw const sites[len]) };
             sites[here] = pc.wrapping_sub((&raw const sites[here]).addr()) as Site;

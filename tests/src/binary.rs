@@ -9,8 +9,7 @@ use object::{
     Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionKind, SymbolKind, elf,
 };
 use static_call_abi::{
-    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, Record, SECTIONS, SITE_ANCHOR, SITES_SECTION,
-    TRAMPOLINE_PREFIX,
+    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, Record, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
 };
 
 use crate::platform::platform;
@@ -150,7 +149,7 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
     let mut sites: Vec<u64> = (section.address()..)
         .step_by(4)
         .zip(entries)
-        .filter(|(_, entry)| i32::from_le_bytes(**entry) != SITE_ANCHOR)
+        .filter(|(_, entry)| is_entry(i32::from_le_bytes(**entry)))
         .map(|(place, entry)| place.wrapping_add_signed(i32::from_le_bytes(*entry).into()))
         .collect();
     sites.sort_unstable();

@@ -267,10 +267,19 @@ impl Record {
 }
 
 /// An entry of the site table: the instruction's address less the entry's own.
+///
+/// Where LLVM compiles for the medium code model, which is the usual one of some architectures, its entries are eight
+/// bytes long. The lower half is the entry; the upper half is its sign, and no entry: see [`is_entry`].
 pub type Site = i32;
 
 /// The entry that only holds the section's place: code never lies in the table itself.
 pub const SITE_ANCHOR: Site = 0;
+
+/// Whether this word of the site table names an instruction: none starts one byte before the word, in the table.
+#[must_use]
+pub const fn is_entry(site: Site) -> bool {
+    !matches!(site, SITE_ANCHOR | -1)
+}
 
 /// One executable or shared object.
 ///
