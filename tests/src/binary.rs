@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
-use object::read::elf::{ElfFile64, SectionHeader};
 use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionKind, SymbolKind, elf,
+    Endian, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionFlags, SectionKind, SymbolKind,
+    elf,
 };
 use static_call_abi::{
-    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, Record, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
+    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
 };
 
 use crate::platform::platform;
@@ -84,7 +84,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     let path_name = path.display();
     let page = platform().page;
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{path_name}: {error}"));
-    let file = ElfFile64::<Endianness>::parse(&*data).expect("an ELF file");
+    let file = object::File::parse(&*data).expect("an ELF file");
     let [keys, records, sites, end] = SECTIONS.map(|name| {
         let section = file.section_by_name(name).unwrap_or_else(|| panic!("{path_name} has no {name}"));
         section.address()..section.address() + section.size()
@@ -95,8 +95,10 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     let pages = keys.start..end.end / page * page;
     assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
     for section in file.sections() {
-        let flags = section.elf_section_header().sh_flags(file.endian());
-        let has = |flag: elf::SectionFlags| flags & flag == flag;
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+            panic!("{path_name} is no ELF file")
+        };
+        let has = |flag: elf::SectionFlags| sh_flags & flag == flag;
         let is_in_memory = has(elf::SHF_ALLOC) && !has(elf::SHF_TLS);
         let name = section.name().expect("UTF-8");
         let is_elsewhere =
@@ -121,24 +123,29 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
 }
 
 /// The addresses of the keys that the records name, but for those that another image defines.
-fn called_keys(file: &ElfFile64<'_>, records: Range<u64>) -> BTreeSet<u64> {
+fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     let table = file.section_by_name(RECORDS_SECTION).expect("the records");
     let word = |place| {
-        let bytes = table.data_range(place, 8).expect("a section").expect("a word of it");
-        u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+        let bytes = table.data_range(place, platform().pointer).expect("a section").expect("a word of it");
+        match *bytes {
+            [a, b, c, d] => file.endianness().read_u32([a, b, c, d]).into(),
+            _ => file.endianness().read_u64(bytes.try_into().expect("eight bytes")),
+        }
     };
     let symbols = file.dynamic_symbol_table();
     let relocations: HashMap<u64, object::Relocation> =
         file.dynamic_relocations().into_iter().flatten().collect();
-    let key = |place: u64| match relocations.get(&place).map(|found| (found.target(), found.addend())) {
-        None => Some(word(place)).filter(|&key| key != 0),
-        Some((object::RelocationTarget::Symbol(index), addend)) => {
-            let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
-            symbol.is_definition().then(|| symbol.address().wrapping_add_signed(addend))
-        }
-        Some((_, addend)) => Some(addend.cast_unsigned()),
+    let key = |place: u64| {
+        let Some(relocation) = relocations.get(&place) else {
+            return Some(word(place)).filter(|&key| key != 0);
+        };
+        let addend =
+            if relocation.has_implicit_addend() { word(place) } else { relocation.addend().cast_unsigned() };
+        let object::RelocationTarget::Symbol(index) = relocation.target() else { return Some(addend) };
+        let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
+        symbol.is_definition().then(|| symbol.address().wrapping_add(addend))
     };
-    records.step_by(size_of::<Record>()).filter_map(key).collect()
+    records.step_by(platform().record().size).filter_map(key).collect()
 }
 
 fn recorded(file: &object::File<'_>) -> Vec<u64> {

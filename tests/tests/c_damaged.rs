@@ -28,10 +28,6 @@ struct Victim {
     trampolines: Vec<usize>,
 }
 
-/// Size of a record, and where its distance to the trampoline stands.
-const RECORD: usize = size_of::<static_call_abi::Record>();
-const RECORD_TRAMPOLINE: usize = std::mem::offset_of!(static_call_abi::Record, trampoline);
-
 impl Victim {
     fn build() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -72,9 +68,10 @@ impl Victim {
 
     /// Where records lie in the file, and where their anchor does.
     fn records_and_anchor(&self) -> (Vec<usize>, usize) {
-        let is_anchor = |&at: &usize| self.data[at + RECORD_TRAMPOLINE..][..4] == [0; 4];
+        let layout = platform().record();
+        let is_anchor = |&at: &usize| self.data[at + layout.trampoline..][..4] == [0; 4];
         let (anchors, records): (Vec<usize>, Vec<usize>) =
-            self.records.clone().step_by(RECORD).partition(is_anchor);
+            self.records.clone().step_by(layout.size).partition(is_anchor);
         assert_eq!(anchors.len(), 1);
         (records, anchors[0])
     }
@@ -185,7 +182,8 @@ fn a_trampoline_has_lost_its_record() {
     victim.check("no signature", &victim.with(prefix, &[0]));
     victim.check("another version", &victim.with(prefix + 3, &[0x7f]));
     let offset = i32::from_le_bytes(victim.data[prefix + 4..][..4].try_into().unwrap());
-    for wrong in [offset + 40, offset - 40, offset + 8, offset + 1, 0, i32::MAX, i32::MIN] {
+    let record = i32::try_from(platform().record().size).unwrap();
+    for wrong in [offset + record, offset - record, offset + 8, offset + 1, 0, i32::MAX, i32::MIN] {
         victim.check("another record", &victim.with(prefix + 4, &wrong.to_le_bytes()));
     }
 }
@@ -195,7 +193,7 @@ fn a_record_has_lost_its_trampoline() {
     let victim = Victim::build();
     let (records, _) = victim.records_and_anchor();
     assert_eq!(records.len(), 3);
-    let at = records[0] + RECORD_TRAMPOLINE;
+    let at = records[0] + platform().record().trampoline;
     let distance = i32::from_le_bytes(victim.data[at..][..4].try_into().unwrap());
     for wrong in [distance + 8, distance + 1, distance - 8, 0, i32::MAX, i32::MIN] {
         victim.check("another trampoline", &victim.with(at, &wrong.to_le_bytes()));
@@ -207,12 +205,13 @@ fn a_record_has_lost_its_trampoline() {
 fn an_anchor_is_none() {
     let victim = Victim::build();
     let (_, anchor) = victim.records_and_anchor();
-    for at in [anchor, anchor + 7, anchor + RECORD_TRAMPOLINE] {
+    let layout = platform().record();
+    let end_of_key = platform().pointer as usize - 1;
+    for at in [anchor, anchor + end_of_key, anchor + layout.trampoline] {
         victim.check("a record", &victim.with(at, &[8]));
     }
     victim.check("an entry", &victim.with(victim.site_anchor(), &[8]));
-    // Fields that are the runtime's alone.
-    for at in [8, 16, 24, 32] {
+    for at in layout.runtimes_own {
         let output = victim.run(&victim.with(anchor + at, &[8]), None);
         assert!(output.status.success(), "{at}: {output:?}");
         let report = Report::find(&output.stdout);

@@ -8,8 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use object::read::elf::{FileHeader, SectionHeader};
-use object::{Object, ObjectSection, ObjectSymbol, elf};
+use object::{Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, elf};
 use static_call_tests::binary::{StaticCalls, lies_in_a_word};
 use static_call_tests::platform::{Kind, platform};
 use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
@@ -359,32 +358,33 @@ fn the_table_is_small_and_needs_no_relocation() {
     let scratch = Scratch::new();
     let object = scratch.object("machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
     let data = fs::read(&object).expect("the object");
-    let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*data).expect("an ELF file");
-    let endian = file.endian();
+    let file = object::File::parse(&*data).expect("an ELF file");
     let wanted = elf::SHF_ALLOC | elf::SHF_WRITE | elf::SHF_LINK_ORDER;
     // The others hold the anchor, or nothing at all.
-    let is_linked = |flags: elf::SectionFlags| flags & elf::SHF_LINK_ORDER == elf::SHF_LINK_ORDER;
+    let flags = |section: &object::Section<'_, '_>| match section.flags() {
+        SectionFlags::Elf { sh_flags, .. } => sh_flags,
+        other => panic!("{other:?} in an ELF file"),
+    };
     let tables: Vec<_> = file
         .sections()
         .filter(|section| section.name() == Ok(SITES))
-        .filter(|section| is_linked(section.elf_section_header().sh_flags(endian)))
+        .filter(|section| flags(section) & elf::SHF_LINK_ORDER == elf::SHF_LINK_ORDER)
         .collect();
     assert!(tables.len() >= 8, "each function has its own");
     for table in &tables {
-        assert_eq!(table.elf_section_header().sh_flags(endian), wanted, "WAL, and in no group of its own");
+        assert_eq!(flags(table), wanted, "WAL, and in no group of its own");
         assert_eq!(table.align(), 1);
     }
 
     let linked = scratch.shared(&[&object]);
     let data = fs::read(&linked).expect("the shared object");
-    let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*data).expect("an ELF file");
+    let file = object::File::parse(&*data).expect("an ELF file");
     let table = file.section_by_name(SITES).expect("a site table");
     assert_eq!(table.size(), 4 * StaticCalls::read(&linked).checked() as u64 + 4, "four bytes a site");
     let table = table.address()..table.address() + table.size();
     let relocations = file.dynamic_relocations().expect("the keys need some");
     assert_eq!(relocations.filter(|(place, _)| table.contains(place)).count(), 0);
-    let header = file.elf_header();
-    assert_eq!(header.e_type(endian), elf::ET_DYN);
+    assert_eq!(file.kind(), ObjectKind::Dynamic);
 }
 
 #[test]

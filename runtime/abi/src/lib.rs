@@ -330,3 +330,11 @@ const _: () = {
     assert!(size_of::<Record>() == 40 && offset_of!(Record, trampoline) == 28);
     assert!(size_of::<Image>() == 120 && offset_of!(Image, header) == 64);
 };
+
+#[cfg(all(target_pointer_width = "32", not(all(loom, test))))]
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<Key>() == 24 && offset_of!(Key, form) == 16);
+    assert!(size_of::<Record>() == 28 && offset_of!(Record, trampoline) == 16);
+    assert!(size_of::<Image>() == 68 && offset_of!(Image, header) == 36);
+};

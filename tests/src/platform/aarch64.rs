@@ -4,6 +4,7 @@ pub(super) const PLATFORM: Platform = Platform {
     name: "aarch64-unknown-linux-gnu",
     gnu: Some("aarch64-linux-gnu"),
     emulator: Some("qemu-aarch64"),
+    pointer: 8,
     page: 65536,
     word: 4,
     has_breakpoints: false,

@@ -19,6 +19,8 @@ pub struct Platform {
     pub gnu: Option<&'static str>,
     /// Runs its programs.
     emulator: Option<&'static str>,
+    /// The size of a pointer in bytes.
+    pub pointer: u64,
     /// The largest unit in which memory is protected.
     pub page: u64,
     /// The unit of code that is replaced at once.
@@ -39,6 +41,17 @@ pub struct Platform {
     pub own_instrumentation: &'static [&'static [&'static str]],
     /// Whether a tail call may be one conditional instruction.
     pub has_conditional_tail_calls: bool,
+}
+
+/// Where the fields of a [`static_call_abi::Record`] lie on a platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordLayout {
+    /// Its size.
+    pub size: usize,
+    /// Where the fields lie that are the runtime's alone.
+    pub runtimes_own: [usize; 4],
+    /// Where the distance to the trampoline lies.
+    pub trampoline: usize,
 }
 
 /// A direct call or jump.
@@ -96,6 +109,15 @@ impl Platform {
         self.name.starts_with("x86_64")
     }
 
+    /// Where the fields of a [`static_call_abi::Record`] lie: three pointers, two numbers, eight bytes.
+    #[must_use]
+    pub const fn record(&self) -> RecordLayout {
+        let pointer = self.pointer as usize;
+        let count = 3 * pointer;
+        let (trampoline, saved) = (count + 4, count + 8);
+        RecordLayout { size: saved + 8, runtimes_own: [pointer, 2 * pointer, count, saved], trampoline }
+    }
+
     /// The direct branches in `code`, which lies at `address`.
     #[must_use]
     pub fn branches(&self, code: &[u8], address: u64) -> Vec<Branch> {
@@ -136,5 +158,26 @@ impl Platform {
     #[must_use]
     pub fn clang_flags(&self) -> Option<String> {
         self.gnu.map(|gnu| format!("--target={gnu}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use static_call_abi::Record;
+
+    use super::*;
+
+    #[test]
+    fn records_of_this_machine_are_as_its_pointers_say() {
+        let fields = [
+            offset_of!(Record, next),
+            offset_of!(Record, sites),
+            offset_of!(Record, count),
+            offset_of!(Record, saved),
+        ];
+        let (size, trampoline) = (size_of::<Record>(), offset_of!(Record, trampoline));
+        assert_eq!(x86_64::PLATFORM.record(), RecordLayout { size, runtimes_own: fields, trampoline });
     }
 }

@@ -6,6 +6,7 @@ pub(super) const PLATFORM: Platform = Platform {
     name: "x86_64-unknown-linux-gnu",
     gnu: None,
     emulator: None,
+    pointer: 8,
     page: 4096,
     word: 8,
     has_breakpoints: true,

@@ -270,9 +270,7 @@ pub(super) fn measure_sizes() -> Result<()> {
 }
 
 fn relocations(file: &object::File<'_>) -> f64 {
-    const ELF64_RELA: u64 = 24;
-    let sizes = [".rela.dyn", ".rela.plt"].map(|name| file.section_by_name(name).map_or(0, |s| s.size()));
-    (sizes.iter().sum::<u64>() / ELF64_RELA) as f64
+    file.dynamic_relocations().into_iter().flatten().count() as f64
 }
 
 /// From one trampoline to the next, prefix and alignment included.
