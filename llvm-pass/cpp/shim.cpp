@@ -108,15 +108,18 @@ private:
                                  Given("x86-align-branch-boundary")));
   }
 
-  static bool callsTrampoline(const MachineInstr &MI) {
-    if (!MI.isCall() || MI.getNumOperands() == 0)
-      return false;
+  static bool isTrampoline(const MachineOperand &Operand) {
     StringRef Prefix = text(static_call_trampoline_prefix());
-    const MachineOperand &Destination = MI.getOperand(0);
-    if (Destination.isGlobal())
-      return Destination.getOffset() == 0 &&
-             Destination.getGlobal()->getName().starts_with(Prefix);
-    return Destination.isSymbol() && StringRef(Destination.getSymbolName()).starts_with(Prefix);
+    if (Operand.isGlobal())
+      return Operand.getOffset() == 0 && Operand.getGlobal()->getName().starts_with(Prefix);
+    return Operand.isSymbol() && StringRef(Operand.getSymbolName()).starts_with(Prefix);
+  }
+
+  // A conditional call may have its condition before the function. What every target has (patch points, XRay's
+  // sleds) is more than one instruction.
+  static bool callsTrampoline(const MachineInstr &MI) {
+    return MI.isCall() && isTargetSpecificOpcode(MI.getOpcode()) &&
+           any_of(MI.operands(), isTrampoline);
   }
 
   static StaticCallSiteKind kind(const MachineInstr &MI) {
@@ -176,7 +179,7 @@ private:
 
   // Writes a call as text. What it leaves in registers stays known to the passes behind us.
   static MachineInstr &insertAssembler(MachineFunction &MF, MachineInstr &Call, StringRef Text) {
-    const MachineOperand &Destination = Call.getOperand(0);
+    const MachineOperand &Destination = *find_if(Call.operands(), isTrampoline);
     InlineAsm::Flag Symbol(InlineAsm::Kind::Imm, 1);
     MachineInstrBuilder Assembler =
         BuildMI(*Call.getParent(), Call.getIterator(), Call.getDebugLoc(),
