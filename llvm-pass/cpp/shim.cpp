@@ -84,6 +84,7 @@ public:
       return false;
     if (!callsReach(MF.getTarget().getTargetTriple(), MF.getTarget().getCodeModel()))
       return false;
+    Length = 0;
     bool Changed = false;
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : make_early_inc_range(MBB.instrs()))
@@ -93,6 +94,8 @@ public:
 
 private:
   bool HasTrampolines = false;
+  // Of the function with the padding of its sites, at the most; zero as long as nobody asked.
+  uint64_t Length = 0;
   bool SectionsAreNamed = false;
 
   // Against an erratum of Intel's, the assembler may pad branches, also between a label and its
@@ -120,6 +123,29 @@ private:
   static bool callsTrampoline(const MachineInstr &MI) {
     return MI.isCall() && isTargetSpecificOpcode(MI.getOpcode()) &&
            any_of(MI.operands(), isTrampoline);
+  }
+
+  static bool layout(const MachineFunction &MF, const MachineInstr &MI,
+                     StaticCallSiteLayout &Layout) {
+    const std::string &Triple = MF.getTarget().getTargetTriple().str();
+    return static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout);
+  }
+
+  // Where branches are short, they were chosen before there was any padding, which must not put their targets out
+  // of reach.
+  static uint64_t length(const MachineFunction &MF) {
+    const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
+    uint64_t Length = 0;
+    for (const MachineBasicBlock &MBB : MF) {
+      Length += MBB.getAlignment().value() - 1;
+      for (const MachineInstr &MI : MBB) {
+        Length += TII->getInstSizeInBytes(MI);
+        StaticCallSiteLayout Layout;
+        if (callsTrampoline(MI) && layout(MF, MI, Layout))
+          Length += Layout.MaxBytes;
+      }
+    }
+    return Length;
   }
 
   static StaticCallSiteKind kind(const MachineInstr &MI) {
@@ -216,10 +242,12 @@ private:
   bool record(MachineFunction &MF, MachineInstr &MI) {
     if (!callsTrampoline(MI) || MI.getPCSections())
       return false;
-    StringRef Triple = MF.getTarget().getTargetTriple().str();
     StaticCallSiteLayout Layout;
-    if (mayBePadded(kind(MI)) ||
-        !static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout))
+    if (mayBePadded(kind(MI)) || !layout(MF, MI, Layout))
+      return false;
+    if (Layout.MaxFunction != 0 && Length == 0)
+      Length = length(MF);
+    if (Layout.MaxFunction != 0 && Length > Layout.MaxFunction)
       return false;
     if (!SectionsAreNamed)
       insertDirective(MF, MI, nameSections());

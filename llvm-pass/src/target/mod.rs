@@ -64,6 +64,9 @@ pub(crate) struct SiteLayout {
     log2_align: u32,
     /// The padding that this needs at the most; with more, the instruction does not cross it anyway.
     max_bytes: u32,
+    /// The longest function that may be padded: in a longer one there may be branches that just reach. Zero where
+    /// the assembler takes a longer branch then.
+    max_function: u32,
     /// Assembler that the machine stage writes instead of the instruction, with the trampoline as `$0`; empty: it
     /// leaves the instruction as it is.
     assembler: Text,
@@ -75,7 +78,7 @@ impl SiteLayout {
 
     /// The instruction must not cross a boundary of this power of two, and this much padding sees to it.
     const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
-        Self { log2_align, max_bytes, assembler: Text::new("") }
+        Self { log2_align, max_bytes, max_function: 0, assembler: Text::new("") }
     }
 }
 
