@@ -492,6 +492,8 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const unsigned long long at = registers->gregs[REG_RIP];
 #elif defined(__aarch64__)
 	const unsigned long long at = registers->pc;
+#elif defined(__s390x__)
+	const unsigned long long at = registers->psw.addr;
 #else
 	const unsigned long long at = (void)registers, 0;
 #endif

@@ -13,7 +13,7 @@ static struct large by_value(struct large a) { return a; }
 static long many(long a, long b, long c, long d, long e, long f, long g, long h) { return a + h + b + c + d + e + f + g; }
 static int variadic(int n, ...) { return n; }
 static long double wide(long double x) { return x; }
-static void nothing(int x) { (void)x; }
+static void nothing(long x) { (void)x; }
 
 DEFINE_STATIC_CALL(external_key, external);
 static DEFINE_STATIC_CALL(local_key, local);
@@ -35,9 +35,9 @@ long double call_wide(long double x) { return static_call(wide_key, x) + 1; }
 // A jump, where the optimizer makes tail calls.
 int tail(int x) { return static_call(external_key, x); }
 // A conditional jump, where it saves bytes as well.
-void conditional(int x)
+void conditional(long x, long y)
 {
-	if (x)
+	if (x < y)
 		static_call(nothing_key, x);
 }
 int conditional_result(int x)

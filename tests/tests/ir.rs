@@ -96,6 +96,7 @@ files! {
     other_targets
     remarks
     reserved_names
+    s390x
     signature
     site_attributes
     thunks

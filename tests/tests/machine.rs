@@ -116,6 +116,18 @@ fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
     found
 }
 
+/// Whether clang has these flags for the machine.
+fn has_flags(flags: &[&str]) -> bool {
+    let mut clang = plain_clang("clang");
+    let output = clang.args(["-fsyntax-only", "-x", "c", "/dev/null"]).args(flags).output();
+    let said = output.expect("clang runs").stderr;
+    let is_unknown = platform().is_foreign() && String::from_utf8_lossy(&said).contains("unsupported");
+    if is_unknown {
+        eprintln!("skipped: {flags:?}: clang does not have that for this machine");
+    }
+    !is_unknown
+}
+
 /// The sites of `machine.c` under `flags`, all of them in order.
 fn check(flags: &[&str]) -> (usize, usize, usize) {
     let scratch = Scratch::new();
@@ -154,6 +166,7 @@ fn flags_that_move_or_pad_code() {
     ]
     .iter()
     .chain(platform().own_flags)
+    .filter(|flags| has_flags(flags))
     {
         check(&[&["-O2"], flags].concat());
         check(&[&["-O0"], flags].concat());
@@ -163,6 +176,10 @@ fn flags_that_move_or_pad_code() {
 /// The outliner runs behind the machine stage, moves calls, and makes jumps of some.
 #[test]
 fn outlined_calls_are_recorded_once() {
+    if !platform().has_outliner {
+        eprintln!("skipped: LLVM outlines nothing on this machine");
+        return;
+    }
     for flags in [&["-Oz"] as &[_], &["-Os"], &["-O2"]] {
         let scratch = Scratch::new();
         let outline = ["-fPIC", "-mllvm", "-enable-machine-outliner=always"];
@@ -193,12 +210,15 @@ fn instrumentation_leaves_the_trampolines_alone() {
         &["-fsanitize-coverage=trace-pc-guard"],
         &["-fsanitize-coverage=inline-8bit-counters,trace-cmp,indirect-calls"],
         &["-finstrument-functions"],
-        &["-fstack-size-section", "-fbasic-block-address-map"],
-        &["-ftrivial-auto-var-init=pattern", "-fzero-call-used-regs=all"],
+        &["-fstack-size-section"],
+        &["-fbasic-block-address-map"],
+        &["-ftrivial-auto-var-init=pattern"],
+        &["-fzero-call-used-regs=all"],
         &["-mspeculative-load-hardening"],
     ]
     .iter()
     .chain(platform().own_instrumentation)
+    .filter(|flags| has_flags(flags))
     {
         check(&[&["-O2"], flags].concat());
         check(&[&["-O0"], flags].concat());
@@ -240,9 +260,34 @@ fn branches_padded_by_the_assembler() {
     }
 }
 
+/// Where the assembler does not lengthen branches, padding must not put their targets out of reach.
+#[test]
+fn long_functions() {
+    let scratch = Scratch::new();
+    let source = scratch.path("long.c");
+    for calls in [3000, 6500, 9000] {
+        let calls_of_it: String = (0..calls).map(|number| format!("static_call(key, {number});\n")).collect();
+        let text = format!(
+            "#include \"static_call.h\"\nvoid f(int);\nDEFINE_STATIC_CALL(key, f);\n\
+             void function(int *x) {{ if (*x) {{ {calls_of_it} }} *x = 0; }}\n"
+        );
+        fs::write(&source, text).expect("the source");
+        let object = scratch.path("long.o");
+        run(clang().args(["-c", "-fPIC", "-O2"]).arg(&source).arg("-o").arg(&object));
+        let StaticCalls { recorded, branches } = StaticCalls::read(&scratch.shared(&[&object]));
+        assert_eq!(branches.len(), calls);
+        let is_left_alone = calls > 5000 && platform().name.starts_with("s390x");
+        assert_eq!(recorded, if is_left_alone { Vec::new() } else { branches });
+    }
+}
+
 /// XRay's tail calls are one instruction with the sled before them: those stay on their trampolines.
 #[test]
 fn xray_leaves_the_trampolines_alone() {
+    if !platform().has_xray {
+        eprintln!("skipped: no XRay on this machine");
+        return;
+    }
     for level in LEVELS {
         let scratch = Scratch::new();
         let flags = ["-fPIC", "-fxray-instrument", "-fxray-instruction-threshold=1", level];
@@ -279,7 +324,7 @@ fn hardened_code_has_hardened_trampolines() {
         ("-mharden-sls=all", None),
         ("-fPIC", None),
     ] {
-        if thunk.is_some() && !platform().is_x86() {
+        if thunk.is_some() && !platform().is_x86() || !has_flags(&[flag]) {
             continue;
         }
         for level in LEVELS {
@@ -299,7 +344,7 @@ fn hardened_code_has_hardened_trampolines() {
                     assert!(jumps.iter().any(|jump| jump.target == thunk), "{flag} {level}: {name}");
                 }
                 let barrier = platform().barrier;
-                let stops = code.windows(barrier.len()).any(|code| code == barrier);
+                let stops = barrier.is_empty() || code.windows(barrier.len()).any(|code| code == barrier);
                 assert!(stops, "{flag} {level}: {name}: nothing stops speculation behind its jump");
             }
         }
@@ -310,6 +355,9 @@ fn hardened_code_has_hardened_trampolines() {
 fn position_dependent_code() {
     let model = if platform().is_x86() { "-mcmodel=kernel" } else { "-mcmodel=tiny" };
     for flags in [&["-fno-pic"] as &[_], &["-fpie"], &["-fno-pic", model]] {
+        if !has_flags(flags) {
+            continue;
+        }
         for level in LEVELS {
             for linker in ["ld", "ld.lld-22"] {
                 let scratch = Scratch::new();
@@ -456,7 +504,7 @@ fn link_time_optimization_loses_no_site() {
 /// calls stay as they are, and the others are direct.
 #[test]
 fn calls_of_trampolines_that_are_out_of_reach() {
-    if platform().is_x86() {
+    if !platform().has_veneers {
         eprintln!("skipped: calls reach all of an image");
         return;
     }
@@ -500,6 +548,10 @@ fn calls_of_trampolines_that_are_out_of_reach() {
 
 #[test]
 fn far_code_models_load_their_keys() {
+    if !platform().has_far_calls {
+        eprintln!("skipped: calls are direct in all code models of this machine");
+        return;
+    }
     let mut ways = vec![&["-mcmodel=large", "-fno-pic", "-no-pie"] as &[_]];
     if platform().is_x86() {
         ways.extend([&["-mcmodel=medium"] as &[_], &["-mcmodel=large", "-fPIC", "-pie"]]);

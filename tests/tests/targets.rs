@@ -88,7 +88,7 @@ const TARGETS: &[Row] = &[
     ("spirv", "spirv-unknown-vulkan1.3", Acquire, CALLS),
     ("spirv32", "spirv32-unknown-unknown", Acquire, CALLS),
     ("spirv64", "spirv64-unknown-unknown", Acquire, CALLS),
-    ("systemz", "s390x-unknown-linux-gnu", Acquire, &[]),
+    ("systemz", "s390x-unknown-linux-gnu", Sites, &[]),
     ("systemz", "s390x-ibm-zos", Acquire, &[]),
     ("thumb", "thumbv7em-none-eabihf", Acquire, &[]),
     ("thumb", "thumbv6m-none-eabi", Library, &["musttail"]),

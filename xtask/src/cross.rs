@@ -27,8 +27,10 @@ pub(crate) struct Machine {
     debian: &'static str,
 }
 
-const MACHINES: [Machine; 1] =
-    [Machine { name: "aarch64-unknown-linux-gnu", gnu: "aarch64-linux-gnu", debian: "arm64" }];
+const MACHINES: [Machine; 2] = [
+    Machine { name: "aarch64-unknown-linux-gnu", gnu: "aarch64-linux-gnu", debian: "arm64" },
+    Machine { name: "s390x-unknown-linux-gnu", gnu: "s390x-linux-gnu", debian: "s390x" },
+];
 
 /// The tests that build programs of the machine's. The others are about this machine's compilers alone.
 const TESTS: [&str; 9] = [

@@ -7,11 +7,12 @@ use static_call_abi::Architecture;
 use crate::shim::Text;
 
 mod aarch64;
+mod s390x;
 mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 2] = [x86_64::TARGET, aarch64::TARGET];
+static TARGETS: [Target; 3] = [x86_64::TARGET, aarch64::TARGET, s390x::TARGET];
 
 /// An architecture with a backend in the runtime.
 #[derive(Debug)]

@@ -13,17 +13,24 @@
 //! `rel32` counts halfwords from the instruction's own address: 4 GiB down, 4 GiB less two bytes up. The mask m is
 //! 1 to 14; 0 never branches, and 15 always does. Behind `br %r14` stand two halfwords that are no instruction.
 //!
+//! Each form is told from its bytes alone, so that a site remembers what kind it is. Where there is no form, the site
+//! goes to the function that does nothing or returns zero.
+//!
 //! # Replacing a form while other processors run it
 //!
-//! Chapter 5, "Program Execution", section "Sequence of Storage References", "Instruction Fetching": the bytes of an
-//! instruction may be fetched piecemeal, ahead, and more than once; what was fetched ahead is discarded when the
-//! processor serializes. Caches are coherent. So the manual does **not** say that a changed instruction is fetched as
-//! the old or the new one; it says so ("block-concurrent", "Storage-Operand Consistency") of operands in an aligned
-//! doubleword only. What is relied on is practice. HotSpot changes the displacement of a BRASL with one
-//! store, and aligns it for that (`align_call_far_patchable`); Linux' function graph tracer changes the mask of a BRCL. Here it is the aligned doubleword around the
-//! instruction that one CSG replaces, and every form is one instruction of the same six bytes, or of two with nothing
-//! behind them that is reached. Who wants less to depend on: BRASL and `brcl 0` with the *same* displacement differ in one
-//! byte, and a displacement at an address that four divides is a word.
+//! **Practice, not the manual.** Chapter 5, "Program Execution", section "Sequence of Storage References",
+//! "Instruction Fetching": the bytes of an instruction may be fetched piecemeal, ahead, and more than once; what was
+//! fetched ahead is discarded when the processor serializes. Caches are coherent. So the manual does not say that a changed
+//! instruction is fetched as the old or the new one; it says so ("block-concurrent", "Storage-Operand Consistency") of
+//! operands in an aligned doubleword only.
+//!
+//! What is relied on is that instructions are fetched in blocks that are no smaller. HotSpot relies on a part of that:
+//! it changes the displacement of a BRASL that other threads run with one store, and aligns it to a word for that
+//! (`NativeCall::set_destination_mt_safe`); Linux' function graph tracer changes the mask of a branch on condition alike. Here the
+//! aligned doubleword that holds the whole instruction is replaced by one CSG, and every form is one instruction of
+//! the same six bytes, or of two with nothing behind them that is reached. Who wants less to depend on: BRASL and
+//! `brcl 0` with the *same* displacement differ in one byte, and a displacement at an address that four divides is a
+//! word.
 //!
 //! Nothing has to be told to the caches. Every other processor has to serialize:
 //! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`, since every interruption does.
@@ -31,10 +38,13 @@
 //! # What the compiler makes
 //!
 //! LLVM 22, at -O0 and -O2, with and without PIC: `CallBRASL` and `CallJG`, one machine instruction each, whose first
-//! operand is the function: `brasl %r14, f`, `jg f`. At -O2 also `CallBRCL 15, mask, f` (`jglh f`), whose function is the
-//! *third* operand: the machine stage, which looks at the first, does not see it, and the site stays on its
-//! trampoline. All have `R_390_PLT32DBL`. The instruction must not cross an eight-byte boundary: instructions are
-//! aligned to two, so it may start at 0 or 2 of a doubleword, `.p2align 3,,4`.
+//! operand is the function: `brasl %r14, f`, `jg f`. With optimization also `CallBRCL 15, mask, f` (`jglh f`), whose function
+//! is the third. All have `R_390_PLT32DBL`, and no linker puts a veneer between. The instruction must not cross an
+//! eight-byte boundary: instructions are aligned to two, so it may start at 0 or 2 of a doubleword, `.p2align 3,,4`.
+//!
+//! Branches inside a function reach 64 KiB. LLVM takes longer ones where they have to reach further, but before there is any
+//! padding, and its assembler leaves them as they are. So the sites of a function that could become longer than that are
+//! left to their trampolines.
 //!
 //! # Trampolines
 //!
@@ -47,12 +57,17 @@
 #![doc = include_str!("trampolines/s390x-far.s")]
 //! ```
 
+use core::sync::atomic::AtomicU64;
+
+pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::S390X;
 /// What CSG replaces.
-pub(crate) const WORD: usize = 8;
+pub(crate) type Number = u64;
+pub(crate) type AtomicNumber = AtomicU64;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const BRASL_R14: [u8; 2] = [0xc0, 0xe5];
 /// BRCL's second byte is its mask and this.
@@ -65,8 +80,12 @@ const ZERO6: [u8; 6] = [0xc0, 0x21, 0, 0, 0, 0];
 const RET6: [u8; 6] = [0x07, 0xfe, 0, 0, 0, 0];
 
 /// What the instruction at `pc` is. `bytes` starts there.
+#[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    let six: [u8; 6] = bytes.get(..6)?.try_into().ok()?;
+    if !pc.is_multiple_of(2) {
+        return None;
+    }
+    let six: [u8; 6] = *bytes.first_chunk()?;
     let [first, second, a, b, c, d] = six;
     match six {
         JGNOP => return Some((Kind::Call, Action::Nop)),
@@ -85,6 +104,7 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 }
 
 /// The instruction that does `action`, or None where there is none or it does not reach.
+#[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let ([first, second], target) = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(JGNOP)),
@@ -104,8 +124,14 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 }
 
 /// The same for a site, where `_old` stands now: it does not matter.
+#[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
+}
+
+/// Linkers put nothing between a call and a target that is out of its reach.
+pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
+    None
 }
 
 /// Whether a trampoline starts with an instruction that a JG may replace while threads are just leaving it:
@@ -117,6 +143,17 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     matches!(word, [0xc4, 0x18, ..] | [0xc0, 0x10, ..])
 }
+
+/// Has every processor fetch the word at `address` as it is now, once it has serialized.
+///
+/// Nothing is left to do: caches are coherent, and this processor has serialized (chapter 7, COMPARE AND SWAP: "A
+/// serialization function is performed before the operand is fetched and again after the operation is completed").
+///
+/// # Safety
+///
+/// There is none to keep.
+#[cfg(target_arch = "s390x")]
+pub(crate) unsafe fn publish(_address: usize) {}
 
 #[cfg(test)]
 mod tests {
@@ -188,6 +225,7 @@ mod tests {
         assert_eq!(decode(PC, &[0xc0, 0x04, 0, 0, 0, 4]), None);
         assert_eq!(decode(PC, &[0xc0, 0xe5, 0, 0, 0]), None);
         assert_eq!(decode(PC, &[0x07, 0xfe]), None);
+        assert_eq!(decode(PC + 1, &JGNOP), None);
     }
 
     #[test]

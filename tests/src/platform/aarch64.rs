@@ -12,6 +12,10 @@ pub(super) const PLATFORM: Platform = Platform {
     // nop
     is_trampoline_entry: |code| code[..4] == [0x1f, 0x20, 0x03, 0xd5],
     has_conditional_tail_calls: false,
+    has_outliner: true,
+    has_far_calls: true,
+    has_veneers: true,
+    has_xray: true,
     trampoline_sizes: [40, 40],
     // dsb sy; isb
     barrier: &[0x9f, 0x3f, 0x03, 0xd5, 0xdf, 0x3f, 0x03, 0xd5],

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 mod aarch64;
+mod s390x;
 mod x86_64;
 
 /// A machine, and how programs get there.
@@ -33,7 +34,7 @@ pub struct Platform {
     pub is_trampoline_entry: fn(&[u8]) -> bool,
     /// How long a trampoline with its prefix is at the most: at a fixed address, and elsewhere.
     pub trampoline_sizes: [u64; 2],
-    /// What stands behind a trampoline's jump, and stops speculation.
+    /// What stands behind a trampoline's jump, and stops speculation; empty where that is not known to be needed.
     pub barrier: &'static [u8],
     /// Flags of clang's for this machine that change how code looks.
     pub own_flags: &'static [&'static [&'static str]],
@@ -41,6 +42,14 @@ pub struct Platform {
     pub own_instrumentation: &'static [&'static [&'static str]],
     /// Whether a tail call may be one conditional instruction.
     pub has_conditional_tail_calls: bool,
+    /// Whether LLVM's machine outliner knows the machine.
+    pub has_outliner: bool,
+    /// Whether calls are indirect in some code model.
+    pub has_far_calls: bool,
+    /// Whether a linker puts a veneer between a call and a trampoline that is out of its reach.
+    pub has_veneers: bool,
+    /// Whether code under XRay does what it shall.
+    pub has_xray: bool,
 }
 
 /// Where the fields of a [`static_call_abi::Record`] lie on a platform.
@@ -78,7 +87,7 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 2] = [x86_64::PLATFORM, aarch64::PLATFORM];
+const PLATFORMS: [Platform; 3] = [x86_64::PLATFORM, aarch64::PLATFORM, s390x::PLATFORM];
 
 /// The machine that programs are built for.
 ///

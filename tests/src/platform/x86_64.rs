@@ -18,6 +18,11 @@ pub(super) const PLATFORM: Platform = Platform {
         _ => false,
     },
     has_conditional_tail_calls: true,
+    has_outliner: true,
+    has_far_calls: true,
+    // Calls reach all of an image.
+    has_veneers: false,
+    has_xray: true,
     trampoline_sizes: [16, 24],
     barrier: &[0xcc],
     own_flags: &[&["-mavx512f"], &["-masm=intel"]],

@@ -163,6 +163,9 @@ extern "C" fn _start() -> ! {
     naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main);
     #[cfg(target_arch = "aarch64")]
     naked_asm!("mov x29, xzr", "mov x30, xzr", "b {main}", main = sym main);
+    // Room for the registers that main saves.
+    #[cfg(target_arch = "s390x")]
+    naked_asm!("aghi %r15, -160", "jg {main}", main = sym main);
 }
 
 struct Output;
@@ -183,8 +186,16 @@ mod number {
     pub(super) const MEMBARRIER: usize = 324;
 }
 
+#[cfg(target_arch = "s390x")]
+mod number {
+    pub(super) const WRITE: usize = 4;
+    pub(super) const MPROTECT: usize = 125;
+    pub(super) const EXIT_GROUP: usize = 248;
+    pub(super) const MEMBARRIER: usize = 356;
+}
+
 /// Those of Linux's newer architectures.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "s390x")))]
 mod number {
     pub(super) const WRITE: usize = 64;
     pub(super) const EXIT_GROUP: usize = 94;
@@ -207,6 +218,11 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!("svc #0", in("x8") number, inout("x0") a => result, in("x1") b, in("x2") c);
+    }
+    // SAFETY: the caller's promise; the kernel changes r2.
+    #[cfg(target_arch = "s390x")]
+    unsafe {
+        asm!("svc 0", in("r1") number, inout("r2") a => result, in("r3") b, in("r4") c);
     }
     result
 }
