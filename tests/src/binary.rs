@@ -153,11 +153,12 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
     let data = section.data().expect("the site table");
     let (entries, rest) = data.as_chunks::<4>();
     assert_eq!(rest.len(), 0, "the site table consists of four-byte entries");
+    let number = |entry: &[u8; 4]| file.endianness().read_i32(*entry);
     let mut sites: Vec<u64> = (section.address()..)
         .step_by(4)
         .zip(entries)
-        .filter(|(_, entry)| is_entry(i32::from_le_bytes(**entry)))
-        .map(|(place, entry)| place.wrapping_add_signed(i32::from_le_bytes(*entry).into()))
+        .filter(|(_, entry)| is_entry(number(entry)))
+        .map(|(place, entry)| place.wrapping_add_signed(number(entry).into()))
         .collect();
     sites.sort_unstable();
     sites

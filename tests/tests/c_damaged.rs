@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Endian, Endianness, Object, ObjectSection, ObjectSymbol};
 use static_call_tests::c::{Build, Compiler, Report, in_mode};
 use static_call_tests::platform::{Kind, platform};
 use tempfile::TempDir;
@@ -16,6 +16,8 @@ use tempfile::TempDir;
 struct Victim {
     directory: TempDir,
     data: Vec<u8>,
+    /// How its numbers are stored.
+    endian: Endianness,
     /// The site table, in the file and in memory.
     sites: (Range<usize>, u64),
     /// The first entry that is none of the anchors, from the table's start.
@@ -50,14 +52,25 @@ impl Victim {
         let (sites, records) = (section("static_call_sites"), section("static_call_records").0);
         let entries = data[sites.0.clone()].as_chunks::<4>().0;
         let first_site = 4 * entries.iter().position(|entry| *entry != [0; 4]).expect("a site");
-        Self { directory, sites, first_site, records, text, trampolines, data }
+        let endian = file.endianness();
+        Self { directory, sites, first_site, records, text, trampolines, endian, data }
     }
 
     /// The first entry of the site table, made to lead to `pc`.
     fn with_site_at(&self, pc: u64) -> Vec<u8> {
         let place = self.sites.1 + self.first_site as u64;
         let entry = i32::try_from(pc.wrapping_sub(place).cast_signed()).expect("within one image");
-        self.with(self.sites.0.start + self.first_site, &entry.to_le_bytes())
+        self.with(self.sites.0.start + self.first_site, &self.number(entry))
+    }
+
+    /// A number as it stands in the program.
+    fn number(&self, number: i32) -> [u8; 4] {
+        self.endian.write_i32(number)
+    }
+
+    /// The number of four bytes at one place.
+    fn number_at(&self, offset: usize) -> i32 {
+        self.endian.read_i32(self.data[offset..][..4].try_into().expect("four bytes"))
     }
 
     /// Where the anchor of the site table lies in the file.
@@ -157,7 +170,7 @@ fn an_entry_leads_out_of_the_image() {
     let victim = Victim::build();
     for distance in [0x4000_0000i32, -0x4000_0000, i32::MAX, i32::MIN] {
         let start = victim.sites.0.start + victim.first_site;
-        victim.check("out of the image", &victim.with(start, &distance.to_le_bytes()));
+        victim.check("out of the image", &victim.with(start, &victim.number(distance)));
     }
     let (text, address) = &victim.text;
     victim.check("before the code", &victim.with_site_at(address.wrapping_sub(0x1_0000)));
@@ -168,7 +181,7 @@ fn an_entry_leads_out_of_the_image() {
 fn an_entry_leads_to_something_else() {
     let victim = Victim::build();
     let offset = victim.first_site;
-    let first = i32::from_le_bytes(victim.data[victim.sites.0.start + offset..][..4].try_into().unwrap());
+    let first = victim.number_at(victim.sites.0.start + offset);
     let site = (victim.sites.1 + offset as u64).wrapping_add_signed(first.into());
     victim.check("the middle of a call", &victim.with_site_at(site + 1));
     victim.check("the start of the code", &victim.with_site_at(victim.text.1));
@@ -180,11 +193,13 @@ fn a_trampoline_has_lost_its_record() {
     let victim = Victim::build();
     let prefix = victim.trampolines[0] - 8;
     victim.check("no signature", &victim.with(prefix, &[0]));
-    victim.check("another version", &victim.with(prefix + 3, &[0x7f]));
-    let offset = i32::from_le_bytes(victim.data[prefix + 4..][..4].try_into().unwrap());
+    // The highest byte.
+    let version = if victim.endian.is_big_endian() { prefix } else { prefix + 3 };
+    victim.check("another version", &victim.with(version, &[0x7f]));
+    let offset = victim.number_at(prefix + 4);
     let record = i32::try_from(platform().record().size).unwrap();
     for wrong in [offset + record, offset - record, offset + 8, offset + 1, 0, i32::MAX, i32::MIN] {
-        victim.check("another record", &victim.with(prefix + 4, &wrong.to_le_bytes()));
+        victim.check("another record", &victim.with(prefix + 4, &victim.number(wrong)));
     }
 }
 
@@ -194,9 +209,9 @@ fn a_record_has_lost_its_trampoline() {
     let (records, _) = victim.records_and_anchor();
     assert_eq!(records.len(), 3);
     let at = records[0] + platform().record().trampoline;
-    let distance = i32::from_le_bytes(victim.data[at..][..4].try_into().unwrap());
+    let distance = victim.number_at(at);
     for wrong in [distance + 8, distance + 1, distance - 8, 0, i32::MAX, i32::MIN] {
-        victim.check("another trampoline", &victim.with(at, &wrong.to_le_bytes()));
+        victim.check("another trampoline", &victim.with(at, &victim.number(wrong)));
     }
 }
 

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use object::{Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, elf};
+use object::{Endian, Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, elf};
+use static_call_abi::{SIGNATURE, SIGNATURE_CALL_ONLY};
 use static_call_tests::binary::{StaticCalls, lies_in_a_word};
 use static_call_tests::platform::{Kind, platform};
 use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
@@ -106,7 +107,9 @@ fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
         let entry = symbol.address();
         assert_eq!(entry % 8, 0, "{name} is aligned");
         let prefix = bytes_at(&file, entry - 8, 8);
-        assert!(matches!(prefix[..4], [b'S', b'C', b'T' | b'C', 1]), "{name} has a prefix: {prefix:02x?}");
+        let signature = file.endianness().read_u32(prefix[..4].try_into().expect("four bytes"));
+        let is_ours = [SIGNATURE, SIGNATURE_CALL_ONLY].contains(&signature);
+        assert!(is_ours, "{name} has a prefix: {prefix:02x?}");
         let code = bytes_at(&file, entry, 8);
         assert_eq!(code.len(), 8, "{name}: the first word belongs to the trampoline");
         let is_known = (platform().is_trampoline_entry)(&code);

@@ -95,7 +95,7 @@ pub const TRAMPOLINE_SECTION_PREFIX: &str = ".text.static_call.";
 /// Attribute that tells our functions from a user's function with a reserved name.
 pub const TRAMPOLINE_ATTRIBUTE: &str = "static-call-trampoline";
 
-/// First half of a trampoline's prefix data; in memory the bytes `S C T` and the version.
+/// First half of a trampoline's prefix data: from the lowest byte on `S C T` and the version.
 pub const SIGNATURE: u32 = u32::from_le_bytes([b'S', b'C', b'T', VERSION as u8]);
 /// The same for a call that cannot become a nop: it has to be made, even to return nothing.
 pub const SIGNATURE_CALL_ONLY: u32 = u32::from_le_bytes([b'S', b'C', b'C', VERSION as u8]);
