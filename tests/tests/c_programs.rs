@@ -90,7 +90,7 @@ fn updates_keep_to_the_protocol() {
 fn a_target_sees_ordinary_frames() {
     for build in BUILDS {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let flags = ["-rdynamic", "-fno-omit-frame-pointer", "-ldl"];
+        let flags = ["-rdynamic", "-fno-omit-frame-pointer", "-funwind-tables", "-ldl"];
         let program = build.link(&["frames.c"], &flags, &directory.path().join("program"));
         check(build, &program, &[&program], 0);
     }
