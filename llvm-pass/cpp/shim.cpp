@@ -34,9 +34,12 @@ namespace {
 StringRef text(StaticCallText Text) { return StringRef(Text.Data, Text.Length); }
 
 // In the large code model a call is no direct call; in the medium one it is, but x86's keeps data out of reach.
-// (An entry of the site table is eight bytes long in both: `Site` in runtime/abi.)
+// (An entry of the site table is eight bytes long in both: `Site` in runtime/abi, which knows those with the lower
+// half in front.)
 bool callsReach(const Triple &Target, CodeModel::Model Model) {
-  return Model != CodeModel::Large && !(Model == CodeModel::Medium && Target.isX86());
+  if (Model == CodeModel::Medium)
+    return !Target.isX86() && Target.isLittleEndian();
+  return Model != CodeModel::Large;
 }
 
 // ---- IR stage ----------------------------------------------------------------------------------
