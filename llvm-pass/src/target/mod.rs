@@ -114,6 +114,8 @@ impl Target {
             "watchos",
             "xros",
             "visionos",
+            "zos",
+            "goff",
         ];
         if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
             return None;
