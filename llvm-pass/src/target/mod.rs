@@ -7,12 +7,13 @@ use static_call_abi::Architecture;
 use crate::shim::Text;
 
 mod aarch64;
+mod riscv64;
 mod s390x;
 mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 3] = [x86_64::TARGET, aarch64::TARGET, s390x::TARGET];
+static TARGETS: [Target; 4] = [x86_64::TARGET, aarch64::TARGET, riscv64::TARGET, s390x::TARGET];
 
 /// An architecture with a backend in the runtime.
 #[derive(Debug)]
@@ -80,6 +81,11 @@ impl SiteLayout {
     /// The instruction must not cross a boundary of this power of two, and this much padding sees to it.
     const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
         Self { log2_align, max_bytes, max_function: 0, assembler: Text::new("") }
+    }
+
+    /// The same for assembler that is written instead of the instruction.
+    const fn aligned_assembler(log2_align: u32, max_bytes: u32, assembler: &'static str) -> Self {
+        Self { assembler: Text::new(assembler), ..Self::aligned(log2_align, max_bytes) }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Architecture {
 pub const X86_64: Architecture = Architecture { page_size: 4096 };
 /// Arm of 64 bits.
 pub const AARCH64: Architecture = Architecture { page_size: 65536 };
+/// RISC-V of 64 bits, whose pages have one size (The RISC-V Instruction Set Manual, volume II, "Sv39").
+pub const RISCV64: Architecture = Architecture { page_size: 4096 };
 /// z/Architecture, of 64 bits.
 pub const S390X: Architecture = Architecture { page_size: 4096 };
 /// Every other one. The compiler pass does nothing about pages there.

@@ -1,40 +1,45 @@
-//! RISC-V, 64 bits: AUIPC and JALR, whose second word becomes a JAL.
+//! RISC-V, 64 bits: JAL, and pairs of AUIPC and JALR, whose second instruction becomes one.
 //!
 //! Manual: The RISC-V Instruction Set Manual, volume I, chapter "RV32I Base Integer Instruction Set": "Integer
 //! Computational Instructions" (AUIPC, NOP), "Unconditional Jumps" (JAL, JALR).
 //!
-//! A call is two words. The first, an AUIPC, never changes: a thread may stand between both, and must find its
-//! register as any second word wants it. Only the second word is replaced:
-//!
 //! ```text
-//!            Call, first word auipc ra, hi      Jump, first word auipc t1 (or t2), hi
-//! Go(t)      jalr ra, lo(ra)                    jalr x0, lo(t1)          t within 2 KiB of pc + hi
-//!            jal  ra, t                         jal  x0, t               t within 1 MiB of pc + 4
+//!            Call                               Jump
+//! Go(t)      jal  ra, t                         jal  x0, t               t within 1 MiB of pc
 //! Nop        nop                                ret
 //! Zero       li   a0, 0                         -
+//!
+//!            auipc ra, hi                       auipc t1 (or t2), hi     stays as it is, and behind it
+//! Go(t)      jalr ra, lo(ra)                    jalr x0, lo(t1)          t within 2 KiB of pc + hi
+//!            jal  ra, t                         jal  x0, t               t within 1 MiB of pc + 4
+//! Nop, Zero  as above                           as above
 //! ```
 //!
-//! - `hi` is what the linker chose to reach the trampoline, so the site can always go back to it. A target that
-//!   both forms reach has the JALR: then one site has one form. Others within 2 KiB of the trampoline are
+//! - The first instruction of a pair never changes: a thread may stand between both, and must find its register as
+//!   any second instruction wants it.
+//! - `hi` is what the linker chose to reach the trampoline, so a pair can always go back to it. A target that
+//!   both forms reach has the JALR: then one site has one form. What else lies within 2 KiB of the trampoline is
 //!   reached by JALR too.
-//! - The shared objects of a program lie further apart than 1 MiB: there the sites stay on the trampolines.
-//! - [`encode`] gives the forms of a single word, for the trampolines: `jal` at the address itself. What stands
-//!   at a site decides what may replace it: [`encode_over`].
-//! - A linker that relaxed the pair has left `jal ra, t`, which is decoded, and as good while the trampoline
-//!   reaches the target; or a `c.j`, which is not decoded.
+//! - A linker makes one JAL of a pair if the trampoline is close enough. That is as good a site; a C.J, which is
+//!   what it may make of a tail call, is none, since the two bytes behind it are other code.
+//! - What stands at a site decides what may replace it: [`encode_over`]. [`encode`] gives the forms of a single
+//!   instruction, for the trampolines.
+//! - The shared objects of a program lie further apart than 1 MiB: there the sites stay on the trampolines, and so
+//!   they do in larger programs.
+//! - Direct jumps need no landing pad (Zicfilp: only indirect ones through other registers than ra, t0 and t2 do).
 //!
 //! # Replacing a form while other processors run it
 //!
-//! The base manual promises nothing without FENCE.I (chapter "Zifencei"). RISC-V Profiles, RVA20U64, mandatory extension Ziccif: "Main memory regions with both the
-//! cacheability and coherence PMAs must support instruction fetch, and any instruction fetches of naturally aligned
-//! power-of-2 sizes up to min(ILEN,XLEN) (i.e., 32 bits for RVA20) are atomic." So an aligned word of four bytes may
-//! become any other instruction. Linux' ftrace replaces the second word of an AUIPC pair in the same way, and on
-//! the same ground. The store may be of the four bytes, or of the aligned eight around the pair, of which the
-//! first four stay: on RV64 either is one memory operation. A processor without Ziccif must not be patched; a
-//! platform says that it is RVA20 or later, and `riscv_hwprobe` may not say so.
+//! The base manual promises nothing without FENCE.I (chapter "Zifencei"). RISC-V Profiles, RVA20U64, mandatory
+//! extension Ziccif: "Main memory regions with both the cacheability and coherence PMAs must support instruction
+//! fetch, and any instruction fetches of naturally aligned power-of-2 sizes up to min(ILEN,XLEN) (i.e., 32 bits for
+//! RVA20) are atomic." So an aligned instruction of four bytes may become any other one. Linux' ftrace replaces the
+//! second instruction of an AUIPC pair in the same way, and on the same ground. The store may be of the four bytes, or
+//! of the aligned eight around them, of which the others stay: on RV64 either is one memory operation. A processor
+//! without Ziccif must not be patched; a platform says that it is RVA20 or later, and `riscv_hwprobe` may not say so.
 //!
-//! The data FENCE and every hart's FENCE.I are the `riscv_flush_icache` system call's (259, flags 0: all threads of
-//! the process); since Linux 6.10 also `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`.
+//! The data FENCE and every hart's FENCE.I are those of `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`, since Linux 6.10, and
+//! before that of the system call `riscv_flush_icache`, for all threads of the process.
 //!
 //! # What the compiler makes
 //!
@@ -44,18 +49,21 @@
 //! tail call's register is `t2`. A label before the pseudo instruction (pcsections) is the AUIPC's address. There is no
 //! conditional tail call: it is branched around.
 //!
-//! The machine stage has to align the pair to eight bytes (`.p2align 3,,6`, with the compressed instructions
-//! from two to six bytes of padding), and to keep the linker from relaxing it: `.option push; .option norelax`
-//! before and `.option pop` behind the instruction. The alignment must stay outside, since linkers need
-//! `R_RISCV_ALIGN` for it where others' code shrinks. The outliner runs after the machine stage, and by default in
-//! functions that are `minsize` (-Oz): it takes the instruction along, but not the directives. A function with a
-//! site needs the attribute `nooutline`.
+//! The machine stage aligns the pair to eight bytes (`.p2align 3,,6`; with the compressed instructions that takes two to
+//! six bytes of padding), for which linkers that shrink code before it get an `R_RISCV_ALIGN`. It writes tail calls as
+//! text, with `.option norelax`, so that none becomes a C.J: in a text of its own that option would say nothing of the
+//! instructions that the compiler writes behind it. The outliner leaves calls alone, and such text.
+//!
+//! The usual code model of Rust is the medium one, where the entries of the site table are eight bytes long
+//! (`Site` in `runtime/abi`).
 //!
 //! # Trampolines
 //!
 //! The first instruction is an AUIPC, which a JAL replaces: a thread that has executed it goes on with the load,
-//! which has not moved. `t1` is free: it is what a tail call comes with. Relaxation would remove the AUIPC. Near,
-//! and through the GOT:
+//! which has not moved. So is the landing pad that the compiler puts there for Zicfilp; it need not stay, since only
+//! direct jumps and such through ra and t2 lead there. Relaxation would remove the AUIPC. `t1` is what a tail call comes with, and no convention
+//! passes anything there. The jump through it asks for a landing pad with the label zero, the only one that LLVM 22
+//! makes. Near, and through the GOT:
 //!
 //! ```text
 #![doc = include_str!("trampolines/riscv64-near.s")]
@@ -63,12 +71,17 @@
 #![doc = include_str!("trampolines/riscv64-far.s")]
 //! ```
 
+use core::sync::atomic::AtomicU64;
+
+pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
-/// Both words of a pair, of which the first one stays.
-pub(crate) const WORD: usize = 8;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::RISCV64;
+/// Both instructions of a pair, of which the first one stays: an aligned store of eight bytes is one memory operation.
+pub(crate) type Number = u64;
+pub(crate) type AtomicNumber = AtomicU64;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const AUIPC: u32 = 0x17;
 const JAL: u32 = 0x6f;
@@ -85,7 +98,7 @@ const RA: u32 = 1;
 const T1: u32 = 6;
 const T2: u32 = 7;
 
-/// The first word of a pair.
+/// The first instruction of a pair.
 #[derive(Clone, Copy)]
 struct Auipc {
     kind: Kind,
@@ -122,6 +135,10 @@ impl Auipc {
 
 /// What the site at `pc` is. `bytes` starts there.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
+    // Only aligned instructions are fetched at once.
+    if !pc.is_multiple_of(4) {
+        return None;
+    }
     let first = word(bytes, 0)?;
     if first & 0x7f != AUIPC {
         return single(pc, first);
@@ -160,11 +177,24 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> 
 }
 
 /// Whether a trampoline starts with an instruction that a JAL may replace while threads are just leaving it:
-/// `auipc t1, hi`.
+/// `auipc t1, hi`, or the landing pad that the compiler puts before it (Zicfilp: `lpad`, which is `auipc x0`).
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
-    u32::from_le_bytes([a, b, c, d]) & 0xfff == T1 << 7 | AUIPC
+    [T1 << 7 | AUIPC, ZERO << 7 | AUIPC].contains(&(u32::from_le_bytes([a, b, c, d]) & 0xfff))
 }
+
+/// A pair reaches all of an image: linkers put nothing between calls and their targets.
+pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
+    None
+}
+
+/// Nothing to do for one word: FENCE.I, which every thread is asked to run when an update is over, is for all of
+/// memory.
+///
+/// # Safety
+///
+/// None is needed.
+pub(crate) unsafe fn publish(_address: usize) {}
 
 /// What a word that stands alone at `pc` is.
 fn single(pc: usize, word: u32) -> Option<(Kind, Action)> {
@@ -354,6 +384,7 @@ mod tests {
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
             }
         }
+        assert!(is_trampoline_entry(auipc(ZERO, 0)));
         assert!(!is_trampoline_entry(auipc(RA, 0)));
         assert!(!is_trampoline_entry([0x13, 0, 0, 0, 0, 0, 0, 0]));
     }

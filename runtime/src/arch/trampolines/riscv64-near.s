@@ -3,6 +3,8 @@
 	.option	norvc
 1:	auipc	t1, %pcrel_hi(near+8)
 	ld	t1, %pcrel_lo(1b)(t1)
+	fence	r, rw
 	jr	t1
-	.option	pop
+	unimp
 	.p2align	3
+	.option	pop

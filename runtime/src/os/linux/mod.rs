@@ -77,17 +77,34 @@ const MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 6;
 
 /// Announces [`serialize_all_threads`]. Refused where the kernel or a seccomp filter does not know it.
 pub(crate) fn prepare_to_serialize() -> Result<(), Refused> {
-    membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+    membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE).or_else(flush_icache)
 }
 
 /// Returns when every running thread of the process has executed a core-serializing instruction since
 /// the call (membarrier(2)): from then on none runs instructions that it fetched before.
 pub(crate) fn serialize_all_threads() -> Result<(), Refused> {
-    membarrier(MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE).or_else(|_| {
+    let serialize = || membarrier(MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE);
+    let again = |_| {
         // A child of fork(2) may have to announce it again.
-        prepare_to_serialize()?;
-        membarrier(MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE)
-    })
+        membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)?;
+        serialize()
+    };
+    serialize().or_else(again).or_else(flush_icache)
+}
+
+/// The same on RISC-V, where membarrier does it since Linux 6.10: riscv_flush_icache(2), which all have, orders the
+/// stores before it, and has every thread of the process run a FENCE.I, those that run at once, the others before they do.
+#[cfg(target_arch = "riscv64")]
+fn flush_icache(_: Refused) -> Result<(), Refused> {
+    // asm/unistd.h; the range is not looked at, and no flag means all threads.
+    const SYS_RISCV_FLUSH_ICACHE: libc::c_long = 259;
+    // SAFETY: it takes numbers only.
+    checked(|| unsafe { libc::syscall(SYS_RISCV_FLUSH_ICACHE, 0, 0, 0) })
+}
+
+#[cfg(not(target_arch = "riscv64"))]
+fn flush_icache(refused: Refused) -> Result<(), Refused> {
+    Err(refused)
 }
 
 fn membarrier(command: libc::c_int) -> Result<(), Refused> {
