@@ -54,11 +54,8 @@ impl StaticCalls {
 /// Whether an instruction at this address that may be replaced lies in one word.
 #[must_use]
 pub fn lies_in_a_word(site: u64) -> bool {
-    match platform().word {
-        // At least five bytes long.
-        8 => site % 8 <= 3,
-        word => site.is_multiple_of(word),
-    }
+    let word = platform().word;
+    site % word + platform().shortest_site <= word
 }
 
 /// Whether the file has a site table at all.

@@ -2,9 +2,9 @@
 //! that hold nothing else.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
+use static_call_tests::platform::platform;
 use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
 
 /// GNU ld, gold where it is installed, and lld; each with the flags that change what it keeps.
@@ -21,7 +21,7 @@ fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
         ),
         ("lld", &[&[], &["-Wl,--gc-sections"], &["-Wl,--gc-sections,-z,nostart-stop-gc"]]),
     ];
-    if Command::new("ld.gold").arg("--version").output().is_ok() {
+    if platform().has_gold() {
         linkers.push(("gold", &[&[], &["-Wl,--gc-sections"]]));
     }
     linkers

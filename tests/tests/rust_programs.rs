@@ -60,7 +60,7 @@ fn other_linkers() {
         ("linker-bfd-static", format!("{bfd} -Crelocation-model=static -Clink-dead-code"), false),
         ("linker-static", "-Crelocation-model=static".into(), false),
     ];
-    if Command::new("ld.gold").arg("--version").output().is_ok() {
+    if platform().has_gold() {
         ways.push(("linker-gold", gold.into(), true));
     }
     for (name, flags, shared) in ways {

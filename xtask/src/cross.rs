@@ -27,8 +27,9 @@ pub(crate) struct Machine {
     debian: &'static str,
 }
 
-const MACHINES: [Machine; 2] = [
+const MACHINES: [Machine; 3] = [
     Machine { name: "aarch64-unknown-linux-gnu", gnu: "aarch64-linux-gnu", debian: "arm64" },
+    Machine { name: "riscv64gc-unknown-linux-gnu", gnu: "riscv64-linux-gnu", debian: "riscv64" },
     Machine { name: "s390x-unknown-linux-gnu", gnu: "s390x-linux-gnu", debian: "s390x" },
 ];
 
@@ -79,6 +80,10 @@ impl Machine {
     /// Where everything goes that is made for this machine.
     fn directory(&self) -> PathBuf {
         target().join("cross").join(self.name)
+    }
+
+    pub(crate) fn is_riscv(&self) -> bool {
+        self.name.starts_with("riscv")
     }
 
     /// One of GNU's programs, for this machine.

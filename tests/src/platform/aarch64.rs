@@ -7,6 +7,7 @@ pub(super) const PLATFORM: Platform = Platform {
     pointer: 8,
     page: 65536,
     word: 4,
+    shortest_site: 4,
     has_breakpoints: false,
     disassemble,
     // nop
@@ -33,6 +34,8 @@ pub(super) const PLATFORM: Platform = Platform {
         &["-fsanitize=shadow-call-stack", "-ffixed-x18"],
         &["-fsanitize=memtag-stack", "-march=armv8.5-a+memtag"],
     ],
+    reach: 1 << 27,
+    broken_flags: &[],
 };
 
 /// B.cond, CBZ and TBZ do not leave their function.

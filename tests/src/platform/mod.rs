@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 mod aarch64;
+mod riscv64;
 mod s390x;
 mod x86_64;
 
@@ -26,6 +27,8 @@ pub struct Platform {
     pub page: u64,
     /// The unit of code that is replaced at once.
     pub word: u64,
+    /// How long an instruction that may be replaced is at the least.
+    pub shortest_site: u64,
     /// Whether the runtime can write code with breakpoints here.
     pub has_breakpoints: bool,
     /// Finds the direct branches in code at an address.
@@ -50,6 +53,10 @@ pub struct Platform {
     pub has_veneers: bool,
     /// Whether code under XRay does what it shall.
     pub has_xray: bool,
+    /// How far direct calls reach.
+    pub reach: u64,
+    /// Flags of clang's that do not work for this machine, although clang has them.
+    pub broken_flags: &'static [&'static str],
 }
 
 /// Where the fields of a [`static_call_abi::Record`] lie on a platform.
@@ -87,7 +94,7 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 3] = [x86_64::PLATFORM, aarch64::PLATFORM, s390x::PLATFORM];
+const PLATFORMS: [Platform; 4] = [x86_64::PLATFORM, aarch64::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
 
 /// The machine that programs are built for.
 ///
@@ -161,6 +168,13 @@ impl Platform {
             None => Command::new(name),
             Some(gnu) => Command::new(format!("{gnu}-{name}")),
         }
+    }
+
+    /// Whether the linker gold is there, and knows this machine.
+    #[must_use]
+    pub fn has_gold(&self) -> bool {
+        let is_known = !["riscv", "loongarch"].iter().any(|name| self.name.starts_with(name));
+        is_known && Command::new("ld.gold").arg("--version").output().is_ok()
     }
 
     /// The flags that have clang compile for this machine.

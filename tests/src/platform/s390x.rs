@@ -7,6 +7,7 @@ pub(super) const PLATFORM: Platform = Platform {
     page: 4096,
     pointer: 8,
     word: 8,
+    shortest_site: 6,
     has_breakpoints: false,
     disassemble,
     // lgrl %r1, larl %r1
@@ -22,6 +23,8 @@ pub(super) const PLATFORM: Platform = Platform {
     barrier: &[],
     own_flags: &[&["-march=z10"], &["-march=z17"], &["-mbackchain"], &["-msoft-float", "-mpacked-stack"]],
     own_instrumentation: &[&["-pg", "-mfentry"]],
+    reach: 1 << 32,
+    broken_flags: &[],
 };
 
 /// An instruction's length follows from its first two bits. Branches of four bytes do not leave their function.

@@ -9,6 +9,7 @@ pub(super) const PLATFORM: Platform = Platform {
     pointer: 8,
     page: 4096,
     word: 8,
+    shortest_site: 5,
     has_breakpoints: true,
     disassemble,
     is_trampoline_entry: |code| match code[..3] {
@@ -27,6 +28,8 @@ pub(super) const PLATFORM: Platform = Platform {
     barrier: &[0xcc],
     own_flags: &[&["-mavx512f"], &["-masm=intel"]],
     own_instrumentation: &[&["-fcf-protection=full"], &["-pg", "-mfentry"]],
+    reach: 1 << 31,
+    broken_flags: &[],
 };
 
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {

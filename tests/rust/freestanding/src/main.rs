@@ -163,6 +163,17 @@ extern "C" fn _start() -> ! {
     naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main);
     #[cfg(target_arch = "aarch64")]
     naked_asm!("mov x29, xzr", "mov x30, xzr", "b {main}", main = sym main);
+    // Linkers may address data from there.
+    #[cfg(target_arch = "riscv64")]
+    naked_asm!(
+        ".option push",
+        ".option norelax",
+        "lla gp, __global_pointer$",
+        ".option pop",
+        "li ra, 0",
+        "tail {main}",
+        main = sym main,
+    );
     // Room for the registers that main saves.
     #[cfg(target_arch = "s390x")]
     naked_asm!("aghi %r15, -160", "jg {main}", main = sym main);
@@ -218,6 +229,11 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!("svc #0", in("x8") number, inout("x0") a => result, in("x1") b, in("x2") c);
+    }
+    // SAFETY: the caller's promise; the kernel changes a0.
+    #[cfg(target_arch = "riscv64")]
+    unsafe {
+        asm!("ecall", in("a7") number, inout("a0") a => result, in("a1") b, in("a2") c);
     }
     // SAFETY: the caller's promise; the kernel changes r2.
     #[cfg(target_arch = "s390x")]
