@@ -288,6 +288,12 @@ mod expected {
     }
 
     #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { memcmp(a, b, len) }
+    }
+
+    #[unsafe(no_mangle)]
     unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
         for index in 0..len {
             // SAFETY: the caller's promise.
