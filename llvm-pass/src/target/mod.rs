@@ -115,6 +115,7 @@ impl Target {
             "macho",
             "coff",
             "xcoff",
+            "zos",
             "driverkit",
             "tvos",
             "watchos",
