@@ -84,7 +84,7 @@ __static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
 }
 
 __attribute__((unused)) static void __static_call_off_nop(void) {}
-__attribute__((unused)) static long __static_call_off_zero(void) { return 0; }
+__attribute__((unused)) static long long __static_call_off_zero(void) { return 0; }
 
 int __static_call_update(struct static_call_key *key, __static_call_function *target);
 int __static_call_update_ret0(struct static_call_key *key);
@@ -121,7 +121,7 @@ constexpr bool __static_call_returns_nothing =
 template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
 constexpr bool __static_call_returns_register =
 	(std::is_integral<_Result>::value || std::is_enum<_Result>::value || std::is_pointer<_Result>::value) &&
-	sizeof(std::conditional_t<std::is_scalar<_Result>::value, _Result, int>) <= sizeof(void *);
+	sizeof(std::conditional_t<std::is_scalar<_Result>::value, _Result, int>) <= sizeof(long long);
 template <typename _Function> constexpr bool __static_call_is_constant(_Function *) { return true; }
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
@@ -200,7 +200,7 @@ extern "C" {
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Defines a key of func's type whose calls return 0 until it is updated, and again after
- * static_call_update_ret0(). For functions that return an integer of at most a register, bool or a
+ * static_call_update_ret0(). For functions that return an integer of at most 64 bits, bool or a
  * pointer; in C++ others do not compile, C cannot tell. */
 #define DEFINE_STATIC_CALL_RET0(key, func)                                                          \
 	struct static_call_key STATIC_CALL_KEY(key) =                                                \

@@ -120,8 +120,8 @@ impl<const N: usize> Batch<N> {
 ///
 /// # Safety
 ///
-/// The type is returned in the first integer register of every calling convention, and all its bits zero
-/// are a value.
+/// The type is returned in the first integer register of every calling convention, or is an integer that takes
+/// more than one; and all its bits zero are a value.
 pub unsafe trait ReturnZero {
     /// Zero, false or null.
     const ZERO: Self;
@@ -129,13 +129,12 @@ pub unsafe trait ReturnZero {
 
 macro_rules! return_zero {
     ($($type:ty = $zero:expr),*) => {
-        // SAFETY: integers of at most a register, and bool, travel in the first integer register.
+        // SAFETY: integers, and bool, which is passed like one.
         $(unsafe impl ReturnZero for $type { const ZERO: Self = $zero; })*
     };
 }
-return_zero!(u8 = 0, u16 = 0, u32 = 0, usize = 0, i8 = 0, i16 = 0, i32 = 0, isize = 0, bool = false);
-#[cfg(target_pointer_width = "64")]
-return_zero!(u64 = 0, i64 = 0);
+return_zero!(u8 = 0, u16 = 0, u32 = 0, u64 = 0, usize = 0);
+return_zero!(i8 = 0, i16 = 0, i32 = 0, i64 = 0, isize = 0, bool = false);
 
 // SAFETY: as an integer of the same size.
 unsafe impl<T> ReturnZero for *const T {

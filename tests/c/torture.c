@@ -9,6 +9,7 @@
 #define _GNU_SOURCE /* names of registers */
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -123,8 +124,8 @@ static void check(int key, const char *site, uint64_t argument, uint64_t seen, u
 	bool is_stale = false;
 	for (uint64_t epoch = 0; epoch < TARGETS; epoch++)
 		is_stale |= seen == expected(key, epoch, argument);
-	fail("%s: %s of %s, called with %#lx between epochs %lu and %lu, gave %#lx", is_stale ? "STALE" : "WRONG",
-	     site, key_names[key], argument, from, to, seen);
+	fail("%s: %s of %s, called with %#" PRIx64 " between epochs %" PRIu64 " and %" PRIu64 ", gave %#" PRIx64,
+	     is_stale ? "STALE" : "WRONG", site, key_names[key], argument, from, to, seen);
 }
 
 /* Makes a call and checks its result. */
@@ -490,6 +491,8 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const mcontext_t *registers = &((ucontext_t *)context)->uc_mcontext;
 #if defined(__x86_64__)
 	const unsigned long long at = registers->gregs[REG_RIP];
+#elif defined(__i386__)
+	const unsigned long long at = (unsigned)registers->gregs[REG_EIP];
 #elif defined(__aarch64__)
 	const unsigned long long at = registers->pc;
 #elif defined(__s390x__)

@@ -242,7 +242,7 @@ pub fn signaller() -> Step {
         // Every other one interrupts the updater, the rest those that call.
         let to = &THREADS[if turn % 2 == 1 { UPDATER } else { turn / 2 % READERS }];
         turn += 1;
-        let id = to.id.load(Relaxed);
+        let id = to.id.load(Relaxed) as libc::pthread_t;
         // SAFETY: threads are joined after this one has ended.
         if id != 0 && !to.is_over.load(Relaxed) && unsafe { libc::pthread_kill(id, libc::SIGUSR1) } != 0 {
             fail!("pthread_kill failed");

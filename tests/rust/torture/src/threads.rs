@@ -16,7 +16,7 @@ pub struct Thread {
     pub steps: AtomicU64,
     pub is_over: AtomicBool,
     /// What pthread_kill(3) takes; 0 before it runs.
-    pub id: AtomicU64,
+    pub id: AtomicUsize,
     /// An index into [`DOING`].
     doing: AtomicUsize,
 }
@@ -74,7 +74,7 @@ impl Thread {
             work,
             steps: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
-            id: AtomicU64::new(0),
+            id: AtomicUsize::new(0),
             doing: AtomicUsize::new(Doing::Calling as usize),
         }
     }
@@ -137,7 +137,7 @@ pub fn set_name(name: &'static str) {
 pub fn become_thread(thread: &Thread) {
     set_name(thread.name);
     // SAFETY: pthread_self(3) takes nothing.
-    thread.id.store(unsafe { libc::pthread_self() }, Relaxed);
+    thread.id.store(unsafe { libc::pthread_self() } as usize, Relaxed);
 }
 
 /// Says what is wrong and ends the process.
