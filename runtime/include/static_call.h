@@ -115,9 +115,17 @@ template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments...) noexcept> { typedef _Result type; };
 template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments..., ...) noexcept> { typedef _Result type; };
+/* Results that the caller removes from the x87 registers. */
+template <typename _Result>
+constexpr bool __static_call_returns_x87 =
+#ifdef __i386__
+	std::is_floating_point<_Result>::value;
+#else
+	std::is_same<_Result, long double>::value;
+#endif
 template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
 constexpr bool __static_call_returns_nothing =
-	std::is_void<_Result>::value || (std::is_scalar<_Result>::value && !std::is_same<_Result, long double>::value);
+	std::is_void<_Result>::value || (std::is_scalar<_Result>::value && !__static_call_returns_x87<_Result>);
 template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
 constexpr bool __static_call_returns_register =
 	(std::is_integral<_Result>::value || std::is_enum<_Result>::value || std::is_pointer<_Result>::value) &&
@@ -192,7 +200,9 @@ extern "C" {
  * NULL: a call is a nop. Call it by static_call_cond, since there is no result to be had. func returns, that
  * is, it is not declared noreturn; and it is not called under kcfi or cfi-icall while it is NULL, since what
  * stands for NULL there has no type. In C++, a type
- * that returns an object of a class does not compile. */
+ * that returns an object of a class does not compile. On i686 what stands for NULL or "return 0" removes nothing
+ * from any stack: so func is not stdcall, fastcall or thiscall there, and, if it may be NULL, returns no struct
+ * and no floating-point number (C++ says so). */
 #define DEFINE_STATIC_CALL_NULL(key, func)                                                          \
 	struct static_call_key STATIC_CALL_KEY(key) =                                                \
 		__STATIC_CALL_INIT_NULL(__STATIC_CALL_STRING(key));                                   \
