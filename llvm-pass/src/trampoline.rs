@@ -24,8 +24,9 @@ use inkwell::values::{AsValueRef, BasicValue, FunctionValue, GlobalValue, Pointe
 use inkwell::{AddressSpace, AtomicOrdering, InlineAsmDialect};
 use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
-    LLVMGetCalledFunctionType, LLVMGetFirstInstruction, LLVMGetInstructionCallConv, LLVMGetIntTypeWidth,
-    LLVMGetNumOperands, LLVMGetOperand, LLVMGetReturnType, LLVMGetTypeKind, LLVMSetPrefixData,
+    LLVMGetCallSiteEnumAttribute, LLVMGetCalledFunctionType, LLVMGetFirstInstruction,
+    LLVMGetInstructionCallConv, LLVMGetIntTypeWidth, LLVMGetNumArgOperands, LLVMGetNumOperands,
+    LLVMGetOperand, LLVMGetReturnType, LLVMGetTypeKind, LLVMSetPrefixData,
 };
 use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
@@ -125,8 +126,9 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         key: KeyAddress<'ctx>,
         site: Instruction,
     ) -> Result<FunctionValue<'ctx>, NoTrampoline> {
-        if let Some(reason) = self.target.needs_indirect_call(convention(site)).or(site.needs_indirect_call())
-        {
+        let has_argument = |attribute: &str| has_argument_with(site, attribute);
+        let reason = self.target.needs_indirect_call(convention(site), has_argument);
+        if let Some(reason) = reason.or(site.needs_indirect_call()) {
             return Err(NoTrampoline::Unsupported(reason));
         }
         let id = (key.global.as_value_ref(), key.offset);
@@ -205,7 +207,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         trampoline.set_section(Some(&format!("{}{}", abi::TRAMPOLINE_SECTION_PREFIX, key.symbol())));
 
         let record = self.build_record(key, trampoline);
-        self.set_prefix(trampoline, record, may_vanish(self.target, site));
+        self.set_prefix(trampoline, record, self.may_vanish(site));
         for part in [global, record] {
             if key.is_local() {
                 if let Some(group) = key.global.get_comdat() {
@@ -249,7 +251,8 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let key_global = key.global.as_pointer_value();
         let ty = context.void_type().fn_type(&[key_global.get_type().into()], false);
         let near = shim::is_dso_local(key.global);
-        let code = self.target.jump_to_target(near, key.offset, thunk);
+        let is_movable = self.module.get_flag("PIC Level").is_some();
+        let code = self.target.jump_to_target(near, is_movable, key.offset, thunk);
         let dialect = Some(InlineAsmDialect::ATT);
         let constraint = self.target.symbol_constraint().to_owned();
         let code = context.create_inline_asm(ty, code, constraint, true, false, dialect, false);
@@ -295,6 +298,23 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         );
         // SAFETY: both are alive and the prefix is a constant.
         unsafe { LLVMSetPrefixData(trampoline.as_value_ref(), prefix.as_value_ref()) };
+    }
+
+    /// Whether a site of this type may become a nop, or clear the return register, which is as wide as a pointer.
+    fn may_vanish(&self, site: Instruction) -> bool {
+        // SAFETY: the site is a call.
+        let (result, kind) = unsafe {
+            let result = LLVMGetReturnType(LLVMGetCalledFunctionType(site.0));
+            (result, LLVMGetTypeKind(result))
+        };
+        let register = 8 * module::pointer_size(self.module);
+        let simple = match kind {
+            LLVMTypeKind::LLVMVoidTypeKind | LLVMTypeKind::LLVMPointerTypeKind => true,
+            // SAFETY: an integer type has a width.
+            LLVMTypeKind::LLVMIntegerTypeKind => unsafe { LLVMGetIntTypeWidth(result) <= register },
+            _ => false,
+        };
+        simple && !site.has_sret() && self.target.may_vanish(convention(site))
     }
 
     /// `to - from`, which the linker fills in.
@@ -346,20 +366,13 @@ fn caller<'ctx>(site: Instruction) -> FunctionValue<'ctx> {
         .expect("a block belongs to a function")
 }
 
-/// Whether a site of this type may become a nop, or clear the return register.
-fn may_vanish(target: &Target, site: Instruction) -> bool {
-    // SAFETY: the site is a call.
-    let (result, kind) = unsafe {
-        let result = LLVMGetReturnType(LLVMGetCalledFunctionType(site.0));
-        (result, LLVMGetTypeKind(result))
-    };
-    let simple = match kind {
-        LLVMTypeKind::LLVMVoidTypeKind | LLVMTypeKind::LLVMPointerTypeKind => true,
-        // SAFETY: an integer type has a width.
-        LLVMTypeKind::LLVMIntegerTypeKind => unsafe { LLVMGetIntTypeWidth(result) <= 64 },
-        _ => false,
-    };
-    simple && !site.has_sret() && target.may_vanish(convention(site))
+/// Whether a call has an argument with this attribute.
+fn has_argument_with(site: Instruction, attribute: &str) -> bool {
+    let kind = Attribute::get_named_enum_kind_id(attribute);
+    // SAFETY: the site is a call, whose arguments have these numbers.
+    let arguments = unsafe { LLVMGetNumArgOperands(site.0) };
+    // SAFETY: as above; behind the result, which is number 0.
+    (1..=arguments).any(|index| unsafe { !LLVMGetCallSiteEnumAttribute(site.0, index, kind).is_null() })
 }
 
 /// The fields of `abi::Record`, in their order.

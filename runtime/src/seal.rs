@@ -25,8 +25,14 @@ use crate::writer;
 const PAGE: usize = native::ARCHITECTURE.page_size;
 
 /// Whether the process is sealed, on a page that is sealed with it.
-#[cfg_attr(any(target_arch = "x86_64", target_arch = "riscv64"), repr(C, align(4096)))]
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "riscv64")), repr(C, align(65536)))]
+#[cfg_attr(
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "s390x"),
+    repr(C, align(4096))
+)]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "s390x")),
+    repr(C, align(65536))
+)]
 struct Seal {
     is_set: AtomicU32,
     _rest: [u8; PAGE - size_of::<AtomicU32>()],

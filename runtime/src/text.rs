@@ -179,10 +179,24 @@ impl CodeWord {
 /// Elsewhere by what the compiler makes of atomic numbers.
 #[cfg(not(target_arch = "x86_64"))]
 impl CodeWord {
+    #[cfg(not(target_arch = "x86"))]
     #[inline]
     fn load(self) -> [u8; WORD] {
         // SAFETY: mapped, readable and aligned; code is only accessed like this.
         unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) }.load(Ordering::Relaxed).to_ne_bytes()
+    }
+
+    /// In two halves: only floating-point and vector registers, which a kernel may not use, load eight bytes at
+    /// once, and LOCK CMPXCHG8B writes them. Under the lock nobody else changes code but by single bytes, such
+    /// as a debugger, and `replace` compares the whole word.
+    #[cfg(target_arch = "x86")]
+    #[inline]
+    fn load(self) -> [u8; WORD] {
+        let half = |address| {
+            // SAFETY: mapped, readable and aligned.
+            unsafe { core::sync::atomic::AtomicU32::from_ptr(address as *mut u32) }.load(Ordering::Relaxed)
+        };
+        (u64::from(half(self.0)) | u64::from(half(self.0 + 4)) << 32).to_ne_bytes()
     }
 
     /// # Safety

@@ -84,6 +84,8 @@ impl Build {
         }
         command.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
         command.args(["-Wall", "-Wextra", "-Werror", self.level, "-pthread"]);
+        // Without it vectors have no calling convention on i686; x86-64 always has it.
+        command.args(platform().is_x86().then_some("-msse2"));
         command.arg("-I").arg(prefix().join("include"));
         command
     }

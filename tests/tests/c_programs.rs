@@ -1,6 +1,7 @@
 //! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
 
 use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all};
+use static_call_tests::platform::platform;
 
 #[test]
 fn the_proposal_to_the_letter() {
@@ -36,6 +37,15 @@ fn null_and_return_zero() {
 #[test]
 fn arguments_and_results_of_every_kind() {
     check_all(&["signatures.c"]);
+}
+
+#[test]
+fn calling_conventions_of_32_bit_x86() {
+    if !platform().is_x86() || platform().pointer != 4 {
+        eprintln!("skipped: only i686 has these conventions");
+        return;
+    }
+    check_all(&["conventions.c"]);
 }
 
 #[test]

@@ -106,4 +106,5 @@ files! {
     unchanged
     unknown_key
     value
+    x86
 }

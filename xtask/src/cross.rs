@@ -1,4 +1,5 @@
-//! `cargo xtask test --target NAME`: the tests of the programs, built for another machine and run by an emulator.
+//! `cargo xtask test --target NAME`: the tests of the programs, built for another machine, and run by an emulator
+//! unless this machine runs them as well.
 //!
 //! The tests and the pass run on this machine; the C library and the test programs are made for the other one.
 //! Debian has the C libraries and compilers for it. The Rust standard library comes from rustup where that is
@@ -25,12 +26,26 @@ pub(crate) struct Machine {
     gnu: &'static str,
     /// Debian's.
     debian: &'static str,
+    /// Debian's package that runs its programs.
+    to_run: &'static str,
 }
 
-const MACHINES: [Machine; 3] = [
-    Machine { name: "aarch64-unknown-linux-gnu", gnu: "aarch64-linux-gnu", debian: "arm64" },
-    Machine { name: "riscv64gc-unknown-linux-gnu", gnu: "riscv64-linux-gnu", debian: "riscv64" },
-    Machine { name: "s390x-unknown-linux-gnu", gnu: "s390x-linux-gnu", debian: "s390x" },
+const MACHINES: [Machine; 4] = [
+    Machine {
+        name: "aarch64-unknown-linux-gnu",
+        gnu: "aarch64-linux-gnu",
+        debian: "arm64",
+        to_run: "qemu-user",
+    },
+    // x86-64's kernels and processors run it.
+    Machine { name: "i686-unknown-linux-gnu", gnu: "i686-linux-gnu", debian: "i386", to_run: "lib32stdc++6" },
+    Machine {
+        name: "riscv64gc-unknown-linux-gnu",
+        gnu: "riscv64-linux-gnu",
+        debian: "riscv64",
+        to_run: "qemu-user",
+    },
+    Machine { name: "s390x-unknown-linux-gnu", gnu: "s390x-linux-gnu", debian: "s390x", to_run: "qemu-user" },
 ];
 
 /// The tests that build programs of the machine's. The others are about this machine's compilers alone.
@@ -70,7 +85,7 @@ impl Machine {
         vec![
             format!("g++-{}", self.gnu),
             format!("libc6-dev-{}-cross", self.debian),
-            "qemu-user".into(),
+            self.to_run.into(),
             // A compiler for the standard library's source, and that source.
             "rustc-web".into(),
             "rust-web-src".into(),

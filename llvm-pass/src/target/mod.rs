@@ -9,11 +9,12 @@ use crate::shim::Text;
 mod aarch64;
 mod riscv64;
 mod s390x;
+mod x86;
 mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 4] = [x86_64::TARGET, aarch64::TARGET, riscv64::TARGET, s390x::TARGET];
+static TARGETS: [Target; 5] = [x86_64::TARGET, x86::TARGET, aarch64::TARGET, riscv64::TARGET, s390x::TARGET];
 
 /// An architecture with a backend in the runtime.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub(crate) struct Target {
     site_layout: fn(SiteKind) -> SiteLayout,
     /// The calling conventions (`llvm::CallingConv`) that leave a trampoline no register to jump through.
     no_register_left: &'static [u32],
+    /// The calling conventions in which `inreg` arguments leave a trampoline its register; None: all of them, and
+    /// `nest` arguments as well.
+    inreg_leaves_a_register: Option<&'static [u32]>,
     /// The calling conventions in which a call can become a nop: the caller removes the arguments, and the
     /// result, if there is one, comes in the register that "return zero" clears.
     may_vanish: &'static [u32],
@@ -38,6 +42,8 @@ pub(crate) struct Target {
     symbol_constraint: &'static str,
     /// See [`Target::jump_to_target`].
     jump_to_target: fn(near: bool, offset: i64, thunk: Option<&str>) -> String,
+    /// A shorter form for a near key in code that lies at a fixed address.
+    jump_at_fixed_address: Option<fn(offset: i64, thunk: Option<&str>) -> String>,
 }
 
 /// A function's `target-features`.
@@ -151,9 +157,19 @@ impl Target {
     }
 
     /// Why a call in this convention cannot go through a trampoline.
-    pub(crate) fn needs_indirect_call(&self, convention: u32) -> Option<&'static str> {
-        let no_register_left = self.no_register_left.contains(&convention);
-        no_register_left.then_some("its calling convention leaves a trampoline no register")
+    ///
+    /// `has_argument` says whether the call has an argument with this attribute.
+    pub(crate) fn needs_indirect_call(
+        &self,
+        convention: u32,
+        has_argument: impl Fn(&str) -> bool,
+    ) -> Option<&'static str> {
+        if self.no_register_left.contains(&convention) {
+            return Some("its calling convention leaves a trampoline no register");
+        }
+        let conventions = self.inreg_leaves_a_register?;
+        let is_taken = has_argument("nest") || has_argument("inreg") && !conventions.contains(&convention);
+        is_taken.then_some("its arguments leave a trampoline no register")
     }
 
     /// The function that these `target-features` of a caller want indirect jumps to go through.
@@ -175,8 +191,17 @@ impl Target {
     ///
     /// If the key is `near`, its address is a constant distance away; otherwise the linker has a table
     /// of such addresses, and simplifies the access where it can.
-    pub(crate) fn jump_to_target(&self, near: bool, offset: i64, thunk: Option<&str>) -> String {
-        (self.jump_to_target)(near, offset, thunk)
+    pub(crate) fn jump_to_target(
+        &self,
+        near: bool,
+        is_movable: bool,
+        offset: i64,
+        thunk: Option<&str>,
+    ) -> String {
+        match self.jump_at_fixed_address {
+            Some(jump) if near && !is_movable => jump(offset, thunk),
+            _ => (self.jump_to_target)(near, offset, thunk),
+        }
     }
 
     /// Whether a call in this convention can become a nop.

@@ -13,7 +13,9 @@ pub(super) const TARGET: Target = Target {
     may_vanish: &[0, 9, 14, 110],
     thunk: |_| None,
     symbol_constraint: "S",
+    inreg_leaves_a_register: None,
     jump_to_target,
+    jump_at_fixed_address: None,
 };
 
 /// A call is two instructions, which have to lie in one word, since the runtime replaces the second one and checks

@@ -11,11 +11,13 @@ pub(super) const TARGET: Target = Target {
     site_layout: |_| SiteLayout { max_function: 65534, ..SiteLayout::aligned(3, 4) },
     // anyreg.
     no_register_left: &[13],
+    inreg_leaves_a_register: None,
     // C, cold, preserve_most, preserve_all.
     may_vanish: &[0, 9, 14, 15],
     thunk: |_| None,
     symbol_constraint: "i",
     jump_to_target,
+    jump_at_fixed_address: None,
 };
 
 /// LGRL and LARL, which a linker may make of the one with GOTENT, are as long as the JG that replaces them; LGRL wants

@@ -10,17 +10,19 @@ pub(super) const TARGET: Target = Target {
     site_layout,
     // anyreg, CXX_FAST_TLS, preserve_none, interrupt handlers.
     no_register_left: &[13, 17, 21, 83],
+    inreg_leaves_a_register: None,
     // C, cold, preserve_most, preserve_all, SysV, Win64.
     may_vanish: &[0, 9, 14, 15, 78, 79],
     thunk,
     symbol_constraint: "^Ws",
     jump_to_target,
+    jump_at_fixed_address: None,
 };
 
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
 /// (24593), section 7.6.1. A five-byte instruction at offset 4 of its word needs four bytes of padding; at 0 to 3
 /// it fits as it is.
-fn site_layout(kind: SiteKind) -> SiteLayout {
+pub(super) fn site_layout(kind: SiteKind) -> SiteLayout {
     let max_bytes = match kind {
         SiteKind::Call | SiteKind::Jump => 4,
         SiteKind::ConditionalJump => 5,

@@ -34,6 +34,8 @@ pub struct Architecture {
 
 /// x86 of 64 bits.
 pub const X86_64: Architecture = Architecture { page_size: 4096 };
+/// x86 of 32 bits.
+pub const X86: Architecture = Architecture { page_size: 4096 };
 /// Arm of 64 bits.
 pub const AARCH64: Architecture = Architecture { page_size: 65536 };
 /// RISC-V of 64 bits, whose pages have one size (The RISC-V Instruction Set Manual, volume II, "Sv39").

@@ -26,6 +26,7 @@ macro_rules! backends {
 
 backends! {
     x86_64 for target_arch = "x86_64";
+    x86 for all(target_arch = "x86", target_has_atomic = "64");
     aarch64 for all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64");
     riscv64 for target_arch = "riscv64";
     s390x for target_arch = "s390x";
@@ -39,7 +40,7 @@ macro_rules! encoders {
     )*};
 }
 
-encoders! { arm loongarch64 powerpc64 x86 }
+encoders! { arm loongarch64 powerpc64 }
 
 #[cfg(test)]
 mod oracle;

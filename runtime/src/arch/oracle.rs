@@ -88,7 +88,7 @@ pub(crate) fn link_trampoline(triple: &str, features: &str, code: &str, output: 
     let path = |file: &PathBuf| file.to_str().expect("the temporary directory's name is UTF-8").into();
     let source = format!(
         "\t.section .trampoline,\"ax\",%progbits\n\t.p2align 3\n\t.long 1, 2\n\
-         \t.globl _start\n\t.hidden _start\n_start:\n{code}\n\
+         \t.globl _start\n\t.hidden _start\n_start:\n\t.cfi_startproc\n{code}\n\t.cfi_endproc\n\
          \t.data\n\t.p2align 4\n\t.hidden near\n\t.globl near, far\nnear:\n\t.quad 0, 0\nfar:\n\t.quad 0, 0\n"
     );
     let object_path: String = path(&object);

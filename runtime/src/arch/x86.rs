@@ -12,16 +12,16 @@
 //!
 //! - The sum of instruction pointer and displacement is cut to 32 bits, so every address is in reach.
 //! - Nop is `lea %ds:0(%esi), %esi`, which every 32-bit processor has; `0F 1F` came with the Pentium Pro.
-//! - Zero is `mov $0, %eax`. A result of 64 bits comes in EDX:EAX: such a call must not be marked as one that
-//!   may vanish. Nor may one in stdcall (64), fastcall (65), thiscall (70) or vectorcall (80), whose callee
-//!   removes the arguments, nor one with a structure result, whose callee removes the hidden pointer.
+//! - Zero is `mov $0, %eax`. A result of 64 bits comes in EDX:EAX: the pass marks such a call as one that must be
+//!   made, and also one in stdcall (64), fastcall (65), thiscall (70) or vectorcall (80), whose callee
+//!   removes the arguments, and one with a structure result, whose callee removes the hidden pointer.
 //!
 //! # Replacing a form while other processors run it
 //!
 //! As on x86-64, and not only in 64-bit mode: AMD64 APM volume 2 (24593, rev. 3.42), section 7.6.1, allows it
 //! "via a single store ... contained entirely within a naturally-aligned quadword". The store is LOCK
 //! CMPXCHG8B, which every processor since the Pentium has. Every form is one instruction. Caches need nothing;
-//! pipelines are told by `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`.
+//! pipelines are told by `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`. Breakpoints are those of x86-64.
 //!
 //! # What the compiler makes
 //!
@@ -40,8 +40,8 @@
 //!
 //! Position-independent code has no address but the one that a call pushes. The displacement 0 is not counted
 //! as a call by the processors' return predictors; a thread that has executed it goes on behind it with the
-//! address on its stack, whatever now stands in its place. EAX must be free: no `inreg` argument, or the call
-//! stays indirect. Near, and through the GOT:
+//! address on its stack, whatever now stands in its place. EAX must be free, so a call with an `inreg` argument
+//! (-mregparm) or in regcall stays indirect, at a fixed address as well. Near, and through the GOT:
 //!
 //! ```text
 #![doc = include_str!("trampolines/x86-near.s")]
@@ -49,12 +49,19 @@
 #![doc = include_str!("trampolines/x86-far.s")]
 //! ```
 
+use core::sync::atomic::AtomicU64;
+
+pub(crate) use super::NoShortWay as Rewrite;
+#[allow(unused_imports, reason = "only for breakpoints")]
+pub(crate) use super::x86_64::{BREAKPOINT, holds, length};
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
-/// What CMPXCHG8B replaces.
-pub(crate) const WORD: usize = 8;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::X86;
+/// A quadword, which CMPXCHG8B replaces.
+pub(crate) type Number = u64;
+pub(crate) type AtomicNumber = AtomicU64;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const CALL: u8 = 0xe8;
 const JMP: u8 = 0xe9;
@@ -67,6 +74,7 @@ const ZERO5: [u8; 5] = [0xb8, 0x00, 0x00, 0x00, 0x00];
 const RET5: [u8; 5] = [0xc3, 0xcc, 0xcc, 0xcc, 0xcc];
 
 /// What the instruction at `pc` is. `bytes` starts there.
+#[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     let five: [u8; 5] = bytes.get(..5)?.try_into().ok()?;
     let site = match five {
@@ -84,6 +92,7 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 }
 
 /// The instruction that does `action`, or None where there is none.
+#[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     match (kind, action) {
         (Kind::Call, Action::Nop) => Some(Code::new(NOP5)),
@@ -115,11 +124,25 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 ///
 /// ```text
 /// FF 25 disp32     jmp *key
+/// A1 disp32        mov key, %eax
 /// E8 00 00 00 00   call of the next instruction
 /// ```
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
-    matches!(word, [0xff, 0x25, ..] | [CALL, 0, 0, 0, 0, ..])
+    matches!(word, [0xff, 0x25, ..] | [0xa1, ..] | [CALL, 0, 0, 0, 0, ..])
 }
+
+/// Calls reach everything: linkers put nothing between them and their targets.
+pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
+    None
+}
+
+/// Nothing to do: instruction caches are coherent (AMD64 APM volume 2, section 7.6.1).
+///
+/// # Safety
+///
+/// None is needed.
+#[inline]
+pub(crate) unsafe fn publish(_address: usize) {}
 
 fn go(pc: usize, length: u32, displacement: [u8; 4]) -> Option<Action> {
     let end = u32::try_from(pc).ok()?.wrapping_add(length);

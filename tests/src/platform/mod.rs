@@ -1,4 +1,4 @@
-//! The machine that the programs are built for and run on: this one, or another one under an emulator.
+//! The machine that the programs are built for and run on: this one, or another one, mostly under an emulator.
 //!
 //! `cargo xtask test --target NAME` names it in `STATIC_CALL_TEST_TARGET`. The tests themselves always run on
 //! this machine; to add another one, write a file like `aarch64.rs`, and give it a row in `xtask/src/cross.rs`.
@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 mod aarch64;
 mod riscv64;
 mod s390x;
+mod x86;
 mod x86_64;
 
 /// A machine, and how programs get there.
@@ -19,7 +20,7 @@ pub struct Platform {
     pub name: &'static str,
     /// What the names of GNU's programs for it start with; its libraries lie in this directory below /usr.
     pub gnu: Option<&'static str>,
-    /// Runs its programs.
+    /// Runs its programs, if this machine does not.
     emulator: Option<&'static str>,
     /// The size of a pointer in bytes.
     pub pointer: u64,
@@ -94,7 +95,8 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 4] = [x86_64::PLATFORM, aarch64::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
+const PLATFORMS: [Platform; 5] =
+    [x86_64::PLATFORM, x86::PLATFORM, aarch64::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
 
 /// The machine that programs are built for.
 ///
@@ -122,7 +124,7 @@ impl Platform {
     /// Whether the compiler has the flags that only x86 has.
     #[must_use]
     pub fn is_x86(&self) -> bool {
-        self.name.starts_with("x86_64")
+        [x86_64::PLATFORM.name, x86::PLATFORM.name].contains(&self.name)
     }
 
     /// Where the fields of a [`static_call_abi::Record`] lie: three pointers, two numbers, eight bytes.

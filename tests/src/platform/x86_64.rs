@@ -11,7 +11,7 @@ pub(super) const PLATFORM: Platform = Platform {
     word: 8,
     shortest_site: 5,
     has_breakpoints: true,
-    disassemble,
+    disassemble: |code, address| disassemble(64, code, address),
     is_trampoline_entry: |code| match code[..3] {
         [0x48 | 0x4c, 0x8b | 0x8d, modrm] => modrm & 0xc7 == 0x05,
         [0x48 | 0x49, 0xc7, modrm] => modrm & 0xf8 == 0xc0,
@@ -32,8 +32,9 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
-    let instructions = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+/// `bits` is the processor's mode.
+pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
+    let instructions = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
     let branches = instructions.into_iter().filter_map(|instruction| {
         let kind = match instruction.flow_control() {
             FlowControl::Call => Kind::Call,

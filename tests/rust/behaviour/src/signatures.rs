@@ -21,6 +21,10 @@ static_call::define! {
     static SYSV: extern "sysv64" fn(u64, u64) -> u64 = sysv;
     #[cfg(target_arch = "x86_64")]
     static WIN: extern "win64" fn(u64, u64, u64, u64, u64) -> u64 = win;
+    #[cfg(target_arch = "x86")]
+    static STDCALL: extern "stdcall" fn(u32, u32) -> u32 = stdcall;
+    #[cfg(target_arch = "x86")]
+    static FASTCALL: Option<extern "fastcall" fn(&mut u32, u32, u32)> = None;
     static ELIDED: fn(&str) -> &str = trimmed;
     static HIGHER: for<'a, 'b> fn(a: &'a str, b: &'b str) -> &'a str = left;
     static NESTED: fn(&dyn Fn(u32) -> u32, Alias) -> u32 = apply;
@@ -52,6 +56,27 @@ extern "sysv64" fn sysv(a: u64, b: u64) -> u64 { a * 10 + b }
 #[cfg(target_arch = "x86_64")]
 extern "win64" fn win(a: u64, b: u64, c: u64, d: u64, e: u64) -> u64 {
     a + 10 * b + 100 * c + 1000 * d + 10_000 * e
+}
+#[cfg(target_arch = "x86")]
+extern "stdcall" fn stdcall(a: u32, b: u32) -> u32 { a * 10 + b }
+#[cfg(target_arch = "x86")]
+extern "fastcall" fn fastcall(to: &mut u32, a: u32, b: u32) { *to = a * 10 + b }
+/// The function removes its arguments, also where it is one that does nothing.
+#[cfg(target_arch = "x86")]
+fn callee_removes_arguments() {
+    for round in 0..100 {
+        let mut seen = 0;
+        assert_eq!(STDCALL.call(round, 2), round * 10 + 2);
+        FASTCALL.call(&mut seen, 1, 2);
+        assert_eq!(seen, 0);
+        STDCALL.update_return_zero().unwrap();
+        FASTCALL.update(Some(fastcall)).unwrap();
+        assert_eq!(STDCALL.call(round, 2), 0);
+        FASTCALL.call(&mut seen, round, 2);
+        assert_eq!(seen, round * 10 + 2);
+        STDCALL.update(stdcall).unwrap();
+        FASTCALL.update(None).unwrap();
+    }
 }
 fn trimmed(text: &str) -> &str { text.trim() }
 fn left<'a>(a: &'a str, _: &str) -> &'a str { a }
@@ -85,6 +110,8 @@ pub fn check() {
     assert_eq!(unsafe { UNSAFE_C.call(&9) }, 9);
     #[cfg(target_arch = "x86_64")]
     assert_eq!((SYSV.call(1, 2), WIN.call(1, 2, 3, 4, 5)), (12, 54_321));
+    #[cfg(target_arch = "x86")]
+    callee_removes_arguments();
     assert_eq!(ELIDED.call(" a "), "a");
     let a = String::from("a");
     let outlives = { HIGHER.call(&a, &String::from("b")) };

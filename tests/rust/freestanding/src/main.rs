@@ -161,6 +161,8 @@ unsafe extern "C" fn main() -> ! {
 extern "C" fn _start() -> ! {
     #[cfg(target_arch = "x86_64")]
     naked_asm!("and rsp, -16", "call {main}", "ud2", main = sym main);
+    #[cfg(target_arch = "x86")]
+    naked_asm!("and esp, -16", "call {main}", "ud2", main = sym main);
     #[cfg(target_arch = "aarch64")]
     naked_asm!("mov x29, xzr", "mov x30, xzr", "b {main}", main = sym main);
     // Linkers may address data from there.
@@ -205,8 +207,16 @@ mod number {
     pub(super) const MEMBARRIER: usize = 356;
 }
 
+#[cfg(target_arch = "x86")]
+mod number {
+    pub(super) const WRITE: usize = 4;
+    pub(super) const MPROTECT: usize = 125;
+    pub(super) const EXIT_GROUP: usize = 252;
+    pub(super) const MEMBARRIER: usize = 375;
+}
+
 /// Those of Linux's newer architectures.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "s390x")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")))]
 mod number {
     pub(super) const WRITE: usize = 64;
     pub(super) const EXIT_GROUP: usize = 94;
@@ -224,6 +234,11 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     unsafe {
         asm!("syscall", inout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
             out("rcx") _, out("r11") _);
+    }
+    // SAFETY: the caller's promise; the kernel changes eax.
+    #[cfg(target_arch = "x86")]
+    unsafe {
+        asm!("int 0x80", inout("eax") number => result, in("ebx") a, in("ecx") b, in("edx") c);
     }
     // SAFETY: the caller's promise; the kernel changes x0.
     #[cfg(target_arch = "aarch64")]
@@ -303,6 +318,12 @@ mod expected {
             }
         }
         0
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { memcmp(a, b, len) }
     }
 
     #[unsafe(no_mangle)]

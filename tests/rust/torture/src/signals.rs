@@ -63,6 +63,8 @@ extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *con
         let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext;
         #[cfg(target_arch = "x86_64")]
         let at = registers.gregs[libc::REG_RIP as usize];
+        #[cfg(target_arch = "x86")]
+        let at = registers.gregs[libc::REG_EIP as usize];
         #[cfg(target_arch = "aarch64")]
         let at = registers.pc;
         #[cfg(target_arch = "riscv64")]
