@@ -18,11 +18,29 @@ static atomic_int stop, traps, chained;
 __attribute__((noinline)) static int call(void) { return static_call(key) + 0 * printf("%s", ""); }
 __attribute__((noinline)) static int tail(void) { return static_call(key); }
 
+#ifdef __i386__
+__attribute__((noinline)) static int plus_ten(void) { return static_call(key) + 10; }
+
+/* Wherever the stack ends: there is no red zone, and the frame of a signal may begin right there. */
+static void unaligned(void)
+{
+	static _Atomic(unsigned) turn;
+	unsigned bytes = turn++ % 64 * 4;
+	int result;
+	__asm__ volatile("sub %1, %%esp\n\tcall *%2\n\tadd %1, %%esp"
+			 : "=&a"(result) : "S"(bytes), "D"(plus_ten) : "ecx", "edx", "memory", "cc");
+	CHECK(result == 11 || result == 12);
+}
+#else
+static void unaligned(void) {}
+#endif
+
 static void *reader(void *unused)
 {
 	while (!atomic_load(&stop)) {
 		int a = call(), b = tail();
 		CHECK((a == 1 || a == 2) && (b == 1 || b == 2));
+		unaligned();
 	}
 	return unused;
 }
@@ -64,10 +82,17 @@ static void trap_thrice(void)
 /* Three instructions with the trap flag, below the red zone. */
 __attribute__((noinline)) static void single_step(void)
 {
+#ifdef __i386__
+	__asm__ volatile("pushf\n\torl $0x100, (%%esp)\n\tpopf\n\t"
+			 "nop\n\tnop\n\tnop\n\t"
+			 "pushf\n\tandl $~0x100, (%%esp)\n\tpopf" ::
+				 : "memory", "cc");
+#else
 	__asm__ volatile("sub $128, %%rsp\n\tpushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
 			 "nop\n\tnop\n\tnop\n\t"
 			 "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n\tadd $128, %%rsp" ::
 				 : "memory", "cc");
+#endif
 }
 
 static _Atomic(int) blocked;

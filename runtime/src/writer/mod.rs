@@ -8,21 +8,19 @@
 #[cfg(all(
     feature = "os",
     target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
+    any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"),
     not(all(loom, test))
 ))]
 pub(crate) mod breakpoint;
 #[cfg(not(all(
     feature = "os",
     target_os = "linux",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
+    any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"),
     not(all(loom, test))
 )))]
 #[path = "no_breakpoint.rs"]
 pub(crate) mod breakpoint;
-#[cfg_attr(not(all(feature = "os", target_arch = "x86_64")), allow(dead_code))]
+#[cfg_attr(not(all(feature = "os", any(target_arch = "x86_64", target_arch = "x86"))), allow(dead_code))]
 #[cfg_attr(all(loom, test), allow(dead_code))]
 mod table;
 pub(crate) mod window;

@@ -9,7 +9,7 @@ pub(super) const PLATFORM: Platform = Platform {
     page: 4096,
     word: 8,
     shortest_site: 5,
-    has_breakpoints: false,
+    has_breakpoints: true,
     disassemble: |code, address| x86_64::disassemble(32, code, address),
     // call 1f; jmp *key; mov key, %eax
     is_trampoline_entry: |code| matches!(code, [0xe8, 0, 0, 0, 0, ..] | [0xff, 0x25, ..] | [0xa1, ..]),

@@ -119,7 +119,14 @@ pub(crate) fn map_memory(len: usize) -> Result<*mut u8, Refused> {
     Ok(memory.cast())
 }
 
+/// Linux has shadow stacks for programs of 64 bits alone.
+#[cfg(target_arch = "x86")]
+pub(crate) fn has_shadow_stack() -> bool {
+    false
+}
+
 /// Whether this thread has a shadow stack (Intel CET), which nobody but a call instruction may write to.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn has_shadow_stack() -> bool {
     // linux/arch/x86/include/uapi/asm/prctl.h
     const ARCH_SHSTK_STATUS: libc::c_long = 0x5005;

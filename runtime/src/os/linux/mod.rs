@@ -10,12 +10,12 @@ use core::sync::atomic::AtomicU32;
 
 use super::{Access, Refused};
 
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 mod code_file;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) mod trap;
 
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use code_file::{Blocked, CodeFile, NOT_SUPPORTED, blocked, has_shadow_stack, map_memory};
 
 pub(crate) const THREADS_ARE_NUMBERED: bool = true;

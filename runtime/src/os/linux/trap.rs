@@ -19,6 +19,11 @@ pub(crate) const SIGNAL: c_int = libc::SIGTRAP;
 /// The processor's number of the exception that `int3` raises (#BP: AMD64 APM volume 2, section 8.2.4).
 const BREAKPOINT_EXCEPTION: libc::greg_t = 3;
 
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: [c_int; 3] = [libc::REG_RSP, libc::REG_RIP, libc::REG_EFL];
+#[cfg(target_arch = "x86")]
+const REGISTERS: [c_int; 3] = [libc::REG_ESP, libc::REG_EIP, libc::REG_EFL];
+
 type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// One for each time that the program may replace us: a handler that was installed over ours may call it.
@@ -120,11 +125,12 @@ unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::sigi
     // SAFETY: what the kernel passes; positive codes are the kernel's own.
     let is_from_kernel = unsafe { (*info).si_code } > 0;
     // SAFETY: as above.
-    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let interrupted = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     // Single steps, hardware breakpoints and perf's signals are another exception.
-    let is_breakpoint = is_from_kernel && registers[libc::REG_TRAPNO as usize] == BREAKPOINT_EXCEPTION;
-    // SAFETY: the registers of the interrupted thread, which is this one.
-    if is_breakpoint && unsafe { answer(registers) } {
+    let is_breakpoint =
+        is_from_kernel && interrupted.uc_mcontext.gregs[libc::REG_TRAPNO as usize] == BREAKPOINT_EXCEPTION;
+    // SAFETY: this is the interrupted thread.
+    if is_breakpoint && unsafe { answer(interrupted, info) } {
         return;
     }
     // SAFETY: written before this handler was installed.
@@ -151,9 +157,10 @@ unsafe extern "C" fn handle<const N: usize>(signal: c_int, info: *mut libc::sigi
 ///
 /// # Safety
 ///
-/// The registers are those of this thread, which a trap has stopped.
-unsafe fn answer(registers: &mut [libc::greg_t; 23]) -> bool {
-    let [rsp, rip, flags] = [libc::REG_RSP, libc::REG_RIP, libc::REG_EFL].map(|register| register as usize);
+/// What the kernel has passed to the handler of a trap on this thread.
+unsafe fn answer(interrupted: &mut libc::ucontext_t, info: *mut libc::siginfo_t) -> bool {
+    let [_, rip, flags] = REGISTERS.map(|register| register as usize);
+    let registers = &mut interrupted.uc_mcontext.gregs;
     // The breakpoint was executed.
     let pc = (registers[rip] as usize).wrapping_sub(1);
     // SAFETY: it was just executed. (The two-byte form `int $3` also stops with a byte before rip that is no
@@ -176,16 +183,76 @@ unsafe fn answer(registers: &mut [libc::greg_t; 23]) -> bool {
     let target = match kind {
         Kind::ConditionalJump(condition) if !native::holds(condition, registers[flags] as u64) => next,
         Kind::ConditionalJump(_) | Kind::Jump => target,
-        Kind::Call => {
-            registers[rsp] -= size_of::<usize>() as libc::greg_t;
-            // SAFETY: the call instruction would write its return address there, too; the kernel has put
-            // this signal's frame below the red zone.
-            unsafe { (registers[rsp] as *mut usize).write(next) };
-            target
-        }
+        // SAFETY: the caller's promise.
+        Kind::Call => unsafe { call(interrupted, info, next, target) },
     };
-    registers[rip] = target as libc::greg_t;
+    interrupted.uc_mcontext.gregs[rip] = target as libc::greg_t;
     true
+}
+
+/// Pushes the return address of a call; where the thread goes on.
+///
+/// # Safety
+///
+/// As for [`answer`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn call(
+    interrupted: &mut libc::ucontext_t,
+    _info: *mut libc::siginfo_t,
+    next: usize,
+    target: usize,
+) -> usize {
+    let [rsp, ..] = REGISTERS.map(|register| register as usize);
+    let registers = &mut interrupted.uc_mcontext.gregs;
+    registers[rsp] -= size_of::<usize>() as libc::greg_t;
+    // SAFETY: the call instruction would write its return address there, too; the kernel has put
+    // this signal's frame below the red zone.
+    unsafe { (registers[rsp] as *mut usize).write(next) };
+    target
+}
+
+/// Without a red zone the signal's frame may begin right where the return address goes. So that one is pushed when
+/// the frame is gone: by [`push`], which finds it in what was the signal's information. The kernel does not look
+/// at that again, and while the stack pointer points there no other signal's frame comes over it.
+#[cfg(target_arch = "x86")]
+unsafe fn call(
+    interrupted: &mut libc::ucontext_t,
+    info: *mut libc::siginfo_t,
+    next: usize,
+    target: usize,
+) -> usize {
+    let [esp, ..] = REGISTERS.map(|register| register as usize);
+    let registers = &mut interrupted.uc_mcontext.gregs;
+    let stack = interrupted.uc_stack;
+    let is_on_alternate = |address: usize| address.wrapping_sub(stack.ss_sp.addr()) < stack.ss_size;
+    if is_on_alternate(info.addr()) && !is_on_alternate(registers[esp] as usize) {
+        registers[esp] -= size_of::<usize>() as libc::greg_t;
+        // SAFETY: the call instruction would write its return address there, too; the frame is on another stack.
+        unsafe { (registers[esp] as *mut usize).write(next) };
+        return target;
+    }
+    let top = (registers[esp] as usize).wrapping_sub(2 * size_of::<usize>());
+    // SAFETY: it has room for 128 bytes, and whoever called us may still look at the first three numbers.
+    unsafe {
+        let pushed = info.cast::<usize>().add(3);
+        pushed.cast::<[usize; 3]>().write([top, target, next]);
+        registers[esp] = pushed.addr() as libc::greg_t;
+    }
+    push as *const () as usize
+}
+
+/// Moves target and return address to the stack of the call, and jumps. The stack pointer points at what [`call`]
+/// has written. Only eax changes, which is free at every site: trampolines change it as well.
+#[cfg(target_arch = "x86")]
+#[unsafe(naked)]
+unsafe extern "C" fn push() {
+    core::arch::naked_asm!(
+        "pop eax",
+        "pop dword ptr [eax]",
+        "pop dword ptr [eax + 4]",
+        "mov esp, eax",
+        "ret"
+    );
 }
 
 /// Whether the trap came from `CD 03`, whose second byte is at `pc`. No code of ours has it.
