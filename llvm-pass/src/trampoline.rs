@@ -33,7 +33,7 @@ use static_call_abi as abi;
 
 use crate::module;
 use crate::shim::{self, Instruction};
-use crate::target::{Read, Target};
+use crate::target::{Call, Features, Read, Target};
 
 /// A key that a call names: a global, or a field of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +126,13 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         key: KeyAddress<'ctx>,
         site: Instruction,
     ) -> Result<FunctionValue<'ctx>, NoTrampoline> {
-        let has_argument = |attribute: &str| has_argument_with(site, attribute);
-        let reason = self.target.needs_indirect_call(convention(site), has_argument);
+        let features = module::string_attribute(caller(site), FEATURES).unwrap_or_default();
+        let call = Call {
+            convention: convention(site),
+            has_argument: &|attribute| has_argument_with(site, attribute),
+            features: Features(&features),
+        };
+        let reason = self.target.needs_indirect_call(&call);
         if let Some(reason) = reason.or(site.needs_indirect_call()) {
             return Err(NoTrampoline::Unsupported(reason));
         }
@@ -146,7 +151,6 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         }
         // It jumps on behalf of all its callers, so it takes the precautions of the most careful one.
         if let Some(body @ None) = &mut made.body {
-            let features = module::string_attribute(caller(site), FEATURES).unwrap_or_default();
             *body = self.target.thunk(&features);
             if body.is_some() {
                 // Code generation adds the thunk for functions with these features.
@@ -243,6 +247,10 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let asynchronous =
             self.module.get_context().create_enum_attribute(Attribute::get_named_enum_kind_id("uwtable"), 2);
         trampoline.add_attribute(AttributeLoc::Function, asynchronous);
+        let features = self.target.trampoline_features();
+        if !features.is_empty() {
+            module::add_string_attribute(self.module, trampoline, FEATURES, features);
+        }
         module::mark_as_ours(self.module, trampoline);
     }
 

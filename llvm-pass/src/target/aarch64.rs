@@ -11,10 +11,11 @@ pub(super) const TARGET: Target = Target {
     // anyreg, CXX_FAST_TLS, preserve_none. (A linker may insert code that changes x16 and x17 into any call, so
     // that the others leave these two.)
     no_register_left: &[13, 17, 21],
-    inreg_leaves_a_register: None,
+    needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all, and those that pass vectors.
     may_vanish: &[0, 9, 14, 15, 97, 98],
     thunk: |_| None,
+    trampoline_features: "",
     symbol_constraint: "S",
     jump_to_target,
     jump_at_fixed_address: None,

@@ -29,14 +29,15 @@ pub(crate) struct Target {
     site_layout: fn(SiteKind) -> SiteLayout,
     /// The calling conventions (`llvm::CallingConv`) that leave a trampoline no register to jump through.
     no_register_left: &'static [u32],
-    /// The calling conventions in which `inreg` arguments leave a trampoline its register; None: all of them, and
-    /// `nest` arguments as well.
-    inreg_leaves_a_register: Option<&'static [u32]>,
+    /// Why this call cannot go through a trampoline, whatever its convention.
+    needs_indirect_call: fn(&Call<'_>) -> Option<&'static str>,
     /// The calling conventions in which a call can become a nop: the caller removes the arguments, and the
     /// result, if there is one, comes in the register that "return zero" clears.
     may_vanish: &'static [u32],
     /// The function that these features of a caller want indirect jumps to go through.
     thunk: fn(Features<'_>) -> Option<&'static str>,
+    /// The `target-features` that a trampoline has, whatever its callers have.
+    trampoline_features: &'static str,
     /// The constraint of an operand of assembler that is a symbol, even where the program's code does not know
     /// its address.
     symbol_constraint: &'static str,
@@ -48,7 +49,17 @@ pub(crate) struct Target {
 
 /// A function's `target-features`.
 #[derive(Clone, Copy, Debug)]
-struct Features<'a>(&'a str);
+pub(crate) struct Features<'a>(pub(crate) &'a str);
+
+/// What decides whether a call may go through a trampoline.
+pub(crate) struct Call<'a> {
+    /// Its calling convention (`llvm::CallingConv`).
+    pub(crate) convention: u32,
+    /// Whether it has an argument with this attribute.
+    pub(crate) has_argument: &'a dyn Fn(&str) -> bool,
+    /// Those of the function that it is in.
+    pub(crate) features: Features<'a>,
+}
 
 impl Features<'_> {
     fn has(self, name: &str) -> bool {
@@ -156,25 +167,22 @@ impl Target {
         8
     }
 
-    /// Why a call in this convention cannot go through a trampoline.
-    ///
-    /// `has_argument` says whether the call has an argument with this attribute.
-    pub(crate) fn needs_indirect_call(
-        &self,
-        convention: u32,
-        has_argument: impl Fn(&str) -> bool,
-    ) -> Option<&'static str> {
-        if self.no_register_left.contains(&convention) {
-            return Some("its calling convention leaves a trampoline no register");
-        }
-        let conventions = self.inreg_leaves_a_register?;
-        let is_taken = has_argument("nest") || has_argument("inreg") && !conventions.contains(&convention);
-        is_taken.then_some("its arguments leave a trampoline no register")
+    /// Why a call cannot go through a trampoline.
+    pub(crate) fn needs_indirect_call(&self, call: &Call<'_>) -> Option<&'static str> {
+        let no_register_left = self.no_register_left.contains(&call.convention);
+        no_register_left
+            .then_some("its calling convention leaves a trampoline no register")
+            .or_else(|| (self.needs_indirect_call)(call))
     }
 
     /// The function that these `target-features` of a caller want indirect jumps to go through.
     pub(crate) fn thunk(&self, features: &str) -> Option<&'static str> {
         (self.thunk)(Features(features))
+    }
+
+    /// The `target-features` of trampolines that need no thunk; empty if they are the module's.
+    pub(crate) const fn trampoline_features(&self) -> &'static str {
+        self.trampoline_features
     }
 
     /// The constraint of an operand of assembler that is a symbol, even where the program's code does not know

@@ -9,11 +9,12 @@ pub(super) const TARGET: Target = Target {
     site_layout,
     // anyreg, CXX_FAST_TLS, preserve_none. (None of the others passes anything in t0 or t1.)
     no_register_left: &[13, 17, 21],
+    needs_indirect_call: |_| None,
     // C, cold, preserve_most, and the one that passes vectors.
     may_vanish: &[0, 9, 14, 110],
     thunk: |_| None,
     symbol_constraint: "S",
-    inreg_leaves_a_register: None,
+    trampoline_features: "",
     jump_to_target,
     jump_at_fixed_address: None,
 };

@@ -11,10 +11,11 @@ pub(super) const TARGET: Target = Target {
     site_layout: |_| SiteLayout { max_function: 65534, ..SiteLayout::aligned(3, 4) },
     // anyreg.
     no_register_left: &[13],
-    inreg_leaves_a_register: None,
+    needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all.
     may_vanish: &[0, 9, 14, 15],
     thunk: |_| None,
+    trampoline_features: "",
     symbol_constraint: "i",
     jump_to_target,
     jump_at_fixed_address: None,

@@ -1,6 +1,6 @@
 use static_call_abi::X86;
 
-use super::{Features, Target, x86_64};
+use super::{Call, Features, Target, x86_64};
 
 pub(super) const TARGET: Target = Target {
     architecture: X86,
@@ -11,15 +11,22 @@ pub(super) const TARGET: Target = Target {
     // HiPE and regcall pass arguments in eax; anyreg, preserve_most, preserve_all, CXX_FAST_TLS, preserve_none and
     // interrupt handlers may want it back.
     no_register_left: &[11, 13, 14, 15, 17, 21, 83, 92],
-    // Otherwise inreg arguments come in eax (-mregparm), but for fastcc, tailcc, fastcall, thiscall and vectorcall.
-    inreg_leaves_a_register: Some(&[8, 18, 65, 70, 80]),
+    needs_indirect_call,
     // C and cold. In stdcall, fastcall, thiscall and vectorcall the callee removes the arguments.
     may_vanish: &[0, 9],
     thunk,
+    trampoline_features: "",
     symbol_constraint: "^Ws",
     jump_to_target,
     jump_at_fixed_address: Some(jump_at_fixed_address),
 };
+
+/// A static chain comes in a register of a trampoline's, and inreg arguments come in eax (-mregparm), but for fastcc,
+/// tailcc, fastcall, thiscall and vectorcall.
+fn needs_indirect_call(call: &Call<'_>) -> Option<&'static str> {
+    let inreg = (call.has_argument)("inreg") && ![8, 18, 65, 70, 80].contains(&call.convention);
+    (inreg || (call.has_argument)("nest")).then_some("its arguments leave a trampoline no register")
+}
 
 /// Of the thunks those for eax. LVI is about 64-bit processors only, and LLVM has no thunk for it here.
 fn thunk(features: Features<'_>) -> Option<&'static str> {

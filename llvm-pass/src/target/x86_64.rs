@@ -10,10 +10,11 @@ pub(super) const TARGET: Target = Target {
     site_layout,
     // anyreg, CXX_FAST_TLS, preserve_none, interrupt handlers.
     no_register_left: &[13, 17, 21, 83],
-    inreg_leaves_a_register: None,
+    needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all, SysV, Win64.
     may_vanish: &[0, 9, 14, 15, 78, 79],
     thunk,
+    trampoline_features: "",
     symbol_constraint: "^Ws",
     jump_to_target,
     jump_at_fixed_address: None,
