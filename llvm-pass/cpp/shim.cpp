@@ -128,6 +128,15 @@ private:
            any_of(MI.operands(), isTrampoline);
   }
 
+  // Arm has calls that are not: in Thumb functions, and where `mov lr, pc` stands before a jump.
+  static bool isOneWordOfCode(const MachineFunction &MF, const MachineInstr &MI) {
+    if (!MF.getTarget().getTargetTriple().isARM())
+      return true;
+    const TargetSubtargetInfo &Subtarget = MF.getSubtarget();
+    return Subtarget.getInstrInfo()->getInstSizeInBytes(MI) == 4 &&
+           !Subtarget.checkFeatures("+thumb-mode");
+  }
+
   static bool layout(const MachineFunction &MF, const MachineInstr &MI,
                      StaticCallSiteLayout &Layout) {
     const std::string &Triple = MF.getTarget().getTargetTriple().str();
@@ -243,7 +252,7 @@ private:
   }
 
   bool record(MachineFunction &MF, MachineInstr &MI) {
-    if (!callsTrampoline(MI) || MI.getPCSections())
+    if (!callsTrampoline(MI) || MI.getPCSections() || !isOneWordOfCode(MF, MI))
       return false;
     StaticCallSiteLayout Layout;
     if (mayBePadded(kind(MI)) || !layout(MF, MI, Layout))

@@ -495,6 +495,8 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const unsigned long long at = (unsigned)registers->gregs[REG_EIP];
 #elif defined(__aarch64__)
 	const unsigned long long at = registers->pc;
+#elif defined(__arm__)
+	const unsigned long long at = registers->arm_pc;
 #elif defined(__s390x__)
 	const unsigned long long at = registers->psw.addr;
 #else

@@ -106,6 +106,20 @@ fn a_target_sees_ordinary_frames() {
     }
 }
 
+/// Arm has two instruction sets. The two sites of a key whose target is of the other one go through its trampoline.
+#[test]
+fn thumb_code() {
+    if !platform().name.starts_with("arm") {
+        eprintln!("skipped: the machine has no other instruction set");
+        return;
+    }
+    for build in BUILDS {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let program = build.link(&["thumb.c"], &[], &directory.path().join("program"));
+        check(build, &program, &[&program], 2);
+    }
+}
+
 #[test]
 fn files_that_another_thread_closes() {
     check_all(&["closed_files.c"]);

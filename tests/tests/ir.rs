@@ -85,6 +85,7 @@ macro_rules! files {
 files! {
     aarch64
     abi
+    arm
     bundles
     call
     defined_keys

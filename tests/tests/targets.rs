@@ -58,7 +58,7 @@ const TARGETS: &[Row] = &[
     ("aarch64_32", "aarch64_32-apple-watchos", Acquire, &[]),
     ("aarch64_be", "aarch64_be-unknown-linux-gnu", Acquire, &[]),
     ("amdgcn", "amdgcn-amd-amdhsa", Acquire, &[]),
-    ("arm", "armv7-unknown-linux-gnueabihf", Acquire, &[]),
+    ("arm", "armv7-unknown-linux-gnueabihf", Sites, &[]),
     ("arm", "arm-none-eabi", Library, &[]),
     ("arm64", "arm64-apple-macosx", Acquire, &[]),
     ("arm64_32", "arm64_32-apple-watchos", Acquire, &[]),

@@ -30,11 +30,17 @@ pub(crate) struct Machine {
     to_run: &'static str,
 }
 
-const MACHINES: [Machine; 4] = [
+const MACHINES: [Machine; 5] = [
     Machine {
         name: "aarch64-unknown-linux-gnu",
         gnu: "aarch64-linux-gnu",
         debian: "arm64",
+        to_run: "qemu-user",
+    },
+    Machine {
+        name: "armv7-unknown-linux-gnueabihf",
+        gnu: "arm-linux-gnueabihf",
+        debian: "armhf",
         to_run: "qemu-user",
     },
     // x86-64's kernels and processors run it.

@@ -7,6 +7,7 @@ use static_call_abi::Architecture;
 use crate::shim::Text;
 
 mod aarch64;
+mod arm;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -14,7 +15,8 @@ mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 5] = [x86_64::TARGET, x86::TARGET, aarch64::TARGET, riscv64::TARGET, s390x::TARGET];
+static TARGETS: [Target; 6] =
+    [x86_64::TARGET, x86::TARGET, aarch64::TARGET, arm::TARGET, riscv64::TARGET, s390x::TARGET];
 
 /// An architecture with a backend in the runtime.
 #[derive(Debug)]

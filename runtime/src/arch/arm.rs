@@ -4,17 +4,18 @@
 //! BL (A8.8.25, encoding A1), NOP (A8.8.119, encoding A1).
 //!
 //! ```text
-//!            Call              Jump              ConditionalJump
-//! Go(t)      EB imm24  BL      EA imm24  B       cA imm24  B<c>     imm24 = (t - (pc + 8)) / 4
+//!            Call              Jump              on a condition
+//! Go(t)      EB imm24  BL      EA imm24  B       cA imm24  B<c>    cB imm24  BL<c>    imm24 = (t - (pc + 8)) / 4
 //! Nop        E320F000  NOP     -                 -
 //! Zero       -                 -                 -
 //! ```
 //!
 //! - From 32 MiB below to 32 MiB less four bytes above pc + 8.
 //! - A target with bit 0 set is Thumb code. Only BLX and BX change over, and neither may appear or vanish while
-//!   others run it: None, and the site stays on its trampoline, whose load of PC changes over.
-//! - A predicated BL (`BLEQ`) is None too: as a nop it would forget its condition. LLVM makes none.
-//! - Thumb sites are not decoded.
+//!   others run it: None, and the site stays on its trampoline, whose BX changes over.
+//! - A call on a condition (`BLEQ`) is a conditional jump in all but the address that it leaves behind, and one in
+//!   the sense of [`Kind`]: its number is the condition and [`LINK`]. A nop would forget the condition.
+//! - Thumb sites are not decoded, and not recorded.
 //!
 //! # Replacing a form while other processors run it
 //!
@@ -24,60 +25,83 @@
 //! condition never does. `BX LR` and `MOV R0, #0` are not in the list. So a tail call that is off, and a call that
 //! returns zero, are branches to a function that does so.
 //!
-//! The new instruction is cleaned from the data cache and invalidated in the instruction caches by the
-//! `cacheflush` system call (ARM private 0x0f0002); user mode may not do it itself. Then
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`: returning from its interrupt is a context synchronization event.
+//! Code is always little-endian here: BE-8 and BE-32 are other triples (`armeb`).
 //!
 //! # What the compiler makes
 //!
-//! LLVM 22, at -O0 and -O2, with and without PIC: `BL` and `TAILJMPd`, one machine instruction each, whose first
-//! operand is the function: `bl f`, `b f`. There is no conditional tail call: LLVM returns on the opposite condition
-//! (`bxeq lr`), and branches around a call. The if-converter could make a `BL_pred`, whose first operand is the
-//! condition. In Thumb functions the tail call is `tTAILJMPdND`, whose first operand is the function: the
-//! machine stage has to look at the subtarget, and record no site. Instructions are aligned as they are.
+//! LLVM 22, at -O0 and -O2, with and without PIC:
 //!
-//! A trampoline is A32 code, also in a module of Thumb functions (`-thumb-mode` among its features); linkers
-//! make a Thumb function's BL a BLX.
+//! - `BL` and `TAILJMPd`, one machine instruction each, whose first operand is the function: `bl f`, `b f`.
+//! - `BL_pred`, if the trampoline is internal (A32 code for certain): the if-converter makes `bleq f` of it. There is
+//!   no conditional tail call: LLVM returns on the opposite condition (`bxeq lr`).
+//! - `BMOVPCB_CALL`, for a call that does not return, on processors that predict returns (`-mcpu=cortex-a9`): `mov lr,
+//!   pc; b f`. The machine stage sees by its size that it is no single instruction, and leaves it to its trampoline.
+//! - In Thumb functions (`target("thumb")`) the tail call is `tTAILJMPdND`, whose first operand is the function: the
+//!   machine stage asks the subtarget, and records none. Of a whole module of Thumb code (`-mthumb`) the triple is
+//!   another one, for which the pass has no trampolines.
+//!
+//! A trampoline is A32 code, also for a Thumb function (`-thumb-mode` among its features); linkers make that one's BL
+//! a BLX, and put a veneer behind its B.W.
 //!
 //! # Trampolines
 //!
-//! The first instruction is a NOP, since it must be in the list. R12 is free between functions (AAPCS,
-//! section 6.1.1); not so with a `nest` argument. Near, and through the GOT:
+//! The first instruction is a NOP, since it must be in the list, and a number, since GNU as takes `nop` for
+//! MOV R0, R0 where it was told no architecture. R12 is free between functions (AAPCS, section 6.1.1), but not where it
+//! carries a `nest` argument: such calls stay indirect. So do those in execute-only code (`-mexecute-only`), where a
+//! trampoline could not load what lies behind it. DMB makes the load an acquire, and the barriers behind BX stop
+//! speculation. Near, and through the GOT:
 //!
 //! ```text
 #![doc = include_str!("trampolines/arm-near.s")]
 //!
 #![doc = include_str!("trampolines/arm-far.s")]
 //! ```
+//!
+//! The unwinder's table (`.ARM.exidx`) says of a trampoline that its caller's state is the present one, which holds at
+//! each of its instructions. It names `__aeabi_unwind_cpp_pr0`, which a program without libgcc has to bring along.
 
+use core::sync::atomic::AtomicU32;
+
+pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
-/// One instruction.
-pub(crate) const WORD: usize = 4;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::ARM;
+/// One instruction: an aligned access of four bytes is atomic (section A3.5.3).
+pub(crate) type Number = u32;
+pub(crate) type AtomicNumber = AtomicU32;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const BL: u32 = 0xeb00_0000;
 const B: u32 = 0xea00_0000;
 const NOP: u32 = 0xe320_f000;
-/// Bits 27 to 24 of B; the condition is above them.
-const CONDITIONAL_B: u32 = 0x0a00_0000;
+/// Bits 27 to 24 of BL and of B; the condition is above them.
+const OPCODE: u32 = 0x0f00_0000;
 /// "Always", as a condition. The one above it has other instructions.
 const ALWAYS: u8 = 14;
+/// The bit that BL has and B has not, where it lies in the instruction's first eight bits; in a conditional jump's
+/// number it stands above the condition.
+const LINK: u8 = 1 << 4;
 
 /// What the instruction at `pc` is. `bytes` starts there.
+#[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    let instruction = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
+    let instruction = u32::from_le_bytes(*bytes.first_chunk()?);
+    if !pc.is_multiple_of(WORD) {
+        return None;
+    }
     if instruction == NOP {
         return Some((Kind::Call, Action::Nop));
     }
     let condition = (instruction >> 28) as u8;
-    let kind = match instruction & 0xff00_0000 {
-        BL => Kind::Call,
-        B => Kind::Jump,
-        other if other & 0x0f00_0000 == CONDITIONAL_B && condition < ALWAYS => {
-            Kind::ConditionalJump(condition)
-        }
+    let links = instruction & OPCODE == BL & OPCODE;
+    if !links && instruction & OPCODE != B & OPCODE {
+        return None;
+    }
+    let kind = match condition {
+        0..ALWAYS => Kind::ConditionalJump(if links { condition | LINK } else { condition }),
+        ALWAYS if links => Kind::Call,
+        ALWAYS => Kind::Jump,
         _ => return None,
     };
     // Shifted up and down again: the sign is bit 23.
@@ -87,13 +111,18 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 }
 
 /// The instruction that does `action`, or None where there is none or it does not reach.
+#[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let opcode = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(NOP.to_le_bytes())),
         (Kind::Call, Action::Go(_)) => BL,
         (Kind::Jump, Action::Go(_)) => B,
-        (Kind::ConditionalJump(condition), Action::Go(_)) if condition < ALWAYS => {
-            u32::from(condition) << 28 | CONDITIONAL_B
+        (Kind::ConditionalJump(number), Action::Go(_)) => {
+            let condition = number & !LINK;
+            if condition >= ALWAYS {
+                return None;
+            }
+            u32::from(condition) << 28 | OPCODE & if number == condition { B } else { BL }
         }
         _ => return None,
     };
@@ -101,18 +130,100 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     // The program counter has 32 bits, and the sum wraps.
     let (pc, target) = (u32::try_from(pc).ok()?, u32::try_from(target).ok()?);
     let distance = target.wrapping_sub(pc.wrapping_add(8)).cast_signed();
-    let reaches = (-(1 << 25)..1 << 25).contains(&distance) && distance % 4 == 0;
+    let reaches = (-(1 << 25)..1 << 25).contains(&distance) && distance % 4 == 0 && pc.is_multiple_of(4);
     reaches.then(|| Code::new((opcode | (distance >> 2).cast_unsigned() & 0x00ff_ffff).to_le_bytes()))
 }
 
 /// The same for a site, where `_old` stands now: it does not matter.
+#[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
+}
+
+/// Where the code at `pc` goes, if it is what linkers put between a call and a target that is out of its reach
+/// (ELF for the Arm Architecture, "Call and Jump relocations"): GNU ld as on the left, LLD as on the right, in a
+/// program at a fixed address and in one that is not. LLD also goes on with a B where that reaches.
+///
+/// ```text
+/// ldr  pc, .+4                    movw ip, :lower16:target
+/// .word target                    movt ip, :upper16:target
+///                                 bx   ip
+///
+/// ldr  ip, .+8                    movw ip, :lower16:target - (. + 16)
+/// add  pc, pc, ip                 movt ip, :upper16:target - (. + 12)
+/// .word target - (. + 4)          add  ip, ip, pc
+///                                 bx   ip
+/// ```
+pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
+    const LDR_PC_4: u32 = 0xe51f_f004;
+    const LDR_IP_8: u32 = 0xe59f_c000;
+    const ADD_PC_PC_IP: u32 = 0xe08f_f00c;
+    const MOVW_IP: u32 = 0xe300_c000;
+    const MOVT_IP: u32 = 0xe340_c000;
+    const ADD_IP_IP_PC: u32 = 0xe08c_c00f;
+    const BX_IP: u32 = 0xe12f_ff1c;
+    if let Some((Kind::Jump, Action::Go(target))) = decode(pc, &code) {
+        return Some(target);
+    }
+    let (words, _) = code.as_chunks::<4>();
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
+    // Sixteen bits, the upper four of them above a register's number.
+    let half = |move_: u32| move_ >> 4 & 0xf000 | move_ & 0xfff;
+    let is_move = |word: u32, move_| word & 0xfff0_f000 == move_;
+    let behind = |instructions: u32, distance: u32| {
+        let pc = u32::try_from(pc).ok()?;
+        // PC is two instructions ahead of the one that adds it.
+        Some(pc.wrapping_add(4 * instructions + 8).wrapping_add(distance))
+    };
+    let target = match [first, second, third, fourth] {
+        [LDR_PC_4, target, ..] => Some(target),
+        [LDR_IP_8, ADD_PC_PC_IP, distance, _] => behind(1, distance),
+        [low, high, third, fourth] if is_move(low, MOVW_IP) && is_move(high, MOVT_IP) => {
+            let number = half(high) << 16 | half(low);
+            match [third, fourth] {
+                [BX_IP, _] => Some(number),
+                [ADD_IP_IP_PC, BX_IP] => behind(2, number),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    target.map(|target| target as usize)
 }
 
 /// Whether a trampoline starts with an instruction that a branch may replace: NOP.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
+}
+
+/// Has every processor fetch the word at `address` as it is now, once it has synchronized its context.
+///
+/// User mode may not clean and invalidate caches itself: Linux does it, on all processors (`cacheflush`, arch/arm/
+/// kernel/traps.c, and arch/arm64/kernel/sys_compat.c). It has no libc wrapper that all C libraries share.
+///
+/// # Safety
+///
+/// The address is mapped and readable.
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+pub(crate) unsafe fn publish(address: usize) {
+    // arch/arm/include/uapi/asm/unistd.h
+    const CACHEFLUSH: u32 = 0x0f_0002;
+    // SAFETY: the caller's promise; the kernel only changes R0, and R7, which the compiler may need for itself, is put
+    // back.
+    unsafe {
+        core::arch::asm!(
+            "mov {saved}, r7",
+            "mov r7, {number}",
+            "svc #0",
+            "mov r7, {saved}",
+            number = in(reg) CACHEFLUSH,
+            saved = out(reg) _,
+            inout("r0") address => _,
+            in("r1") address + WORD,
+            in("r2") 0,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -145,9 +256,13 @@ mod tests {
         for distance in oracle::distances(-(1 << 25), (1 << 25) - 4, 4) {
             let condition = (distance >> 2 & 15) as u8 % 14;
             let name = format!("b{}", CONDITIONS[usize::from(condition)]);
-            for (kind, name) in
-                [(Kind::Call, "bl"), (Kind::Jump, "b"), (Kind::ConditionalJump(condition), &*name)]
-            {
+            let linking = format!("bl{}", CONDITIONS[usize::from(condition)]);
+            for (kind, name) in [
+                (Kind::Call, "bl"),
+                (Kind::Jump, "b"),
+                (Kind::ConditionalJump(condition), &*name),
+                (Kind::ConditionalJump(condition | LINK), &*linking),
+            ] {
                 let code = encode(kind, PC, at(distance)).unwrap();
                 cases.push(Case::new(code.as_bytes(), format!("{name} #{distance}")));
             }
@@ -157,23 +272,66 @@ mod tests {
 
     #[test]
     fn what_does_not_reach_or_is_no_such_form_is_none() {
-        for kind in [Kind::Call, Kind::Jump, Kind::ConditionalJump(0)] {
+        for kind in [Kind::Call, Kind::Jump, Kind::ConditionalJump(0), Kind::ConditionalJump(LINK)] {
             for distance in [-(1 << 25) - 4, 1 << 25, 1, 2, 3] {
                 assert_eq!(encode(kind, PC, at(distance)), None, "{kind:?} {distance}");
             }
             assert_eq!(encode(kind, PC, Action::Zero), None);
         }
-        for kind in [Kind::Jump, Kind::ConditionalJump(0)] {
+        for kind in [Kind::Jump, Kind::ConditionalJump(0), Kind::ConditionalJump(LINK)] {
             assert_eq!(encode(kind, PC, Action::Nop), None);
         }
-        for condition in [14, 15, 16] {
+        for condition in [14, 15, 30, 31, 32] {
             assert_eq!(encode(Kind::ConditionalJump(condition), PC, at(0)), None);
         }
-        // BLX, BLEQ, BX LR, and a truncated BL.
-        for other in [0xfa00_0000, 0x0b00_0000, 0xe12f_ff1e_u32] {
+        // BLX in both its forms, BX LR, MOV R0, #0, SVC, and a truncated or crooked BL.
+        for other in [0xfa00_0000, 0xfb00_0000, 0xe12f_ff1e, 0xe3a0_0000, 0xef00_0000_u32] {
             assert_eq!(decode(PC, &other.to_le_bytes()), None);
         }
         assert_eq!(decode(PC, &[0, 0, 0xeb]), None);
+        assert_eq!(decode(PC + 2, &BL.to_le_bytes()), None);
+        assert_eq!(encode(Kind::Call, PC + 2, at(2)), None);
+    }
+
+    #[test]
+    fn veneers_are_seen_through() {
+        let code = |instructions: [u32; 4]| {
+            let mut code = [0; 24];
+            for (to, instruction) in code.chunks_mut(4).zip(instructions) {
+                to.copy_from_slice(&instruction.to_le_bytes());
+            }
+            code
+        };
+        const PC: usize = 0x0002_0000;
+        let goes = |instructions| veneer_target(PC, code(instructions));
+        let [ldr_pc, ldr_ip, add_pc, bx] = [0xe51f_f004, 0xe59f_c000, 0xe08f_f00c, 0xe12f_ff1c];
+        // GNU ld's; the distances from behind the last word, ahead and back.
+        assert_eq!(goes([ldr_pc, 0x0123_4560, 0, 0]), Some(0x0123_4560));
+        assert_eq!(goes([ldr_ip, add_pc, 0x0100_0000, 0]), Some(PC + 12 + 0x0100_0000));
+        assert_eq!(goes([ldr_ip, add_pc, 0u32.wrapping_sub(0x1_000c), 0]), Some(0x1_0000));
+        // LLD's: 0x01234560 and 0xfffe8000.
+        let (movw, movt, add_ip) = (0xe304_c560, 0xe340_c123, 0xe08c_c00f);
+        assert_eq!(goes([movw, movt, bx, 0]), Some(0x0123_4560));
+        assert_eq!(goes([movw, movt, add_ip, bx]), Some(PC + 16 + 0x0123_4560));
+        assert_eq!(goes([0xe308_c000, 0xe34f_cffe, add_ip, bx]), Some(PC + 16 - 0x1_8000));
+        assert_eq!(goes([B, 0, 0, 0]), Some(PC + 8));
+        // Each of the others' registers and instructions.
+        for other in [
+            [ldr_pc + 1, 0, 0, 0],
+            [ldr_ip + 4, add_pc, 0, 0],
+            [ldr_ip, add_pc + 1, 0, 0],
+            [movw + 0x1000, movt, bx, 0],
+            [movw, movt + 0x1000, bx, 0],
+            [movw, movw, bx, 0],
+            [movw, movt, bx + 1, 0],
+            [movw, movt, add_ip + 1, bx],
+            [movw, movt, add_ip, bx + 1],
+            [BL, 0, 0, 0],
+            [0x0a00_0000, 0, 0, 0],
+            [NOP, 0, 0, 0],
+        ] {
+            assert_eq!(goes(other), None, "{other:x?}");
+        }
     }
 
     #[test]
@@ -189,7 +347,12 @@ mod tests {
     }
 
     fn kinds() -> impl Strategy<Value = Kind> {
-        prop_oneof![Just(Kind::Call), Just(Kind::Jump), (0..ALWAYS).prop_map(Kind::ConditionalJump)]
+        prop_oneof![
+            Just(Kind::Call),
+            Just(Kind::Jump),
+            (0..ALWAYS).prop_map(Kind::ConditionalJump),
+            (LINK..LINK + ALWAYS).prop_map(Kind::ConditionalJump),
+        ]
     }
 
     proptest! {
@@ -212,7 +375,13 @@ mod tests {
         #[test]
         fn decoding_then_encoding_gives_the_bytes_back(
             low: u32,
-            opcode in prop_oneof![Just(0xebu32), Just(0xea), (0u32..16).prop_map(|c| c << 4 | 0xa), 0u32..256],
+            // BL, B, either on any condition, and anything.
+            opcode in prop_oneof![
+                Just(0xebu32),
+                Just(0xea),
+                (0u32..32).prop_map(|bits| (bits & 15) << 4 | 0xa | bits >> 4),
+                0u32..256,
+            ],
             pc in 0u32..1 << 30,
         ) {
             let bytes = (opcode << 24 | low >> 8).to_le_bytes();

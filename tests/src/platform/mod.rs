@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 mod aarch64;
+mod arm;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -95,8 +96,8 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 5] =
-    [x86_64::PLATFORM, x86::PLATFORM, aarch64::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
+const PLATFORMS: [Platform; 6] =
+    [x86_64::PLATFORM, x86::PLATFORM, aarch64::PLATFORM, arm::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
 
 /// The machine that programs are built for.
 ///

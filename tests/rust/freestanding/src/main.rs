@@ -165,6 +165,8 @@ extern "C" fn _start() -> ! {
     naked_asm!("and esp, -16", "call {main}", "ud2", main = sym main);
     #[cfg(target_arch = "aarch64")]
     naked_asm!("mov x29, xzr", "mov x30, xzr", "b {main}", main = sym main);
+    #[cfg(target_arch = "arm")]
+    naked_asm!("mov fp, #0", "mov lr, #0", "b {main}", main = sym main);
     // Linkers may address data from there.
     #[cfg(target_arch = "riscv64")]
     naked_asm!(
@@ -199,6 +201,14 @@ mod number {
     pub(super) const MEMBARRIER: usize = 324;
 }
 
+#[cfg(target_arch = "arm")]
+mod number {
+    pub(super) const WRITE: usize = 4;
+    pub(super) const MPROTECT: usize = 125;
+    pub(super) const EXIT_GROUP: usize = 248;
+    pub(super) const MEMBARRIER: usize = 389;
+}
+
 #[cfg(target_arch = "s390x")]
 mod number {
     pub(super) const WRITE: usize = 4;
@@ -216,7 +226,7 @@ mod number {
 }
 
 /// Those of Linux's newer architectures.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm", target_arch = "s390x")))]
 mod number {
     pub(super) const WRITE: usize = 64;
     pub(super) const EXIT_GROUP: usize = 94;
@@ -249,6 +259,11 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "riscv64")]
     unsafe {
         asm!("ecall", in("a7") number, inout("a0") a => result, in("a1") b, in("a2") c);
+    }
+    // SAFETY: the caller's promise; the kernel changes r0.
+    #[cfg(target_arch = "arm")]
+    unsafe {
+        asm!("svc #0", in("r7") number, inout("r0") a => result, in("r1") b, in("r2") c);
     }
     // SAFETY: the caller's promise; the kernel changes r2.
     #[cfg(target_arch = "s390x")]
@@ -336,7 +351,22 @@ mod expected {
         len
     }
 
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { memcmp(a, b, len) }
+    }
+
     /// Never called: panics abort.
     #[unsafe(no_mangle)]
     extern "C" fn rust_eh_personality() {}
+
+    /// Never called; Arm's tables for the unwinder name them.
+    #[cfg(target_arch = "arm")]
+    mod unwinder {
+        #[unsafe(no_mangle)]
+        extern "C" fn __aeabi_unwind_cpp_pr0() {}
+        #[unsafe(no_mangle)]
+        extern "C" fn __aeabi_unwind_cpp_pr1() {}
+    }
 }

@@ -67,6 +67,8 @@ extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *con
         let at = registers.gregs[libc::REG_EIP as usize];
         #[cfg(target_arch = "aarch64")]
         let at = registers.pc;
+        #[cfg(target_arch = "arm")]
+        let at = registers.arm_pc;
         #[cfg(target_arch = "riscv64")]
         let at = registers.__gregs[libc::REG_PC];
         #[cfg(target_arch = "s390x")]
