@@ -25,8 +25,8 @@ target triple = "x86_64-pc-linux-gnu"
 ; What registers the image, once.
 ; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
 ; CHECK: @llvm.compiler.used = appending global [6 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
-; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image_constructor }]
-; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image_destructor }]
+; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image }]
+; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image }]
 
 ; CHECK-NOT: @__static_call_target
 declare ptr @__static_call_target(ptr)
@@ -85,9 +85,9 @@ define i32 @musttail(i32 %a) {
 ; CHECK-NEXT: call void asm sideeffect "movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @k)
 ; CHECK-NEXT: unreachable
 
-; CHECK: define linkonce_odr hidden void @__static_call_image_constructor() #{{[0-9]+}} comdat {
+; CHECK: define linkonce_odr hidden void @__static_call_image_constructor() #{{[0-9]+}} comdat($__static_call_image) {
 ; CHECK-NEXT: call void @__static_call_register(ptr @__static_call_image)
-; CHECK: define linkonce_odr hidden void @__static_call_image_destructor() #{{[0-9]+}} comdat {
+; CHECK: define linkonce_odr hidden void @__static_call_image_destructor() #{{[0-9]+}} comdat($__static_call_image) {
 ; CHECK-NEXT: call void @__static_call_unregister(ptr @__static_call_image)
 
 ; CHECK-DAG: attributes #[[TRAMPOLINE]] = { disable_sanitizer_instrumentation naked nocf_check noinline noprofile nosanitize_coverage optsize skipprofile uwtable "static-call-trampoline" }
