@@ -119,10 +119,10 @@ fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
     found
 }
 
-/// Whether clang has these flags for the machine.
+/// Whether clang has these flags for the machine, and so has its optimizer.
 fn has_flags(flags: &[&str]) -> bool {
     let mut clang = plain_clang("clang");
-    let output = clang.args(["-fsyntax-only", "-x", "c", "/dev/null"]).args(flags).output();
+    let output = clang.args(["-c", "-o", "/dev/null", "-x", "c", "/dev/null"]).args(flags).output();
     let said = output.expect("clang runs").stderr;
     let is_unknown = platform().is_foreign() && String::from_utf8_lossy(&said).contains("unsupported")
         || flags.iter().any(|flag| platform().broken_flags.contains(flag));
