@@ -206,13 +206,13 @@ private:
     }
   }
 
-  static void insertDirective(MachineFunction &MF, MachineInstr &Before,
-                              const std::string &Directive) {
+  static MachineInstr &insertDirective(MachineFunction &MF, MachineInstr &Before,
+                                       const std::string &Directive) {
     const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
-    BuildMI(*Before.getParent(), Before.getIterator(), DebugLoc(),
-            TII->get(TargetOpcode::INLINEASM))
-        .addExternalSymbol(MF.createExternalSymbolName(Directive))
-        .addImm(InlineAsm::Extra_HasSideEffects);
+    return *BuildMI(*Before.getParent(), Before.getIterator(), DebugLoc(),
+                    TII->get(TargetOpcode::INLINEASM))
+                .addExternalSymbol(MF.createExternalSymbolName(Directive))
+                .addImm(InlineAsm::Extra_HasSideEffects);
   }
 
   // Writes a call as text. What it leaves in registers stays known to the passes behind us.
@@ -264,15 +264,21 @@ private:
     if (!SectionsAreNamed)
       insertDirective(MF, MI, nameSections());
     SectionsAreNamed = true;
-    if (Layout.Log2Align != 0)
+    bool IsPair = Layout.OnlyPairs &&
+                  MF.getSubtarget().getInstrInfo()->getInstSizeInBytes(MI) > 4;
+    if (Layout.Log2Align != 0 && IsPair == Layout.OnlyPairs)
       insertDirective(MF, MI,
                       ".p2align " + std::to_string(Layout.Log2Align) + ",," +
                           std::to_string(Layout.MaxBytes));
     StringRef Assembler = text(Layout.Assembler);
     MachineInstr &Site = Assembler.empty() ? MI : insertAssembler(MF, MI, Assembler);
     LLVMContext &Context = MF.getFunction().getContext();
-    Site.setPCSections(MF, MDNode::get(Context, MDString::get(Context,
-                                                              text(static_call_sites_section()))));
+    MDNode *Mark =
+        MDNode::get(Context, MDString::get(Context, text(static_call_sites_section())));
+    Site.setPCSections(MF, Mark);
+    // What will be a pair loses the mark: an empty text before it keeps one.
+    if (IsPair)
+      insertDirective(MF, MI, "").setPCSections(MF, Mark);
     return true;
   }
 };

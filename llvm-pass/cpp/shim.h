@@ -26,6 +26,7 @@ struct StaticCallSiteLayout {
   uint32_t MaxBytes;  // the most padding that this can need
   uint32_t MaxFunction; // a function that is longer, in bytes, has no recorded sites; 0: any may have some
   StaticCallText Assembler; // what to write instead of the instruction, with the trampoline as $0; empty: nothing
+  bool OnlyPairs; // only for what a later pass makes two instructions of
 };
 enum StaticCallSiteKind : uint32_t { SiteCall = 0, SiteJump = 1, SiteConditionalJump = 2 };
 // False where such a site cannot be recorded on this architecture.

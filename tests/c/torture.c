@@ -499,6 +499,8 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const unsigned long long at = registers->arm_pc;
 #elif defined(__s390x__)
 	const unsigned long long at = registers->psw.addr;
+#elif defined(__loongarch__)
+	const unsigned long long at = registers->__pc;
 #else
 	const unsigned long long at = (void)registers, 0;
 #endif

@@ -70,7 +70,7 @@ const TARGETS: &[Row] = &[
     ("hexagon", "hexagon-unknown-linux-musl", Acquire, &[]),
     ("lanai", "lanai-unknown-unknown", Volatile, &["invoke"]),
     ("loongarch32", "loongarch32-unknown-linux-gnu", Acquire, &[]),
-    ("loongarch64", "loongarch64-unknown-linux-gnu", Acquire, &[]),
+    ("loongarch64", "loongarch64-unknown-linux-gnu", Sites, &[]),
     ("m68k", "m68k-unknown-linux-gnu", Acquire, &[]),
     ("mips", "mips-unknown-linux-gnu", Acquire, &["musttail"]),
     ("mips64", "mips64-unknown-linux-gnuabi64", Acquire, &["musttail"]),

@@ -8,6 +8,7 @@ use crate::shim::Text;
 
 mod aarch64;
 mod arm;
+mod loongarch64;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -15,8 +16,15 @@ mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 6] =
-    [x86_64::TARGET, x86::TARGET, aarch64::TARGET, arm::TARGET, riscv64::TARGET, s390x::TARGET];
+static TARGETS: [Target; 7] = [
+    x86_64::TARGET,
+    x86::TARGET,
+    aarch64::TARGET,
+    arm::TARGET,
+    loongarch64::TARGET,
+    riscv64::TARGET,
+    s390x::TARGET,
+];
 
 /// An architecture with a backend in the runtime.
 #[derive(Debug)]
@@ -91,6 +99,9 @@ pub(crate) struct SiteLayout {
     /// Assembler that the machine stage writes instead of the instruction, with the trampoline as `$0`; empty: it
     /// leaves the instruction as it is.
     assembler: Text,
+    /// All of this is about calls of two instructions, which are one until a pass behind the machine stage makes them
+    /// and drops its mark. A call of one instruction is left as it is.
+    only_pairs: bool,
 }
 
 impl SiteLayout {
@@ -99,13 +110,16 @@ impl SiteLayout {
 
     /// The instruction must not cross a boundary of this power of two, and this much padding sees to it.
     const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
-        Self { log2_align, max_bytes, max_function: 0, assembler: Text::new("") }
+        Self { log2_align, max_bytes, max_function: 0, assembler: Text::new(""), only_pairs: false }
     }
 
     /// The same for assembler that is written instead of the instruction.
     const fn aligned_assembler(log2_align: u32, max_bytes: u32, assembler: &'static str) -> Self {
         Self { assembler: Text::new(assembler), ..Self::aligned(log2_align, max_bytes) }
     }
+
+    /// Pairs of instructions start an aligned word of eight bytes; one instruction lies in one anyway.
+    const PAIRS: Self = Self { only_pairs: true, ..Self::aligned(3, 4) };
 }
 
 impl SiteKind {

@@ -38,6 +38,8 @@ pub const X86_64: Architecture = Architecture { page_size: 4096 };
 pub const X86: Architecture = Architecture { page_size: 4096 };
 /// Arm of 64 bits.
 pub const AARCH64: Architecture = Architecture { page_size: 65536 };
+/// LoongArch of 64 bits. Its pages have 4, 16 or 64 KiB.
+pub const LOONGARCH64: Architecture = Architecture { page_size: 65536 };
 /// Arm of 32 bits, ARMv7 and later.
 pub const ARM: Architecture = Architecture { page_size: 65536 };
 /// RISC-V of 64 bits, whose pages have one size (The RISC-V Instruction Set Manual, volume II, "Sv39").

@@ -55,12 +55,17 @@
 #![doc = include_str!("trampolines/loongarch64-far.s")]
 //! ```
 
+use core::sync::atomic::AtomicU64;
+
+pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
-/// Both words of a pair, of which the first one stays.
-pub(crate) const WORD: usize = 8;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::LOONGARCH64;
+/// Both instructions of a pair, of which the first one stays.
+pub(crate) type Number = u64;
+pub(crate) type AtomicNumber = AtomicU64;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const BL: u32 = 0x5400_0000;
 const B: u32 = 0x5000_0000;
@@ -117,6 +122,9 @@ impl Pcaddu18i {
 
 /// What the site at `pc` is. `bytes` starts there.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
+    if !pc.is_multiple_of(4) {
+        return None;
+    }
     let first = word(bytes, 0)?;
     if first & 0xfe00_0000 != PCADDU18I {
         return single(pc, first);
@@ -159,6 +167,23 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> 
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
     u32::from_le_bytes([a, b, c, d]) & 0xfe00_001f == PCALAU12I | T8
+}
+
+/// Linkers put nothing between calls and their targets: a pair reaches all of an image, and what a single BL or B does not
+/// reach they refuse.
+pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
+    None
+}
+
+/// Has this processor fetch what it has stored; the hardware keeps its caches coherent (section 2.2.8.2).
+///
+/// # Safety
+///
+/// None is needed.
+#[cfg(target_arch = "loongarch64")]
+pub(crate) unsafe fn publish(_address: usize) {
+    // SAFETY: it only orders what others do.
+    unsafe { core::arch::asm!("ibar 0", options(nostack, preserves_flags)) };
 }
 
 /// What a word that stands alone at `pc` is.

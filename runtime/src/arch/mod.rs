@@ -28,6 +28,7 @@ backends! {
     x86_64 for target_arch = "x86_64";
     x86 for all(target_arch = "x86", target_has_atomic = "64");
     aarch64 for all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64");
+    loongarch64 for target_arch = "loongarch64";
     arm for all(target_arch = "arm", target_endian = "little", target_os = "linux");
     riscv64 for target_arch = "riscv64";
     s390x for target_arch = "s390x";
@@ -41,7 +42,7 @@ macro_rules! encoders {
     )*};
 }
 
-encoders! { loongarch64 powerpc64 }
+encoders! { powerpc64 }
 
 #[cfg(test)]
 mod oracle;

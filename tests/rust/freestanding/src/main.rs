@@ -181,6 +181,8 @@ extern "C" fn _start() -> ! {
     // Room for the registers that main saves.
     #[cfg(target_arch = "s390x")]
     naked_asm!("aghi %r15, -160", "jg {main}", main = sym main);
+    #[cfg(target_arch = "loongarch64")]
+    naked_asm!("move $fp, $zero", "move $ra, $zero", "b {main}", main = sym main);
 }
 
 struct Output;
@@ -269,6 +271,13 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "s390x")]
     unsafe {
         asm!("svc 0", in("r1") number, inout("r2") a => result, in("r3") b, in("r4") c);
+    }
+    // SAFETY: the caller's promise; the kernel changes $a0 and $t0 to $t8.
+    #[cfg(target_arch = "loongarch64")]
+    unsafe {
+        asm!("syscall 0", in("$a7") number, inout("$a0") a => result, in("$a1") b, in("$a2") c,
+            out("$t0") _, out("$t1") _, out("$t2") _, out("$t3") _, out("$t4") _, out("$t5") _, out("$t6") _,
+            out("$t7") _, out("$t8") _);
     }
     result
 }

@@ -73,6 +73,8 @@ extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *con
         let at = registers.__gregs[libc::REG_PC];
         #[cfg(target_arch = "s390x")]
         let at = registers.psw.addr;
+        #[cfg(target_arch = "loongarch64")]
+        let at = registers.__pc;
         ((*info).si_addr(), at)
     };
     fail!("CRASHED by signal {signal} at instruction {at:#x}, address {address:p}");
