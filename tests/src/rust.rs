@@ -47,10 +47,10 @@ impl Build<'_> {
         if self.release {
             cargo.arg("--release");
         }
-        if let Some(gnu) = platform.gnu {
+        if platform.is_foreign() {
             cargo.args(["--target", platform.name]);
             let name = platform.name.replace('-', "_").to_uppercase();
-            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), format!("{gnu}-gcc"));
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), platform.gnu_program("gcc").get_program());
             if let Some(rustc) = std::env::var_os("STATIC_CALL_TEST_RUSTC") {
                 cargo.env("RUSTC", rustc);
             }

@@ -2,8 +2,9 @@
 //! unless this machine runs them as well.
 //!
 //! The tests and the pass run on this machine; the C library and the test programs are made for the other one.
-//! Debian has the C libraries and compilers for it. The Rust standard library comes from rustup where that is
-//! installed (`rustup target add NAME`), or is built from Debian's source, with Debian's rustc of the same LLVM.
+//! Debian has the C libraries and compilers for it, or a newer release of Debian (`unpack.rs`). The Rust standard
+//! library comes from rustup where that is installed (`rustup target add NAME`), or is built from Debian's source,
+//! with Debian's rustc of the same LLVM.
 //!
 //! To add a machine: a row below, and a file in `tests/src/platform/`.
 
@@ -15,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, output, run, target};
-use crate::{install, packages};
+use crate::{install, packages, unpack};
 
 /// A machine that programs can be built for and run on.
 #[derive(Clone, Copy, Debug)]
@@ -28,30 +29,34 @@ pub(crate) struct Machine {
     debian: &'static str,
     /// Debian's package that runs its programs.
     to_run: &'static str,
+    /// The release of Debian that has compilers, a C library and an emulator for it, if not this machine's. They are
+    /// unpacked in the directory `root` of all that is made for the machine.
+    newer_release: Option<&'static str>,
+    /// Whether GNU ld drops unused sections from an object file without harm to .eh_frame, whose relocations have to move.
+    pub(crate) drops_garbage: bool,
 }
 
-const MACHINES: [Machine; 5] = [
-    Machine {
-        name: "aarch64-unknown-linux-gnu",
-        gnu: "aarch64-linux-gnu",
-        debian: "arm64",
-        to_run: "qemu-user",
-    },
-    Machine {
-        name: "armv7-unknown-linux-gnueabihf",
-        gnu: "arm-linux-gnueabihf",
-        debian: "armhf",
-        to_run: "qemu-user",
-    },
+const MACHINES: [Machine; 6] = [
+    Machine::emulated("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
+    Machine::emulated("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),
     // x86-64's kernels and processors run it.
-    Machine { name: "i686-unknown-linux-gnu", gnu: "i686-linux-gnu", debian: "i386", to_run: "lib32stdc++6" },
     Machine {
-        name: "riscv64gc-unknown-linux-gnu",
-        gnu: "riscv64-linux-gnu",
-        debian: "riscv64",
-        to_run: "qemu-user",
+        to_run: "lib32stdc++6",
+        ..Machine::emulated("i686-unknown-linux-gnu", "i686-linux-gnu", "i386")
     },
-    Machine { name: "s390x-unknown-linux-gnu", gnu: "s390x-linux-gnu", debian: "s390x", to_run: "qemu-user" },
+    Machine {
+        // Debian 12 has no C library for it, and the later ones use vectors, which its QEMU does not know.
+        newer_release: Some("trixie"),
+        // 2.44
+        drops_garbage: false,
+        ..Machine::emulated("loongarch64-unknown-linux-gnu", "loongarch64-linux-gnu", "loong64")
+    },
+    Machine {
+        // 2.40
+        drops_garbage: false,
+        ..Machine::emulated("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64")
+    },
+    Machine::emulated("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x"),
 ];
 
 /// The tests that build programs of the machine's. The others are about this machine's compilers alone.
@@ -73,7 +78,7 @@ pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
         bail!("there is no emulated test for {name}; there is one for: {known}");
     };
     packages::ensure(packages::TEST)?;
-    packages::ensure(&machine.packages().iter().map(String::as_str).collect::<Vec<_>>())?;
+    machine.ensure_tools()?;
     let rustc = machine.rustc()?;
     install::install_for(&machine.directory().join("prefix"), Some((&machine, rustc.as_deref())))?;
     let mut tests = cargo();
@@ -87,15 +92,19 @@ pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
 }
 
 impl Machine {
-    fn packages(&self) -> Vec<String> {
-        vec![
-            format!("g++-{}", self.gnu),
-            format!("libc6-dev-{}-cross", self.debian),
-            self.to_run.into(),
-            // A compiler for the standard library's source, and that source.
-            "rustc-web".into(),
-            "rust-web-src".into(),
-        ]
+    const fn emulated(name: &'static str, gnu: &'static str, debian: &'static str) -> Self {
+        Self { name, gnu, debian, to_run: "qemu-user", newer_release: None, drops_garbage: true }
+    }
+
+    fn ensure_tools(&self) -> Result<()> {
+        // A compiler for the standard library's source, and that source.
+        packages::ensure(&["rustc-web", "rust-web-src"])?;
+        let tools =
+            [format!("g++-{}", self.gnu), format!("libc6-dev-{}-cross", self.debian), self.to_run.into()];
+        match self.newer_release {
+            None => packages::ensure(&tools.each_ref().map(String::as_str)),
+            Some(release) => unpack::unpack(release, self.gnu, &tools, &self.directory().join("root")),
+        }
     }
 
     /// Where everything goes that is made for this machine.
@@ -103,20 +112,24 @@ impl Machine {
         target().join("cross").join(self.name)
     }
 
-    pub(crate) fn is_riscv(&self) -> bool {
-        self.name.starts_with("riscv")
-    }
-
     /// One of GNU's programs, for this machine.
     pub(crate) fn gnu_program(&self, name: &str) -> Command {
-        Command::new(format!("{}-{name}", self.gnu))
+        Command::new(self.gnu_path(name))
+    }
+
+    fn gnu_path(&self, name: &str) -> PathBuf {
+        let name = format!("{}-{name}", self.gnu);
+        match self.newer_release {
+            None => name.into(),
+            Some(_) => self.directory().join("root/usr/bin").join(name),
+        }
     }
 
     /// Has cargo build for this machine.
     pub(crate) fn prepare(&self, cargo: &mut Command, rustc: Option<&Path>) {
         cargo.args(["--target", self.name]);
         let name = self.name.replace('-', "_").to_uppercase();
-        cargo.env(format!("CARGO_TARGET_{name}_LINKER"), format!("{}-gcc", self.gnu));
+        cargo.env(format!("CARGO_TARGET_{name}_LINKER"), self.gnu_path("gcc"));
         if let Some(rustc) = rustc {
             cargo.env("RUSTC", rustc);
         }

@@ -64,12 +64,8 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
         .with_context(|| format!("cannot make the link {}", link.display()))?;
     let gnu =
         |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
-    // RISC-V's linker (2.40) does not move the relocations of .eh_frame with what is left of it.
-    let garbage: &[&str] = match machine {
-        Some((machine, _)) if machine.is_riscv() => &[],
-        _ => &["--gc-sections", "--gc-keep-exported"],
-    };
-    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), garbage, gnu)?;
+    let drops_garbage = machine.is_none_or(|(machine, _)| machine.drops_garbage);
+    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), drops_garbage, gnu)?;
     write(&prefix.join("lib/pkgconfig/static-call.pc"), &pkg_config())?;
     println!("installed in {}", prefix.display());
     Ok(())
@@ -77,10 +73,16 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
 
 /// The static library: the one object that link-time optimization made of the runtime, with the C symbols
 /// and none of Rust's, so that it links beside any other Rust library.
-fn archive(from: &Path, to: &Path, garbage: &[&str], gnu: impl Fn(&str) -> Command) -> Result<()> {
+fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Command) -> Result<()> {
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
-    run(gnu("ld").args(garbage).args(["-r", "-u", "__static_call_register", "-o"]).arg(&object).arg(from))?;
+    let garbage: &[&str] = if drops_garbage { &["--gc-sections", "--gc-keep-exported"] } else { &[] };
+    run(gnu("ld")
+        .arg("-r")
+        .args(garbage)
+        .args(["-u", "__static_call_register", "-o"])
+        .arg(&object)
+        .arg(from))?;
     run(gnu("objcopy")
         .args(["--wildcard", "-G", "__static_call_*", "-G", "static_call_*"])
         // Bitcode of another LLVM confuses linkers that have LLVM's plugin.

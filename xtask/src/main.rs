@@ -9,6 +9,7 @@ mod packages;
 mod run;
 mod test;
 mod torture;
+mod unpack;
 mod weaken;
 
 use std::path::PathBuf;

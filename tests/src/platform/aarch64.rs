@@ -3,6 +3,7 @@ use super::{Branch, Kind, Platform};
 pub(super) const PLATFORM: Platform = Platform {
     name: "aarch64-unknown-linux-gnu",
     gnu: Some("aarch64-linux-gnu"),
+    is_unpacked: false,
     emulator: Some("qemu-aarch64"),
     pointer: 8,
     page: 65536,

@@ -3,6 +3,7 @@ use super::{Branch, Kind, Platform};
 pub(super) const PLATFORM: Platform = Platform {
     name: "armv7-unknown-linux-gnueabihf",
     gnu: Some("arm-linux-gnueabihf"),
+    is_unpacked: false,
     emulator: Some("qemu-arm"),
     pointer: 4,
     page: 65536,

@@ -3,12 +3,15 @@
 //! `cargo xtask test --target NAME` names it in `STATIC_CALL_TEST_TARGET`. The tests themselves always run on
 //! this machine; to add another one, write a file like `aarch64.rs`, and give it a row in `xtask/src/cross.rs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use crate::target;
+
 mod aarch64;
 mod arm;
+mod loongarch64;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -21,6 +24,8 @@ pub struct Platform {
     pub name: &'static str,
     /// What the names of GNU's programs for it start with; its libraries lie in this directory below /usr.
     pub gnu: Option<&'static str>,
+    /// They are not installed, but unpacked (`newer_release` in `xtask/src/cross.rs`).
+    is_unpacked: bool,
     /// Runs its programs, if this machine does not.
     emulator: Option<&'static str>,
     /// The size of a pointer in bytes.
@@ -96,8 +101,15 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 6] =
-    [x86_64::PLATFORM, x86::PLATFORM, aarch64::PLATFORM, arm::PLATFORM, riscv64::PLATFORM, s390x::PLATFORM];
+const PLATFORMS: [Platform; 7] = [
+    x86_64::PLATFORM,
+    x86::PLATFORM,
+    aarch64::PLATFORM,
+    arm::PLATFORM,
+    loongarch64::PLATFORM,
+    riscv64::PLATFORM,
+    s390x::PLATFORM,
+];
 
 /// The machine that programs are built for.
 ///
@@ -147,8 +159,9 @@ impl Platform {
     #[must_use]
     pub fn execute(&self, program: &Path) -> Command {
         let (Some(emulator), Some(gnu)) = (self.emulator, self.gnu) else { return Command::new(program) };
-        let mut command = Command::new(emulator);
-        command.arg("-L").arg(format!("/usr/{gnu}")).arg(program);
+        let root = self.root();
+        let mut command = Command::new(root.join("usr/bin").join(emulator));
+        command.arg("-L").arg(root.join("usr").join(gnu)).arg(program);
         command
     }
 
@@ -164,12 +177,20 @@ impl Platform {
         if self.emulator.is_some() { &ONE_BY_ONE } else { &[] }
     }
 
+    /// The directory below which the compilers, the libraries and the emulator lie.
+    fn root(&self) -> PathBuf {
+        match self.is_unpacked {
+            true => target().join("cross").join(self.name).join("root"),
+            false => "/".into(),
+        }
+    }
+
     /// One of GNU's compilers and linkers, for this machine.
     #[must_use]
     pub fn gnu_program(&self, name: &str) -> Command {
         match self.gnu {
             None => Command::new(name),
-            Some(gnu) => Command::new(format!("{gnu}-{name}")),
+            Some(gnu) => Command::new(self.root().join("usr/bin").join(format!("{gnu}-{name}"))),
         }
     }
 
@@ -182,8 +203,10 @@ impl Platform {
 
     /// The flags that have clang compile for this machine.
     #[must_use]
-    pub fn clang_flags(&self) -> Option<String> {
-        self.gnu.map(|gnu| format!("--target={gnu}"))
+    pub fn clang_flags(&self) -> Vec<String> {
+        let target = self.gnu.map(|gnu| format!("--target={gnu}"));
+        let sysroot = self.is_unpacked.then(|| format!("--sysroot={}", self.root().display()));
+        target.into_iter().chain(sysroot).collect()
     }
 }
 

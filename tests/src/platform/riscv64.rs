@@ -3,6 +3,7 @@ use super::{Branch, Kind, Platform};
 pub(super) const PLATFORM: Platform = Platform {
     name: "riscv64gc-unknown-linux-gnu",
     gnu: Some("riscv64-linux-gnu"),
+    is_unpacked: false,
     emulator: Some("qemu-riscv64"),
     pointer: 8,
     page: 4096,

@@ -3,6 +3,7 @@ use super::{Branch, Kind, Platform};
 pub(super) const PLATFORM: Platform = Platform {
     name: "s390x-unknown-linux-gnu",
     gnu: Some("s390x-linux-gnu"),
+    is_unpacked: false,
     emulator: Some("qemu-s390x"),
     page: 4096,
     pointer: 8,

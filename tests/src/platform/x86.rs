@@ -4,6 +4,7 @@ use super::{Platform, x86_64};
 pub(super) const PLATFORM: Platform = Platform {
     name: "i686-unknown-linux-gnu",
     gnu: Some("i686-linux-gnu"),
+    is_unpacked: false,
     emulator: None,
     pointer: 4,
     page: 4096,

@@ -5,6 +5,7 @@ use super::{Branch, Kind, Platform};
 pub(super) const PLATFORM: Platform = Platform {
     name: "x86_64-unknown-linux-gnu",
     gnu: None,
+    is_unpacked: false,
     emulator: None,
     pointer: 8,
     page: 4096,

@@ -1,0 +1,109 @@
+//! Compilers, C library and emulator for a machine that this release of Debian does not have, from a newer one.
+//!
+//! They are unpacked instead of installed: nothing of this machine changes. apt resolves what they need and
+//! checks signatures as ever; then their programs are made to run from where they lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::packages;
+use crate::run::{output, run};
+
+/// Unpacks `wanted` and all that it needs below `root`: programs for the machine that GNU calls `gnu`.
+pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -> Result<()> {
+    let made_of = root.join("made-of");
+    let description = format!("Debian {release}: {}", wanted.join(" "));
+    if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
+        return Ok(());
+    }
+    packages::ensure(&["patchelf", "debian-archive-keyring"])?;
+    eprintln!("unpacking {description}");
+    let _ = fs::remove_dir_all(root);
+    let archives = root.join("archives");
+    download(release, wanted, &archives)?;
+    for archive in files(&archives.join("cache/archives"))? {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(root))?;
+        }
+    }
+    fs::remove_dir_all(archives)?;
+    use_own_libraries(root, gnu)?;
+    fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
+}
+
+/// Has an apt of its own, on whose machine nothing is installed, download packages to `cache/archives`.
+fn download(release: &str, wanted: &[String], directory: &Path) -> Result<()> {
+    for empty in ["state/lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(directory.join(empty))?;
+    }
+    let sources = directory.join("debian.sources");
+    let text = format!(
+        "Types: deb\nURIs: {}\nSuites: {release}\nComponents: main\n\
+         Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+        mirror()?
+    );
+    fs::write(&sources, text).with_context(|| format!("cannot write {}", sources.display()))?;
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        for (name, value) in [
+            ("Dir::State", directory.join("state")),
+            ("Dir::State::status", "/dev/null".into()),
+            ("Dir::Cache", directory.join("cache")),
+            ("Dir::Etc::SourceList", sources.clone()),
+            ("Dir::Etc::SourceParts", "/dev/null".into()),
+            // Its user could not write here.
+            ("APT::Sandbox::User", "root".into()),
+        ] {
+            apt.arg("-o").arg(format!("{name}={}", value.display()));
+        }
+        apt.arg("-q").stdout(Stdio::null());
+        apt
+    };
+    run(apt().arg("update"))?;
+    run(apt().args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))
+}
+
+/// Where this machine has its packages from.
+fn mirror() -> Result<String> {
+    let mut indexes = Command::new("apt-get");
+    indexes.args(["indextargets", "--format", "$(REPO_URI)"]);
+    let uris = output(indexes.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]))?;
+    Ok(uris.lines().next().unwrap_or("http://deb.debian.org/debian").to_owned())
+}
+
+/// Has the programs find their libraries, which are newer than this machine's, and the linkers the C library.
+fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
+    let interpreter = root.join("usr/lib64/ld-linux-x86-64.so.2");
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let mut programs = files(&root.join("usr/bin"))?;
+    for version in files(&root.join("usr/libexec/gcc-cross").join(gnu))? {
+        programs.extend(files(&version)?);
+    }
+    for program in programs.iter().filter(|program| !program.is_symlink()) {
+        let patchelf = || Command::new("patchelf");
+        let is_dynamic = patchelf().arg("--print-interpreter").arg(program).output()?.status.success();
+        if is_dynamic {
+            // RPATH is for the libraries' libraries as well, unlike RUNPATH.
+            let mut patch = patchelf();
+            patch.arg("--set-interpreter").arg(&interpreter);
+            run(patch.args(["--force-rpath", "--set-rpath"]).arg(&libraries).arg(program))?;
+        }
+    }
+    // A linker script with the absolute names of files that lie beside it.
+    let script = root.join("usr").join(gnu).join("lib/libc.so");
+    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    let words = text.split(' ').map(|word| match word.rsplit_once('/') {
+        Some((directory, name)) if directory.starts_with("/usr/") => name,
+        _ => word,
+    });
+    let text: Vec<&str> = words.collect();
+    fs::write(&script, text.join(" ")).with_context(|| format!("cannot write {}", script.display()))
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
