@@ -58,6 +58,9 @@ impl Build<'_> {
         }
         if let Some(variable) = self.wrapper {
             with_the_pass(&mut cargo, variable);
+            // The programs' own C is compiled by clang then, otherwise by gcc.
+            let name = platform.name.replace('-', "_");
+            cargo.env(format!("CFLAGS_{name}"), platform.clang_flags().join(" "));
         }
         run(cargo.envs(self.environment.iter().copied()));
         target.join(if self.release { "release" } else { "debug" })

@@ -52,6 +52,11 @@ impl Scratch {
         let executable = self.path("executable");
         run(Scratch::linker(linker)
             .args(["--unresolved-symbols=ignore-all", "-e", "call"])
+            // GNU ld for LoongArch (2.44) fails an assertion at calls of functions that stay undefined.
+            .args(
+                ["__static_call_register", "__static_call_unregister", "__addtf3", "memcpy"]
+                    .map(|name| format!("--defsym={name}=call")),
+            )
             .args(flags)
             .args(objects)
             .arg("-o")
@@ -367,11 +372,11 @@ fn hardened_code_has_hardened_trampolines() {
 
 #[test]
 fn position_dependent_code() {
-    let model = if platform().is_x86() { "-mcmodel=kernel" } else { "-mcmodel=tiny" };
-    for flags in [&["-fno-pic"] as &[_], &["-fpie"], &["-fno-pic", model]] {
-        if !has_flags(flags) {
-            continue;
-        }
+    let models: &[&str] =
+        if platform().is_x86() { &["-mcmodel=kernel"] } else { &["-mcmodel=tiny", "-mcmodel=normal"] };
+    let models: Vec<[&str; 2]> = models.iter().map(|model| ["-fno-pic", model]).collect();
+    let ways = [&["-fno-pic"] as &[_], &["-fpie"]].into_iter().chain(models.iter().map(|way| way as &[_]));
+    for flags in ways.filter(|flags| has_flags(flags)) {
         for level in LEVELS {
             for linker in ["ld", "ld.lld-22"] {
                 let scratch = Scratch::new();
@@ -442,7 +447,8 @@ fn the_table_is_small_and_needs_no_relocation() {
     let data = fs::read(&linked).expect("the shared object");
     let file = object::File::parse(&*data).expect("an ELF file");
     let table = file.section_by_name(SITES).expect("a site table");
-    assert_eq!(table.size(), 4 * StaticCalls::read(&linked).checked() as u64 + 4, "four bytes a site");
+    let sites = StaticCalls::read(&linked).checked() as u64;
+    assert_eq!(table.size(), platform().entry * sites + 4, "entries and an anchor");
     let table = table.address()..table.address() + table.size();
     let relocations = file.dynamic_relocations().expect("the keys need some");
     assert_eq!(relocations.filter(|(place, _)| table.contains(place)).count(), 0);
@@ -579,8 +585,10 @@ fn far_code_models_load_their_keys() {
     let mut ways = vec![&["-mcmodel=large", "-fno-pic", "-no-pie"] as &[_]];
     if platform().is_x86() {
         ways.extend([&["-mcmodel=medium"] as &[_], &["-mcmodel=large", "-fPIC", "-pie"]]);
+    } else {
+        ways.push(&["-mcmodel=extreme", "-fno-plt", "-fno-pic", "-no-pie"]);
     }
-    for flags in ways {
+    for flags in ways.into_iter().filter(|flags| has_flags(flags)) {
         for level in ["-O0", "-O2"] {
             let scratch = Scratch::new();
             let object =

@@ -14,6 +14,7 @@ pub(super) const PLATFORM: Platform = Platform {
     // nop
     is_trampoline_entry: |code| code[..4] == [0x1f, 0x20, 0x03, 0xd5],
     has_conditional_tail_calls: false,
+    entry: 4,
     has_outliner: true,
     has_far_calls: true,
     has_veneers: true,

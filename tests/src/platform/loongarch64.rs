@@ -14,6 +14,7 @@ pub(super) const PLATFORM: Platform = Platform {
     // pcalau12i $t8
     is_trampoline_entry: |code| word(code, 0) & 0xfe00_001f == 0x1a00_0014,
     has_conditional_tail_calls: false,
+    entry: 8,
     has_outliner: false,
     has_far_calls: true,
     has_veneers: false,
@@ -29,7 +30,6 @@ pub(super) const PLATFORM: Platform = Platform {
         &["-mcmodel=normal", "-mno-relax"],
         &["-mlasx"],
         &["-march=la664"],
-        &["-ffixed-r21"],
     ],
     own_instrumentation: &[&["-mcmodel=normal", "-fsanitize=undefined", "-fno-sanitize=function"]],
 };

@@ -52,6 +52,8 @@ pub struct Platform {
     pub own_instrumentation: &'static [&'static [&'static str]],
     /// Whether a tail call may be one conditional instruction.
     pub has_conditional_tail_calls: bool,
+    /// The size of an entry of the site table, as clang makes it by default (`Site` in `runtime/abi`).
+    pub entry: u64,
     /// Whether LLVM's machine outliner knows the machine.
     pub has_outliner: bool,
     /// Whether calls are indirect in some code model.

@@ -30,6 +30,7 @@ pub(super) const PLATFORM: Platform = Platform {
         &["-fsanitize=shadow-call-stack", "-ffixed-x18"],
         &["-menable-experimental-extensions", "-march=rv64gc_zicfilp1p0_zicfiss1p0", "-fcf-protection=full"],
     ],
+    entry: 4,
     has_outliner: true,
     has_far_calls: true,
     has_xray: true,

@@ -14,6 +14,7 @@ pub(super) const PLATFORM: Platform = Platform {
     // lgrl %r1, larl %r1
     is_trampoline_entry: |code| matches!(code[..2], [0xc4, 0x18] | [0xc0, 0x10]),
     has_conditional_tail_calls: true,
+    entry: 4,
     has_outliner: false,
     has_far_calls: false,
     // Calls reach all of an image.

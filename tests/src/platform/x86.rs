@@ -15,6 +15,7 @@ pub(super) const PLATFORM: Platform = Platform {
     // call 1f; jmp *key; mov key, %eax
     is_trampoline_entry: |code| matches!(code, [0xe8, 0, 0, 0, 0, ..] | [0xff, 0x25, ..] | [0xa1, ..]),
     has_conditional_tail_calls: true,
+    entry: 4,
     has_outliner: true,
     // Calls reach everything.
     has_far_calls: false,

@@ -20,6 +20,7 @@ pub(super) const PLATFORM: Platform = Platform {
         _ => false,
     },
     has_conditional_tail_calls: true,
+    entry: 4,
     has_outliner: true,
     has_far_calls: true,
     // Calls reach all of an image.
