@@ -81,6 +81,10 @@ impl Build {
         };
         if self.has_pass() {
             command.arg(format!("-fpass-plugin={}", plugin().display()));
+            // Both kinds of sites are to run: one in half of the programs.
+            if ["-O2", "-O3"].contains(&self.level) {
+                command.args(platform().unrelaxed);
+            }
         }
         command.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
         command.args(["-Wall", "-Wextra", "-Werror", self.level, "-pthread"]);

@@ -22,6 +22,7 @@ pub(super) const PLATFORM: Platform = Platform {
     trampoline_sizes: [40, 40],
     // dsb sy; isb
     barrier: &[0x9f, 0x3f, 0x03, 0xd5, 0xdf, 0x3f, 0x03, 0xd5],
+    unrelaxed: &[],
     own_flags: &[
         &["-moutline"],
         &["-march=armv9-a+sve2"],

@@ -24,6 +24,7 @@ pub(super) const PLATFORM: Platform = Platform {
     trampoline_sizes: [32, 32],
     // jr $t8; break 0
     barrier: &[0x80, 0x02, 0x00, 0x4c, 0x00, 0x00, 0x2a, 0x00],
+    unrelaxed: &["-mno-relax"],
     own_flags: &[
         &["-mcmodel=normal"],
         &["-mno-relax"],

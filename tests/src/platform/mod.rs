@@ -46,6 +46,8 @@ pub struct Platform {
     pub trampoline_sizes: [u64; 2],
     /// What stands behind a trampoline's jump, and stops speculation; empty where that is not known to be needed.
     pub barrier: &'static [u8],
+    /// Flags of clang's that keep linkers from making one instruction of a call's two.
+    pub unrelaxed: &'static [&'static str],
     /// Flags of clang's for this machine that change how code looks.
     pub own_flags: &'static [&'static [&'static str]],
     /// Flags of clang's for this machine that add instructions or landing pads.

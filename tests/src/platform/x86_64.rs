@@ -28,6 +28,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_xray: true,
     trampoline_sizes: [16, 24],
     barrier: &[0xcc],
+    unrelaxed: &[],
     own_flags: &[&["-mavx512f"], &["-masm=intel"]],
     own_instrumentation: &[&["-fcf-protection=full"], &["-pg", "-mfentry"]],
     reach: 1 << 31,
