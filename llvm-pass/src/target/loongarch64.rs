@@ -20,8 +20,8 @@ pub(super) const TARGET: Target = Target {
     jump_at_fixed_address: None,
 };
 
-/// The PCALAU12I is what a B replaces. DBAR 20 makes the load an acquire, as LLVM does, and the trap stops speculation
-/// behind the jump.
+/// The PCALAU12I is what a B replaces. DBAR 20 makes the load an acquire, as LLVM does. Nothing but a trap follows
+/// the jump.
 fn jump_to_target(near: bool, offset: i64, _thunk: Option<&str>) -> String {
     // The runtime's tests link the same text.
     const NEAR: &str = include_str!("../../../runtime/src/arch/trampolines/loongarch64-near.s");

@@ -24,30 +24,35 @@
 //!
 //! The manual has no rule for it. Section 2.2.8.2 (IBAR) orders the stores and the instruction fetches of one core;
 //! caches are kept coherent by the hardware. What is relied on is practice: Linux replaces an aligned instruction word by
-//! one store (`larch_insn_patch_text`). Instructions have a fixed size of four bytes and are fetched as such.
+//! one store (`larch_insn_patch_text`), under jump labels and ftrace. Instructions have a fixed size of four bytes and are
+//! fetched as such. A pair is replaced by one access of eight bytes, which changes its second instruction alone.
 //!
-//! The other cores have to execute an IBAR, or return from the kernel. In the Linux that this was checked with,
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)` is missing for LoongArch (`ARCH_HAS_MEMBARRIER_SYNC_CORE` is "TODO").
-//! Where it is refused, nothing may be patched.
+//! The other cores have to execute an IBAR, or whatever makes them fetch anew, which is
+//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`. **No Linux for LoongArch that this was checked with has that** (its
+//! `ARCH_HAS_MEMBARRIER_SYNC_CORE` is "TODO"). Where it is refused nothing is patched: every call goes through its key.
+//! Emulators hand the call to another architecture's Linux.
 //!
 //! # What the compiler makes
 //!
-//! LLVM 22's default, for `llc` and for clang, is the medium code model: `PseudoCALL_MEDIUM` and
+//! LLVM 22's default, for `llc`, clang and rustc, is the medium code model: `PseudoCALL_MEDIUM` and
 //! `PseudoTAIL_MEDIUM`, one machine instruction each, whose first operand is the function, at -O0 and -O2, with and
 //! without PIC; they become `pcaddu18i $ra, 0; jirl $ra, $ra, 0` and `pcaddu18i $t8, 0; jr $t8` with one
 //! `R_LARCH_CALL36` and `R_LARCH_RELAX`. That happens after the machine stage ("LoongArch pseudo instruction
-//! expansion pass", among the last before the AsmPrinter), and the two new instructions do **not** take the
-//! pcsections with them: the site's entry is lost. So the machine stage has to come after it, or write a label
-//! and the entry itself. In the normal code model (`-mcmodel=normal`, "small" in LLVM) they are `BL` and
-//! `PseudoB_TAIL`, and keep them: `bl f`, `b f` with `R_LARCH_B26`. There is no conditional tail call.
+//! expansion pass", among the last before the AsmPrinter), and the two new instructions do not take the pcsections
+//! with them. So the machine stage writes an empty piece of assembler before the call, which keeps them. In the normal
+//! code model (`-mcmodel=normal`, "small" in LLVM) they are `BL` and `PseudoB_TAIL`: `bl f`, `b f` with
+//! `R_LARCH_B26`. There is no conditional tail call. The large code model ("extreme") calls through registers: calls
+//! load their keys.
 //!
-//! A pair has to be aligned to eight bytes (`.p2align 3`) and kept from being relaxed; a single word lies right.
+//! A pair is aligned to eight bytes (`.p2align 3`, with an `R_LARCH_ALIGN` where the linker relaxes); a single word
+//! lies right. A pair that is not aligned all the same stays on its trampoline.
 //!
 //! # Trampolines
 //!
 //! The first instruction is a PCALAU12I, which a B replaces: a thread that has executed it goes on with the load,
-//! which has not moved. `$t8` is free: it is what a tail call comes with. Linkers relax both instructions into
-//! PCADDI, so that is switched off. Near, and through the GOT:
+//! which has not moved. `$t8` is free: it is what a tail call comes with, and no calling convention passes anything in it
+//! or wants it back. Linkers relax both instructions into PCADDI, so that is switched off. DBAR 20 is a load's acquire
+//! (section 2.2.8.1; LLVM's atomic loads have it), and BREAK stops what follows the jump. Near, and through the GOT:
 //!
 //! ```text
 #![doc = include_str!("trampolines/loongarch64-near.s")]
