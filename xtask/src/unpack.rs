@@ -30,6 +30,14 @@ pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -
         }
     }
     fs::remove_dir_all(archives)?;
+    // The emulators of all other machines are most of it.
+    let architecture = gnu.split('-').next().unwrap_or(gnu);
+    for program in files(&root.join("usr/bin"))? {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with(gnu) && name != format!("qemu-{architecture}") {
+            fs::remove_file(&program)?;
+        }
+    }
     use_own_libraries(root, gnu)?;
     fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
 }
@@ -74,7 +82,7 @@ fn mirror() -> Result<String> {
     Ok(uris.lines().next().unwrap_or("http://deb.debian.org/debian").to_owned())
 }
 
-/// Has the programs find their libraries, which are newer than this machine's, and the linkers the C library.
+/// Has the programs, which are for x86-64, find their libraries, which are newer than this machine's, and the linkers the C library.
 fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
     let interpreter = root.join("usr/lib64/ld-linux-x86-64.so.2");
     let libraries = root.join("usr/lib/x86_64-linux-gnu");

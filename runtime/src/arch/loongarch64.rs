@@ -336,6 +336,9 @@ mod tests {
         other[4..].copy_from_slice(&NOP.to_le_bytes());
         assert_eq!(decode(PC, &other), None);
         assert_eq!(decode(PC, &pcaddu18i(RA, 0)[..4]), None);
+        // Between two instructions.
+        assert_eq!(decode(PC + 4, &NOP.to_le_bytes()), Some((Kind::Call, Action::Nop)));
+        assert_eq!(decode(PC + 2, &NOP.to_le_bytes()), None);
         // A BL to where the JIRL reaches.
         let mut other = pcaddu18i(RA, 0);
         other[4..].copy_from_slice(&BL.to_le_bytes());
