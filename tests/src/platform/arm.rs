@@ -25,6 +25,7 @@ pub(super) const PLATFORM: Platform = Platform {
     trampoline_sizes: [40, 48],
     // dsb sy; isb
     barrier: &[0x4f, 0xf0, 0x7f, 0xf5, 0x6f, 0xf0, 0x7f, 0xf5],
+    unrelaxed: &[],
     own_flags: &[
         &["-march=armv8-a"],
         &["-march=armv8.2-a+crypto", "-mfpu=neon-fp-armv8"],

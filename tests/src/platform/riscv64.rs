@@ -17,6 +17,7 @@ pub(super) const PLATFORM: Platform = Platform {
     trampoline_sizes: [32, 32],
     // unimp
     barrier: &[0x73, 0x10, 0x00, 0xc0],
+    unrelaxed: &[],
     own_flags: &[
         &["-march=rv64g"],
         &["-mno-relax"],

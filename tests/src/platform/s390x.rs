@@ -23,6 +23,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_xray: false,
     trampoline_sizes: [16, 24],
     barrier: &[],
+    unrelaxed: &[],
     own_flags: &[&["-march=z10"], &["-march=z17"], &["-mbackchain"], &["-msoft-float", "-mpacked-stack"]],
     own_instrumentation: &[&["-pg", "-mfentry"]],
     reach: 1 << 32,

@@ -25,6 +25,7 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
     trampoline_sizes: [16, 32],
     barrier: &[0xcc],
+    unrelaxed: &[],
     own_flags: &[&["-mavx512f"], &["-march=i586"], &["-masm=intel"], &["-mno-sse", "-msoft-float"]],
     own_instrumentation: &[&["-fcf-protection=full"]],
 };
