@@ -35,8 +35,10 @@ StringRef text(StaticCallText Text) { return StringRef(Text.Data, Text.Length); 
 
 // In the large code model a call is no direct call; in the medium one it is, but x86's keeps data out of reach.
 // (An entry of the site table is eight bytes long in both: `Site` in runtime/abi, which knows those with the lower
-// half in front.)
+// half in front.) POWER's code models are only about data.
 bool callsReach(const Triple &Target, CodeModel::Model Model) {
+  if (Target.isPPC64() && Target.isLittleEndian())
+    return true;
   if (Model == CodeModel::Medium)
     return !Target.isX86() && Target.isLittleEndian();
   return Model != CodeModel::Large;
@@ -140,7 +142,8 @@ private:
   static bool layout(const MachineFunction &MF, const MachineInstr &MI,
                      StaticCallSiteLayout &Layout) {
     const std::string &Triple = MF.getTarget().getTargetTriple().str();
-    return static_call_site_layout(Triple.data(), Triple.size(), kind(MI), &Layout);
+    StringRef Name = MF.getSubtarget().getInstrInfo()->getName(MI.getOpcode());
+    return static_call_site_layout(Triple.data(), Triple.size(), kind(MI), Name.data(), &Layout);
   }
 
   // Where branches are short, they were chosen before there was any padding, which must not put their targets out
@@ -206,11 +209,11 @@ private:
     }
   }
 
-  static MachineInstr &insertDirective(MachineFunction &MF, MachineInstr &Before,
+  static MachineInstr &insertDirective(MachineFunction &MF, MachineBasicBlock &Block,
+                                       MachineBasicBlock::iterator Before,
                                        const std::string &Directive) {
     const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
-    return *BuildMI(*Before.getParent(), Before.getIterator(), DebugLoc(),
-                    TII->get(TargetOpcode::INLINEASM))
+    return *BuildMI(Block, Before, DebugLoc(), TII->get(TargetOpcode::INLINEASM))
                 .addExternalSymbol(MF.createExternalSymbolName(Directive))
                 .addImm(InlineAsm::Extra_HasSideEffects);
   }
@@ -233,6 +236,19 @@ private:
       MF.eraseAdditionalCallInfo(&Call);
     Call.eraseFromParent();
     return *Assembler;
+  }
+
+  // A call with a no-op behind it, for the linker (POWER), becomes the call alone.
+  static void removeNop(const TargetInstrInfo &TII, MachineInstr &Call) {
+    std::string Name = TII.getName(Call.getOpcode()).str();
+    size_t Nop = Name.find("_NOP");
+    if (Nop == std::string::npos)
+      return;
+    Name.erase(Nop, 4);
+    for (unsigned Opcode = 0; Opcode != TII.getNumOpcodes(); ++Opcode)
+      if (TII.getName(Opcode) == Name)
+        return Call.setDesc(TII.get(Opcode));
+    report_fatal_error("static-call: no instruction is named " + Twine(Name));
   }
 
   // Linkers place our sections in the order in which they first find them. This module's first
@@ -261,13 +277,22 @@ private:
       Length = length(MF);
     if (Layout.MaxFunction != 0 && Length > Layout.MaxFunction)
       return false;
+    if (Layout.Skip != 0) {
+      MI.getOperand(0).setOffset(Layout.Skip);
+      return true;
+    }
+    if (Layout.Behind.Length != 0) {
+      removeNop(*MF.getSubtarget().getInstrInfo(), MI);
+      insertDirective(MF, *MI.getParent(), MI.getIterator(), text(Layout.Before).str());
+      insertDirective(MF, *MI.getParent(), std::next(MI.getIterator()), text(Layout.Behind).str());
+    }
     if (!SectionsAreNamed)
-      insertDirective(MF, MI, nameSections());
+      insertDirective(MF, *MI.getParent(), MI.getIterator(), nameSections());
     SectionsAreNamed = true;
     bool IsPair = Layout.OnlyPairs &&
                   MF.getSubtarget().getInstrInfo()->getInstSizeInBytes(MI) > 4;
     if (Layout.Log2Align != 0 && IsPair == Layout.OnlyPairs)
-      insertDirective(MF, MI,
+      insertDirective(MF, *MI.getParent(), MI.getIterator(),
                       ".p2align " + std::to_string(Layout.Log2Align) + ",," +
                           std::to_string(Layout.MaxBytes));
     StringRef Assembler = text(Layout.Assembler);
@@ -278,7 +303,7 @@ private:
     Site.setPCSections(MF, Mark);
     // What will be a pair loses the mark: an empty text before it keeps one.
     if (IsPair)
-      insertDirective(MF, MI, "").setPCSections(MF, Mark);
+      insertDirective(MF, *MI.getParent(), MI.getIterator(), "").setPCSections(MF, Mark);
     return true;
   }
 };
@@ -297,10 +322,14 @@ void registerMachineStage() {
         true);
     // Never destroyed: the list that it is in may be gone before us when the process exits.
     new RegisterTargetPassConfigCallback(
-        [](TargetMachine &, PassManagerBase &, TargetPassConfig *Config) {
+        [](TargetMachine &Machine, PassManagerBase &, TargetPassConfig *Config) {
           // After it nothing moves, merges or splits instructions, on any target, but for the outliner: that one
           // keeps a call's mark with the call, but may make a call a jump, which has none yet.
-          Config->insertPass(&StackMapLivenessID, &RecordStaticCallSites::ID);
+          // On POWER it adds instructions, which the last of the target's own passes has to count: it sees to it
+          // that conditional branches reach. Those behind this one leave calls alone there.
+          bool Adds = Machine.getTargetTriple().isPPC64();
+          Config->insertPass(Adds ? &PatchableFunctionID : &StackMapLivenessID,
+                             &RecordStaticCallSites::ID);
           if (const PassInfo *Outliner =
                   PassRegistry::getPassRegistry()->getPassInfo(StringRef("machine-outliner")))
             Config->insertPass(Outliner->getTypeInfo(), &RecordStaticCallSites::ID);
@@ -461,6 +490,16 @@ const char *static_call_shim_needs_indirect_call(LLVMValueRef Site) {
   if (Call.hasFnAttr("no_caller_saved_registers"))
     return "its function saves all registers, which leaves a trampoline none";
   return nullptr;
+}
+
+bool static_call_shim_is_must_tail(LLVMValueRef Site) {
+  auto *Call = dyn_cast<CallInst>(unwrap(Site));
+  return Call && Call->isMustTailCall();
+}
+
+void static_call_shim_prevent_tail_call(LLVMValueRef Site) {
+  if (auto *Call = dyn_cast<CallInst>(unwrap(Site)))
+    Call->setTailCallKind(CallInst::TCK_NoTail);
 }
 
 void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee) {

@@ -27,11 +27,14 @@ struct StaticCallSiteLayout {
   uint32_t MaxFunction; // a function that is longer, in bytes, has no recorded sites; 0: any may have some
   StaticCallText Assembler; // what to write instead of the instruction, with the trampoline as $0; empty: nothing
   bool OnlyPairs; // only for what a later pass makes two instructions of
+  StaticCallText Before;    // what to write before it
+  StaticCallText Behind;    // and behind it, in the place of a no-op that belongs to it
+  uint32_t Skip;            // not zero: no site; where it enters the trampoline
 };
 enum StaticCallSiteKind : uint32_t { SiteCall = 0, SiteJump = 1, SiteConditionalJump = 2 };
 // False where such a site cannot be recorded on this architecture.
 bool static_call_site_layout(const char *Triple, size_t TripleLength, uint32_t Kind,
-                             StaticCallSiteLayout *Layout);
+                             const char *Instruction, StaticCallSiteLayout *Layout);
 
 // Names from the layout definition.
 StaticCallText static_call_trampoline_prefix();
@@ -76,6 +79,10 @@ bool static_call_shim_has_sret(LLVMValueRef Call);
 
 // Why Site, a call, must stay an indirect call, or null.
 const char *static_call_shim_needs_indirect_call(LLVMValueRef Site);
+
+bool static_call_shim_is_must_tail(LLVMValueRef Site);
+// Has Site, a call, never become a jump.
+void static_call_shim_prevent_tail_call(LLVMValueRef Site);
 
 // Makes Site, a call, call Callee directly.
 void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee);

@@ -125,21 +125,23 @@ unsafe extern "C" fn static_call_lower_module(module: LLVMModuleRef) -> bool {
 ///
 /// # Safety
 ///
-/// `triple` points to `length` bytes, `layout` may be written.
+/// `triple` points to `length` bytes, `instruction` is a C string, `layout` may be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn static_call_site_layout(
     triple: *const u8,
     length: usize,
     kind: u32,
+    instruction: *const c_char,
     layout: *mut target::SiteLayout,
 ) -> bool {
     // SAFETY: the caller's promise.
-    let triple = unsafe { std::slice::from_raw_parts(triple, length) };
+    let (triple, instruction) =
+        unsafe { (std::slice::from_raw_parts(triple, length), CStr::from_ptr(instruction)) };
     let site = std::str::from_utf8(triple)
         .ok()
         .and_then(target::Target::from_triple)
         .zip(target::SiteKind::from_u32(kind))
-        .map(|(target, kind)| target.site_layout(kind));
+        .map(|(target, kind)| target.site_layout(kind, instruction.to_str().expect("a name of LLVM's")));
     match site {
         Some(site) => {
             // SAFETY: the caller's promise.

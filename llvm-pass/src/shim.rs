@@ -8,7 +8,7 @@ use llvm_sys::prelude::{LLVMModuleRef, LLVMValueRef};
 
 /// `StaticCallText`.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     data: *const c_char,
     length: usize,
@@ -41,6 +41,8 @@ unsafe extern "C" {
     fn static_call_shim_same_abi(call: LLVMValueRef, function: LLVMValueRef) -> bool;
     fn static_call_shim_has_sret(call: LLVMValueRef) -> bool;
     fn static_call_shim_needs_indirect_call(site: LLVMValueRef) -> *const c_char;
+    fn static_call_shim_is_must_tail(site: LLVMValueRef) -> bool;
+    fn static_call_shim_prevent_tail_call(site: LLVMValueRef);
     fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef);
     fn static_call_shim_call_for_invoke(invoke: LLVMValueRef) -> LLVMValueRef;
     fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
@@ -142,6 +144,18 @@ impl Instruction {
             let reason = static_call_shim_needs_indirect_call(self.0);
             if reason.is_null() { None } else { CStr::from_ptr(reason).to_str().ok() }
         }
+    }
+
+    /// Whether this call has to become a jump.
+    pub(crate) fn is_must_tail(self) -> bool {
+        // SAFETY: see above.
+        unsafe { static_call_shim_is_must_tail(self.0) }
+    }
+
+    /// Has this call never become a jump.
+    pub(crate) fn prevent_tail_call(self) {
+        // SAFETY: see above.
+        unsafe { static_call_shim_prevent_tail_call(self.0) }
     }
 
     /// Makes this call a direct call.

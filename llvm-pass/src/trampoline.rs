@@ -136,6 +136,11 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         if let Some(reason) = reason.or(site.needs_indirect_call()) {
             return Err(NoTrampoline::Unsupported(reason));
         }
+        if site.is_must_tail() && !self.target.has_tail_calls() {
+            return Err(NoTrampoline::Unsupported(
+                "it must be a jump, but has something to do behind a call",
+            ));
+        }
         let id = (key.global.as_value_ref(), key.offset);
         let made = match self.by_key.get(&id) {
             Some(&position) => &mut self.made[position],
@@ -148,6 +153,9 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         };
         if !site.same_abi(made.trampoline) {
             return Err(NoTrampoline::TypeConflict(made.first.clone()));
+        }
+        if !self.target.has_tail_calls() {
+            site.prevent_tail_call();
         }
         // It jumps on behalf of all its callers, so it takes the precautions of the most careful one.
         if let Some(body @ None) = &mut made.body {

@@ -18,7 +18,7 @@ use static_call_abi::{
     Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION, is_entry,
 };
 
-use crate::arch::{Action, native};
+use crate::arch::{self, Action, native};
 use crate::elf;
 use crate::lock::{self, Guard};
 use crate::log::log;
@@ -271,7 +271,7 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         let pc = unsafe { address(site) };
         if let Some(record) = record_of(pc, text, table) {
             table[record].count += 1;
-        } else if record_behind_veneer(pc, text, table).is_some() {
+        } else if is_behind_veneer(pc, text, table) {
             // Once patched it could not come back, since its trampoline is out of reach: it is none of ours.
             *site = SITE_ANCHOR;
         } else {
@@ -318,18 +318,22 @@ fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
     record_at(trampoline, text, records)
 }
 
-/// Which record the site at `pc` belongs to, if a linker has put a veneer between it and its trampoline.
+/// Whether a linker has put a veneer between the site at `pc` and its trampoline.
 #[cold]
-fn record_behind_veneer(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
-    let fetched = text.fetch(pc)?;
-    let (_, Action::Go(veneer)) = native::decode(pc, fetched.bytes())? else { return None };
+fn is_behind_veneer(pc: usize, text: Text, records: &[Record]) -> bool {
+    let fetched = text.fetch(pc);
+    let action = fetched.and_then(|fetched| native::decode(pc, fetched.bytes()));
+    let Some((_, Action::Go(veneer))) = action else { return false };
     let mut code = [0; 24];
     for at in [0, 8, 16] {
         // The last veneer may end with the segment.
         let bytes = veneer.checked_add(at).and_then(|address| text.eight_bytes(address));
         code[at..at + 8].copy_from_slice(&bytes.unwrap_or_default());
     }
-    record_at(native::veneer_target(veneer, code)?, text, records)
+    match native::veneer_target(veneer, code) {
+        Some(target) => record_at(target, text, records).is_some(),
+        None => arch::is_opaque_veneer(code),
+    }
 }
 
 /// The record of a trampoline, if there is one at this address.

@@ -20,7 +20,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use static_call_abi::{Form, Image, Key, Record};
 
-use crate::arch::{Action, Code, Kind, WORD, native};
+use crate::arch::{self, Action, Code, Kind, WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
@@ -369,6 +369,15 @@ fn visit_record(
     Ok(())
 }
 
+/// Where branches in the image with this trampoline enter a key's target, if they may.
+#[inline]
+fn entry(state: State, trampoline: usize, text: Text) -> Option<usize> {
+    arch::entry(state.target.addr(), trampoline, &text.range(), |address| {
+        // SAFETY: an instruction of the target, which is a function, or one of the trampoline.
+        unsafe { core::ptr::with_exposed_provenance::<u32>(address).read_volatile() }
+    })
+}
+
 /// What the sites of one record have in common.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -390,8 +399,10 @@ struct Wanted {
 impl Way {
     fn new(record: &Record, text: Text, from: State, to: State) -> Self {
         let may_vanish = image::may_vanish(record, text);
+        let trampoline = image::trampoline(record);
         let wanted = |state: State| {
-            let call = Action::Go(state.target.addr());
+            // A target that no branch may enter is reached through the key.
+            let call = Action::Go(entry(state, trampoline, text).unwrap_or(trampoline));
             let best = match state.form {
                 Form::Nop if may_vanish => Action::Nop,
                 Form::Zero if may_vanish => Action::Zero,
@@ -399,7 +410,7 @@ impl Way {
             };
             Wanted { best, call }
         };
-        let trampoline = Action::Go(image::trampoline(record));
+        let trampoline = Action::Go(trampoline);
         let (is_load, from, to) = (from == to, wanted(from), wanted(to));
         let before = if is_load { trampoline } else { from.best };
         let rewrite = native::Rewrite::new(before, to.best, &text.range());
@@ -471,7 +482,8 @@ fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> 
     let original = saved(record);
     // Out of reach, it jumps through the key as before.
     let jump = |state: State| {
-        native::encode(Kind::Jump, address, Action::Go(state.target.addr()))
+        entry(state, address, text)
+            .and_then(|entry| native::encode(Kind::Jump, address, Action::Go(entry)))
             .and_then(|code| code.splice(original, 0))
             .unwrap_or(original)
     };

@@ -501,6 +501,8 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const unsigned long long at = registers->psw.addr;
 #elif defined(__loongarch__)
 	const unsigned long long at = registers->__pc;
+#elif defined(__powerpc64__)
+	const unsigned long long at = registers->gp_regs[32]; /* PT_NIP */
 #else
 	const unsigned long long at = (void)registers, 0;
 #endif

@@ -1,7 +1,9 @@
 //! Keys across executables and shared objects.
 
 use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{BUILDS, Build, Compiler, MODES, Report, check, in_mode, modes_and_writers};
+use static_call_tests::c::{
+    BUILDS, Build, Compiler, MODES, Report, check, in_mode, modes_and_writers, source,
+};
 use static_call_tests::platform::platform;
 use static_call_tests::{prefix, run};
 
@@ -15,8 +17,31 @@ fn keys_are_shared_between_images() {
         let program = build.link_exporting("shared.c", &[&left, &right], &at("program"));
         // Calls out of the program into a shared object, and the other way round: far away. An emulator puts them
         // side by side, but not closer than some calls reach; and with 32 bits some reach everything.
-        let far = if platform().is_foreign() && platform().reach > 1 << 20 { 0 } else { 5 };
+        let far = match platform() {
+            platform if !platform.calls_other_images => 6,
+            platform if platform.is_foreign() && platform.reach > 1 << 20 => 0,
+            _ => 5,
+        };
         check(build, &program, &[&program, &left, &right], far);
+    }
+}
+
+#[test]
+fn targets_in_other_images() {
+    for build in BUILDS {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let library = directory.path().join("libforeign.so");
+        let mut compiler = build.compiler(true);
+        compiler.args(["-fPIC", "-shared"]).arg(source("foreign_library.cpp")).arg("-o").arg(&library);
+        run(&mut compiler);
+        let library = library.to_str().expect("UTF-8");
+        for kind in ["-pie", "-no-pie"] {
+            let flags = [kind, if kind == "-pie" { "-fPIE" } else { "-fno-pie" }, library];
+            let program = build.link(&["foreign.cpp"], &flags, &directory.path().join("program"));
+            for (mode, (writer, _)) in modes_and_writers() {
+                run(in_mode(&program, mode).env("STATIC_CALL_WRITER", writer));
+            }
+        }
     }
 }
 

@@ -152,7 +152,7 @@ fn every_kind_of_site_at_every_level() {
     for level in LEVELS {
         let (calls, jumps, conditional_jumps) = check(&[level]);
         assert!(calls >= 8, "{level}: calls");
-        assert_eq!(jumps > 0, *level != "-O0", "{level}: tail calls");
+        assert_eq!(jumps > 0, *level != "-O0" && platform().has_tail_calls, "{level}: tail calls");
         let expected = platform().has_conditional_tail_calls && ["-Os", "-Oz"].contains(level);
         assert!(conditional_jumps > 0 || !expected, "{level}: conditional tail calls");
     }
@@ -472,7 +472,10 @@ fn a_trampoline_takes_whole_words() {
             .filter(|section| section.name().is_ok_and(|name| name.starts_with(".text.static_call.")));
         let sizes: Vec<u64> = trampolines.map(|section| section.size()).collect();
         assert_eq!(sizes.len(), 9);
-        assert!(sizes.iter().all(|size| size % 8 == 0), "{flags:?}: no other code in a word that is patched");
+        assert!(
+            sizes.iter().all(|size| size % platform().word == 0),
+            "{flags:?}: no other code in a word that is patched"
+        );
         assert_eq!(sizes.iter().max(), Some(&size), "{flags:?}");
     }
 }
@@ -508,14 +511,80 @@ fn link_time_optimization_loses_no_site() {
                 scratch.object("importer.c", &["-fPIC", kind, level]),
             ];
             let linked = scratch.path("linked.so");
+            // LLD defines POWER's TOC where an object asks for it, and does not know that bitcode will.
+            let toc: &[&str] = if is_power() { &["-u", ".TOC."] } else { &[] };
             run(Command::new("ld.lld-22")
                 .arg("-shared")
+                .args(toc)
                 .arg(format!("--load-pass-plugin={}", plugin().display()))
                 .args(&objects)
                 .arg("-o")
                 .arg(&linked));
             checked_trampolines(&linked);
             assert!(StaticCalls::read(&linked).checked() >= 15, "{kind} {level}");
+        }
+    }
+}
+
+fn is_power() -> bool {
+    platform().name.starts_with("powerpc64le")
+}
+
+/// POWER10's code has no TOC pointer to bring to a function: its calls enter trampolines behind their first
+/// instruction, which may be a branch to a function that wants one. In one program with other code, all are right.
+#[test]
+fn code_without_a_toc() {
+    if !is_power() {
+        eprintln!("skipped: only POWER's code has a TOC");
+        return;
+    }
+    for level in LEVELS {
+        let scratch = Scratch::new();
+        let linked = scratch.shared(&[&scratch.object("machine.c", &["-fPIC", "-mcpu=power10", level])]);
+        let sites = StaticCalls::read(&linked);
+        assert_eq!((sites.recorded, sites.branches), (Vec::new(), Vec::new()), "{level}");
+        let trampolines = checked_trampolines(&linked);
+        let data = fs::read(&linked).expect("the linked file");
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let text = file.section_by_name(".text").expect("code");
+        let branches = platform().branches(text.data().expect("its bytes"), text.address());
+        let skipping =
+            branches.iter().filter(|branch| trampolines.contains_key(&branch.target.wrapping_sub(4)));
+        assert!(skipping.count() >= 11, "{level}");
+    }
+    let other = "#include <static_call.h>\n\
+         int one(int);\n\
+         DECLARE_STATIC_CALL(key, one);\n\
+         int without(int x) { return static_call(key, x) + 100; }\n";
+    let main = "#include <static_call.h>\n\
+         int global = 1, without(int);\n\
+         int one(int x) { return x + global; }\n\
+         int two(int x) { return x + 2 * global; }\n\
+         DEFINE_STATIC_CALL(key, one);\n\
+         __attribute__((noinline)) int with(int x) { return static_call(key, x) + 10 * global; }\n\
+         int main(void) {\n\
+         \tif (with(0) != 11 || without(0) != 101 || static_call_update(key, two) || with(0) != 12 || without(0) != 102)\n\
+         \t\treturn 1;\n\
+         \tstruct static_call_info info;\n\
+         \tstatic_call_process_info(&info);\n\
+         \treturn info.sites != 1;\n\
+         }\n";
+    let scratch = Scratch::new();
+    let object = |name: &str, text: &str, flag: &str| {
+        let (source, object) = (scratch.path(name).with_extension("c"), scratch.path(name));
+        fs::write(&source, text).expect("the source");
+        run(clang().args(["-c", "-O2", "-fPIE", flag]).arg(&source).arg("-o").arg(&object));
+        object
+    };
+    let main = object("main.o", main, "-mcpu=power9");
+    let other = object("other.o", other, "-mcpu=power10");
+    for (objects, linker) in [([&main, &other], "bfd"), ([&other, &main], "bfd"), ([&other, &main], "lld")] {
+        let program = scratch.path("program");
+        let mut link = plain_clang("clang");
+        link.arg("-pie").arg(format!("-fuse-ld={linker}")).args(objects).args(link_flags());
+        run(link.arg("-o").arg(&program));
+        for mode in ["inline", "trampoline", "generic"] {
+            run(execute(&program).env("STATIC_CALL_MODE", mode).env("QEMU_CPU", "power10"));
         }
     }
 }

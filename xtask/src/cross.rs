@@ -36,7 +36,7 @@ pub(crate) struct Machine {
     pub(crate) drops_garbage: bool,
 }
 
-const MACHINES: [Machine; 6] = [
+const MACHINES: [Machine; 7] = [
     Machine::emulated("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
     Machine::emulated("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),
     // x86-64's kernels and processors run it.
@@ -51,6 +51,7 @@ const MACHINES: [Machine; 6] = [
         drops_garbage: false,
         ..Machine::emulated("loongarch64-unknown-linux-gnu", "loongarch64-linux-gnu", "loong64")
     },
+    Machine::emulated("powerpc64le-unknown-linux-gnu", "powerpc64le-linux-gnu", "ppc64el"),
     Machine {
         // 2.40
         drops_garbage: false,

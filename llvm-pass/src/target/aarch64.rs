@@ -7,13 +7,14 @@ pub(super) const TARGET: Target = Target {
     names: &["aarch64", "arm64"],
     other_pointers: &["ilp32"],
     // Every instruction is an aligned word: Arm Architecture Reference Manual (DDI 0487), B2.2.1.
-    site_layout: |_| SiteLayout::ANYWHERE,
+    site_layout: |_, _| SiteLayout::ANYWHERE,
     // anyreg, CXX_FAST_TLS, preserve_none. (A linker may insert code that changes x16 and x17 into any call, so
     // that the others leave these two.)
     no_register_left: &[13, 17, 21],
     needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all, and those that pass vectors.
     may_vanish: &[0, 9, 14, 15, 97, 98],
+    has_tail_calls: true,
     thunk: |_| None,
     trampoline_features: "",
     symbol_constraint: "S",

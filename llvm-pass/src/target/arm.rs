@@ -12,7 +12,7 @@ pub(super) const TARGET: Target = Target {
     ],
     other_pointers: &[],
     // Every instruction is an aligned word: ARM Architecture Reference Manual (DDI 0406C), A3.5.3.
-    site_layout: |_| SiteLayout::ANYWHERE,
+    site_layout: |_, _| SiteLayout::ANYWHERE,
     // anyreg, CXX_FAST_TLS, preserve_none.
     no_register_left: &[13, 17, 21],
     needs_indirect_call: |call| match () {
@@ -25,6 +25,7 @@ pub(super) const TARGET: Target = Target {
     },
     // C, cold, preserve_most, preserve_all, AAPCS, AAPCS with floating-point registers.
     may_vanish: &[0, 9, 14, 15, 67, 68],
+    has_tail_calls: true,
     thunk: |_| None,
     // A32 code, whatever the module's functions are.
     trampoline_features: "-thumb-mode",

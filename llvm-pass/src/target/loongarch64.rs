@@ -7,12 +7,13 @@ pub(super) const TARGET: Target = Target {
     names: &["loongarch64"],
     other_pointers: &[],
     // The compiler has chosen its conditional branches already, which reach 128 KiB.
-    site_layout: |_| SiteLayout { max_function: (1 << 17) - 4, ..SiteLayout::PAIRS },
+    site_layout: |_, _| SiteLayout { max_function: (1 << 17) - 4, ..SiteLayout::PAIRS },
     // anyreg, CXX_FAST_TLS, preserve_none. (None of the others passes anything in $t0 or $t8, or wants them back.)
     no_register_left: &[13, 17, 21],
     needs_indirect_call: |_| None,
     // C, cold, preserve_most.
     may_vanish: &[0, 9, 14],
+    has_tail_calls: true,
     thunk: |_| None,
     trampoline_features: "",
     symbol_constraint: "s",

@@ -9,6 +9,7 @@ use crate::shim::Text;
 mod aarch64;
 mod arm;
 mod loongarch64;
+mod powerpc64;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -16,12 +17,13 @@ mod x86_64;
 
 /// The architectures with a backend in the runtime. On every other one, and where the object format is not ELF,
 /// the intrinsic becomes a load of the key.
-static TARGETS: [Target; 7] = [
+static TARGETS: [Target; 8] = [
     x86_64::TARGET,
     x86::TARGET,
     aarch64::TARGET,
     arm::TARGET,
     loongarch64::TARGET,
+    powerpc64::TARGET,
     riscv64::TARGET,
     s390x::TARGET,
 ];
@@ -35,8 +37,8 @@ pub(crate) struct Target {
     names: &'static [&'static str],
     /// The ends of environments whose pointers are not those that the runtime's backend reads.
     other_pointers: &'static [&'static str],
-    /// How a site of this kind must lie, so that one atomic store can replace it.
-    site_layout: fn(SiteKind) -> SiteLayout,
+    /// See [`Target::site_layout`].
+    site_layout: fn(SiteKind, &str) -> SiteLayout,
     /// The calling conventions (`llvm::CallingConv`) that leave a trampoline no register to jump through.
     no_register_left: &'static [u32],
     /// Why this call cannot go through a trampoline, whatever its convention.
@@ -44,6 +46,8 @@ pub(crate) struct Target {
     /// The calling conventions in which a call can become a nop: the caller removes the arguments, and the
     /// result, if there is one, comes in the register that "return zero" clears.
     may_vanish: &'static [u32],
+    /// Whether a tail call may be a jump to a trampoline.
+    has_tail_calls: bool,
     /// The function that these features of a caller want indirect jumps to go through.
     thunk: fn(Features<'_>) -> Option<&'static str>,
     /// The `target-features` that a trampoline has, whatever its callers have.
@@ -102,6 +106,12 @@ pub(crate) struct SiteLayout {
     /// All of this is about calls of two instructions, which are one until a pass behind the machine stage makes them
     /// and drops its mark. A call of one instruction is left as it is.
     only_pairs: bool,
+    /// Assembler that stands before the instruction and behind it. If something is to stand behind, it takes the
+    /// place of a no-op that belongs to the instruction.
+    before: Text,
+    behind: Text,
+    /// Not zero: this is no site, and enters the trampoline this many bytes behind its start.
+    skip: u32,
 }
 
 impl SiteLayout {
@@ -110,7 +120,17 @@ impl SiteLayout {
 
     /// The instruction must not cross a boundary of this power of two, and this much padding sees to it.
     const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
-        Self { log2_align, max_bytes, max_function: 0, assembler: Text::new(""), only_pairs: false }
+        const NOTHING: Text = Text::new("");
+        Self {
+            log2_align,
+            max_bytes,
+            max_function: 0,
+            assembler: NOTHING,
+            only_pairs: false,
+            before: NOTHING,
+            behind: NOTHING,
+            skip: 0,
+        }
     }
 
     /// The same for assembler that is written instead of the instruction.
@@ -167,9 +187,15 @@ impl Target {
         })
     }
 
-    /// How a site of this kind must lie, so that one atomic store can replace it.
-    pub(crate) fn site_layout(&self, kind: SiteKind) -> SiteLayout {
-        (self.site_layout)(kind)
+    /// How a site of this kind must lie, so that one atomic store can replace it. `instruction` is LLVM's name
+    /// of it.
+    pub(crate) fn site_layout(&self, kind: SiteKind, instruction: &str) -> SiteLayout {
+        (self.site_layout)(kind, instruction)
+    }
+
+    /// Whether a tail call may be a jump to a trampoline.
+    pub(crate) const fn has_tail_calls(&self) -> bool {
+        self.has_tail_calls
     }
 
     /// The unit in which memory is protected, and in which the linkers lay out segments by default.

@@ -12,6 +12,7 @@ pub(super) const TARGET: Target = Target {
     needs_indirect_call: |_| None,
     // C, cold, preserve_most, and the one that passes vectors.
     may_vanish: &[0, 9, 14, 110],
+    has_tail_calls: true,
     thunk: |_| None,
     symbol_constraint: "S",
     trampoline_features: "",
@@ -24,7 +25,7 @@ pub(super) const TARGET: Target = Target {
 ///
 /// Linkers relax a call to one instruction, which is a site as well. Of a tail call they make one of two bytes, which is
 /// none: so that one is written such that they leave it alone.
-fn site_layout(kind: SiteKind) -> SiteLayout {
+fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
     // Jumps inside a function reach 1 MiB, and padding nearly doubles a function that consists of calls.
     let max_function = 1 << 19;
     const TAIL: &str = ".option push\n\t.option norelax\n\ttail $0\n\t.option pop";

@@ -8,12 +8,13 @@ pub(super) const TARGET: Target = Target {
     other_pointers: &[],
     // A doubleword holds the whole instruction. It is six bytes long and starts with a halfword, so that only at 4
     // and 6 it does not fit. LLVM's assembler leaves short branches as they are: they reach 65534 bytes ahead.
-    site_layout: |_| SiteLayout { max_function: 65534, ..SiteLayout::aligned(3, 4) },
+    site_layout: |_, _| SiteLayout { max_function: 65534, ..SiteLayout::aligned(3, 4) },
     // anyreg.
     no_register_left: &[13],
     needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all.
     may_vanish: &[0, 9, 14, 15],
+    has_tail_calls: true,
     thunk: |_| None,
     trampoline_features: "",
     symbol_constraint: "i",

@@ -14,6 +14,7 @@ pub(super) const TARGET: Target = Target {
     needs_indirect_call,
     // C and cold. In stdcall, fastcall, thiscall and vectorcall the callee removes the arguments.
     may_vanish: &[0, 9],
+    has_tail_calls: true,
     thunk,
     trampoline_features: "",
     symbol_constraint: "^Ws",

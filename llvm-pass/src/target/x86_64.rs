@@ -13,6 +13,7 @@ pub(super) const TARGET: Target = Target {
     needs_indirect_call: |_| None,
     // C, cold, preserve_most, preserve_all, SysV, Win64.
     may_vanish: &[0, 9, 14, 15, 78, 79],
+    has_tail_calls: true,
     thunk,
     trampoline_features: "",
     symbol_constraint: "^Ws",
@@ -23,7 +24,7 @@ pub(super) const TARGET: Target = Target {
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
 /// (24593), section 7.6.1. A five-byte instruction at offset 4 of its word needs four bytes of padding; at 0 to 3
 /// it fits as it is.
-pub(super) fn site_layout(kind: SiteKind) -> SiteLayout {
+pub(super) fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
     let max_bytes = match kind {
         SiteKind::Call | SiteKind::Jump => 4,
         SiteKind::ConditionalJump => 5,

@@ -46,6 +46,8 @@ pub const ARM: Architecture = Architecture { page_size: 65536 };
 pub const RISCV64: Architecture = Architecture { page_size: 4096 };
 /// z/Architecture, of 64 bits.
 pub const S390X: Architecture = Architecture { page_size: 4096 };
+/// POWER of 64 bits.
+pub const POWERPC64: Architecture = Architecture { page_size: 65536 };
 /// Every other one. The compiler pass does nothing about pages there.
 pub const OTHER: Architecture = Architecture { page_size: 65536 };
 

@@ -16,16 +16,29 @@
 //!
 //! A function pointer is the address of the *global* entry, which wants that address in R12, and makes the TOC
 //! pointer (R2) from it. A BL cannot bring it. It goes to the *local* entry, which wants the caller's TOC pointer
-//! to be its own too. So before `encode` the runtime has to turn a target into its local entry, with
-//! [`local_entry`], and to compare the TOC pointer that it gives with that of the site's image (the address of
-//! `.TOC.`, which the pass can put into the image's descriptor, `.quad .TOC.@tocbase`).
+//! to be its own too. The distance of both is in the symbol's `st_other`, which is not loaded with the program, except
+//! for exported functions. What is there is code, and [`entry`] reads it: if a target starts with the sequence that
+//! makes the TOC pointer of the site's image, calls go to the instruction behind. If it makes another one, they stay on
+//! the trampoline: that is every target in another image. If there is no such sequence, the function needs neither R12
+//! nor R2 (`st_other` 0 and 1); this is only believed of code that was linked into the site's own image, and
+//! not of code that looks like a stub of a linker's, which reads R12.
 //!
-//! The distance of both entries is in the symbol's `st_other`, which is not loaded with the program, except for
-//! exported functions (.dynsym). What is there is code: if it starts with the sequence that makes a TOC pointer, the local
-//! entry is behind it. If it does not, the function may be a leaf without a TOC (the same entry, and safe), or one that
-//! changes R2 on the caller's behalf (`st_other` 1: POWER10's code without a TOC), or hand-written and in need of R12:
-//! this cannot be told, and the site stays on its trampoline. So do sites in POWER10 code (`bl f@notoc`), whose R2 is
-//! anything.
+//! # R2 behind a call
+//!
+//! It may be another one, where the target belongs to another image, or is code without a TOC (`st_other` 1). Linkers'
+//! stubs for calls of other images save R2 at 24(1) and make the no-op behind the call `ld 2, 24(1)`, but to linkers a
+//! trampoline is a function of the same image. So a site does it all by itself, as compilers do for a call through a
+//! pointer (section 2.2.3.3.4); unwinders know the instruction behind the call and restore R2 from there, too.
+//!
+//! ```text
+//! std 2, 24(1)
+//! bl  trampoline        the site
+//! ld  2, 24(1)
+//! ```
+//!
+//! There are **no tail calls**: they could not restore R2. POWER10's code without a TOC (`bl f@notoc`, `b f@notoc`) has no
+//! TOC pointer to bring to a local entry, and enters trampolines behind their first instruction: these calls
+//! always go through the key.
 //!
 //! # Replacing a form while other processors run it
 //!
@@ -34,53 +47,32 @@
 //! consistent, is of the *patch class*: I-form branches (b, bl, ba, bla) and the preferred no-op. Then one of the
 //! values is executed. BLR and `li 3, 0` are not in it: such sites go to the function that returns, or returns zero.
 //!
-//! Then dcbst, sync, icbi, sync, isync for each changed word: all may be executed by a program (book II, section 4.3,
-//! "Instruction Cache Instructions"), and icbi reaches all processors. Every thread's isync is
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`.
-//!
-//! # What the compiler makes
-//!
-//! LLVM 22, at -O0 and -O2, with and without PIC: `BL8_NOP`, one machine instruction whose first operand is the function
-//! and which is two words, `bl f; nop`, with `R_PPC64_REL24` on the first. There is **no tail call**: code that has a TOC
-//! calls functions of which it does not know the TOC, also a trampoline that it defines itself, since that is
-//! `linkonce` and has a section of its own. For POWER10 it is `BL8_NOTOC` (`bl f`, `R_PPC64_REL24_NOTOC`) and `TAILB8`
-//! (`b f`), before which stands `TCRETURNdi8`, a call with the same operand that becomes no instruction: the machine stage
-//! has to skip it. Conditional tail calls are branched around (`bclr` the other way). Instructions are aligned as
-//! they are.
-//!
-//! # The no-op behind a call
-//!
-//! If a target has another TOC, R2 is wrong when it returns. Linkers' stubs for calls of other images save R2 at 24(1) and
-//! make the no-op behind the call `ld 2, 24(1)`. To them a trampoline is a function of the same TOC. So the machine
-//! stage itself has to save R2 before every site, and to restore it behind (`std 2, 24(1); bl f; ld 2, 24(1)`, as LLVM does
-//! for an indirect call: `BCTRL8_LDinto_toc`), or the key may only have targets in its own image.
-//!
 //! # Trampolines
 //!
-//! The first instruction is the preferred no-op, since it must be of the patch class. R2 is the TOC pointer of the image
-//! (st_other is 0), R12 and CTR are free between functions. The target's global entry finds itself in R12. Near, and
-//! through the GOT:
+//! The first instruction is the preferred no-op, since it must be of the patch class. R0, R12, LR and CTR are free
+//! between functions, and R11 is not (it may hold a nested function's frame). Callers may come without a TOC, so
+//! the trampoline makes the TOC pointer from its own address, as a function does: the caller's is the same or does not
+//! matter, and [`entry`] reads there what it is. LWSYNC makes the load an acquire. The branch behind the jump stops
+//! speculation. Near, and through the GOT:
 //!
 //! ```text
 #![doc = include_str!("trampolines/powerpc64-near.s")]
 //!
 #![doc = include_str!("trampolines/powerpc64-far.s")]
 //! ```
-//!
-//! For callers without a TOC (POWER10, `+pcrelative-memops`); the prefixed instruction must not cross 64 bytes:
-//!
-//! ```text
-#![doc = include_str!("trampolines/powerpc64-near-notoc.s")]
-//!
-#![doc = include_str!("trampolines/powerpc64-far-notoc.s")]
-//! ```
 
+use core::ops::Range;
+use core::sync::atomic::AtomicU32;
+
+pub(crate) use super::NoShortWay as Rewrite;
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
-
-/// One instruction.
-pub(crate) const WORD: usize = 4;
+pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::POWERPC64;
+/// One instruction: an aligned access of four bytes is atomic (book II, section 1.4, "Single-Copy Atomicity").
+pub(crate) type Number = u32;
+pub(crate) type AtomicNumber = AtomicU32;
+pub(crate) const WORD: usize = size_of::<Number>();
 
 const B: u32 = 0x4800_0000;
 /// The LK bit.
@@ -91,8 +83,12 @@ const NOP: u32 = 0x6000_0000;
 const DISTANCE: u32 = 0x03ff_fffc;
 
 /// What the instruction at `pc` is. `bytes` starts there.
+#[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    let instruction = word(bytes, 0)?;
+    if !pc.is_multiple_of(WORD) {
+        return None;
+    }
+    let instruction = u32::from_le_bytes(*bytes.first_chunk()?);
     let kind = match instruction & !DISTANCE {
         BL => Kind::Call,
         B => Kind::Jump,
@@ -106,6 +102,7 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 /// The instruction that does `action`, or None where there is none or it does not reach.
 ///
 /// A target is where the branch goes: a local entry.
+#[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let (opcode, target) = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(NOP.to_le_bytes())),
@@ -128,40 +125,124 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
 }
 
-/// Where a branch may enter a function whose callers have its TOC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LocalEntry {
-    pub(crate) address: usize,
-    /// The TOC pointer that the function uses.
-    pub(crate) toc: usize,
+/// Where the code at `pc` goes, if a linker has put it between a call and a target that is out of its reach: one
+/// branch, from where both reach.
+pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
+    match decode(pc, &code) {
+        Some((Kind::Jump, Action::Go(target))) => Some(target),
+        _ => None,
+    }
 }
 
-/// The local entry of the function whose global entry is at `address`, and what stands there in `bytes`. None:
-/// there is no sequence that makes a TOC pointer, or one that nobody can follow.
+/// Whether a linker has put this code between a call and a target that nobody can tell from the code: its address
+/// is in a table. GNU ld leaves out the first instruction where the table is near the TOC.
 ///
 /// ```text
-/// addis 2, 12, hi          3C4C hi     or, in a program with a fixed address,   lis 2, hi     3C40 hi
-/// addi  2, 2, lo           3842 lo
+/// addis 12, 2, hi
+/// ld    12, lo(12)
+/// mtctr 12
+/// bctr
+/// ```
+pub(crate) fn is_opaque_veneer(code: [u8; 24]) -> bool {
+    const ADDIS_12_2: u32 = 0x3d82;
+    const LD_12_12: u32 = 0xe98c;
+    const LD_12_2: u32 = 0xe982;
+    const MTCTR_12: u32 = 0x7d89_03a6;
+    const BCTR: u32 = 0x4e80_0420;
+    let (words, _) = code.as_chunks::<4>();
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
+    let jump = [MTCTR_12, BCTR];
+    (first >> 16 == ADDIS_12_2 && second >> 16 == LD_12_12 && [third, fourth] == jump)
+        || (first >> 16 == LD_12_2 && [second, third] == jump)
+}
+
+/// Where a branch enters the function at `target`, if those that have the TOC pointer of the image with this
+/// trampoline may branch there at all. The image's code is `text`; `load` loads an instruction.
+pub(crate) fn entry(
+    target: usize,
+    trampoline: usize,
+    text: &Range<usize>,
+    load: impl Fn(usize) -> u32,
+) -> Option<usize> {
+    if !target.is_multiple_of(WORD) {
+        return None;
+    }
+    let first = load(target);
+    if !starts_toc(first) {
+        return (text.contains(&target) && !reads_r12(first)).then_some(target);
+    }
+    let [start, end] = [TOC, TOC + 2 * WORD - 1].map(|at| trampoline.wrapping_add(at));
+    if !text.contains(&start) || !text.contains(&end) {
+        return None;
+    }
+    let callers = toc(start, trampoline.wrapping_add(OWN_ADDRESS), &load)?;
+    (toc(target, target, &load)? == callers).then(|| target.wrapping_add(2 * WORD))
+}
+
+/// Where a trampoline makes the TOC pointer, and which of its addresses it makes it from.
+const TOC: usize = 20;
+const OWN_ADDRESS: usize = 12;
+
+/// Whether this may be the first of the instructions that [`toc`] knows.
+fn starts_toc(instruction: u32) -> bool {
+    [ADDIS_2_12, LIS_2].contains(&(instruction >> 16))
+}
+
+const ADDIS_2_12: u32 = 0x3c4c;
+const LIS_2: u32 = 0x3c40;
+
+/// The TOC pointer that the instructions at `at` make if R12 holds `r12`.
+///
+/// ```text
+/// addis 2, 12, hi          or, if a linker knows the address,   lis 2, hi
+/// addi  2, 2, lo
 /// ```
 ///
 /// In the large code model it is `ld 2, x(12); add 2, 2, 12`, with the distance in memory that need not be code.
-pub(crate) fn local_entry(address: usize, bytes: &[u8]) -> Option<LocalEntry> {
-    let (first, second) = (word(bytes, 0)?, word(bytes, 4)?);
+fn toc(at: usize, r12: usize, load: impl Fn(usize) -> u32) -> Option<usize> {
+    const ADDI_2_2: u32 = 0x3842;
+    let (first, second) = (load(at), load(at.wrapping_add(WORD)));
     let base = match first >> 16 {
-        0x3c4c => address,
-        0x3c40 => 0,
+        ADDIS_2_12 => r12,
+        LIS_2 => 0,
         _ => return None,
     };
-    if second >> 16 != 0x3842 {
+    if second >> 16 != ADDI_2_2 {
         return None;
     }
     let (high, low) = ((first << 16).cast_signed(), i32::from((second as u16).cast_signed()));
-    let toc = base.wrapping_add_signed(high as isize).wrapping_add_signed(low as isize);
-    Some(LocalEntry { address: address.wrapping_add(8), toc })
+    Some(base.wrapping_add_signed(high as isize).wrapping_add_signed(low as isize))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+/// Whether the instruction's RA is R12. In the large code model functions start with `ld 2, x(12)`, GNU ld's stubs
+/// that stand for a function of another image with `addis 12, 12, x`, libffi's closures with `ld 11, x(12)`.
+fn reads_r12(instruction: u32) -> bool {
+    instruction >> 16 & 0x1f == 12
+}
+
+/// Has every processor fetch the word at `address` as it is now, once it has synchronized its context.
+///
+/// Book II, section 4.3.1 ("Instruction Cache Instructions") and the sequence in section 1.8 ("Instruction Storage"): the
+/// block is stored, and then invalidated in all instruction caches; both instructions are problem state's.
+/// An aligned word lies in one block.
+///
+/// # Safety
+///
+/// The address is mapped and readable.
+#[cfg(target_arch = "powerpc64")]
+pub(crate) unsafe fn publish(address: usize) {
+    // SAFETY: the caller's promise; nothing changes but caches. The other processors' isync is membarrier's.
+    unsafe {
+        core::arch::asm!(
+            "dcbst 0, {at}",
+            "sync",
+            "icbi 0, {at}",
+            "sync",
+            "isync",
+            at = in(reg) address,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -215,58 +296,144 @@ mod tests {
         assert_eq!(decode(PC, &[1, 0, 0]), None);
     }
 
-    #[test]
-    fn local_entries_are_behind_the_toc_pointer() {
-        let code = |words: [u32; 2]| words.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
-        let entry = |words| local_entry(0x1_0000_1000, &code(words)).map(|entry| (entry.address, entry.toc));
-        assert_eq!(entry([0x3c4c_0002, 0x3842_7f00]), Some((0x1_0000_1008, 0x1_0002_8f00)));
-        assert_eq!(entry([0x3c4c_0002, 0x3842_8000]), Some((0x1_0000_1008, 0x1_0001_9000)));
-        assert_eq!(entry([0x3c4c_ffff, 0x3842_0000]), Some((0x1_0000_1008, 0xffff_1000)));
-        assert_eq!(entry([0x3c40_1002, 0x3842_ff00]), Some((0x1_0000_1008, 0x1001_ff00)));
-        // Other registers, the large code model, no prologue, half of one.
-        assert_eq!(entry([0x3c4b_0002, 0x3842_0000]), None);
-        assert_eq!(entry([0x3c4c_0002, 0x3843_0000]), None);
-        assert_eq!(entry([0xe84c_fff8, 0x7c42_6214]), None);
-        assert_eq!(entry([0x7c08_02a6, 0xf821_ffe1]), None);
-        assert_eq!(local_entry(0, &code([0x3c4c_0002, 0x3842_0000])[..7]), None);
+    const TEXT: Range<usize> = 0x1_0000_0000..0x1_0010_0000;
+    const TRAMPOLINE: usize = 0x1_0000_8000;
+    const TARGET: usize = 0x1_0000_1000;
+
+    /// The entry of a function at `target` that starts like this, called from an image with this TOC pointer.
+    fn entry_of(target: usize, toc: i64, code: [u32; 2]) -> Option<usize> {
+        let distance = (toc - TRAMPOLINE as i64 - 12) as u32;
+        entry(target, TRAMPOLINE, &TEXT, |address| match address {
+            _ if address == target => code[0],
+            _ if address == target + 4 => code[1],
+            _ if address == TRAMPOLINE + TOC => 0x3c4c_0000 | distance.wrapping_add(0x8000) >> 16,
+            _ if address == TRAMPOLINE + TOC + 4 => 0x3842_0000 | distance & 0xffff,
+            _ => panic!("{address:#x} is loaded"),
+        })
     }
 
     #[test]
-    fn local_entries_are_what_lld_links() {
-        // A function as LLVM makes it, and one as a linker may leave it in a program with a fixed address; behind
-        // each is the TOC pointer (less the function's address in the first).
-        let relative = "1:\taddis\t2, 12, .TOC.-1b@ha\n\taddi\t2, 2, .TOC.-1b@l\n\t.quad .TOC.-1b, 0\n";
-        let absolute = "\tlis\t2, .TOC.@ha\n\taddi\t2, 2, .TOC.@l\n\t.quad .TOC.@tocbase, 0\n";
-        for (address, function, output) in [
-            (0, relative, Output::Shared),
-            (0, relative, Output::Program),
-            (0x5000, absolute, Output::Program),
+    fn branches_enter_functions_behind_the_toc_pointer_that_both_have() {
+        for (code, toc) in [
+            ([0x3c4c_0002, 0x3842_7f00], 0x1_0002_8f00),
+            ([0x3c4c_0002, 0x3842_8000], 0x1_0001_9000),
+            ([0x3c4c_ffff, 0x3842_0000], 0xffff_1000),
         ] {
-            let linked = oracle::link_trampoline(TRIPLE, "", function, output);
-            let entry = local_entry(address, &linked).expect("it starts like one");
-            let toc = u64::from_le_bytes(linked[8..16].try_into().unwrap());
-            assert_eq!((entry.address, entry.toc as u64), (address + 8, toc), "{function}");
-            assert_ne!(toc, 0);
+            assert_eq!(entry_of(TARGET, toc, code), Some(TARGET + 8));
+            for other in [toc + 8, toc - 0x1_0000, toc ^ 1 << 20] {
+                assert_eq!(entry_of(TARGET, other, code), None, "another image's");
+            }
+        }
+        // Half of the sequence, and it adds to another register.
+        for second in [0x3843_0000, 0x3862_7f00, 0x6000_0000] {
+            for first in [0x3c4c_0003, 0x3c40_0003] {
+                assert_eq!(entry_of(TARGET, 0x1_0003_1000, [first, second]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn functions_without_a_toc_have_one_entry() {
+        // blr, mflr 0, li 3 0, nop; addis with another base or another result.
+        for first in [0x4e80_0020, 0x7c08_02a6, 0x3860_0000, 0x6000_0000, 0x3c4b_0002, 0x3c6d_0002] {
+            assert_eq!(entry_of(TARGET, 0, [first, 0]), Some(TARGET), "{first:08x}");
+            // In another image nobody vouches for it.
+            assert_eq!(entry_of(TEXT.end, 0, [first, 0]), None, "{first:08x}");
+        }
+        // ld 2, -8(12); addis 12, 12, 1; ld 11, 24(12)
+        for first in [0xe84c_fff8, 0x3d8c_0001, 0xe96c_0018] {
+            assert_eq!(entry_of(TARGET, 0, [first, 0]), None, "{first:08x}");
+        }
+        assert_eq!(entry_of(TARGET + 2, 0, [0x4e80_0020, 0]), None);
+    }
+
+    #[test]
+    fn a_trampoline_that_is_cut_off_has_no_toc() {
+        for end in TRAMPOLINE..=TRAMPOLINE + TOC + 8 {
+            let found = entry(TARGET, TRAMPOLINE, &(TEXT.start..end), |address| match address {
+                TARGET => 0x3c40_0002,
+                _ if address == TRAMPOLINE + TOC => 0x3c40_0002,
+                _ => 0x3842_7000,
+            });
+            let is_whole = end == TRAMPOLINE + TOC + 8;
+            assert_eq!(found, is_whole.then_some(TARGET + 8), "{end:#x}");
+        }
+    }
+
+    #[test]
+    fn stubs_of_linkers() {
+        let code = |words: [u32; 4]| {
+            let mut code = [0; 24];
+            for (at, word) in words.into_iter().enumerate() {
+                code[4 * at..4 * at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+            code
+        };
+        let branch = code([0x4800_1000, 0, 0, 0]);
+        assert_eq!((veneer_target(PC, branch), is_opaque_veneer(branch)), (Some(PC + 0x1000), false));
+        let far = [0x3d82_0001, 0xe98c_8010, 0x7d89_03a6, 0x4e80_0420];
+        let near = [0xe982_8010, 0x7d89_03a6, 0x4e80_0420, 0];
+        for stub in [far, near] {
+            assert_eq!((veneer_target(PC, code(stub)), is_opaque_veneer(code(stub))), (None, true));
+            for (at, bit) in [(0, 1 << 16), (0, 1 << 21), (1, 1 << 26), (2, 1 << 21)] {
+                let mut other = stub;
+                other[at] ^= bit;
+                assert!(!is_opaque_veneer(code(other)), "{other:x?}");
+            }
+        }
+        // A call is none.
+        assert_eq!(veneer_target(PC, code([0x4800_1001, 0, 0, 0])), None);
+    }
+
+    fn link(function: &str, output: Output) -> Vec<u8> {
+        oracle::link_trampoline(TRIPLE, "", &format!("\t.cfi_startproc\n{function}\t.cfi_endproc\n"), output)
+    }
+
+    #[test]
+    fn entries_are_what_lld_links() {
+        // A function as LLVM makes it, and one as a linker may leave it in a program with a fixed address; then a
+        // trampoline, and how far the TOC is from the function.
+        let relative = "2:\taddis\t2, 12, .TOC.-2b@ha\n\taddi\t2, 2, .TOC.-2b@l\n";
+        let absolute = "2:\tlis\t2, .TOC.@ha\n\taddi\t2, 2, .TOC.@l\n";
+        for trampoline in TRAMPOLINES {
+            let fixed = trampoline.replace("addis\t2, 12, .TOC.-1b@ha\n\taddi\t2, 2, .TOC.-1b@l", &absolute[3..]);
+            assert_ne!(trampoline, fixed);
+            for (function, trampoline, output) in [
+                (relative, trampoline, Output::Shared),
+                (relative, trampoline, Output::Program),
+                (absolute, trampoline, Output::Program),
+                (absolute, &fixed, Output::Program),
+                (relative, &fixed, Output::Program),
+            ] {
+                let linked = link(&format!("{function}{trampoline}\t.p2align 3\n\t.quad .TOC.-2b\n"), output);
+                let word = |at: usize| u32::from_le_bytes(linked[at..at + 4].try_into().unwrap());
+                let (distance, high) = (word(linked.len() - 8) as usize, word(linked.len() - 4));
+                assert!(distance != 0 && high == 0);
+                // In a program the fixed address is that of the TOC.
+                let fixed = [0, 8 + TOC].into_iter().find(|&at| word(at) >> 16 == LIS_2);
+                let target = fixed.map_or(0x1000, |at| toc(at, 0, word).unwrap() - distance);
+                let text = target..target + linked.len();
+                let entry = entry(target, target + 8, &text, |address| word(address - target));
+                assert_eq!(entry, Some(target + 8), "{function}{trampoline}");
+            }
         }
     }
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        let notoc = "+prefix-instrs,+pcrelative-memops";
-        let all: [(&str, &str); 4] = [
-            (include_str!("trampolines/powerpc64-near.s"), ""),
-            (include_str!("trampolines/powerpc64-far.s"), ""),
-            (include_str!("trampolines/powerpc64-near-notoc.s"), notoc),
-            (include_str!("trampolines/powerpc64-far-notoc.s"), notoc),
-        ];
-        for (code, features) in all {
-            for output in [Output::Shared, Output::Program] {
-                let linked = oracle::link_trampoline(TRIPLE, features, code, output);
-                assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
-            }
+        for (trampoline, output) in
+            TRAMPOLINES.into_iter().flat_map(|code| [(code, Output::Shared), (code, Output::Program)])
+        {
+            let linked = link(trampoline, output);
+            assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
+            // MFLR of what BCL found is at this address.
+            assert_eq!(linked[OWN_ADDRESS - 4..OWN_ADDRESS + 4], [5, 0, 0x9f, 0x42, 0xa6, 2, 0x88, 0x7d]);
         }
         assert!(!is_trampoline_entry(0x6021_0000_u32.to_le_bytes()));
     }
+
+    const TRAMPOLINES: [&str; 2] =
+        [include_str!("trampolines/powerpc64-near.s"), include_str!("trampolines/powerpc64-far.s")];
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]

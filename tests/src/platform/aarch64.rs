@@ -15,10 +15,12 @@ pub(super) const PLATFORM: Platform = Platform {
     is_trampoline_entry: |code| code[..4] == [0x1f, 0x20, 0x03, 0xd5],
     has_conditional_tail_calls: false,
     entry: 4,
+    has_tail_calls: true,
     has_outliner: true,
     has_far_calls: true,
     has_veneers: true,
     has_xray: true,
+    calls_other_images: true,
     trampoline_sizes: [40, 40],
     // dsb sy; isb
     barrier: &[0x9f, 0x3f, 0x03, 0xd5, 0xdf, 0x3f, 0x03, 0xd5],

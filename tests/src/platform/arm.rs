@@ -15,6 +15,8 @@ pub(super) const PLATFORM: Platform = Platform {
     is_trampoline_entry: |code| code[..4] == [0x00, 0xf0, 0x20, 0xe3],
     has_conditional_tail_calls: false,
     entry: 4,
+    has_tail_calls: true,
+    calls_other_images: true,
     has_outliner: true,
     // clang has no large code model for it.
     has_far_calls: false,

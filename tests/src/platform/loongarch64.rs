@@ -15,6 +15,8 @@ pub(super) const PLATFORM: Platform = Platform {
     is_trampoline_entry: |code| word(code, 0) & 0xfe00_001f == 0x1a00_0014,
     has_conditional_tail_calls: false,
     entry: 8,
+    has_tail_calls: true,
+    calls_other_images: true,
     has_outliner: false,
     has_far_calls: true,
     has_veneers: false,

@@ -12,6 +12,7 @@ use crate::target;
 mod aarch64;
 mod arm;
 mod loongarch64;
+mod powerpc64le;
 mod riscv64;
 mod s390x;
 mod x86;
@@ -56,6 +57,8 @@ pub struct Platform {
     pub has_conditional_tail_calls: bool,
     /// The size of an entry of the site table, as clang makes it by default (`Site` in `runtime/abi`).
     pub entry: u64,
+    /// Whether a tail call may be a jump.
+    pub has_tail_calls: bool,
     /// Whether LLVM's machine outliner knows the machine.
     pub has_outliner: bool,
     /// Whether calls are indirect in some code model.
@@ -68,6 +71,8 @@ pub struct Platform {
     pub reach: u64,
     /// Flags of clang's that do not work for this machine, although clang has them.
     pub broken_flags: &'static [&'static str],
+    /// Whether a call may go to another image without its trampoline, if that is in reach.
+    pub calls_other_images: bool,
 }
 
 /// Where the fields of a [`static_call_abi::Record`] lie on a platform.
@@ -105,12 +110,13 @@ pub enum Kind {
     ConditionalJump,
 }
 
-const PLATFORMS: [Platform; 7] = [
+const PLATFORMS: [Platform; 8] = [
     x86_64::PLATFORM,
     x86::PLATFORM,
     aarch64::PLATFORM,
     arm::PLATFORM,
     loongarch64::PLATFORM,
+    powerpc64le::PLATFORM,
     riscv64::PLATFORM,
     s390x::PLATFORM,
 ];

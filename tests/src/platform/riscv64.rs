@@ -32,6 +32,8 @@ pub(super) const PLATFORM: Platform = Platform {
         &["-menable-experimental-extensions", "-march=rv64gc_zicfilp1p0_zicfiss1p0", "-fcf-protection=full"],
     ],
     entry: 4,
+    has_tail_calls: true,
+    calls_other_images: true,
     has_outliner: true,
     has_far_calls: true,
     has_xray: true,

@@ -15,6 +15,8 @@ pub(super) const PLATFORM: Platform = Platform {
     is_trampoline_entry: |code| matches!(code[..2], [0xc4, 0x18] | [0xc0, 0x10]),
     has_conditional_tail_calls: true,
     entry: 4,
+    has_tail_calls: true,
+    calls_other_images: true,
     has_outliner: false,
     has_far_calls: false,
     // Calls reach all of an image.

@@ -16,6 +16,8 @@ pub(super) const PLATFORM: Platform = Platform {
     is_trampoline_entry: |code| matches!(code, [0xe8, 0, 0, 0, 0, ..] | [0xff, 0x25, ..] | [0xa1, ..]),
     has_conditional_tail_calls: true,
     entry: 4,
+    has_tail_calls: true,
+    calls_other_images: true,
     has_outliner: true,
     // Calls reach everything.
     has_far_calls: false,

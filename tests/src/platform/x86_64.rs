@@ -21,11 +21,12 @@ pub(super) const PLATFORM: Platform = Platform {
     },
     has_conditional_tail_calls: true,
     entry: 4,
+    has_tail_calls: true,
     has_outliner: true,
     has_far_calls: true,
-    // Calls reach all of an image.
     has_veneers: false,
     has_xray: true,
+    calls_other_images: true,
     trampoline_sizes: [16, 24],
     barrier: &[0xcc],
     unrelaxed: &[],

@@ -183,6 +183,16 @@ extern "C" fn _start() -> ! {
     naked_asm!("aghi %r15, -160", "jg {main}", main = sym main);
     #[cfg(target_arch = "loongarch64")]
     naked_asm!("move $fp, $zero", "move $ra, $zero", "b {main}", main = sym main);
+    // Its own address is in r12; main's caller has a frame, and the same TOC.
+    #[cfg(target_arch = "powerpc64")]
+    naked_asm!(
+        "2: addis 2, 12, .TOC.-2b@ha",
+        "addi 2, 2, .TOC.-2b@l",
+        "li 0, 0",
+        "stdu 0, -32(1)",
+        "bl {main}",
+        main = sym main,
+    );
 }
 
 struct Output;
@@ -227,8 +237,22 @@ mod number {
     pub(super) const MEMBARRIER: usize = 375;
 }
 
+#[cfg(target_arch = "powerpc64")]
+mod number {
+    pub(super) const WRITE: usize = 4;
+    pub(super) const MPROTECT: usize = 125;
+    pub(super) const EXIT_GROUP: usize = 234;
+    pub(super) const MEMBARRIER: usize = 365;
+}
+
 /// Those of Linux's newer architectures.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm", target_arch = "s390x")))]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "arm",
+    target_arch = "s390x",
+    target_arch = "powerpc64"
+)))]
 mod number {
     pub(super) const WRITE: usize = 64;
     pub(super) const EXIT_GROUP: usize = 94;
@@ -278,6 +302,12 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
         asm!("syscall 0", in("$a7") number, inout("$a0") a => result, in("$a1") b, in("$a2") c,
             out("$t0") _, out("$t1") _, out("$t2") _, out("$t3") _, out("$t4") _, out("$t5") _, out("$t6") _,
             out("$t7") _, out("$t8") _);
+    }
+    // SAFETY: the caller's promise; the kernel changes what functions may, and says in CR0 whether r3 is an error.
+    #[cfg(target_arch = "powerpc64")]
+    unsafe {
+        asm!("sc", "bns+ 2f", "neg 3, 3", "2:", in("r0") number, inout("r3") a => result, in("r4") b, in("r5") c,
+            clobber_abi("C"));
     }
     result
 }

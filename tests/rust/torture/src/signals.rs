@@ -56,6 +56,10 @@ extern "C" fn handle(_: c_int) {
     }
 }
 
+/// `<asm/ptrace.h>`
+#[cfg(target_arch = "powerpc64")]
+const PT_NIP: usize = 32;
+
 /// Half an instruction, or one that leads nowhere.
 extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *const c_void) {
     // SAFETY: the kernel passes both to a handler with SA_SIGINFO.
@@ -75,6 +79,8 @@ extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *con
         let at = registers.psw.addr;
         #[cfg(target_arch = "loongarch64")]
         let at = registers.__pc;
+        #[cfg(target_arch = "powerpc64")]
+        let at = registers.gp_regs[PT_NIP];
         ((*info).si_addr(), at)
     };
     fail!("CRASHED by signal {signal} at instruction {at:#x}, address {address:p}");
