@@ -375,12 +375,6 @@ mod expected {
     }
 
     #[unsafe(no_mangle)]
-    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
-        // SAFETY: the caller's promise.
-        unsafe { memcmp(a, b, len) }
-    }
-
-    #[unsafe(no_mangle)]
     unsafe extern "C" fn strlen(text: *const u8) -> usize {
         let mut len = 0;
         // SAFETY: the caller's promise.
@@ -388,12 +382,6 @@ mod expected {
             len += 1;
         }
         len
-    }
-
-    #[unsafe(no_mangle)]
-    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
-        // SAFETY: the caller's promise.
-        unsafe { memcmp(a, b, len) }
     }
 
     /// Never called: panics abort.
