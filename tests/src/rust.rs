@@ -49,8 +49,11 @@ impl Build<'_> {
         }
         if platform.is_foreign() {
             cargo.args(["--target", platform.name]);
-            let name = platform.name.replace('-', "_").to_uppercase();
-            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), platform.gnu_program("gcc").get_program());
+            // The others are in `.cargo/config.toml`.
+            if platform.is_unpacked {
+                let name = platform.name.replace('-', "_").to_uppercase();
+                cargo.env(format!("CARGO_TARGET_{name}_LINKER"), platform.gnu_program("gcc").get_program());
+            }
             if let Some(rustc) = std::env::var_os("STATIC_CALL_TEST_RUSTC") {
                 cargo.env("RUSTC", rustc);
             }

@@ -12,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -73,11 +74,41 @@ const TESTS: [&str; 9] = [
     "torture",
 ];
 
+/// Those that are tested when nobody has asked for another machine.
+const USUAL: [&str; 2] = ["aarch64-unknown-linux-gnu", "riscv64gc-unknown-linux-gnu"];
+
+/// Runs the tests on the machines that most people have.
+pub(crate) fn test_some() -> Result<()> {
+    test_each(USUAL, None)
+}
+
+/// Runs the tests on every machine.
+pub(crate) fn test_all(filter: Option<&str>) -> Result<()> {
+    test_each(MACHINES.map(|machine| machine.name), filter)
+}
+
+/// Runs the tests on these machines, on the others also where they fail on one.
+fn test_each(names: impl IntoIterator<Item = &'static str>, filter: Option<&str>) -> Result<()> {
+    let mut failed = Vec::new();
+    for name in names {
+        if let Err(error) = test(name, filter) {
+            eprintln!("{name}: {error:#}");
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("tests failed on {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs the tests on one machine.
 pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
     let Some(machine) = MACHINES.into_iter().find(|machine| machine.name == name) else {
         let known = MACHINES.map(|machine| machine.name).join(", ");
-        bail!("there is no emulated test for {name}; there is one for: {known}");
+        bail!("there is no test for {name}; there is one for: {known}, and \"all\" for all of them");
     };
+    let started = Instant::now();
     packages::ensure(packages::TEST)?;
     machine.ensure_tools()?;
     let rustc = machine.rustc()?;
@@ -89,7 +120,9 @@ pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
     if let Some(rustc) = rustc {
         tests.env("STATIC_CALL_TEST_RUSTC", rustc);
     }
-    run(&mut tests)
+    run(&mut tests)?;
+    println!("{name}: passed in {} s", started.elapsed().as_secs());
+    Ok(())
 }
 
 impl Machine {
@@ -129,8 +162,11 @@ impl Machine {
     /// Has cargo build for this machine.
     pub(crate) fn prepare(&self, cargo: &mut Command, rustc: Option<&Path>) {
         cargo.args(["--target", self.name]);
-        let name = self.name.replace('-', "_").to_uppercase();
-        cargo.env(format!("CARGO_TARGET_{name}_LINKER"), self.gnu_path("gcc"));
+        // The others are in `.cargo/config.toml`.
+        if self.newer_release.is_some() {
+            let name = self.name.replace('-', "_").to_uppercase();
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), self.gnu_path("gcc"));
+        }
         if let Some(rustc) = rustc {
             cargo.env("RUSTC", rustc);
         }

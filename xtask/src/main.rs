@@ -33,12 +33,13 @@ enum Command {
     },
     /// Show static calls at work on a large real file, and what a call costs
     Demo,
-    /// Check the format, the lints and every test, in all modes, in Rust and in C
+    /// Check the format, the lints and every test, in all modes, in Rust and in C; then the programs on two other
+    /// machines, by an emulator
     Test {
-        /// Only the tests whose name contains this
+        /// Only the tests whose name contains this, and without other machines
         filter: Option<String>,
-        /// Build the test programs for another machine, such as aarch64-unknown-linux-gnu, and run them by an
-        /// emulator
+        /// Only the tests of programs, for this machine (riscv64gc-unknown-linux-gnu, say), by an emulator; or "all":
+        /// everything, and the programs on every machine
         #[arg(long)]
         target: Option<String>,
     },
@@ -69,8 +70,12 @@ fn main() -> anyhow::Result<()> {
             install::install(&std::path::absolute(prefix)?)
         }
         Command::Demo => demo::demo(),
-        Command::Test { filter, target: Some(target) } => cross::test(&target, filter.as_deref()),
-        Command::Test { filter, target: None } => test::test(filter.as_deref()),
+        Command::Test { filter, target } => match (filter.as_deref(), target.as_deref()) {
+            (None, None) => test::test(None).and_then(|()| cross::test_some()),
+            (filter, None) => test::test(filter),
+            (filter, Some("all")) => test::test(filter).and_then(|()| cross::test_all(filter)),
+            (filter, Some(target)) => cross::test(target, filter),
+        },
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { only } => bench::bench(only),

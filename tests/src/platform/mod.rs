@@ -26,7 +26,7 @@ pub struct Platform {
     /// What the names of GNU's programs for it start with; its libraries lie in this directory below /usr.
     pub gnu: Option<&'static str>,
     /// They are not installed, but unpacked (`newer_release` in `xtask/src/cross.rs`).
-    is_unpacked: bool,
+    pub is_unpacked: bool,
     /// Runs its programs, if this machine does not.
     emulator: Option<&'static str>,
     /// The size of a pointer in bytes.
