@@ -39,9 +39,9 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
 
 /// Values of [`Image::state`].
-const REGISTERED: u32 = 1;
+pub(crate) const REGISTERED: u32 = 1;
 /// Registered, and its code is patched.
-const PATCHED: u32 = 2;
+pub(crate) const PATCHED: u32 = 2;
 
 /// The first of the registered images.
 fn first(_lock: &Guard) -> *mut Image {

@@ -75,6 +75,9 @@ mod error;
 pub mod fuzzing;
 mod image;
 mod info;
+#[cfg(feature = "inspect")]
+#[doc(hidden)]
+pub mod inspect;
 mod key;
 mod lock;
 mod log;
