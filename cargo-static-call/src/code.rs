@@ -1,0 +1,166 @@
+//! What the code of a file does with keys beside its recorded calls: what was not lowered.
+//!
+//! Branches to trampolines are looked for at every place where an instruction may start, without a disassembly of
+//! what lies between: that some other bytes look like a branch to just this address is as good as impossible. How code
+//! loads a key is read on x86-64 alone; elsewhere an address takes several instructions to make, and a file
+//! cannot tell.
+
+use std::collections::{HashMap, HashSet};
+
+use static_call::inspect::{Action, Decoder};
+
+use crate::debug::{DebugInfo, is_loader};
+use crate::elf::Elf;
+use crate::tables::{Layout, Tables};
+
+/// A place in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The instruction's address.
+    pub address: u64,
+    /// The key that it is about, by its number in [`Tables::keys`], if that is known.
+    pub key: Option<usize>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// Branches to trampolines that the site table does not have.
+    pub unrecorded: Vec<Use>,
+    /// Calls through a key's pointer, or loads of it that may be such.
+    pub loads: Vec<Use>,
+    /// Calls that were compiled without the pass: they call the function that loads a key, or have it inlined.
+    pub without_pass: Vec<Use>,
+    /// Whether loads were looked for.
+    pub knows_loads: bool,
+    /// Whether branches were.
+    pub knows_branches: bool,
+}
+
+/// How far a load may lie behind where its inlined function starts.
+const SPREAD: u64 = 8;
+
+/// The longest trampoline of any machine with what stands before it; nothing else is that close to its start.
+const TRAMPOLINE: u64 = 32;
+
+impl Code {
+    /// Reads all code of a file.
+    #[must_use]
+    pub fn read(
+        elf: &Elf<'_>,
+        tables: &Tables,
+        decoder: Option<&Decoder>,
+        debug: Option<&DebugInfo<'_>>,
+    ) -> Self {
+        let trampolines = tables.trampolines();
+        let mut starts: Vec<u64> = trampolines.keys().copied().collect();
+        starts.sort_unstable();
+        let is_in_trampoline = |address: u64| {
+            let behind = starts.partition_point(|&start| start <= address);
+            behind > 0 && address - starts[behind - 1] < trampoline_size(elf, starts[behind - 1])
+        };
+        let recorded: HashSet<u64> = tables.sites.iter().map(|site| site.address).collect();
+        let loaders = loaders(elf);
+        let mut code = Self { knows_branches: decoder.is_some(), ..Self::default() };
+        if let Some(decoder) = decoder
+            && !(trampolines.is_empty() && loaders.is_empty())
+        {
+            for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
+                let first = segment.address.next_multiple_of(decoder.step as u64) - segment.address;
+                for offset in (first..segment.data.len() as u64).step_by(decoder.step) {
+                    let address = segment.address.wrapping_add(offset);
+                    let bytes = &segment.data[offset as usize..];
+                    let Some((_, Action::Go(target))) = decoder.decode(address, bytes) else { continue };
+                    if loaders.contains(&target) {
+                        code.without_pass.push(Use { address, key: None });
+                    } else if let Some(&record) = trampolines.get(&target)
+                        && !recorded.contains(&address)
+                        && !is_in_trampoline(address)
+                    {
+                        code.unrecorded.push(Use { address, key: Some(tables.records[record].key) });
+                    }
+                }
+            }
+        }
+        if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
+            code.knows_loads = true;
+            find_loads(elf, tables, is_in_trampoline, &mut code.loads);
+        }
+        for address in debug.map(DebugInfo::inlined_loads).unwrap_or_default() {
+            // Of a load that was found the key is known.
+            let same = code.loads.iter().position(|load| (address..address + SPREAD).contains(&load.address));
+            let found = same.map(|same| code.loads.remove(same));
+            code.without_pass.push(found.unwrap_or(Use { address, key: None }));
+        }
+        code
+    }
+}
+
+/// A trampoline's length: what its symbol says, or the most that it can be.
+#[must_use]
+pub fn trampoline_size(elf: &Elf<'_>, trampoline: u64) -> u64 {
+    let symbol = elf.function(trampoline).filter(|symbol| symbol.address == trampoline && symbol.size > 0);
+    symbol.map_or(TRAMPOLINE, |symbol| symbol.size)
+}
+
+/// The functions that return what a key points at.
+fn loaders(elf: &Elf<'_>) -> HashSet<u64> {
+    elf.functions().iter().filter(|symbol| is_loader(symbol.name)).map(|symbol| symbol.address).collect()
+}
+
+/// Finds `mov key(%rip), %reg`, `call *key(%rip)` and `jmp *key(%rip)`, or the same with an absolute address.
+fn find_loads(elf: &Elf<'_>, tables: &Tables, skip: impl Fn(u64) -> bool, loads: &mut Vec<Use>) {
+    let layout = Layout { pointer: elf.pointer };
+    let mut targets = HashMap::new();
+    for (number, key) in tables.keys.iter().enumerate() {
+        if let Some(address) = key.address {
+            targets.insert(address, (number, false));
+            targets.insert(address.wrapping_add(layout.key_form()), (number, true));
+        }
+    }
+    let (Some(&low), Some(&high)) = (targets.keys().min(), targets.keys().max()) else { return };
+    // Who loads the form as well asks what the target is, and does not call it.
+    let mut forms: Vec<(u64, usize)> = Vec::new();
+    let mut found: Vec<(u64, usize)> = Vec::new();
+    for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
+        for (offset, bytes) in segment.data.windows(6).enumerate() {
+            let is_load = bytes[0] == 0x8b;
+            let is_branch = bytes[0] == 0xff && matches!(bytes[1] >> 3 & 7, 2 | 4);
+            if !is_load && !is_branch {
+                continue;
+            }
+            let address = segment.address.wrapping_add(offset as u64);
+            let target = match bytes[1] & 0xc7 {
+                0x05 => address.wrapping_add(6).wrapping_add_signed(displacement(&bytes[2..])),
+                0x04 if bytes[2] == 0x25 => match segment.data.get(offset + 3..offset + 7) {
+                    Some(absolute) => displacement(absolute).cast_unsigned(),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if !(low..=high).contains(&target) || skip(address) || skip(address.wrapping_sub(1)) {
+                continue;
+            }
+            match targets.get(&target) {
+                Some(&(key, true)) => forms.push((address, key)),
+                Some(&(key, false)) => found.push((address, key)),
+                None => {}
+            }
+        }
+    }
+    forms.sort_unstable();
+    const NEAR: u64 = 64;
+    let asks = |(address, key): &(u64, usize)| {
+        let from = forms.partition_point(|form| form.0 < address.saturating_sub(NEAR));
+        forms[from..]
+            .iter()
+            .take_while(|form| form.0 <= address.saturating_add(NEAR))
+            .any(|form| form.1 == *key)
+    };
+    found.retain(|load| !asks(load));
+    loads.extend(found.into_iter().map(|(address, key)| Use { address, key: Some(key) }));
+}
+
+fn displacement(bytes: &[u8]) -> i64 {
+    bytes.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes).into())
+}

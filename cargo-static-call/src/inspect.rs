@@ -1,0 +1,88 @@
+//! `cargo static-call inspect` and `static-call-inspect`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::elf::Elf;
+use crate::text::{self, Length};
+use crate::{process, report};
+
+/// What became of the static calls in a program, a shared object or a running process
+///
+/// Exit codes: 0 when it could be read, 1 when --require-all-direct is not met, 2 on an error.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The program or shared object: ELF, of any machine
+    #[arg(required_unless_present = "pid", conflicts_with = "pid")]
+    binary: Option<PathBuf>,
+    /// A running process instead: what its keys call now, and how many calls are direct
+    #[arg(long, value_name = "N")]
+    pid: Option<u32>,
+    /// Print JSON, whose fields stay as they are while "format" is 1
+    #[arg(long)]
+    json: bool,
+    /// List every call, not only the first ones of each key
+    #[arg(long)]
+    all: bool,
+    /// For CI: fail if some static call cannot be made direct, or (of a process) is not
+    #[arg(long)]
+    require_all_direct: bool,
+}
+
+/// What is printed, and whether `--require-all-direct` is content.
+struct Outcome {
+    text: String,
+    all_direct: bool,
+    because: Vec<String>,
+}
+
+impl Inspect {
+    /// Does it, and prints it.
+    #[must_use]
+    pub fn run(&self, program: &str) -> ExitCode {
+        let what = self.binary.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        match self.outcome() {
+            Err(error) => {
+                // A path may hold what a terminal obeys.
+                eprintln!("{program}: error: {}", crate::name::printable(&format!("{what}{error:#}")));
+                ExitCode::from(2)
+            }
+            Ok(outcome) => {
+                print(&outcome.text);
+                if self.require_all_direct && !outcome.all_direct {
+                    let because = outcome.because.join("; ");
+                    eprintln!("{program}: --require-all-direct: {what}{because}");
+                    return ExitCode::from(1);
+                }
+                ExitCode::SUCCESS
+            }
+        }
+    }
+
+    fn outcome(&self) -> Result<Outcome> {
+        let length = if self.all { Length::Full } else { Length::Short };
+        if let Some(pid) = self.pid {
+            let process = process::read(pid)?;
+            let text = if self.json { json(&process)? } else { text::process(&process, length) };
+            return Ok(Outcome { text, all_direct: process.all_direct, because: process.not_direct_because });
+        }
+        let path = self.binary.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+        let data = process::read_file(path)?;
+        let file = report::file(&path.to_string_lossy(), &Elf::parse(&data)?);
+        let text = if self.json { json(&file)? } else { text::file(&file, length) };
+        Ok(Outcome { text, all_direct: file.all_direct, because: file.not_direct_because })
+    }
+}
+
+fn json(report: &impl serde::Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(report)? + "\n")
+}
+
+/// Whoever reads may stop (`| head`), which is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,22 @@
+//! What `cargo static-call` and `static-call-inspect` consist of.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`elf`] | an ELF file as the dynamic linker sees it |
+//! | [`tables`] | its keys, records and sites |
+//! | [`code`] | what was not lowered |
+//! | [`debug`], [`name`] | types, lines and names for people |
+//! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
+//! | [`process`] | a running process |
+
+#![deny(unsafe_code)]
+
+pub mod code;
+pub mod debug;
+pub mod elf;
+pub mod inspect;
+pub mod name;
+pub mod process;
+pub mod report;
+pub mod tables;
+pub mod text;
