@@ -8,14 +8,19 @@
 //! | [`debug`], [`name`] | types, lines and names for people |
 //! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
 //! | [`process`] | a running process |
+//! | [`cargo`] | cargo with the pass |
+//! | [`doctor`], [`permissions`] | is all there? |
 
 #![deny(unsafe_code)]
 
+pub mod cargo;
 pub mod code;
 pub mod debug;
+pub mod doctor;
 pub mod elf;
 pub mod inspect;
 pub mod name;
+pub mod permissions;
 pub mod process;
 pub mod report;
 pub mod tables;

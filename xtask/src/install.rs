@@ -1,7 +1,7 @@
-//! `cargo xtask install`: the compiler wrapper, the pass and the C library under one directory.
+//! `cargo xtask install`: the compiler wrapper, the pass, the tools and the C library under one directory.
 //!
 //! ```text
-//! bin/static-call-rustc
+//! bin/static-call-rustc  bin/cargo-static-call  bin/static-call-inspect
 //! lib/static-call/libstatic_call_pass.so
 //! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
 //! lib/pkgconfig/static-call.pc  lib/cmake/StaticCall/StaticCallConfig.cmake
@@ -35,7 +35,8 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     run(cargo()
         .args(["build", "--quiet", "--release"])
         .args(["-p", "static-call-pass"])
-        .args(["-p", "static-call-rustc"]))?;
+        .args(["-p", "static-call-rustc"])
+        .args(["-p", "cargo-static-call"]))?;
     let mut library = cargo();
     library.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
     let products = match machine {
@@ -48,7 +49,9 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     run(&mut library)?;
 
     let release = target().join("release");
-    copy(&release.join("static-call-rustc"), &prefix.join("bin/static-call-rustc"))?;
+    for program in ["static-call-rustc", "cargo-static-call", "static-call-inspect"] {
+        copy(&release.join(program), &prefix.join("bin").join(program))?;
+    }
     let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
     weaken(&plugin)?;

@@ -1,0 +1,50 @@
+//! `cargo static-call`: cargo with the static-call pass.
+//!
+//! ```text
+//! cargo static-call build --release        cargo, with the pass
+//! cargo static-call doctor                 is all there?
+//! cargo static-call inspect target/static-call/release/program
+//! ```
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cargo_static_call::doctor::Doctor;
+use cargo_static_call::inspect::Inspect;
+use clap::{Parser, Subcommand};
+
+/// Runs cargo with the static-call pass, and shows what became of static calls
+///
+/// Any other command is cargo's: `cargo static-call build`, `run`, `test`, `bench`, `nextest run` … do what they do
+/// without it, with the pass, in the directory `static-call` of cargo's target directory.
+#[derive(Parser)]
+#[command(name = "cargo static-call", bin_name = "cargo static-call", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(Inspect),
+    Doctor(Doctor),
+    #[command(external_subcommand)]
+    Cargo(Vec<OsString>),
+}
+
+fn main() -> ExitCode {
+    // Cargo calls us as `cargo-static-call static-call …`.
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "static-call") {
+        words.remove(1);
+    }
+    match Arguments::parse_from(words).command {
+        Command::Inspect(inspect) => inspect.run("cargo-static-call"),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Cargo(arguments) => {
+            let Err(error) = cargo_static_call::cargo::run(&arguments);
+            eprintln!("cargo-static-call: error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `cargo static-call doctor`: is all there that direct calls need, and what would happen.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use object::{Object, ObjectSection};
+
+use crate::cargo::{Plan, pass, prefix};
+use crate::elf::Elf;
+use crate::permissions::Permissions;
+use crate::process::read_file;
+use crate::report;
+use crate::text::counted;
+
+/// Check the compilers, the pass and the kernel's permissions, and what was built; say what to do
+///
+/// Exits with 0 only if all is well. Notes are no fault.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Programs and shared objects to look into, instead of those that this project has built
+    binaries: Vec<PathBuf>,
+}
+
+/// What was found out.
+enum Finding {
+    Good(String),
+    Note(String),
+    /// What is wrong, and what to do.
+    Bad(String, String),
+}
+
+use Finding::{Bad, Good, Note};
+
+impl Doctor {
+    /// Checks everything and prints it.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        let mut is_well = true;
+        let mut say = |finding: Finding| match finding {
+            Good(text) => println!("ok    {text}"),
+            Note(text) => println!("note  {text}"),
+            Bad(text, advice) => {
+                is_well = false;
+                println!("BAD   {text}\n      what to do: {advice}");
+            }
+        };
+        let plan = Plan::new(&[]);
+        say(rustc());
+        match &plan {
+            Ok(plan) => {
+                say(rust_pass(&plan.wrapper));
+                say(c_pass(&plan.wrapper));
+            }
+            Err(error) => say(Bad(format!("{error:#}"), "install it again".into())),
+        }
+        for finding in kernel() {
+            say(finding);
+        }
+        for finding in settings() {
+            say(finding);
+        }
+        if let Ok(plan) = &plan {
+            for finding in self.built(plan) {
+                say(finding);
+            }
+            let variables = plan.variables();
+            let variables: Vec<String> =
+                variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
+            println!("\n`cargo static-call build` would run here:\n  {} cargo build", variables.join(" "));
+        }
+        if is_well {
+            println!("\nall is well");
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    /// Looks into what was built.
+    fn built(&self, plan: &Plan) -> Vec<Finding> {
+        let binaries = match (&*self.binaries, &plan.target) {
+            ([], Some(target)) => programs_in(target),
+            (binaries, _) => binaries.to_vec(),
+        };
+        if binaries.is_empty() {
+            return vec![Note("nothing was built here with `cargo static-call` yet".into())];
+        }
+        let mut findings = Vec::new();
+        for path in binaries {
+            let shown = path.display();
+            let report = read_file(&path)
+                .and_then(|data| Ok(report::file(&path.to_string_lossy(), &Elf::parse(&data)?)));
+            findings.push(match report {
+                Err(error) => Bad(format!("{shown}: {error:#}"), "name a program or shared object".into()),
+                Ok(file) if file.keys.is_empty() && !file.is_image => Note(format!("{shown}: no static calls")),
+                Ok(file) if file.all_direct => Good(format!(
+                    "{shown}: {} of {} can be made direct",
+                    counted(file.sites, "call"),
+                    counted(file.keys.len(), "key")
+                )),
+                Ok(file) => Bad(
+                    format!("{shown}: not every call can be made direct: {}", file.not_direct_because.join("; ")),
+                    format!("`cargo static-call inspect {shown}` says which; build all crates with `cargo static-call`"),
+                ),
+            });
+        }
+        findings
+    }
+}
+
+/// The programs and shared objects that cargo has put into a target directory.
+fn programs_in(target: &Path) -> Vec<PathBuf> {
+    let list = |directory: &Path| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let is_elf = |path: &PathBuf| {
+        use std::io::Read;
+        let mut start = [0; 4];
+        path.is_file()
+            && !path.extension().is_some_and(|end| end == "o")
+            && fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+            && start == *b"\x7fELF"
+    };
+    let profiles = list(target).into_iter().filter(|path| path.is_dir());
+    profiles.flat_map(|profile| list(&profile)).filter(is_elf).collect()
+}
+
+/// The compiler, as cargo would run it.
+fn compiler() -> OsString {
+    std::env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
+}
+
+fn rustc() -> Finding {
+    let rustc = compiler();
+    let shown = rustc.display();
+    let output = Command::new(&rustc).arg("-vV").output();
+    let answer = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout)).unwrap_or_default();
+    let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
+    let install = "install Rust 1.95 or newer (https://rustup.rs), as long as it has LLVM 22".to_owned();
+    match (field("release: "), field("LLVM version: ")) {
+        (Some(release), Some(llvm)) => {
+            let text = format!("rustc {release} has LLVM {llvm}; the pass needs LLVM {LLVM}");
+            if llvm.split('.').next() == Some(LLVM) { Good(text) } else { Bad(text, install) }
+        }
+        _ => Bad(format!("`{shown} -vV` does not say what it is"), install),
+    }
+}
+
+const LLVM: &str = "22";
+
+/// A call that the pass lowers, and nothing else.
+const RUST: &str = "
+#![no_std]
+extern \"C\" {
+    fn __static_call_target(key: *const [usize; 5]) -> *const ();
+    static __static_call_key_doctor: [usize; 5];
+}
+#[no_mangle]
+pub unsafe fn doctor() {
+    core::mem::transmute::<*const (), fn()>(__static_call_target(&raw const __static_call_key_doctor))()
+}
+";
+const C: &str = "
+#include <static_call.h>
+DECLARE_STATIC_CALL(doctor_key, void(void));
+void doctor(void) { static_call(doctor_key); }
+";
+
+/// Compiles something by the wrapper, and looks whether the pass was there.
+fn rust_pass(wrapper: &Path) -> Finding {
+    let pass = pass(wrapper);
+    let mut rustc = Command::new(wrapper);
+    rustc.arg(compiler()).args(["--crate-name=doctor", "--crate-type=lib", "--edition=2021", "--emit=obj"]);
+    rustc.arg("-Copt-level=1").env("STATIC_CALL_REQUIRE", "1");
+    judge(compile(rustc, "doctor.rs", RUST), "rustc", &pass)
+}
+
+fn c_pass(wrapper: &Path) -> Finding {
+    let mut clang = Command::new("clang-22");
+    if clang.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        return Note(
+            "clang-22 is not installed: only C and C++ need it (on Debian: apt install clang-22)".into(),
+        );
+    }
+    let pass = pass(wrapper);
+    let mut clang = Command::new("clang-22");
+    clang
+        .arg(format!("-fpass-plugin={}", pass.display()))
+        .args(["-O1", "-c", "-I"])
+        .arg(prefix().join("include"));
+    judge(compile(clang, "doctor.c", C), "clang-22", &pass)
+}
+
+fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
+    let pass = pass.display();
+    let again = format!(
+        "install static-call again (`cargo xtask install --prefix …`), or name a pass for this compiler in {}",
+        crate::cargo::PASS
+    );
+    match compiled {
+        Ok(true) => Good(format!("{compiler} loads the pass {pass}, which records a call")),
+        Ok(false) => Bad(
+            format!(
+                "{compiler} compiles with the pass {pass}, but no call is recorded: this machine has no backend"
+            ),
+            "nothing: calls go through their keys' pointers, which is correct".into(),
+        ),
+        Err(error) => Bad(format!("{compiler} does not compile with the pass {pass}: {error:#}"), again),
+    }
+}
+
+/// Whether the object that comes out has sites.
+fn compile(mut compiler: Command, name: &str, source: &str) -> Result<bool> {
+    let directory = tempfile::tempdir().context("no temporary directory can be made")?;
+    let (file, object) = (directory.path().join(name), directory.path().join("doctor.o"));
+    fs::write(&file, source).context("the temporary directory cannot be written")?;
+    let output = compiler.arg(&file).arg("-o").arg(&object).output();
+    let output = output.with_context(|| format!("{} does not start", compiler.get_program().display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).take(3).collect();
+        anyhow::bail!("{} ({})", lines.join(" / "), output.status);
+    }
+    let data = fs::read(&object).context("there is no object file")?;
+    let object = object::File::parse(&*data).context("the object file cannot be read")?;
+    let mut sections = object.sections();
+    // More than the anchor.
+    Ok(sections.any(|section| {
+        section.name() == Ok(static_call_abi::SITES_SECTION) && section.relocations().next().is_some()
+    }))
+}
+
+fn kernel() -> Vec<Finding> {
+    let Permissions { membarrier, window, memory_file, denies_write_execute, has_seccomp } =
+        Permissions::of_this_process();
+    let mut findings = Vec::new();
+    if denies_write_execute {
+        findings.push(Note("PR_SET_MDWE is on: no page may become writable and executable".into()));
+    }
+    if has_seccomp {
+        findings.push(Note("a seccomp filter is on, which may forbid system calls".into()));
+    }
+    let generic = "calls go through their keys' pointers, which is correct";
+    match membarrier {
+        Ok(()) => findings.push(Good("membarrier(SYNC_CORE) is permitted".into())),
+        Err(error) => findings.push(Bad(
+            format!("membarrier(SYNC_CORE) is refused ({error}): {generic}"),
+            "use a kernel of 4.16 or newer, and permit membarrier(2) in the seccomp filter (Docker's own does)".into(),
+        )),
+    }
+    let has_breakpoints = cfg!(target_arch = "x86_64");
+    match (window, memory_file) {
+        (Ok(()), _) => findings.push(Good("code may be made writable: programs here use the writer `window`".into())),
+        (Err(error), Ok(())) if has_breakpoints => findings.push(Good(format!(
+            "code may not be made writable ({error}), but written through /proc/self/mem: programs here use the writer \
+             `breakpoint`"
+        ))),
+        (Err(error), file) => {
+            let file = file.err().map(|error| format!(", and /proc/self/mem not be written ({error})"));
+            findings.push(Bad(
+                format!("code may not be made writable ({error}){}: {generic}", file.unwrap_or_default()),
+                "permit mprotect(PROT_WRITE | PROT_EXEC) to the program (SELinux: execmod), or /proc/self/mem".into(),
+            ));
+        }
+    }
+    findings.push(Note("a service may be permitted less: in it, STATIC_CALL_LOG=1 tells".into()));
+    findings
+}
+
+/// What the environment changes.
+fn settings() -> Vec<Finding> {
+    let names = ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG", "STATIC_CALL_REQUIRE"];
+    let set = names.into_iter().filter_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some(Note(format!("{name}={} is set", crate::name::printable(&value))))
+    });
+    set.collect()
+}

@@ -1,0 +1,98 @@
+//! What the runtime needs of the kernel, tried out in this process.
+//!
+//! # Safety
+//!
+//! The memory that is tried on is a mapping of its own, which nothing else uses.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+/// What a process like this one may do.
+#[derive(Debug)]
+pub struct Permissions {
+    /// Waiting until all threads have left code that was replaced.
+    pub membarrier: io::Result<()>,
+    /// Making code writable: what the window needs.
+    pub window: io::Result<()>,
+    /// Writing code through `/proc/self/mem`: what breakpoints need.
+    pub memory_file: io::Result<()>,
+    /// Whether `PR_SET_MDWE` is on.
+    pub denies_write_execute: bool,
+    /// Whether a seccomp filter is on.
+    pub has_seccomp: bool,
+}
+
+impl Permissions {
+    /// Tries it.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let seccomp = status.lines().find_map(|line| line.strip_prefix("Seccomp:")).map(str::trim);
+        // SAFETY: asks for a number.
+        let mdwe = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
+        Self {
+            membarrier: membarrier(),
+            window: Code::map().and_then(|code| code.make_writable()),
+            memory_file: Code::map().and_then(|code| code.write_through_file()),
+            denies_write_execute: mdwe > 0,
+            has_seccomp: !matches!(seccomp, None | Some("0")),
+        }
+    }
+}
+
+fn membarrier() -> io::Result<()> {
+    // As the runtime does it before it patches anything.
+    const REGISTER_SYNC_CORE: libc::c_int = 1 << 6;
+    // SAFETY: has no memory for an argument.
+    checked(unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_SYNC_CORE, 0, 0) })
+}
+
+/// A page of this program's own file, mapped as code is.
+struct Code {
+    page: *mut libc::c_void,
+}
+
+impl Code {
+    const LEN: usize = 65536;
+
+    fn map() -> io::Result<Self> {
+        let file = File::open("/proc/self/exe")?;
+        let access = libc::PROT_READ | libc::PROT_EXEC;
+        // SAFETY: a new mapping, wherever there is place.
+        let page = unsafe {
+            libc::mmap(std::ptr::null_mut(), Self::LEN, access, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
+        };
+        if page == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { page }) }
+    }
+
+    fn make_writable(&self) -> io::Result<()> {
+        let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        // SAFETY: our own mapping.
+        checked(unsafe { libc::mprotect(self.page, Self::LEN, access) }.into())?;
+        // SAFETY: as above. A page that is changed becomes another one, which is asked for again.
+        unsafe { self.page.cast::<u8>().write_volatile(0) };
+        let access = libc::PROT_READ | libc::PROT_EXEC;
+        // SAFETY: as above.
+        checked(unsafe { libc::mprotect(self.page, Self::LEN, access) }.into())
+    }
+
+    fn write_through_file(&self) -> io::Result<()> {
+        let memory = File::options().read(true).write(true).open("/proc/self/mem")?;
+        memory.write_all_at(&[0], self.page.addr() as u64)
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, of which nothing is left.
+        unsafe { libc::munmap(self.page, Self::LEN) };
+    }
+}
+
+fn checked(result: libc::c_long) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,431 @@
+//! What the inspector says of files, held against what other readers find in them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use object::{Object, ObjectSection};
+use serde_json::Value;
+use static_call_tests::binary::StaticCalls;
+use static_call_tests::c::source;
+use static_call_tests::{clang, link_flags, llvm, plain_clang, prefix, run, stdout};
+
+fn inspector() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_static-call-inspect"))
+}
+
+fn inspect(file: &Path) -> Value {
+    serde_json::from_str(&stdout(inspector().arg("--json").arg(file))).expect("JSON")
+}
+
+/// Whether `--require-all-direct` is content, and what it says.
+fn requires(file: &Path) -> (Option<i32>, String) {
+    let output = inspector().arg("--require-all-direct").arg(file).output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The addresses of the sites, sorted.
+fn addresses(report: &Value) -> Vec<u64> {
+    let keys =
+        report["keys"].as_array().expect("keys").iter().flat_map(|key| key["sites"].as_array().unwrap());
+    let mut sites: Vec<u64> = keys.map(|site| site["address"].as_u64().expect("an address")).collect();
+    sites.sort_unstable();
+    sites
+}
+
+fn key<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut keys = report["keys"].as_array().expect("keys").iter();
+    keys.find(|key| key["name"] == name).unwrap_or_else(|| panic!("no key {name}: {report:#}"))
+}
+
+/// A program with a call of each kind, and a key of each kind.
+const PROGRAM: &str = r#"
+#include <static_call.h>
+int one(int x) { return x + 1; }
+DEFINE_STATIC_CALL(counted, one);
+DEFINE_STATIC_CALL_NULL(hook, one);
+DEFINE_STATIC_CALL_RET0(zero, one);
+DEFINE_STATIC_CALL(unused, one);
+__attribute__((noinline)) int inner(int a)
+{
+	static_call_cond(hook, a); /* call */
+	return static_call(counted, a); /* tail */
+}
+__attribute__((noinline)) int outer(int a)
+{
+	if (a > 3) return static_call(counted, a); /* conditional */
+	return inner(a) + static_call(zero, a); /* zero */
+}
+"#;
+const MAIN: &str = "int outer(int); int main(int c, char **v) { return !v + outer(c) == 0; }";
+
+struct Workshop(tempfile::TempDir);
+
+impl Workshop {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(directory.path().join("program.c"), PROGRAM).expect("a file");
+        std::fs::write(directory.path().join("main.c"), MAIN).expect("a file");
+        Self(directory)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn build(&self, mut compiler: Command, flags: &[&str], name: &str) -> PathBuf {
+        let output = self.path(name);
+        compiler.args(flags).args([self.path("program.c"), self.path("main.c")]);
+        run(compiler.arg("-o").arg(&output).args(link_flags()));
+        output
+    }
+
+    fn program(&self) -> PathBuf {
+        self.build(clang(), &["-O2", "-g"], "program")
+    }
+
+    /// The same without symbols, and without section headers.
+    fn stripped(&self, program: &Path) -> [PathBuf; 2] {
+        let [stripped, bare] = ["stripped", "bare"].map(|end| program.with_extension(end));
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(program));
+        let mut data = std::fs::read(&stripped).expect("a program");
+        // Where the section headers lie, how many there are, and which has their names.
+        for range in [40..48, 60..62, 62..64] {
+            data[range].fill(0);
+        }
+        std::fs::write(&bare, data).expect("a file");
+        [stripped, bare]
+    }
+}
+
+#[test]
+fn every_way_to_link() {
+    let workshop = Workshop::new();
+    let ways: [(&str, &[&str]); 8] = [
+        ("pie", &["-O2", "-g"]),
+        ("unoptimized", &["-O0", "-g"]),
+        ("relr", &["-O2", "-fuse-ld=lld", "-Wl,-z,pack-relative-relocs"]),
+        ("rela-lld", &["-O2", "-fuse-ld=lld"]),
+        ("fixed", &["-O2", "-no-pie", "-fno-pie"]),
+        ("static", &["-O2", "-static"]),
+        ("static-pie", &["-O2", "-static-pie"]),
+        ("compressed", &["-O2", "-g", "-gz"]),
+    ];
+    for (name, flags) in ways {
+        let program = workshop.build(clang(), flags, name);
+        let expected = StaticCalls::read(&program).recorded;
+        assert!(expected.len() >= 4, "{name}");
+        let report = inspect(&program);
+        assert_eq!(addresses(&report), expected, "{name}");
+        assert_eq!(report["all_direct"], true, "{name}: {report:#}");
+        assert_eq!(key(&report, "counted")["default_target"], "one", "{name}");
+        assert_eq!(key(&report, "hook")["default_target"], "off", "{name}");
+        assert_eq!(key(&report, "zero")["default_target"], "returns zero", "{name}");
+        assert_eq!(report["keys"].as_array().unwrap().len(), 4, "{name}: {report:#}");
+        for stripped in workshop.stripped(&program) {
+            let report = inspect(&stripped);
+            assert_eq!(addresses(&report), expected, "{}", stripped.display());
+            assert_eq!(requires(&stripped).0, Some(0), "{}", stripped.display());
+            assert!(key(&report, "counted")["default_target"].as_str().unwrap().starts_with("0x"), "{name}");
+            let unknown = report["unknown"].to_string();
+            assert!(
+                unknown.contains("stripped of symbols") && unknown.contains("debug information"),
+                "{unknown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn kinds_functions_lines_and_types() {
+    let workshop = Workshop::new();
+    let program = workshop.program();
+    let report = inspect(&program);
+    let line = |mark: &str| PROGRAM.lines().position(|line| line.contains(mark)).expect(mark) as u64 + 1;
+    let expect = |name: &str, expected: &[(&str, &str, &str)]| {
+        let mut sites: Vec<(String, String, u64)> = key(&report, name)["sites"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|site| {
+                let text = |field: &str| site[field].as_str().unwrap_or("?").to_owned();
+                assert!(text("file").ends_with("program.c"), "{site:#}");
+                (text("kind"), text("function"), site["line"].as_u64().unwrap())
+            })
+            .collect();
+        sites.sort();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&(kind, function, mark)| (kind.into(), function.into(), line(mark)))
+            .collect();
+        assert_eq!(sites, expected, "{name}");
+    };
+    expect("hook", &[("call", "inner", "/* call */")]);
+    expect("zero", &[("call", "outer", "/* zero */")]);
+    expect(
+        "counted",
+        &[("conditional tail call", "outer", "/* conditional */"), ("tail call", "inner", "/* tail */")],
+    );
+    expect("unused", &[]);
+    assert_eq!(key(&report, "counted")["type"], "int (int)");
+    assert_eq!(key(&report, "hook")["type"], Value::Null);
+    let overhead = &report["overhead"];
+    let numbers = ["sites", "records", "keys", "trampolines"].map(|name| overhead[name].as_u64().unwrap());
+    assert_eq!(numbers, [4 * 4, 3 * 40, 4 * 40, 3 * 16]);
+    assert_eq!(overhead["padding"], Value::Null);
+
+    // What people see.
+    let text = stdout(inspector().arg(&program));
+    for expected in
+        ["4 keys:", "conditional tail call", "int (int)", "program.c:", "16 site table", "can be made direct"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn a_file_without_the_pass() {
+    let workshop = Workshop::new();
+    let plain = || {
+        let mut clang = plain_clang("clang");
+        clang.arg("-I").arg(prefix().join("include"));
+        clang
+    };
+    for level in ["-O0", "-O2"] {
+        let program = workshop.build(plain(), &["-g", level], level);
+        let report = inspect(&program);
+        assert_eq!((&report["is_image"], &report["sites"]), (&false.into(), &0.into()));
+        assert_eq!(report["without_pass"].as_array().unwrap().len(), 4, "{level}: {report:#}");
+        let (code, message) = requires(&program);
+        assert_eq!(code, Some(1), "{message}");
+        assert!(message.contains("compiled without the pass"), "{message}");
+    }
+    // Without debug information the loads are found by what they load.
+    let program = workshop.build(plain(), &["-O2"], "no-debug");
+    let report = inspect(&program);
+    assert_eq!(report["loads"].as_array().unwrap().len(), 4, "{report:#}");
+    assert!(requires(&program).1.contains("counted is only loaded from memory"), "{report:#}");
+    let [stripped, bare] = workshop.stripped(&program);
+    for file in [stripped, bare] {
+        assert_eq!(inspect(&file)["loads"].as_array().unwrap().len(), 4, "{}", file.display());
+        assert_eq!(requires(&file).0, Some(1));
+    }
+}
+
+/// Asking what a key calls is no call.
+#[test]
+fn a_query_is_no_call() {
+    let workshop = Workshop::new();
+    std::fs::write(
+        workshop.path("main.c"),
+        format!(
+            "#include <static_call.h>\n{MAIN}\nDECLARE_STATIC_CALL(counted, int(int));\
+                 void *ask(void) {{ return (void *)static_call_query(counted); }}"
+        ),
+    )
+    .expect("a file");
+    assert_eq!(requires(&workshop.program()), (Some(0), String::new()));
+}
+
+#[test]
+fn a_file_compiled_without_the_pass_beside_one_with_it() {
+    let workshop = Workshop::new();
+    let other = "#include <static_call.h>\nDECLARE_STATIC_CALL(counted, int(int));\
+                 int main(int c, char **v) { return !v + static_call(counted, c) == 0; }";
+    std::fs::write(workshop.path("other.c"), other).expect("a file");
+    let [with, without] = ["with.o", "without.o"].map(|name| workshop.path(name));
+    run(clang().args(["-O2", "-g", "-c"]).arg(workshop.path("program.c")).arg("-o").arg(&with));
+    let mut plain = plain_clang("clang");
+    plain.arg("-I").arg(prefix().join("include")).args(["-O2", "-g", "-c"]);
+    run(plain.arg(workshop.path("other.c")).arg("-o").arg(&without));
+    let program = workshop.path("both");
+    run(plain_clang("clang").args([&with, &without]).args(link_flags()).arg("-o").arg(&program));
+    let report = inspect(&program);
+    assert_eq!(addresses(&report).len(), 4);
+    let lost = report["without_pass"].as_array().unwrap();
+    assert_eq!(lost.len(), 1, "{report:#}");
+    assert_eq!(lost[0]["function"], "main");
+    assert_eq!(requires(&program).0, Some(1));
+    // It works.
+    run(&mut Command::new(&program));
+}
+
+#[test]
+fn a_key_of_another_file() {
+    let workshop = Workshop::new();
+    let library = workshop.path("libkeys.so");
+    run(clang().args(["-O2", "-g", "-fPIC", "-shared"]).arg(source("shared_left.c")).arg("-o").arg(&library));
+    let report = inspect(&library);
+    assert_eq!(addresses(&report), StaticCalls::read(&library).recorded);
+    let imported: Vec<&Value> =
+        report["keys"].as_array().unwrap().iter().filter(|key| key["address"] == Value::Null).collect();
+    assert!(!imported.is_empty(), "{report:#}");
+    for key in imported {
+        assert!(!key["sites"].as_array().unwrap().is_empty(), "{report:#}");
+        assert!(!key["name"].as_str().unwrap().starts_with("__static_call"), "{report:#}");
+    }
+    assert_eq!(requires(&library).0, Some(0));
+}
+
+/// The file offset and the address of a section.
+fn section(data: &[u8], name: &str) -> (usize, u64, usize) {
+    let file = object::File::parse(data).expect("an ELF file");
+    let section = file.section_by_name(name).expect(name);
+    let (offset, size) = section.file_range().expect("bytes");
+    (offset as usize, section.address(), size as usize)
+}
+
+#[test]
+fn a_branch_that_is_not_recorded() {
+    let workshop = Workshop::new();
+    let program = workshop.program();
+    let mut data = std::fs::read(&program).expect("the program");
+    let (offset, address, size) = section(&data, "static_call_sites");
+    let at = (offset..offset + size).step_by(4).find(|&at| data[at..at + 4] != [0; 4]).expect("an entry");
+    let entry = i32::from_le_bytes(data[at..at + 4].try_into().unwrap());
+    let lost = (address + (at - offset) as u64).wrapping_add_signed(entry.into());
+    data[at..at + 4].fill(0);
+    let victim = workshop.path("victim");
+    std::fs::write(&victim, &data).expect("a file");
+    let report = inspect(&victim);
+    assert_eq!(addresses(&report).len(), 3);
+    let unrecorded = report["unrecorded"].as_array().unwrap();
+    assert_eq!(unrecorded.len(), 1, "{report:#}");
+    assert_eq!(unrecorded[0]["address"], lost);
+    let (code, message) = requires(&victim);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("1 branches to trampolines are not recorded"), "{message}");
+
+    // And one that leads elsewhere.
+    data[at..at + 4].copy_from_slice(&(entry + 1).to_le_bytes());
+    std::fs::write(&victim, &data).expect("a file");
+    let report = inspect(&victim);
+    let damage = report["damage"].to_string();
+    assert!(damage.contains(&format!("{:#x}, which is no call of a trampoline", lost + 1)), "{damage}");
+    assert_eq!(requires(&victim).0, Some(1));
+}
+
+/// Tables as the pass makes them, for machines that it has no backend for yet.
+fn tables(pointer: &str, align: u32, call: &str, trampoline: &str) -> String {
+    format!(
+        ".text\n.globl caller\n.type caller, STT_FUNC\ncaller:\n.p2align 3\nsite: {call}\n.size caller, .-caller\n\
+         .p2align 3\n.long {signature}\n.long record-trampoline\n.type trampoline, STT_FUNC\ntrampoline:\n{trampoline}\n\
+         .size trampoline, .-trampoline\n.globl target\n.type target, STT_FUNC\ntarget: .long 0, 0\n.size target, 8\n\
+         .section .rodata\nname: .asciz \"abroad\"\n\
+         .section static_call_keys,\"aw\"\n.p2align {align}\n{pointer} 0\n\
+         .type key, STT_OBJECT\nkey: {pointer} target, 0, 0, name\n.long 0, 0x10000\n.size key, .-key\n\
+         .section static_call_records,\"aw\"\n.p2align {align}\nrecord: {pointer} key, 0, 0\n\
+         .long 0, trampoline-record, 0, 0\n\
+         .section static_call_sites,\"aw\"\n.long 0\nentry: .long site-entry\n",
+        signature = "SIGNATURE",
+    )
+}
+
+#[test]
+fn other_machines() {
+    let workshop = Workshop::new();
+    // Both byte orders, both sizes of pointers.
+    let machines = [
+        (
+            "s390x-linux-gnu",
+            ".quad",
+            3,
+            "brasl %r14, trampoline",
+            "lgrl %r1, key\nbr %r1\n.long 0",
+            "s390x",
+            true,
+        ),
+        ("i686-linux-gnu", ".long", 2, "call trampoline", "jmp *key\nint3\nint3", "i386", false),
+        ("armv7-linux-gnueabihf", ".long", 2, "bl trampoline", "nop\nldr pc, =target\n.ltorg", "arm", false),
+        ("riscv64-linux-gnu", ".quad", 3, "jal trampoline", "nop\nnop\nnop\nnop", "riscv64", false),
+        ("loongarch64-linux-gnu", ".quad", 3, "bl trampoline", "nop\nnop\nnop\nnop", "loongarch", false),
+        ("powerpc64le-linux-gnu", ".quad", 3, "bl trampoline", "nop\nnop\nnop\nnop", "powerpc64", false),
+    ];
+    for (triple, pointer, align, call, trampoline, name, is_big) in machines {
+        let signature = static_call_abi::SIGNATURE;
+        let text = tables(pointer, align, call, trampoline).replace("SIGNATURE", &signature.to_string());
+        let [assembler, object, program] = ["abroad.s", "abroad.o", "abroad"].map(|name| workshop.path(name));
+        std::fs::write(&assembler, text).expect("a file");
+        let mut clang = llvm("clang");
+        if triple.starts_with("riscv") {
+            clang.args(["-march=rv64imafd", "-mno-relax"]);
+        }
+        run(clang.arg(format!("--target={triple}")).arg("-c").arg(&assembler).arg("-o").arg(&object));
+        run(llvm("ld.lld").args(["-e", "caller"]).arg(&object).arg("-o").arg(&program));
+        let report = inspect(&program);
+        let kind = report["kind"].as_str().unwrap();
+        assert!(
+            kind.contains(name) && kind.contains(if is_big { "big-endian" } else { "little-endian" }),
+            "{kind}"
+        );
+        let key = key(&report, "abroad");
+        assert_eq!(key["default_target"], "target", "{triple}: {report:#}");
+        let sites = key["sites"].as_array().unwrap();
+        assert_eq!(sites.len(), 1, "{triple}: {report:#}");
+        assert_eq!(
+            (&sites[0]["kind"], &sites[0]["function"]),
+            (&"call".into(), &"caller".into()),
+            "{triple}"
+        );
+        assert_eq!(requires(&program).0, Some(0), "{triple}: {report:#}");
+    }
+}
+
+/// The pass has a backend for aarch64, and none for MIPS, whose instructions nobody reads here.
+#[test]
+fn programs_of_other_machines() {
+    let workshop = Workshop::new();
+    let build = |triple: &str, flags: &[&str]| {
+        let (object, library) = (workshop.path("abroad.o"), workshop.path(triple));
+        let mut clang = clang();
+        clang.arg(format!("--target={triple}")).args(["-O2", "-fPIC", "-ffreestanding", "-c"]).args(flags);
+        run(clang.arg(workshop.path("program.c")).arg("-o").arg(&object));
+        run(llvm("ld.lld").arg("-shared").arg(&object).arg("-o").arg(&library));
+        library
+    };
+    let library = build("aarch64-linux-gnu", &["-g"]);
+    let report = inspect(&library);
+    assert_eq!(addresses(&report).len(), 4, "{report:#}");
+    assert_eq!(report["loads"], Value::Null);
+    assert_eq!(requires(&library).0, Some(0));
+
+    let library = build("mips-linux-gnu", &[]);
+    let report = inspect(&library);
+    assert!(report["kind"].as_str().unwrap().starts_with("mips, 32 bits, big-endian"), "{report:#}");
+    assert_eq!(report["keys"].as_array().unwrap().len(), 4, "{report:#}");
+    assert!(report["unknown"].to_string().contains("the instructions of mips cannot be read"), "{report:#}");
+    assert_eq!(requires(&library).0, Some(1));
+}
+
+/// Each with what happened and what to do; and none is a crash, which has another exit code.
+#[test]
+fn what_is_no_program() {
+    let workshop = Workshop::new();
+    let program = std::fs::read(workshop.program()).expect("the program");
+    let refuse = |path: &Path, expected: &str| {
+        let output = inspector().arg(path).output().expect("it runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{}: {message}", path.display());
+        assert!(message.contains(expected), "{}: {message}", path.display());
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    };
+    let victim = workshop.path("victim");
+    for (content, expected) in [
+        (&b""[..], "is no ELF file"),
+        (b"#!/bin/sh\n", "is no ELF file"),
+        (b"\x7fELF", "is no ELF file"),
+        (b"!<arch>\nprogram.o/      0", "is an archive"),
+        (&program[..program.len() / 2], "is cut off or damaged"),
+        (&program[..64], "is cut off or damaged"),
+    ] {
+        std::fs::write(&victim, content).expect("a file");
+        refuse(&victim, expected);
+    }
+    let object = workshop.path("program.o");
+    run(clang().arg("-c").arg(workshop.path("program.c")).arg("-o").arg(&object));
+    refuse(&object, "inspect the program or the shared object that it is linked into");
+    refuse(workshop.0.path(), "is no ordinary file");
+    refuse(Path::new("/dev/zero"), "is no ordinary file");
+    refuse(&workshop.path("missing"), "No such file");
+    let output = inspector().output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+}
