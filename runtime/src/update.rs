@@ -90,6 +90,7 @@ fn update_quietly(changes: &mut [Change<'_>]) -> Result<(), Error> {
     if changes.iter().all(|change| State::of(change.key) == change.state) {
         return Ok(());
     }
+    changes.iter().for_each(|change| note_unrecorded(change.key));
     breakpoint::finish(&lock)?;
     let mode = mode::wanted(&lock);
     loop {
@@ -97,6 +98,16 @@ fn update_quietly(changes: &mut [Change<'_>]) -> Result<(), Error> {
             Err(error) if writer::steps_down(&error, &lock) => {}
             result => return result,
         }
+    }
+}
+
+/// Says of a key's first update that no recorded call follows it: whoever calls the key loads it.
+fn note_unrecorded(key: &Key) {
+    let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
+    if is_first && key.records.load(Ordering::Relaxed).is_null() && !key.name.is_null() {
+        // SAFETY: a key's name is a C string that lives as long as the key.
+        let name = unsafe { core::ffi::CStr::from_ptr(key.name) }.to_str().unwrap_or_default();
+        log!("key {name}: no recorded call; what calls it was built without the pass, or is not loaded yet");
     }
 }
 
