@@ -86,12 +86,20 @@ impl Code {
             code.knows_loads = true;
             find_loads(elf, tables, is_in_trampoline, &mut code.loads);
         }
+        code.loads.sort_unstable_by_key(|load| load.address);
+        let mut is_inlined = vec![false; code.loads.len()];
         for address in debug.map(DebugInfo::inlined_loads).unwrap_or_default() {
             // Of a load that was found the key is known.
-            let same = code.loads.iter().position(|load| (address..address + SPREAD).contains(&load.address));
-            let found = same.map(|same| code.loads.remove(same));
-            code.without_pass.push(found.unwrap_or(Use { address, key: None }));
+            let next = code.loads.partition_point(|load| load.address < address);
+            let same =
+                code.loads.get(next).filter(|load| load.address - address < SPREAD && !is_inlined[next]);
+            code.without_pass.push(same.copied().unwrap_or(Use { address, key: None }));
+            if same.is_some() {
+                is_inlined[next] = true;
+            }
         }
+        let mut others = is_inlined.iter().map(|is_inlined| !is_inlined);
+        code.loads.retain(|_| others.next().unwrap_or(true));
         code
     }
 }

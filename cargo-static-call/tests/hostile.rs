@@ -1,0 +1,157 @@
+//! Damaged files: an answer or an error, in bounded time and memory, and never a panic.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use cargo_static_call::elf::Elf;
+use cargo_static_call::{report, text};
+use object::{Object, ObjectSection};
+use proptest::prelude::*;
+use static_call_tests::{clang, link_flags, llvm, run};
+
+/// Real files, small enough to be read thousands of times: x86-64 with debug information, and the same stripped; a
+/// shared object of 32 bits and another byte order.
+static VICTIMS: LazyLock<Vec<Victim>> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name);
+    let source = path("program.c");
+    let text = "#include <static_call.h>\nint one(int x) { return x + 1; }\nDEFINE_STATIC_CALL(key, one);\n\
+                DEFINE_STATIC_CALL_NULL(hook, one);\n\
+                int caller(int x) { static_call_cond(hook, x); return static_call(key, x); }\n";
+    std::fs::write(&source, text).expect("a file");
+    let library = |flags: &[&str], name: &str| {
+        let output = path(name);
+        let mut clang = clang();
+        clang.args(["-O1", "-fPIC", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,-z,max-page-size=4096"]);
+        run(clang.args(flags).arg(&source).arg("-o").arg(&output));
+        Victim::read(&output)
+    };
+    let program = path("program");
+    std::fs::write(path("main.c"), "int caller(int); int main(void) { return caller(0); }").expect("a file");
+    run(clang()
+        .args(["-O1", "-g"])
+        .args([&source, &path("main.c")])
+        .args(link_flags())
+        .arg("-o")
+        .arg(&program));
+    let stripped = path("stripped");
+    run(llvm("llvm-objcopy").arg("--strip-sections").arg(&program).arg(&stripped));
+    vec![
+        library(&["-g"], "debug.so"),
+        library(&["-g", "-gz", "-Wl,--compress-debug-sections=zlib"], "compressed.so"),
+        library(&["--target=s390x-linux-gnu", "-ffreestanding", "-g"], "big.so"),
+        library(&["--target=mips-linux-gnu", "-ffreestanding"], "big32.so"),
+        Victim::read(&program),
+        Victim::read(&stripped),
+    ]
+});
+
+struct Victim {
+    data: Vec<u8>,
+    /// What is worth to be damaged: headers and tables.
+    places: Vec<std::ops::Range<usize>>,
+}
+
+impl Victim {
+    fn read(path: &Path) -> Self {
+        let data = std::fs::read(path).expect("a file");
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let whole = 0..data.len();
+        let interesting = |name: &str| {
+            [".debug", "static_call", ".rela", ".dyn", ".symtab", ".strtab"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        };
+        let sections = file.sections().filter(|section| section.name().is_ok_and(interesting));
+        let ranges = sections.filter_map(|section| section.file_range());
+        let mut places: Vec<_> = ranges
+            .map(|(start, len)| start as usize..(start + len) as usize)
+            .filter(|range| !range.is_empty())
+            .collect();
+        let end = data.len();
+        places.extend([0..64, 64..512, end - 512.min(end)..end, whole]);
+        Self { data, places }
+    }
+}
+
+/// Everything that is done with a file.
+fn inspect(data: &[u8]) {
+    let Ok(elf) = Elf::parse(data) else { return };
+    let report = report::file("victim", &elf);
+    let text = text::file(&report, text::Length::Full);
+    assert!(!text.contains('\x1b'));
+    serde_json::to_string(&report).expect("JSON");
+    // Nothing that is listed comes from nowhere.
+    let listed = report.keys.len() + report.sites + report.unrecorded.len() + report.damage.len();
+    assert!(listed <= data.len() + 100, "{listed}");
+}
+
+#[derive(Clone, Debug)]
+struct Damage {
+    place: prop::sample::Index,
+    at: prop::sample::Index,
+    bytes: Vec<u8>,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let bytes = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..=8),
+        // Numbers on which arithmetic overflows.
+        prop::sample::select(vec![
+            vec![0xff; 8],
+            vec![0xff; 4],
+            vec![0; 8],
+            vec![0xff, 0xff, 0xff, 0x7f],
+            vec![0x80; 10]
+        ]),
+    ];
+    (any::<prop::sample::Index>(), any::<prop::sample::Index>(), bytes)
+        .prop_map(|(place, at, bytes)| Damage { place, at, bytes })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_bytes(victim: prop::sample::Index, damages in prop::collection::vec(damage(), 1..6)) {
+        let victim = victim.get(&VICTIMS);
+        let mut data = victim.data.clone();
+        for Damage { place, at, bytes } in damages {
+            let range = place.get(&victim.places);
+            let start = range.start + at.index(range.len());
+            for (to, from) in data[start..].iter_mut().zip(bytes) {
+                *to = from;
+            }
+        }
+        inspect(&data);
+    }
+
+    #[test]
+    fn cut_off(victim: prop::sample::Index, len: prop::sample::Index) {
+        let data = &victim.get(&VICTIMS).data;
+        inspect(&data[..len.index(data.len())]);
+    }
+}
+
+#[test]
+fn undamaged_files_are_read() {
+    for victim in &*VICTIMS {
+        let elf = Elf::parse(&victim.data).expect("an ELF file");
+        assert_eq!(report::file("victim", &elf).keys.len(), 2);
+    }
+}
+
+/// A section that claims to be gigantic once it is decompressed is not believed.
+#[test]
+fn a_compression_bomb() {
+    let victim = &VICTIMS[1];
+    let file = object::File::parse(&*victim.data).expect("an ELF file");
+    let section = file.section_by_name(".debug_info").expect("debug information");
+    let start = section.file_range().expect("bytes").0 as usize;
+    let mut data = victim.data.clone();
+    data[start + 8..start + 16].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    let elf = Elf::parse(&data).expect("an ELF file");
+    let report = report::file("victim", &elf);
+    assert_eq!(report.keys.len(), 2);
+    assert!(report.keys.iter().all(|key| key.sites.iter().all(|site| site.place.line.is_none())));
+}
