@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use static_call::inspect::{Action, Decoder};
 
 use crate::debug::{DebugInfo, is_loader};
-use crate::elf::Elf;
+use crate::elf::{Elf, Pointer};
 use crate::tables::{Layout, Tables};
 
 /// A place in the code.
@@ -85,6 +85,7 @@ impl Code {
         if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
             code.knows_loads = true;
             find_loads(elf, tables, is_in_trampoline, &mut code.loads);
+            find_indirect_calls(elf, &loaders, &mut code.without_pass);
         }
         code.loads.sort_unstable_by_key(|load| load.address);
         let mut is_inlined = vec![false; code.loads.len()];
@@ -167,6 +168,27 @@ fn find_loads(elf: &Elf<'_>, tables: &Tables, skip: impl Fn(u64) -> bool, loads:
     };
     found.retain(|load| !asks(load));
     loads.extend(found.into_iter().map(|(address, key)| Use { address, key: Some(key) }));
+}
+
+/// Finds calls of these functions through the global offset table, as rustc makes them: `call *slot(%rip)`.
+fn find_indirect_calls(elf: &Elf<'_>, functions: &HashSet<u64>, calls: &mut Vec<Use>) {
+    for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
+        for (offset, bytes) in segment.data.windows(6).enumerate() {
+            if !matches!(bytes[..2], [0xff, 0x15 | 0x25]) {
+                continue;
+            }
+            let address = segment.address.wrapping_add(offset as u64);
+            let slot = address.wrapping_add(6).wrapping_add_signed(displacement(&bytes[2..]));
+            let is_loader = match elf.pointer(slot) {
+                Some(Pointer::Address(target)) => functions.contains(&target),
+                Some(Pointer::Import(name, 0)) => name == static_call_abi::INTRINSIC.as_bytes(),
+                _ => false,
+            };
+            if is_loader {
+                calls.push(Use { address, key: None });
+            }
+        }
+    }
 }
 
 fn displacement(bytes: &[u8]) -> i64 {
