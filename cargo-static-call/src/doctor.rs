@@ -124,7 +124,7 @@ fn programs_in(target: &Path) -> Vec<PathBuf> {
         use std::io::Read;
         let mut start = [0; 4];
         path.is_file()
-            && !path.extension().is_some_and(|end| end == "o")
+            && path.extension().is_none_or(|end| end != "o")
             && fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
             && start == *b"\x7fELF"
     };

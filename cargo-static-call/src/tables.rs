@@ -296,7 +296,7 @@ impl Reader<'_, '_> {
 
     /// Function pointers of POWER's older interface point at data. Where that is, nothing is known of code.
     fn has_code(&self) -> bool {
-        !(self.elf.machine == object::elf::EM_PPC64.0 && !object::Endian::is_little_endian(self.elf.endian()))
+        self.elf.machine != object::elf::EM_PPC64.0 || object::Endian::is_little_endian(self.elf.endian())
     }
 
     fn add_key(&mut self, tables: &mut Tables, place: u64, is_in_section: bool) -> usize {
@@ -315,7 +315,7 @@ impl Reader<'_, '_> {
         let target = match form {
             Some(Form::Nop | Form::OffCall) => Target::Off,
             Some(Form::Zero) => Target::Zero,
-            _ => target(elf.pointer(place)),
+            _ => points_at(elf.pointer(place)),
         };
         let number = tables.keys.len();
         tables.keys.push(Key {
@@ -324,7 +324,7 @@ impl Reader<'_, '_> {
             symbol: symbol.map(|symbol| printable(&String::from_utf8_lossy(symbol))),
             is_in_section,
             target,
-            off: target_or_unknown(elf.pointer(place + layout.key_off())),
+            off: points_at(elf.pointer(place + layout.key_off())),
         });
         self.known.insert(place, number);
         number
@@ -479,16 +479,12 @@ fn through_veneer(
     trampolines.get(&decoder.veneer_target(veneer, code)?).copied()
 }
 
-fn target(pointer: Option<Pointer<'_>>) -> Target {
+fn points_at(pointer: Option<Pointer<'_>>) -> Target {
     match pointer {
         Some(Pointer::Address(address)) => Target::Function(address),
         Some(Pointer::Import(symbol, _)) => Target::Import(demangle(symbol)),
         _ => Target::Unknown,
     }
-}
-
-fn target_or_unknown(pointer: Option<Pointer<'_>>) -> Target {
-    target(pointer)
 }
 
 fn imported_key(symbol: &[u8], offset: i64) -> Key {

@@ -57,6 +57,8 @@ pub enum Action {
     Zero,
 }
 
+type Decode = fn(usize, &[u8]) -> Option<(arch::Kind, arch::Action)>;
+
 /// Reads the instructions of one architecture.
 #[derive(Debug)]
 pub struct Decoder {
@@ -64,7 +66,7 @@ pub struct Decoder {
     machine: (u16, u32, bool),
     /// Instructions start at multiples of this.
     pub step: usize,
-    decode: fn(usize, &[u8]) -> Option<(arch::Kind, arch::Action)>,
+    decode: Decode,
     veneer_target: fn(usize, [u8; 24]) -> Option<usize>,
 }
 
