@@ -108,7 +108,9 @@ impl Code {
 /// A trampoline's length: what its symbol says, or the most that it can be.
 #[must_use]
 pub fn trampoline_size(elf: &Elf<'_>, trampoline: u64) -> u64 {
-    let symbol = elf.function(trampoline).filter(|symbol| symbol.address == trampoline && symbol.size > 0);
+    let symbol = elf.function(trampoline);
+    let symbol =
+        symbol.filter(|symbol| symbol.address == trampoline && (1..=TRAMPOLINE).contains(&symbol.size));
     symbol.map_or(TRAMPOLINE, |symbol| symbol.size)
 }
 

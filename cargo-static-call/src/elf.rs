@@ -167,6 +167,13 @@ impl<'data> Elf<'data> {
                 "has nothing that is loaded: it may hold debug information alone; inspect the program itself"
             );
         }
+        // No address that is looked at lies further behind than a page, so that none overflows.
+        if segments
+            .iter()
+            .any(|segment| segment.address.checked_add(segment.data.len() as u64 + 4096).is_none())
+        {
+            bail!("is damaged: a segment lies beyond all addresses");
+        }
         segments.sort_by_key(|segment| segment.address);
         let table = header.sections(endian, data).with_context(cut_off("its section headers"))?;
         let mut elf = Self {

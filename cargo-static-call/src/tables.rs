@@ -270,6 +270,9 @@ impl Reader<'_, '_> {
     /// code and at a string: nothing else looks like that.
     fn is_key(&self, place: u64) -> bool {
         let (elf, layout) = (self.elf, self.layout);
+        if elf.read(place, layout.key()).is_none() {
+            return false;
+        }
         let Some(flags) = elf.u32(place + layout.key_flags()) else { return false };
         let is_form = |form| Form::from_u32(form).is_some();
         if flags >> 16 != VERSION
@@ -403,7 +406,10 @@ impl Reader<'_, '_> {
 
     /// Whether there is a trampoline that names this record: what the runtime checks.
     fn is_trampoline(&self, trampoline: u64, record: u64) -> bool {
-        let Some(prefix) = trampoline.checked_sub(8) else { return false };
+        let Some(prefix) = trampoline.checked_sub(8).filter(|&prefix| self.elf.read(prefix, 8).is_some())
+        else {
+            return false;
+        };
         let (Some(signature), Some(distance)) = (self.elf.u32(prefix), self.elf.u32(prefix + 4)) else {
             return false;
         };
