@@ -155,3 +155,21 @@ fn a_compression_bomb() {
     assert_eq!(report.keys.len(), 2);
     assert!(report.keys.iter().all(|key| key.sites.iter().all(|site| site.place.line.is_none())));
 }
+
+/// Nor is a table that claims to be gigantic: nobody walks through what the file does not have.
+#[test]
+fn a_gigantic_table() {
+    let data = &VICTIMS[0].data;
+    let file = object::File::parse(&**data).expect("an ELF file");
+    let headers = u64::from_le_bytes(data[40..48].try_into().expect("eight bytes")) as usize;
+    for name in ["static_call_keys", "static_call_records", "static_call_sites"] {
+        let section = file.section_by_name(name).expect(name);
+        let size = headers + 64 * section.index().0 + 32;
+        assert_eq!(data[size..size + 8], section.size().to_le_bytes());
+        for claim in [1u64 << 32, 1 << 62, u64::MAX] {
+            let mut data = data.clone();
+            data[size..size + 8].copy_from_slice(&claim.to_le_bytes());
+            inspect(&data);
+        }
+    }
+}
