@@ -386,7 +386,7 @@ mod tests {
     }
 
     fn link(function: &str, output: Output) -> Vec<u8> {
-        oracle::link_trampoline(TRIPLE, "", &format!("\t.cfi_startproc\n{function}\t.cfi_endproc\n"), output)
+        oracle::link_trampoline(TRIPLE, "", function, output)
     }
 
     #[test]
