@@ -503,8 +503,10 @@ static void crashed(int signal, siginfo_t *info, void *context)
 	const unsigned long long at = registers->__pc;
 #elif defined(__powerpc64__)
 	const unsigned long long at = registers->gp_regs[32]; /* PT_NIP */
+#elif defined(__riscv)
+	const unsigned long long at = registers->__gregs[REG_PC];
 #else
-	const unsigned long long at = (void)registers, 0;
+	const unsigned long long at = ((void)registers, 0);
 #endif
 	fail("CRASHED by signal %d at instruction %#llx, address %p", signal, at, info->si_addr);
 }
