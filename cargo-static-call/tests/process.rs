@@ -70,7 +70,7 @@ impl Workshop {
         program
     }
 
-    fn library(&self) -> PathBuf {
+    fn shared_object(&self) -> PathBuf {
         let (source, library) = (self.path("library.c"), self.path("library.so"));
         std::fs::write(&source, LIBRARY).expect("a file");
         run(clang().args(["-O2", "-g", "-fPIC", "-shared"]).arg(&source).arg("-o").arg(&library));
@@ -180,7 +180,7 @@ fn todays_targets_in_every_mode_with_every_writer() {
 #[test]
 fn a_target_in_a_file_that_was_loaded_later() {
     let workshop = Workshop::new();
-    let (program, library) = (workshop.program(clang()), workshop.library());
+    let (program, library) = (workshop.program(clang()), workshop.shared_object());
     let mut command = in_mode(&program, None);
     command.arg(&library);
     let mut running = Running::start(command);
