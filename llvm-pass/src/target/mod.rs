@@ -174,7 +174,6 @@ impl Target {
             "watchos",
             "xros",
             "visionos",
-            "zos",
             "goff",
         ];
         if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
