@@ -63,6 +63,7 @@
 use core::sync::atomic::AtomicU64;
 
 pub(crate) use super::NoShortWay as Rewrite;
+use super::pair::{self, First};
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -97,7 +98,11 @@ struct Pcaddu18i {
     base: usize,
 }
 
-impl Pcaddu18i {
+impl First for Pcaddu18i {
+    fn is_first(instruction: u32) -> bool {
+        instruction & 0xfe00_0000 == PCADDU18I
+    }
+
     fn decode(pc: usize, word: u32) -> Option<Self> {
         let register = word & 31;
         let kind = match register {
@@ -112,7 +117,7 @@ impl Pcaddu18i {
     }
 
     /// A JIRL to `target`, if it is close enough.
-    fn jirl(self, target: usize) -> Option<u32> {
+    fn through_register(self, target: usize) -> Option<u32> {
         let low = words(self.base, target, 16)?;
         Some(JIRL | low << 10 | self.register << 5 | if self.kind == Kind::Call { RA } else { ZERO })
     }
@@ -121,50 +126,58 @@ impl Pcaddu18i {
     fn target(self, second: u32) -> Option<usize> {
         let low = ((second << 6).cast_signed() >> 16) * 4;
         let target = self.base.wrapping_add_signed(low as isize);
-        (self.jirl(target) == Some(second)).then_some(target)
+        (self.through_register(target) == Some(second)).then_some(target)
+    }
+
+    fn kind(self) -> Kind {
+        self.kind
+    }
+
+    fn decode_single(pc: usize, word: u32) -> Option<(Kind, Action)> {
+        match word {
+            NOP => return Some((Kind::Call, Action::Nop)),
+            MOVE_A0_ZERO => return Some((Kind::Call, Action::Zero)),
+            RET => return Some((Kind::Jump, Action::Nop)),
+            _ => {}
+        }
+        let kind = match word & 0xfc00_0000 {
+            BL => Kind::Call,
+            B => Kind::Jump,
+            _ => return None,
+        };
+        // The upper ten bits come last. Shifted up and down again: the sign is bit 9 of the word.
+        let distance = ((word << 22 | word >> 4 & 0x003f_ffc0).cast_signed() >> 6) * 4;
+        Some((kind, Action::Go(pc.wrapping_add_signed(distance as isize))))
+    }
+
+    fn encode_single(kind: Kind, pc: usize, action: Action) -> Option<u32> {
+        let opcode = match (kind, action) {
+            (Kind::Call, Action::Nop) => return Some(NOP),
+            (Kind::Call, Action::Zero) => return Some(MOVE_A0_ZERO),
+            (Kind::Jump, Action::Nop) => return Some(RET),
+            (Kind::Call, Action::Go(_)) => BL,
+            (Kind::Jump, Action::Go(_)) => B,
+            _ => return None,
+        };
+        let Action::Go(target) = action else { return None };
+        let words = words(pc, target, 26)?;
+        Some(opcode | (words & 0xffff) << 10 | words >> 16)
     }
 }
 
 /// What the site at `pc` is. `bytes` starts there.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    if !pc.is_multiple_of(4) {
-        return None;
-    }
-    let first = word(bytes, 0)?;
-    if first & 0xfe00_0000 != PCADDU18I {
-        return single(pc, first);
-    }
-    let pair = Pcaddu18i::decode(pc, first)?;
-    let second = word(bytes, 4)?;
-    if let Some(target) = pair.target(second) {
-        return Some((pair.kind, Action::Go(target)));
-    }
-    match (pair.kind, single(pc.wrapping_add(4), second)?) {
-        // It would have the other form.
-        (_, (_, Action::Go(target))) if pair.jirl(target).is_some() => None,
-        (kind, (same, action)) => (kind == same).then_some((kind, action)),
-    }
+    pair::decode::<Pcaddu18i>(pc, bytes)
 }
 
 /// The instruction of one word that does `action`, or None where there is none or it does not reach.
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
-    Some(Code::new(single_word(kind, pc, action)?.to_le_bytes()))
+    pair::encode::<Pcaddu18i>(kind, pc, action)
 }
 
-/// What does `action` at a site where `old` stands now: the whole site, of which a PCADDU18I stays as it is.
+/// What does `action` at a site where `old` stands now: the whole site, of which the first of two words stays as it is.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
-    let first = word(old, 0)?;
-    let Some(pair) = Pcaddu18i::decode(pc, first) else { return encode(kind, pc, action) };
-    if pair.kind != kind {
-        return None;
-    }
-    let jirl = match action {
-        Action::Go(target) => pair.jirl(target),
-        Action::Nop | Action::Zero => None,
-    };
-    let second = jirl.or_else(|| single_word(kind, pc.wrapping_add(4), action))?;
-    let ([a, b, c, d], [e, f, g, h]) = (first.to_le_bytes(), second.to_le_bytes());
-    Some(Code::new([a, b, c, d, e, f, g, h]))
+    pair::encode_over::<Pcaddu18i>(kind, pc, action, old)
 }
 
 /// Whether a trampoline starts with an instruction that a B may replace while threads are just leaving it:
@@ -191,48 +204,12 @@ pub(crate) unsafe fn publish(_address: usize) {
     unsafe { core::arch::asm!("ibar 0", options(nostack, preserves_flags)) };
 }
 
-/// What a word that stands alone at `pc` is.
-fn single(pc: usize, word: u32) -> Option<(Kind, Action)> {
-    match word {
-        NOP => return Some((Kind::Call, Action::Nop)),
-        MOVE_A0_ZERO => return Some((Kind::Call, Action::Zero)),
-        RET => return Some((Kind::Jump, Action::Nop)),
-        _ => {}
-    }
-    let kind = match word & 0xfc00_0000 {
-        BL => Kind::Call,
-        B => Kind::Jump,
-        _ => return None,
-    };
-    // The upper ten bits come last. Shifted up and down again: the sign is bit 9 of the word.
-    let distance = ((word << 22 | word >> 4 & 0x003f_ffc0).cast_signed() >> 6) * 4;
-    Some((kind, Action::Go(pc.wrapping_add_signed(distance as isize))))
-}
-
-fn single_word(kind: Kind, pc: usize, action: Action) -> Option<u32> {
-    let opcode = match (kind, action) {
-        (Kind::Call, Action::Nop) => return Some(NOP),
-        (Kind::Call, Action::Zero) => return Some(MOVE_A0_ZERO),
-        (Kind::Jump, Action::Nop) => return Some(RET),
-        (Kind::Call, Action::Go(_)) => BL,
-        (Kind::Jump, Action::Go(_)) => B,
-        _ => return None,
-    };
-    let Action::Go(target) = action else { return None };
-    let words = words(pc, target, 26)?;
-    Some(opcode | (words & 0xffff) << 10 | words >> 16)
-}
-
 /// The distance in instructions, if `bits` bits hold it with its sign.
 fn words(from: usize, to: usize, bits: u32) -> Option<u32> {
     let distance = to.wrapping_sub(from).cast_signed() as i64;
     let (words, half) = (distance / 4, 1i64 << (bits - 1));
     let fits = distance % 4 == 0 && (-half..half).contains(&words);
     fits.then_some((words & (2 * half - 1)) as u32)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]

@@ -59,6 +59,12 @@ pub(crate) fn is_opaque_veneer(_code: [u8; 24]) -> bool {
 
 #[cfg(test)]
 mod oracle;
+// Like the backends that use it.
+#[cfg_attr(
+    not(all(any(target_arch = "riscv64", target_arch = "loongarch64"), feature = "os")),
+    allow(dead_code)
+)]
+mod pair;
 
 /// The unit that is replaced at once, in bytes: aligned to its size, never torn.
 pub(crate) const WORD: usize = native::WORD;

@@ -74,6 +74,7 @@
 use core::sync::atomic::AtomicU64;
 
 pub(crate) use super::NoShortWay as Rewrite;
+use super::pair::{self, First};
 use super::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
@@ -107,7 +108,11 @@ struct Auipc {
     base: usize,
 }
 
-impl Auipc {
+impl First for Auipc {
+    fn is_first(instruction: u32) -> bool {
+        instruction & 0x7f == AUIPC
+    }
+
     fn decode(pc: usize, word: u32) -> Option<Self> {
         let register = word >> 7 & 31;
         let kind = match register {
@@ -120,7 +125,7 @@ impl Auipc {
     }
 
     /// A JALR to `target`, if it is close enough.
-    fn jalr(self, target: usize) -> Option<u32> {
+    fn through_register(self, target: usize) -> Option<u32> {
         let low = fits(distance(self.base, target), 12)?;
         let low = low.is_multiple_of(2).then_some(low)?;
         Some(low << 20 | self.register << 15 | link(self.kind)? << 7 | JALR)
@@ -129,51 +134,61 @@ impl Auipc {
     /// The target of a JALR behind it.
     fn target(self, second: u32) -> Option<usize> {
         let target = self.base.wrapping_add_signed((second.cast_signed() >> 20) as isize);
-        (self.jalr(target) == Some(second)).then_some(target)
+        (self.through_register(target) == Some(second)).then_some(target)
+    }
+
+    fn kind(self) -> Kind {
+        self.kind
+    }
+
+    fn decode_single(pc: usize, word: u32) -> Option<(Kind, Action)> {
+        match word {
+            NOP => return Some((Kind::Call, Action::Nop)),
+            LI_A0_0 => return Some((Kind::Call, Action::Zero)),
+            RET => return Some((Kind::Jump, Action::Nop)),
+            _ => {}
+        }
+        let kind = match word & 0xfff {
+            low if low == ZERO << 7 | JAL => Kind::Jump,
+            low if low == RA << 7 | JAL => Kind::Call,
+            _ => return None,
+        };
+        // imm[20|10:1|11|19:12], from bit 31 to bit 12.
+        let sign = (word.cast_signed() >> 31).cast_unsigned() << 20;
+        let immediate = sign | word & 0xf_f000 | word >> 9 & 0x800 | word >> 20 & 0x7fe;
+        Some((kind, Action::Go(pc.wrapping_add_signed(immediate.cast_signed() as isize))))
+    }
+
+    fn encode_single(kind: Kind, pc: usize, action: Action) -> Option<u32> {
+        match (kind, action) {
+            (Kind::Call, Action::Nop) => Some(NOP),
+            (Kind::Call, Action::Zero) => Some(LI_A0_0),
+            (Kind::Jump, Action::Nop) => Some(RET),
+            (_, Action::Go(target)) => {
+                let link = link(kind)?;
+                let bits = fits(distance(pc, target), 21)?;
+                let bits = bits.is_multiple_of(2).then_some(bits)?;
+                let immediate = bits >> 20 << 31 | (bits & 0x7fe) << 20 | (bits & 0x800) << 9 | bits & 0xf_f000;
+                Some(immediate | link << 7 | JAL)
+            }
+            _ => None,
+        }
     }
 }
 
 /// What the site at `pc` is. `bytes` starts there.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    // Only aligned instructions are fetched at once.
-    if !pc.is_multiple_of(4) {
-        return None;
-    }
-    let first = word(bytes, 0)?;
-    if first & 0x7f != AUIPC {
-        return single(pc, first);
-    }
-    let auipc = Auipc::decode(pc, first)?;
-    let second = word(bytes, 4)?;
-    if let Some(target) = auipc.target(second) {
-        return Some((auipc.kind, Action::Go(target)));
-    }
-    match (auipc.kind, single(pc.wrapping_add(4), second)?) {
-        // It would have the other form.
-        (_, (_, Action::Go(target))) if auipc.jalr(target).is_some() => None,
-        (kind, (same, action)) => (kind == same).then_some((kind, action)),
-    }
+    pair::decode::<Auipc>(pc, bytes)
 }
 
 /// The instruction of one word that does `action`, or None where there is none or it does not reach.
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
-    Some(Code::new(single_word(kind, pc, action)?.to_le_bytes()))
+    pair::encode::<Auipc>(kind, pc, action)
 }
 
-/// What does `action` at a site where `old` stands now: the whole site, of which an AUIPC stays as it is.
+/// What does `action` at a site where `old` stands now: the whole site, of which the first of two words stays as it is.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
-    let first = word(old, 0)?;
-    let Some(auipc) = Auipc::decode(pc, first) else { return encode(kind, pc, action) };
-    if auipc.kind != kind {
-        return None;
-    }
-    let jalr = match action {
-        Action::Go(target) => auipc.jalr(target),
-        Action::Nop | Action::Zero => None,
-    };
-    let second = jalr.or_else(|| single_word(kind, pc.wrapping_add(4), action))?;
-    let ([a, b, c, d], [e, f, g, h]) = (first.to_le_bytes(), second.to_le_bytes());
-    Some(Code::new([a, b, c, d, e, f, g, h]))
+    pair::encode_over::<Auipc>(kind, pc, action, old)
 }
 
 /// Whether a trampoline starts with an instruction that a JAL may replace while threads are just leaving it:
@@ -196,41 +211,6 @@ pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
 /// None is needed.
 pub(crate) unsafe fn publish(_address: usize) {}
 
-/// What a word that stands alone at `pc` is.
-fn single(pc: usize, word: u32) -> Option<(Kind, Action)> {
-    match word {
-        NOP => return Some((Kind::Call, Action::Nop)),
-        LI_A0_0 => return Some((Kind::Call, Action::Zero)),
-        RET => return Some((Kind::Jump, Action::Nop)),
-        _ => {}
-    }
-    let kind = match word & 0xfff {
-        low if low == ZERO << 7 | JAL => Kind::Jump,
-        low if low == RA << 7 | JAL => Kind::Call,
-        _ => return None,
-    };
-    // imm[20|10:1|11|19:12], from bit 31 to bit 12.
-    let sign = (word.cast_signed() >> 31).cast_unsigned() << 20;
-    let immediate = sign | word & 0xf_f000 | word >> 9 & 0x800 | word >> 20 & 0x7fe;
-    Some((kind, Action::Go(pc.wrapping_add_signed(immediate.cast_signed() as isize))))
-}
-
-fn single_word(kind: Kind, pc: usize, action: Action) -> Option<u32> {
-    match (kind, action) {
-        (Kind::Call, Action::Nop) => Some(NOP),
-        (Kind::Call, Action::Zero) => Some(LI_A0_0),
-        (Kind::Jump, Action::Nop) => Some(RET),
-        (_, Action::Go(target)) => {
-            let link = link(kind)?;
-            let bits = fits(distance(pc, target), 21)?;
-            let bits = bits.is_multiple_of(2).then_some(bits)?;
-            let immediate = bits >> 20 << 31 | (bits & 0x7fe) << 20 | (bits & 0x800) << 9 | bits & 0xf_f000;
-            Some(immediate | link << 7 | JAL)
-        }
-        _ => None,
-    }
-}
-
 /// The register for the return address.
 fn link(kind: Kind) -> Option<u32> {
     match kind {
@@ -250,10 +230,6 @@ fn fits(number: i64, bits: u32) -> Option<u32> {
     (-half..half).contains(&number).then_some((number & (2 * half - 1)) as u32)
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -266,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
+    use crate::arch::pair::word;
 
     const TRIPLE: &str = "riscv64-linux-gnu";
     const PC: usize = 0x6543_2108;
