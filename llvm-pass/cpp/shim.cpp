@@ -1,5 +1,6 @@
 #include "shim.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"
@@ -12,6 +13,7 @@
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/IntrinsicInst.h"
@@ -76,6 +78,7 @@ public:
                      any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
     SectionsAreNamed = false;
     bool Changed = restoreImage(M);
+    Changed |= permitCodeGeneration(M);
     return putAnchorsFirst(M) || Changed;
   }
 
@@ -102,6 +105,8 @@ private:
   // Of the function with the padding of its sites, at the most; zero as long as nobody asked.
   uint64_t Length = 0;
   bool SectionsAreNamed = false;
+  // Opcodes of calls with a no-op behind them, and those without.
+  DenseMap<unsigned, unsigned> WithoutNop;
 
   // Against an erratum of Intel's, the assembler may pad branches, also between a label and its
   // instruction; then the address in the table would be wrong. Calls are padded only on request.
@@ -188,6 +193,21 @@ private:
     return true;
   }
 
+  // On POWER, where a call of a trampoline needs what this stage writes behind it, the constructor holds assembler
+  // that no assembler takes.
+  static bool permitCodeGeneration(Module &M) {
+    Function *Constructor = M.getFunction(text(static_call_constructor()));
+    if (!Constructor)
+      return false;
+    bool Changed = false;
+    for (Instruction &I : make_early_inc_range(instructions(*Constructor)))
+      if (auto *Call = dyn_cast<CallInst>(&I); Call && Call->isInlineAsm()) {
+        Call->eraseFromParent();
+        Changed = true;
+      }
+    return Changed;
+  }
+
   // Where modules were merged, data has another order than the one that the IR stage made.
   static bool putAnchorsFirst(Module &M) {
     bool Changed = false;
@@ -239,16 +259,19 @@ private:
   }
 
   // A call with a no-op behind it, for the linker (POWER), becomes the call alone.
-  static void removeNop(const TargetInstrInfo &TII, MachineInstr &Call) {
+  void removeNop(const TargetInstrInfo &TII, MachineInstr &Call) {
+    auto [Found, IsNew] = WithoutNop.try_emplace(Call.getOpcode(), Call.getOpcode());
     std::string Name = TII.getName(Call.getOpcode()).str();
-    size_t Nop = Name.find("_NOP");
-    if (Nop == std::string::npos)
-      return;
-    Name.erase(Nop, 4);
-    for (unsigned Opcode = 0; Opcode != TII.getNumOpcodes(); ++Opcode)
-      if (TII.getName(Opcode) == Name)
-        return Call.setDesc(TII.get(Opcode));
-    report_fatal_error("static-call: no instruction is named " + Twine(Name));
+    if (size_t Nop = Name.find("_NOP"); IsNew && Nop != std::string::npos) {
+      Name.erase(Nop, 4);
+      unsigned Opcode = 0;
+      while (Opcode != TII.getNumOpcodes() && TII.getName(Opcode) != Name)
+        ++Opcode;
+      if (Opcode == TII.getNumOpcodes())
+        report_fatal_error("static-call: no instruction is named " + Twine(Name));
+      Found->second = Opcode;
+    }
+    Call.setDesc(TII.get(Found->second));
   }
 
   // Linkers place our sections in the order in which they first find them. This module's first

@@ -41,6 +41,7 @@ StaticCallText static_call_trampoline_prefix();
 StaticCallText static_call_sites_section();
 // The image descriptor, and the group of it, of its anchors and of what registers it.
 StaticCallText static_call_image();
+StaticCallText static_call_constructor();
 StaticCallText static_call_anchor_prefix();
 // Our sections in the order in which they lie in memory; behind the last one, an empty text.
 StaticCallText static_call_section(size_t Index);

@@ -37,9 +37,10 @@ pub(crate) fn emit(module: &Module<'_>, target: &Target) -> bool {
     }
     let image = descriptor(module);
     anchors(module, target);
-    let constructor = hook(module, abi::CONSTRUCTOR, abi::REGISTER, image);
+    let refusal = target.needs_machine_stage().then_some(REFUSAL);
+    let constructor = hook(module, abi::CONSTRUCTOR, abi::REGISTER, image, refusal);
     shim::run_at(module, AtImage::Load, constructor, image, PRIORITY);
-    let destructor = hook(module, abi::DESTRUCTOR, abi::UNREGISTER, image);
+    let destructor = hook(module, abi::DESTRUCTOR, abi::UNREGISTER, image, None);
     shim::run_at(module, AtImage::Unload, destructor, image, PRIORITY);
     true
 }
@@ -157,12 +158,17 @@ fn by_the_linker<'ctx>(module: &Module<'ctx>, name: &str) -> inkwell::values::Po
     global.as_pointer_value()
 }
 
-/// `void name(void) { entry(&image); }`
+/// Assembler that stops code generation, where the machine stage does not take it out first.
+const REFUSAL: &str = ".error \"static-call: code for this machine is made without the pass, which has to be loaded there \
+too: with LTO into the linker (-fuse-ld=lld -Wl,--load-pass-plugin=FILE), or compile without LTO\"";
+
+/// `void name(void) { entry(&image); }`, behind some assembler.
 fn hook<'ctx>(
     module: &Module<'ctx>,
     name: &str,
     entry: &str,
     image: GlobalValue<'ctx>,
+    assembler: Option<&str>,
 ) -> FunctionValue<'ctx> {
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
@@ -175,6 +181,11 @@ fn hook<'ctx>(
     shim::set_default_attributes(module, hook);
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(hook, ""));
+    if let Some(text) = assembler {
+        let ty = context.void_type().fn_type(&[], false);
+        let code = context.create_inline_asm(ty, text.to_owned(), String::new(), true, false, None, false);
+        builder.build_indirect_call(ty, code, &[], "").expect("the builder has a position");
+    }
     builder.build_call(entry, &[image.as_pointer_value().into()], "").expect("the builder has a position");
     builder.build_return(None).expect("the builder has a position");
     module::one_per_image(module, hook.as_global_value(), abi::IMAGE);

@@ -168,6 +168,11 @@ extern "C" fn static_call_image() -> shim::Text {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn static_call_constructor() -> shim::Text {
+    shim::Text::new(abi::CONSTRUCTOR)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn static_call_anchor_prefix() -> shim::Text {
     shim::Text::new(abi::ANCHOR_PREFIX)
 }

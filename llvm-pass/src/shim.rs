@@ -18,6 +18,10 @@ impl Text {
     pub(crate) const fn new(text: &'static str) -> Self {
         Self { data: text.as_ptr().cast(), length: text.len() }
     }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
 }
 
 unsafe extern "C" {

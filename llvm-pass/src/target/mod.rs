@@ -192,6 +192,11 @@ impl Target {
         (self.site_layout)(kind, instruction)
     }
 
+    /// Whether a call of a trampoline is only right with what the machine stage writes behind it.
+    pub(crate) fn needs_machine_stage(&self) -> bool {
+        !self.site_layout(SiteKind::Call, "").behind.is_empty()
+    }
+
     /// Whether a tail call may be a jump to a trampoline.
     pub(crate) const fn has_tail_calls(&self) -> bool {
         self.has_tail_calls
