@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use static_call_tests::binary::StaticCalls;
-use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode};
+use static_call_tests::c::{Build, Compiler, Report, in_mode, modes};
 use static_call_tests::platform::platform;
 use static_call_tests::{run, stdout};
 
@@ -106,7 +106,7 @@ fn rights_missing_from_the_start() {
             ("breakpoint", hardened.breakpoint),
             ("none", NONE),
         ] {
-            for mode in MODES {
+            for &mode in modes() {
                 let mut command = with_writer(&program, mode, asked);
                 let Some(output) = run_if_possible(command.env("GIVE_UP", hardened.gives_up)) else {
                     continue;
@@ -150,7 +150,7 @@ fn rights_lost_on_the_way() {
                 [("", hardened.by_default), ("window", hardened.window), ("breakpoint", hardened.breakpoint)]
             {
                 let expected = if left == NONE { "-13" } else { "0" };
-                for mode in MODES {
+                for &mode in modes() {
                     let mut command = with_writer(&program, mode, asked);
                     run_if_possible(command.args([hardened.gives_up, expected]));
                 }

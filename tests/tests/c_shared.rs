@@ -2,7 +2,7 @@
 
 use static_call_tests::binary::StaticCalls;
 use static_call_tests::c::{
-    BUILDS, Build, Compiler, MODES, Report, check, in_mode, modes_and_writers, source,
+    BUILDS, Build, Compiler, Report, check, in_mode, modes, modes_and_writers, source,
 };
 use static_call_tests::platform::platform;
 use static_call_tests::{prefix, run};
@@ -52,7 +52,7 @@ fn a_shared_object_that_may_not_be_patched() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let plugin = build.shared_object("plugin.c", &directory.path().join("plugin.so"));
     let program = build.link_exporting("restricted_dlopen.c", &[], &directory.path().join("program"));
-    for mode in MODES {
+    for &mode in modes() {
         let mut command = in_mode(&program, mode);
         let output = command.env("STATIC_CALL_WRITER", "window").arg(&plugin).output().expect("it runs");
         if platform().is_foreign() && output.status.code() == Some(77) {
@@ -73,7 +73,7 @@ fn two_runtimes_that_share_a_key() {
     let plugin = build.link(&["plugin.c"], &hidden, &directory.path().join("plugin.so"));
     let exported = ["-Wl,--export-dynamic-symbol=__static_call_key_host_key", "-ldl"];
     let program = build.link(&["two_runtimes.c"], &exported, &directory.path().join("program"));
-    for mode in MODES {
+    for &mode in modes() {
         run(in_mode(&program, mode).arg(&plugin));
     }
 }
@@ -89,7 +89,7 @@ fn shared_objects_come_and_go() {
         let program = build.link_exporting("plugin_host.c", &[], &at("program"));
         let sites = StaticCalls::read(&program).checked();
         assert_eq!(StaticCalls::read(&first).checked() > 0, build.has_pass());
-        for mode in MODES {
+        for &mode in modes() {
             let output = run(in_mode(&program, mode).args([&first, &second]));
             let report = Report::find(&output.stdout);
             assert_eq!(report.sites, sites, "{build:?}, {mode:?}: after the last was unloaded");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use static_call_tests::c::{Build, Compiler, MODES, Report, in_mode, source};
+use static_call_tests::c::{Build, Compiler, Report, in_mode, modes, source};
 use static_call_tests::{failure, prefix, run};
 
 const PROGRAMS: [&str; 5] = ["keys.c", "batch.c", "control.c", "lifecycle.c", "off.c"];
@@ -41,7 +41,7 @@ fn check(flags: &[&str], mut start: impl FnMut(&Path, &[&Path])) {
 #[test]
 fn sanitized_programs_are_clean_in_every_mode() {
     check(&SANITIZERS, |program, arguments| {
-        for mode in MODES {
+        for &mode in modes() {
             run(in_mode(program, mode).args(arguments));
         }
     });

@@ -57,10 +57,9 @@ fn read() -> u64 {
 }
 
 pub fn check() {
-    let seconds = std::env::var("TORTURE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
     let (updates, calls) = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..4).map(|_| scope.spawn(read)).collect();
-        let end = Instant::now() + Duration::from_secs_f64(seconds);
+        let end = Instant::now() + Duration::from_millis(300);
         let mut epoch = 0;
         while Instant::now() < end {
             epoch += 1;
