@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI checks.
+//! `cargo xtask test`: everything that is tested on this machine alone.
 
 use anyhow::Result;
 
