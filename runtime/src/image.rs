@@ -18,7 +18,7 @@ use static_call_abi::{
     Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION, is_entry,
 };
 
-use crate::arch::{self, Action, native};
+use crate::arch::{self, Action, WORD, native};
 use crate::elf;
 use crate::lock::{self, Guard};
 use crate::log::log;
@@ -313,17 +313,23 @@ fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
 /// Which record the site at `pc` belongs to, as long as it calls its trampoline.
 #[inline]
 fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
+    let target = native::Rewrite::target(text.word(pc / WORD * WORD)?, pc);
+    record_at(target.or_else(|| decoded_target(pc, text))?, text, records)
+}
+
+#[cold]
+fn decoded_target(pc: usize, text: Text) -> Option<usize> {
     let fetched = text.fetch(pc)?;
-    let (_, Action::Go(trampoline)) = native::decode(pc, fetched.bytes())? else { return None };
-    record_at(trampoline, text, records)
+    match native::decode(pc, fetched.bytes())? {
+        (_, Action::Go(target)) => Some(target),
+        _ => None,
+    }
 }
 
 /// Whether a linker has put a veneer between the site at `pc` and its trampoline.
 #[cold]
 fn is_behind_veneer(pc: usize, text: Text, records: &[Record]) -> bool {
-    let fetched = text.fetch(pc);
-    let action = fetched.and_then(|fetched| native::decode(pc, fetched.bytes()));
-    let Some((_, Action::Go(veneer))) = action else { return false };
+    let Some(veneer) = decoded_target(pc, text) else { return false };
     let mut code = [0; 24];
     for at in [0, 8, 16] {
         // The last veneer may end with the segment.

@@ -1,8 +1,8 @@
 //! Reading and writing code that may be running.
 //!
-//! A word of code is only ever touched as a whole: loaded by one atomic load, replaced by one atomic
-//! compare-exchange. Both are aligned, so no thread ever fetches half of a change; the manuals' sections are
-//! named in `arch/`.
+//! A word of code is only ever touched at once: loaded by one atomic load, replaced by one atomic compare-exchange or,
+//! where only an instruction's own displacement changes, by one store of that. So no thread ever fetches half of a
+//! change; the manuals' sections are named in `arch/`.
 //!
 //! # Safety
 //!
@@ -15,6 +15,7 @@ use core::sync::atomic::Ordering;
 use static_call_abi::Image;
 
 use crate::arch::{self, WORD, native};
+use crate::update::Patch;
 use crate::writer;
 
 /// The executable segment of a registered image.
@@ -99,18 +100,20 @@ impl Text {
         Some(Fetched { word, offset, bytes, len })
     }
 
-    /// Replaces the aligned word at `address`, unless it is not `old`.
+    /// Replaces an instruction, unless its word is not the old one any more.
     ///
     /// # Safety
     ///
-    /// - A window ([`Windows`](crate::writer::window::Windows)) is open over the word.
+    /// - A window ([`Windows`](crate::writer::window::Windows)) is open over the word, which has just been loaded.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
-    pub(crate) unsafe fn replace(self, address: usize, old: [u8; WORD], new: [u8; WORD]) -> bool {
+    #[inline]
+    pub(crate) unsafe fn replace(self, patch: &Patch) -> bool {
+        let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         let Some(word) = self.checked(address) else { return false };
         let word = writer::custom().map_or(word, |writer| word.at_alias(writer));
         // SAFETY: the caller's promise.
-        let is_replaced = unsafe { word.replace(old, new) };
+        let is_replaced = unsafe { word.replace(patch) };
         if is_replaced {
             // SAFETY: the word is mapped where it is executed, which is where caches know it.
             unsafe { native::publish(address) };
@@ -160,12 +163,24 @@ impl CodeWord {
         word.to_ne_bytes()
     }
 
+    /// A displacement is stored alone: that is a third of the price, and leaves alone what others may have made of
+    /// the bytes around it since they were loaded, such as a debugger's breakpoint on the very instruction.
+    ///
     /// # Safety
     ///
-    /// The word is writable, and may become `new` at any moment.
+    /// The word is writable, and may become the new one at any moment. It has just been the old one.
     #[inline]
-    unsafe fn replace(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
-        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
+    unsafe fn replace(self, patch: &Patch) -> bool {
+        let (old, new) = (u64::from_ne_bytes(patch.old), u64::from_ne_bytes(patch.new));
+        if let Some(at) = native::only_displacement(patch.kind, patch.offset(), old ^ new) {
+            // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation, whether
+            // it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
+            unsafe {
+                core::arch::asm!("mov dword ptr [{at}], {new:e}", at = in(reg) self.0 + at,
+                    new = in(reg) (new >> (8 * at)) as u32, options(nostack, preserves_flags));
+            }
+            return true;
+        }
         let found: u64;
         // SAFETY: the caller's promise; LOCK CMPXCHG of an aligned word is one atomic operation.
         unsafe {
@@ -201,12 +216,12 @@ impl CodeWord {
 
     /// # Safety
     ///
-    /// The word is writable, and may become `new` at any moment.
+    /// The word is writable, and may become the new one at any moment.
     #[inline]
-    unsafe fn replace(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
+    unsafe fn replace(self, patch: &Patch) -> bool {
         // SAFETY: as above, and the caller's promise.
         let word = unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) };
-        let [old, new] = [old, new].map(native::Number::from_ne_bytes);
+        let [old, new] = [patch.old, patch.new].map(native::Number::from_ne_bytes);
         // What the update has written before, such as the key, is seen by whoever sees the new word.
         word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }

@@ -174,12 +174,12 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
     if mode == Mode::Inline && writer != Writer::Breakpoint {
         // The registration has just found a call of its trampoline at every site. None of them refuses a
         // change, so that there is nothing to look at: only the pages count.
+        let mut window = Window::EMPTY;
         for record in image::records(image) {
-            for pc in image::sites(record) {
-                plan.count += 1;
-                window::widen(image, Window::EMPTY.with(pc / WORD * WORD));
-            }
+            plan.count += record.count as usize;
+            window = image::sites(record).fold(window, |window, pc| window.with(pc / WORD * WORD));
         }
+        window::widen(image, window);
     } else {
         visit_image(image, mode, |_, window, patch| {
             plan.add(window, patch);
@@ -254,7 +254,7 @@ impl Patch {
 
     /// Where in the word the instruction starts.
     #[inline]
-    #[allow(dead_code, reason = "for breakpoints")]
+    #[allow(dead_code, reason = "for x86")]
     pub(crate) fn offset(&self) -> usize {
         self.pc % WORD
     }
@@ -288,7 +288,7 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
 fn replace(text: Text, patch: Patch) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
-    let replaced = patch.old == patch.new || unsafe { text.replace(patch.address(), patch.old, patch.new) };
+    let replaced = patch.old == patch.new || unsafe { text.replace(&patch) };
     if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
 }
 

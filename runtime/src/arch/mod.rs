@@ -155,6 +155,10 @@ impl NoShortWay {
         Self(())
     }
 
+    pub(crate) fn target(_word: [u8; WORD], _pc: usize) -> Option<usize> {
+        None
+    }
+
     pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
         None
     }

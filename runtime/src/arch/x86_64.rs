@@ -96,6 +96,14 @@ pub(crate) const fn length(kind: Kind) -> usize {
     }
 }
 
+/// Where in its word the displacement of the instruction at `offset` starts, if none but its bits are in `changed`.
+#[inline]
+pub(crate) fn only_displacement(kind: Kind, offset: usize, changed: u64) -> Option<usize> {
+    let at = offset + length(kind) - 4;
+    let bits = 0xffff_ffff_u64.checked_shl(8 * at as u32)?;
+    (at <= WORD - 4 && changed & !bits == 0).then_some(at)
+}
+
 /// Whether a conditional jump jumps, with these flags (APM volume 3, table 1-10, "rFLAGS for Jcc").
 pub(crate) const fn holds(condition: u8, flags: u64) -> bool {
     const CF: u64 = 1 << 0;
@@ -165,6 +173,16 @@ impl Rewrite {
             if pair[1].bytes == Template::NEVER.bytes { [Template::NEVER; 2] } else { pair }
         };
         Self { call: pair(Kind::Call), jump: pair(Kind::Jump) }
+    }
+
+    /// Where the call or jump at `pc` goes, if it lies in this word. Otherwise it has to be decoded.
+    #[inline]
+    pub(crate) fn target(word: [u8; WORD], pc: usize) -> Option<usize> {
+        let offset = pc % WORD;
+        let instruction = u64::from_le_bytes(word) >> (8 * offset);
+        let is_whole_branch = offset <= WORD - 5 && matches!(instruction as u8, CALL | JMP);
+        let displacement = ((instruction >> 8) as u32).cast_signed();
+        is_whole_branch.then(|| pc.wrapping_add(5).wrapping_add_signed(displacement as isize))
     }
 
     /// The word with the new instruction, if the one at `pc` is of those that this replaces. Otherwise it has
