@@ -400,6 +400,39 @@ mod tests {
                 prop_assert!(matches!(kind, Kind::ConditionalJump(_)) || !reaches(from) || !reaches(to));
             }
         }
+
+        /// The short way finds what decoding finds, or nothing.
+        #[test]
+        fn a_target_is_the_decoded_one(
+            kind in kinds(), at in 0usize..0x1_0000, action in actions(0x1_0000_0000, 0x3_0000_0000), noise: [u8; 8],
+        ) {
+            let pc = 0x2_0000_0000 + at;
+            let word = encode(kind, pc, action).and_then(|code| code.splice(noise, pc % WORD));
+            for (word, is_noise) in [(noise, true), (word.unwrap_or(noise), word.is_none())] {
+                let decoded = decode(pc, &word[pc % WORD..]);
+                match Rewrite::target(word, pc) {
+                    Some(target) => {
+                        prop_assert!(matches!(decoded, Some((Kind::Call | Kind::Jump, Action::Go(to))) if to == target));
+                    }
+                    None => {
+                        let is_go = !is_noise && matches!(action, Action::Go(_));
+                        prop_assert!(!is_go || matches!(kind, Kind::ConditionalJump(_)));
+                    }
+                }
+            }
+        }
+
+        /// What is stored alone holds all that changes, and nothing that is not the instruction's.
+        #[test]
+        fn a_displacement_changes_alone_or_not_at_all(kind in kinds(), offset in 0usize..8, changed: u64, mask in 0usize..9) {
+            let changed = changed & (!0 << (8 * mask.min(7))) & (!0 >> (8 * (mask % 4)));
+            let stored = only_displacement(kind, offset, changed);
+            let own = offset + length(kind) - 4..offset + length(kind);
+            let bytes = changed.to_le_bytes();
+            let is_own = |at: usize| own.contains(&at);
+            let is_right = own.end <= WORD && (0..WORD).all(|at| bytes[at] == 0 || is_own(at));
+            prop_assert_eq!(stored, is_right.then_some(own.start));
+        }
     }
 
     #[test]
