@@ -15,6 +15,7 @@
 
 use std::ffi::CStr;
 
+use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{AsTypeRef, BasicTypeEnum, StructType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
@@ -184,7 +185,10 @@ fn hook<'ctx>(
     if let Some(text) = assembler {
         let ty = context.void_type().fn_type(&[], false);
         let code = context.create_inline_asm(ty, text.to_owned(), String::new(), true, false, None, false);
-        builder.build_indirect_call(ty, code, &[], "").expect("the builder has a position");
+        let call = builder.build_indirect_call(ty, code, &[], "").expect("the builder has a position");
+        // Sanitizers make invokes of all others, and the machine stage looks for a call.
+        let nounwind = Attribute::get_named_enum_kind_id("nounwind");
+        call.add_attribute(AttributeLoc::Function, context.create_enum_attribute(nounwind, 0));
     }
     builder.build_call(entry, &[image.as_pointer_value().into()], "").expect("the builder has a position");
     builder.build_return(None).expect("the builder has a position");
