@@ -199,7 +199,8 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
             Ok(())
         }
         Writer::Window | Writer::Custom => {
-            let _windows = Windows::open(lock)?;
+            let windows = Windows::open(lock)?;
+            windows.populate(image, plan.count);
             let result = visit_image(image, mode, |text, _, patch| replace(text, patch));
             result.and_then(|()| writer::serialize()).inspect_err(|_| to_trampolines(image, mode))
         }

@@ -147,6 +147,7 @@ fn the_libraries_need_the_c_library_only() {
         "close",
         "fcntl",
         "getenv",
+        "madvise",
         "memcmp",
         "memcpy",
         "memmove",

@@ -25,6 +25,8 @@ pub(crate) unsafe fn set_access(_: usize, _: usize, _: Access) -> Result<(), Ref
     Err(Refused(0))
 }
 
+pub(crate) unsafe fn populate(_: usize, _: usize) {}
+
 pub(crate) fn prepare_to_serialize() -> Result<(), Refused> {
     Err(Refused(0))
 }

@@ -65,6 +65,16 @@ impl<'lock> Windows<'lock> {
         });
         result.map(|()| windows)
     }
+
+    /// Has the pages of an image that nobody has written yet copied all at once, if nearly each of them will be.
+    pub(crate) fn populate(&self, image: &Image, sites: usize) {
+        const SITES_A_PAGE: usize = 4;
+        let (start, len) = pages(image);
+        if writer::custom().is_none() && sites / SITES_A_PAGE >= len / os::page_size() {
+            // SAFETY: as in `set`; the window is open.
+            unsafe { os::populate(start, len) };
+        }
+    }
 }
 
 impl Drop for Windows<'_> {
@@ -92,12 +102,17 @@ fn set(image: &Image, is_open: bool) -> Result<(), Refused> {
             Ok(())
         };
     }
-    let page = os::page_size();
-    let start = image.window / page * page;
-    let end = image.window_end.next_multiple_of(page);
+    let (start, len) = pages(image);
     let access = elf::access(image.text_flags);
     let access = if is_open { Access { write: true, ..access } } else { access };
     // SAFETY: the window lies in the image's executable segment, whose pages are mapped as a whole; the
     // access only grows beyond the program header's and comes back to it.
-    unsafe { os::set_access(start, end - start, access) }
+    unsafe { os::set_access(start, len, access) }
+}
+
+/// The pages of an image's window: where they start, and how many bytes they have.
+fn pages(image: &Image) -> (usize, usize) {
+    let page = os::page_size();
+    let start = image.window / page * page;
+    (start, image.window_end.next_multiple_of(page) - start)
 }
