@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{
-    Form, IMAGE, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR,
-    SITES_SECTION, VERSION,
+    Form, IMAGE, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY, SITES_SECTION,
+    VERSION, is_entry,
 };
 
 use crate::elf::{Elf, Pointer};
@@ -433,7 +433,7 @@ impl Reader<'_, '_> {
         for number in 0..len.min(table.len() as u64) / 4 {
             let place = places.sites.start + number * 4;
             let distance = elf.u32(place).unwrap_or_default().cast_signed();
-            if distance == SITE_ANCHOR {
+            if !is_entry(distance) {
                 continue;
             }
             let address = place.wrapping_add_signed(distance.into());

@@ -391,11 +391,33 @@ fn programs_of_other_machines() {
         run(llvm("ld.lld").arg("-shared").arg(&object).arg("-o").arg(&library));
         library
     };
-    let library = build("aarch64-linux-gnu", &["-g"]);
-    let report = inspect(&library);
-    assert_eq!(addresses(&report).len(), 4, "{report:#}");
-    assert_eq!(report["loads"], Value::Null);
-    assert_eq!(requires(&library).0, Some(0));
+    for triple in [
+        "aarch64-linux-gnu",
+        "armv7-linux-gnueabihf",
+        "i686-linux-gnu",
+        "loongarch64-linux-gnu",
+        "powerpc64le-linux-gnu",
+        "riscv64-linux-gnu",
+        "s390x-linux-gnu",
+    ] {
+        // Entries of the site table are eight bytes long in some of the code models.
+        let models: &[&[&str]] = if triple.starts_with("riscv64") {
+            &[&["-mcmodel=medlow"], &["-mcmodel=medany"]]
+        } else {
+            &[&[]]
+        };
+        for model in models {
+            let library = build(triple, &[&["-g"][..], model].concat());
+            let report = inspect(&library);
+            assert_eq!(addresses(&report).len(), 4, "{triple}: {report:#}");
+            assert_eq!(
+                (&report["loads"], &report["damage"]),
+                (&Value::Null, &Value::Array(vec![])),
+                "{triple}"
+            );
+            assert_eq!(requires(&library).0, Some(0), "{triple}");
+        }
+    }
 
     let library = build("mips-linux-gnu", &[]);
     let report = inspect(&library);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use static_call_tests::c::{MODES, in_mode, writers};
+use static_call_tests::c::{in_mode, modes, writers};
 use static_call_tests::{clang, plain_clang, prefix, run, stdout};
 
 const PROGRAM: &str = r#"
@@ -136,7 +136,7 @@ fn key<'a>(report: &'a Value, name: &str) -> &'a Value {
 fn todays_targets_in_every_mode_with_every_writer() {
     let workshop = Workshop::new();
     let program = workshop.program(clang());
-    for mode in MODES {
+    for &mode in modes() {
         for (writer, _) in writers() {
             let mut command = in_mode(&program, mode);
             command.env("STATIC_CALL_WRITER", writer);

@@ -46,6 +46,13 @@ bool callsReach(const Triple &Target, CodeModel::Model Model) {
   return Model != CodeModel::Large;
 }
 
+// Whether an option of LLVM's own was given.
+bool isGiven(StringRef Name) {
+  auto &Options = cl::getRegisteredOptions();
+  auto Option = Options.find(Name);
+  return Option != Options.end() && Option->second->getNumOccurrences() != 0;
+}
+
 // ---- IR stage ----------------------------------------------------------------------------------
 
 struct LowerStaticCalls : PassInfoMixin<LowerStaticCalls> {
@@ -111,14 +118,9 @@ private:
   // Against an erratum of Intel's, the assembler may pad branches, also between a label and its
   // instruction; then the address in the table would be wrong. Calls are padded only on request.
   static bool mayBePadded(StaticCallSiteKind Kind) {
-    auto Given = [](StringRef Name) {
-      auto &Options = cl::getRegisteredOptions();
-      auto Option = Options.find(Name);
-      return Option != Options.end() && Option->second->getNumOccurrences() != 0;
-    };
-    return Given("x86-align-branch") ||
-           (Kind != SiteCall && (Given("x86-branches-within-32B-boundaries") ||
-                                 Given("x86-align-branch-boundary")));
+    return isGiven("x86-align-branch") ||
+           (Kind != SiteCall && (isGiven("x86-branches-within-32B-boundaries") ||
+                                 isGiven("x86-align-branch-boundary")));
   }
 
   static bool isTrampoline(const MachineOperand &Operand) {
@@ -249,8 +251,9 @@ private:
             .addImm(InlineAsm::Extra_HasSideEffects)
             .addImm(Symbol)
             .add(Destination);
+    // Not what the call leaves alone: assembler says what it changes, and behind a jump that does not matter.
     for (const MachineOperand &Operand : Call.operands())
-      if (Operand.isRegMask() || (Operand.isReg() && Operand.isImplicit()))
+      if (Operand.isReg() && Operand.isImplicit())
         Assembler.add(Operand);
     if (Call.shouldUpdateAdditionalCallInfo())
       MF.eraseAdditionalCallInfo(&Call);
@@ -512,6 +515,14 @@ const char *static_call_shim_needs_indirect_call(LLVMValueRef Site) {
     return "no function of its calling convention may be variadic";
   if (Call.hasFnAttr("no_caller_saved_registers"))
     return "its function saves all registers, which leaves a trampoline none";
+  // Of a direct call, code generation asks the callee.
+  for (Attribute Each : Call.getAttributes().getFnAttrs())
+    if (Each.isStringAttribute() && (Each.getKindAsString().starts_with("aarch64_") ||
+                                     Each.getKindAsString() == "cmse_nonsecure_call"))
+      return "its caller prepares it in a way of its own (AArch64's streaming mode and ZA, Armv8-M's security)";
+  // A trampoline is taken for all of the function.
+  if (isGiven("enable-ipra"))
+    return "registers are allocated across functions";
   return nullptr;
 }
 

@@ -69,6 +69,13 @@ struct static_call_key {
 	uint32_t flags; /* the form of off, and the layout's version in the upper half */
 };
 
+/* How the library is called, whatever -mregparm and -mrtd say. */
+#ifdef __i386__
+#define __STATIC_CALL_LIBRARY __attribute__((cdecl, regparm(0)))
+#else
+#define __STATIC_CALL_LIBRARY
+#endif
+
 #ifdef __cplusplus
 #define __STATIC_CALL_NOEXCEPT noexcept
 #else
@@ -86,9 +93,9 @@ __static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
 __attribute__((unused)) static void __static_call_off_nop(void) {}
 __attribute__((unused)) static long long __static_call_off_zero(void) { return 0; }
 
-int __static_call_update(struct static_call_key *key, __static_call_function *target);
-int __static_call_update_ret0(struct static_call_key *key);
-__static_call_function *__static_call_query(const struct static_call_key *key);
+__STATIC_CALL_LIBRARY int __static_call_update(struct static_call_key *key, __static_call_function *target);
+__STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *key);
+__STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *key);
 
 /* The two parts of a key: an object and a function type. */
 #define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(__static_call_key_, key)
@@ -333,7 +340,7 @@ struct static_call_change {
  *
  * Returns what static_call_update does, and -EINVAL if a key appears twice. After a success the array
  * holds what the keys were before, so that the same call undoes it. */
-int static_call_update_batch(struct static_call_change *changes, size_t count);
+__STATIC_CALL_LIBRARY int static_call_update_batch(struct static_call_change *changes, size_t count);
 
 /* Refuses every update from now on, for good, and makes the keys, records and site tables of all images
  * read-only, also of those that are loaded later (if one of their keys cannot be, STATIC_CALL_LOG=1 says so): no
@@ -344,7 +351,7 @@ int static_call_update_batch(struct static_call_change *changes, size_t count);
  *   -EACCES  some key could not be made read-only: it lies in a struct of yours, was compiled without the
  *            pass, or the operating system refused. Updates are refused all the same
  *   -EBUSY   called from a signal handler that interrupted an update; nothing has changed */
-int static_call_seal(void);
+__STATIC_CALL_LIBRARY int static_call_seal(void);
 
 /* ---- Introspection ------------------------------------------------------------------------------ */
 
@@ -355,8 +362,8 @@ enum static_call_mode {
 };
 
 /* How this process runs static calls, and why not better: a constant sentence. */
-enum static_call_mode static_call_mode(void);
-const char *static_call_mode_reason(void);
+__STATIC_CALL_LIBRARY enum static_call_mode static_call_mode(void);
+__STATIC_CALL_LIBRARY const char *static_call_mode_reason(void);
 
 enum static_call_writer {
 	STATIC_CALL_WRITER_NONE = 0,       /* code is not written: the mode is generic */
@@ -366,7 +373,7 @@ enum static_call_writer {
 };
 
 /* How this process writes its code. */
-enum static_call_writer static_call_writer(void);
+__STATIC_CALL_LIBRARY enum static_call_writer static_call_writer(void);
 
 struct static_call_info {
 	size_t keys;                 /* that images call; a key counts once for each of these images */
@@ -379,8 +386,8 @@ struct static_call_info {
 /* Counts the sites of one key, or of the whole process. Reads every site, and holds up updates meanwhile. */
 #define static_call_key_info(key, info) static_call_key_info_at(&STATIC_CALL_KEY(key), info)
 #define static_call_key_info_at(key, info) (__static_call_info(key, info))
-void __static_call_info(const struct static_call_key *key, struct static_call_info *info);
-void static_call_process_info(struct static_call_info *info);
+__STATIC_CALL_LIBRARY void __static_call_info(const struct static_call_key *key, struct static_call_info *info);
+__STATIC_CALL_LIBRARY void static_call_process_info(struct static_call_info *info);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,7 @@
 ; A call and an invoke through the intrinsic become direct calls of the key's trampoline.
 ; RUN: %lower -S %s | FileCheck %s
+; RUN: %lower -S %s -enable-ipra | FileCheck --check-prefix=IPRA %s
+; IPRA-NOT: @__static_call_trampoline
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"

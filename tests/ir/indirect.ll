@@ -13,13 +13,18 @@ declare ptr @__static_call_target(ptr)
 ; REMARK-COUNT-2: static call stays indirect: its calling convention leaves a trampoline no register
 ; REMARK-COUNT-2: static call stays indirect: no function of its calling convention may be variadic
 ; REMARK: static call stays indirect: its function saves all registers, which leaves a trampoline none
+; REMARK-COUNT-2: static call stays indirect: its caller prepares it in a way of its own
 ; CHECK-LABEL: define void @f(
 ; CHECK: call preserve_nonecc void %target()
 ; CHECK: call anyregcc void %target{{[0-9]}}()
 ; CHECK: call fastcc void (i32, ...) %target{{[0-9]}}(i32 1)
 ; CHECK: call coldcc void (i32, ...) %target{{[0-9]}}(i32 1)
 ; CHECK: call void %target{{[0-9]}}()
+; CHECK: call void %target{{[0-9]}}() #[[STREAMING:[0-9]+]]
+; CHECK: call void %target{{[0-9]}}() #[[SECURITY:[0-9]+]]
 ; CHECK-NOT: __static_call_image
+; CHECK: attributes #[[STREAMING]] = { "aarch64_pstate_sm_enabled" }
+; CHECK: attributes #[[SECURITY]] = { "cmse_nonsecure_call" }
 define void @f() {
   %f0 = call ptr @__static_call_target(ptr @k)
   call preserve_nonecc void %f0()
@@ -31,5 +36,9 @@ define void @f() {
   call coldcc void (i32, ...) %f3(i32 1)
   %f4 = call ptr @__static_call_target(ptr @k)
   call void %f4() "no_caller_saved_registers"
+  %f5 = call ptr @__static_call_target(ptr @k)
+  call void %f5() "aarch64_pstate_sm_enabled"
+  %f6 = call ptr @__static_call_target(ptr @k)
+  call void %f6() "cmse_nonsecure_call"
   ret void
 }

@@ -2,6 +2,7 @@
 
 use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all};
 use static_call_tests::platform::platform;
+use static_call_tests::{execute, link_flags, run};
 
 #[test]
 fn the_proposal_to_the_letter() {
@@ -46,6 +47,37 @@ fn calling_conventions_of_32_bit_x86() {
         return;
     }
     check_all(&["conventions.c"]);
+}
+
+/// Flags that give all functions of a file another convention, but not those of the libraries.
+#[test]
+fn conventions_of_whole_files() {
+    const PROGRAM: &str = "#include <static_call.h>\n\
+         int one(int x) { return x + 1; }\n\
+         int two(int x) { return x + 2; }\n\
+         DEFINE_STATIC_CALL(key, one);\n\
+         int main(void) {\n\
+         \tstruct static_call_info info;\n\
+         \tif (static_call(key, 1) != 2 || static_call_update(key, two) || static_call(key, 1) != 3)\n\
+         \t\treturn 1;\n\
+         \tstatic_call_process_info(&info);\n\
+         \treturn static_call_query(key) != two || info.keys > 1;\n\
+         }\n";
+    if !platform().is_x86() || platform().pointer != 4 {
+        eprintln!("skipped: only i686 has these flags");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let source = directory.path().join("program.c");
+    std::fs::write(&source, PROGRAM).expect("a file");
+    for build in BUILDS {
+        for flag in ["-mregparm=3", "-mrtd"] {
+            let program = directory.path().join("program");
+            let mut compiler = build.compiler(false);
+            run(compiler.args([build.level, flag]).arg(&source).arg("-o").arg(&program).args(link_flags()));
+            run(&mut execute(&program));
+        }
+    }
 }
 
 #[test]
