@@ -283,7 +283,7 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool) -> Vec<Str
         let count = file.without_pass.len();
         reasons.push(format!("{count} calls load their key, since they were compiled without the pass"));
     }
-    let veneers = file.keys.iter().flat_map(|key| &key.sites).filter(|site| site.is_behind_veneer).count();
+    let veneers = file.other_sites.iter().filter(|site| site.is_behind_veneer).count();
     if veneers > 0 {
         reasons.push(format!("{veneers} calls reach their trampoline through a linker's bridge"));
     }

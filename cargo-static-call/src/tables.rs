@@ -445,22 +445,17 @@ impl Reader<'_, '_> {
             let (record, is_behind_veneer) = match decoded {
                 Some((_, Action::Go(target))) => match trampolines.get(&target) {
                     Some(&record) => (Some(record), false),
-                    None => (through_veneer(elf, decoder, target, &trampolines), true),
+                    None => (None, decoder.has_veneers && elf.is_code(target)),
                 },
                 _ => (None, false),
             };
-            if record.is_none() {
+            if record.is_none() && !is_behind_veneer {
                 damaged.add(|| {
                     format!("the entry at {place:#x} leads to {address:#x}, which is no call of a trampoline")
                 });
             }
             let kind = decoded.map(|(kind, _)| kind);
-            tables.sites.push(Site {
-                address,
-                kind,
-                record,
-                is_behind_veneer: is_behind_veneer && record.is_some(),
-            });
+            tables.sites.push(Site { address, kind, record, is_behind_veneer });
         }
         tables.sites.sort_by_key(|site| site.address);
         damaged.report(&mut tables.damage, "entries of the site table");
@@ -469,20 +464,6 @@ impl Reader<'_, '_> {
             tables.damage.push("the site table names some call twice".into());
         }
     }
-}
-
-/// The record of the trampoline that a linker's bridge leads to.
-fn through_veneer(
-    elf: &Elf<'_>,
-    decoder: &Decoder,
-    veneer: u64,
-    trampolines: &HashMap<u64, usize>,
-) -> Option<usize> {
-    let mut code = [0; 24];
-    let bytes = elf.from(veneer);
-    let len = bytes.len().min(code.len());
-    code[..len].copy_from_slice(&bytes[..len]);
-    trampolines.get(&decoder.veneer_target(veneer, code)?).copied()
 }
 
 fn points_at(pointer: Option<Pointer<'_>>) -> Target {

@@ -18,7 +18,7 @@ use static_call_abi::{
     Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION, is_entry,
 };
 
-use crate::arch::{self, Action, WORD, native};
+use crate::arch::{Action, WORD, native};
 use crate::elf;
 use crate::lock::{self, Guard};
 use crate::log::log;
@@ -277,7 +277,7 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         let pc = unsafe { address(site) };
         if let Some(record) = record_of(pc, text, table) {
             table[record].count += 1;
-        } else if is_behind_veneer(pc, text, table) {
+        } else if is_behind_veneer(pc, text) {
             // Once patched it could not come back, since its trampoline is out of reach: it is none of ours.
             *site = SITE_ANCHOR;
         } else {
@@ -332,20 +332,11 @@ fn decoded_target(pc: usize, text: Text) -> Option<usize> {
     }
 }
 
-/// Whether a linker has put a veneer between the site at `pc` and its trampoline.
+/// Whether the site at `pc` calls other code of the image, where linkers put some between a call and a trampoline that is
+/// out of its reach.
 #[cold]
-fn is_behind_veneer(pc: usize, text: Text, records: &[Record]) -> bool {
-    let Some(veneer) = decoded_target(pc, text) else { return false };
-    let mut code = [0; 24];
-    for at in [0, 8, 16] {
-        // The last veneer may end with the segment.
-        let bytes = veneer.checked_add(at).and_then(|address| text.eight_bytes(address));
-        code[at..at + 8].copy_from_slice(&bytes.unwrap_or_default());
-    }
-    match native::veneer_target(veneer, code) {
-        Some(target) => record_at(target, text, records).is_some(),
-        None => arch::is_opaque_veneer(code),
-    }
+fn is_behind_veneer(pc: usize, text: Text) -> bool {
+    native::HAS_VENEERS && decoded_target(pc, text).is_some_and(|target| text.contains(target))
 }
 
 /// The record of a trampoline, if there is one at this address.

@@ -67,34 +67,30 @@ pub struct Decoder {
     /// Instructions start at multiples of this.
     pub step: usize,
     decode: Decode,
-    veneer_target: fn(usize, [u8; 24]) -> Option<usize>,
-}
-
-/// Linkers put nothing between calls and their targets, as far as the runtime knows.
-fn no_veneer(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
+    /// Whether linkers put code between a call and a trampoline that is out of its reach.
+    pub has_veneers: bool,
 }
 
 /// A row for each file in `arch/`.
 static DECODERS: [Decoder; 8] = [
+    Decoder { machine: (62, 64, true), step: 1, decode: x86_64::decode, has_veneers: x86_64::HAS_VENEERS },
+    Decoder { machine: (183, 64, true), step: 4, decode: aarch64::decode, has_veneers: aarch64::HAS_VENEERS },
+    Decoder { machine: (3, 32, true), step: 1, decode: x86::decode, has_veneers: x86::HAS_VENEERS },
+    Decoder { machine: (40, 32, true), step: 4, decode: arm::decode, has_veneers: arm::HAS_VENEERS },
+    Decoder { machine: (243, 64, true), step: 2, decode: riscv64::decode, has_veneers: riscv64::HAS_VENEERS },
     Decoder {
-        machine: (62, 64, true),
-        step: 1,
-        decode: x86_64::decode,
-        veneer_target: x86_64::veneer_target,
-    },
-    Decoder {
-        machine: (183, 64, true),
+        machine: (21, 64, true),
         step: 4,
-        decode: aarch64::decode,
-        veneer_target: aarch64::veneer_target,
+        decode: powerpc64::decode,
+        has_veneers: powerpc64::HAS_VENEERS,
     },
-    Decoder { machine: (3, 32, true), step: 1, decode: x86::decode, veneer_target: no_veneer },
-    Decoder { machine: (40, 32, true), step: 4, decode: arm::decode, veneer_target: no_veneer },
-    Decoder { machine: (243, 64, true), step: 2, decode: riscv64::decode, veneer_target: no_veneer },
-    Decoder { machine: (21, 64, true), step: 4, decode: powerpc64::decode, veneer_target: no_veneer },
-    Decoder { machine: (22, 64, false), step: 2, decode: s390x::decode, veneer_target: no_veneer },
-    Decoder { machine: (258, 64, true), step: 4, decode: loongarch64::decode, veneer_target: no_veneer },
+    Decoder { machine: (22, 64, false), step: 2, decode: s390x::decode, has_veneers: s390x::HAS_VENEERS },
+    Decoder {
+        machine: (258, 64, true),
+        step: 4,
+        decode: loongarch64::decode,
+        has_veneers: loongarch64::HAS_VENEERS,
+    },
 ];
 
 impl Decoder {
@@ -119,12 +115,6 @@ impl Decoder {
             arch::Action::Zero => Action::Zero,
         };
         Some((kind, action))
-    }
-
-    /// Where the code at `pc` goes, if it is a linker's bridge to a target out of reach.
-    #[must_use]
-    pub fn veneer_target(&self, pc: u64, code: [u8; 24]) -> Option<u64> {
-        Some((self.veneer_target)(usize::try_from(pc).ok()?, code)? as u64)
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u32;
 pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Linkers put code between calls and targets that are out of reach.
+pub(crate) const HAS_VENEERS: bool = true;
 
 const BL: u32 = 0x9400_0000;
 const B: u32 = 0x1400_0000;
@@ -73,35 +75,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
-}
-
-/// Where the code at `pc` goes, if it is what linkers put between a call and a target that is out of its reach
-/// (AAPCS64, section 6.1.1); in an executable that is not position-independent, LLD does as on the right.
-///
-/// ```text
-/// bti  c                          bti  c              (where all code has landing pads)
-/// adrp x16, target                ldr  x16, .+8
-/// add  x16, x16, :lo12:target     br   x16
-/// br   x16                        .xword target
-/// ```
-pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
-    const BTI_C: u32 = 0xd503_245f;
-    const BR_X16: u32 = 0xd61f_0200;
-    const LDR_X16_8: u32 = 0x5800_0050;
-    let (words, _) = code.as_chunks::<4>();
-    let is_padded = u32::from_le_bytes(words[0]) == BTI_C;
-    let (pc, words) = if is_padded { (pc.wrapping_add(4), &words[1..]) } else { (pc, words) };
-    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
-    if [first, second] == [LDR_X16_8, BR_X16] {
-        return usize::try_from(u64::from(fourth) << 32 | u64::from(third)).ok();
-    }
-    if first & 0x9f00_001f != 0x9000_0010 || second & 0xffc0_03ff != 0x9100_0210 || third != BR_X16 {
-        return None;
-    }
-    // Twenty-one bits, the lowest two of them in front of the others.
-    let pages = (first >> 5 & 0x7_ffff) << 2 | first >> 29 & 3;
-    let distance = ((pages << 11) as i32 >> 11) as isize * 4096;
-    Some((pc & !0xfff).wrapping_add_signed(distance).wrapping_add((second >> 10 & 0xfff) as usize))
 }
 
 /// Whether a trampoline starts with an instruction that B may replace: of those that the pass makes or a
@@ -247,33 +220,6 @@ mod tests {
             assert!(!is_trampoline_entry(other.to_le_bytes()), "{other:#x}");
         }
         assert!(is_trampoline_entry(NOP.to_le_bytes()));
-    }
-
-    #[test]
-    fn veneers_are_seen_through() {
-        // As GNU ld makes them, of calls of 0x1108 from beyond 0x8c07e30.
-        let [adrp, add, br] = [0xd0fb_9fd0u32, 0x9104_2210, 0xd61f_0200];
-        let code = |instructions: [u32; 4]| {
-            let mut code = [0; 24];
-            for (to, instruction) in code.chunks_mut(4).zip(instructions) {
-                to.copy_from_slice(&instruction.to_le_bytes());
-            }
-            code
-        };
-        const BTI_C: u32 = 0xd503_245f;
-        assert_eq!(veneer_target(0x8c0_7e30, code([adrp, add, br, 0])), Some(0x1108));
-        assert_eq!(veneer_target(0x8c0_7e2c, code([BTI_C, adrp, add, br])), Some(0x1108));
-        // As LLD makes them.
-        const LDR_X16_8: u32 = 0x5800_0050;
-        assert_eq!(veneer_target(0x8000, code([LDR_X16_8, br, 0x89ab_cdef, 0x4567])), Some(0x4567_89ab_cdef));
-        let padded = code([BTI_C, LDR_X16_8, br, 0x1234]);
-        assert_eq!(veneer_target(0x8000, padded), Some(0x1234));
-        assert_eq!(veneer_target(0x8000, code([LDR_X16_8 + (1 << 5), br, 0x1234, 0])), None);
-        // Ahead, and each of the others' registers and instructions.
-        assert_eq!(veneer_target(0x1fff, code([0xd000_0010, add, br, 0])), Some(0x3108));
-        for other in [[adrp + 1, add, br], [adrp, add + 1, br], [adrp, add | 1 << 22, br], [adrp, add, br | 1 << 5]] {
-            assert_eq!(veneer_target(0x8c0_7e30, code([other[0], other[1], other[2], 0])), None, "{other:x?}");
-        }
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u32;
 pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Linkers put code between calls and targets that are out of reach.
+pub(crate) const HAS_VENEERS: bool = true;
 
 const BL: u32 = 0xeb00_0000;
 const B: u32 = 0xea00_0000;
@@ -138,57 +140,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
-}
-
-/// Where the code at `pc` goes, if it is what linkers put between a call and a target that is out of its reach
-/// (ELF for the Arm Architecture, "Call and Jump relocations"): GNU ld as on the left, LLD as on the right, in a
-/// program at a fixed address and in one that is not. LLD also goes on with a B where that reaches.
-///
-/// ```text
-/// ldr  pc, .+4                    movw ip, :lower16:target
-/// .word target                    movt ip, :upper16:target
-///                                 bx   ip
-///
-/// ldr  ip, .+8                    movw ip, :lower16:target - (. + 16)
-/// add  pc, pc, ip                 movt ip, :upper16:target - (. + 12)
-/// .word target - (. + 4)          add  ip, ip, pc
-///                                 bx   ip
-/// ```
-pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
-    const LDR_PC_4: u32 = 0xe51f_f004;
-    const LDR_IP_8: u32 = 0xe59f_c000;
-    const ADD_PC_PC_IP: u32 = 0xe08f_f00c;
-    const MOVW_IP: u32 = 0xe300_c000;
-    const MOVT_IP: u32 = 0xe340_c000;
-    const ADD_IP_IP_PC: u32 = 0xe08c_c00f;
-    const BX_IP: u32 = 0xe12f_ff1c;
-    if let Some((Kind::Jump, Action::Go(target))) = decode(pc, &code) {
-        return Some(target);
-    }
-    let (words, _) = code.as_chunks::<4>();
-    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
-    // Sixteen bits, the upper four of them above a register's number.
-    let half = |move_: u32| move_ >> 4 & 0xf000 | move_ & 0xfff;
-    let is_move = |word: u32, move_| word & 0xfff0_f000 == move_;
-    let behind = |instructions: u32, distance: u32| {
-        let pc = u32::try_from(pc).ok()?;
-        // PC is two instructions ahead of the one that adds it.
-        Some(pc.wrapping_add(4 * instructions + 8).wrapping_add(distance))
-    };
-    let target = match [first, second, third, fourth] {
-        [LDR_PC_4, target, ..] => Some(target),
-        [LDR_IP_8, ADD_PC_PC_IP, distance, _] => behind(1, distance),
-        [low, high, third, fourth] if is_move(low, MOVW_IP) && is_move(high, MOVT_IP) => {
-            let number = half(high) << 16 | half(low);
-            match [third, fourth] {
-                [BX_IP, _] => Some(number),
-                [ADD_IP_IP_PC, BX_IP] => behind(2, number),
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    target.map(|target| target as usize)
 }
 
 /// Whether a trampoline starts with an instruction that a branch may replace: NOP.
@@ -291,47 +242,6 @@ mod tests {
         assert_eq!(decode(PC, &[0, 0, 0xeb]), None);
         assert_eq!(decode(PC + 2, &BL.to_le_bytes()), None);
         assert_eq!(encode(Kind::Call, PC + 2, at(2)), None);
-    }
-
-    #[test]
-    fn veneers_are_seen_through() {
-        let code = |instructions: [u32; 4]| {
-            let mut code = [0; 24];
-            for (to, instruction) in code.chunks_mut(4).zip(instructions) {
-                to.copy_from_slice(&instruction.to_le_bytes());
-            }
-            code
-        };
-        const PC: usize = 0x0002_0000;
-        let goes = |instructions| veneer_target(PC, code(instructions));
-        let [ldr_pc, ldr_ip, add_pc, bx] = [0xe51f_f004, 0xe59f_c000, 0xe08f_f00c, 0xe12f_ff1c];
-        // GNU ld's; the distances from behind the last word, ahead and back.
-        assert_eq!(goes([ldr_pc, 0x0123_4560, 0, 0]), Some(0x0123_4560));
-        assert_eq!(goes([ldr_ip, add_pc, 0x0100_0000, 0]), Some(PC + 12 + 0x0100_0000));
-        assert_eq!(goes([ldr_ip, add_pc, 0u32.wrapping_sub(0x1_000c), 0]), Some(0x1_0000));
-        // LLD's: 0x01234560 and 0xfffe8000.
-        let (movw, movt, add_ip) = (0xe304_c560, 0xe340_c123, 0xe08c_c00f);
-        assert_eq!(goes([movw, movt, bx, 0]), Some(0x0123_4560));
-        assert_eq!(goes([movw, movt, add_ip, bx]), Some(PC + 16 + 0x0123_4560));
-        assert_eq!(goes([0xe308_c000, 0xe34f_cffe, add_ip, bx]), Some(PC + 16 - 0x1_8000));
-        assert_eq!(goes([B, 0, 0, 0]), Some(PC + 8));
-        // Each of the others' registers and instructions.
-        for other in [
-            [ldr_pc + 1, 0, 0, 0],
-            [ldr_ip + 4, add_pc, 0, 0],
-            [ldr_ip, add_pc + 1, 0, 0],
-            [movw + 0x1000, movt, bx, 0],
-            [movw, movt + 0x1000, bx, 0],
-            [movw, movw, bx, 0],
-            [movw, movt, bx + 1, 0],
-            [movw, movt, add_ip + 1, bx],
-            [movw, movt, add_ip, bx + 1],
-            [BL, 0, 0, 0],
-            [0x0a00_0000, 0, 0, 0],
-            [NOP, 0, 0, 0],
-        ] {
-            assert_eq!(goes(other), None, "{other:x?}");
-        }
     }
 
     #[test]

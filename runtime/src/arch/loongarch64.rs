@@ -72,6 +72,9 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Linkers put nothing between calls and their targets: a pair reaches all of an image, and what a single BL or B does not
+/// reach they refuse.
+pub(crate) const HAS_VENEERS: bool = false;
 
 const BL: u32 = 0x5400_0000;
 const B: u32 = 0x5000_0000;
@@ -185,12 +188,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> 
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
     u32::from_le_bytes([a, b, c, d]) & 0xfe00_001f == PCALAU12I | T8
-}
-
-/// Linkers put nothing between calls and their targets: a pair reaches all of an image, and what a single BL or B does not
-/// reach they refuse.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Has this processor fetch what it has stored; the hardware keeps its caches coherent (section 2.2.8.2).

@@ -35,9 +35,9 @@ backends! {
     powerpc64 for all(target_arch = "powerpc64", target_endian = "little");
 }
 
-/// Only POWER's functions have two entries, and linkers' code that does not say where it goes.
+/// Only POWER's functions have two entries.
 #[cfg(all(target_arch = "powerpc64", target_endian = "little"))]
-pub(crate) use powerpc64::{entry, is_opaque_veneer};
+pub(crate) use powerpc64::entry;
 
 /// Where a branch enters the function at `target`.
 #[cfg(not(all(target_arch = "powerpc64", target_endian = "little")))]
@@ -49,12 +49,6 @@ pub(crate) fn entry(
     _load: impl Fn(usize) -> u32,
 ) -> Option<usize> {
     Some(target)
-}
-
-/// Whether a linker has put this code between a call and a target that nobody can tell from the code.
-#[cfg(not(all(target_arch = "powerpc64", target_endian = "little")))]
-pub(crate) fn is_opaque_veneer(_code: [u8; 24]) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u32;
 pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Linkers put code between calls and targets that are out of reach.
+pub(crate) const HAS_VENEERS: bool = true;
 
 const B: u32 = 0x4800_0000;
 /// The LK bit.
@@ -123,37 +125,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 /// Whether a trampoline starts with an instruction that a branch may replace: the preferred no-op.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
-}
-
-/// Where the code at `pc` goes, if a linker has put it between a call and a target that is out of its reach: one
-/// branch, from where both reach.
-pub(crate) fn veneer_target(pc: usize, code: [u8; 24]) -> Option<usize> {
-    match decode(pc, &code) {
-        Some((Kind::Jump, Action::Go(target))) => Some(target),
-        _ => None,
-    }
-}
-
-/// Whether a linker has put this code between a call and a target that nobody can tell from the code: its address
-/// is in a table. GNU ld leaves out the first instruction where the table is near the TOC.
-///
-/// ```text
-/// addis 12, 2, hi
-/// ld    12, lo(12)
-/// mtctr 12
-/// bctr
-/// ```
-pub(crate) fn is_opaque_veneer(code: [u8; 24]) -> bool {
-    const ADDIS_12_2: u32 = 0x3d82;
-    const LD_12_12: u32 = 0xe98c;
-    const LD_12_2: u32 = 0xe982;
-    const MTCTR_12: u32 = 0x7d89_03a6;
-    const BCTR: u32 = 0x4e80_0420;
-    let (words, _) = code.as_chunks::<4>();
-    let [first, second, third, fourth] = [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]));
-    let jump = [MTCTR_12, BCTR];
-    (first >> 16 == ADDIS_12_2 && second >> 16 == LD_12_12 && [third, fourth] == jump)
-        || (first >> 16 == LD_12_2 && [second, third] == jump)
 }
 
 /// Where a branch enters the function at `target`, if those that have the TOC pointer of the image with this
@@ -358,31 +329,6 @@ mod tests {
             let is_whole = end == TRAMPOLINE + TOC + 8;
             assert_eq!(found, is_whole.then_some(TARGET + 8), "{end:#x}");
         }
-    }
-
-    #[test]
-    fn stubs_of_linkers() {
-        let code = |words: [u32; 4]| {
-            let mut code = [0; 24];
-            for (at, word) in words.into_iter().enumerate() {
-                code[4 * at..4 * at + 4].copy_from_slice(&word.to_le_bytes());
-            }
-            code
-        };
-        let branch = code([0x4800_1000, 0, 0, 0]);
-        assert_eq!((veneer_target(PC, branch), is_opaque_veneer(branch)), (Some(PC + 0x1000), false));
-        let far = [0x3d82_0001, 0xe98c_8010, 0x7d89_03a6, 0x4e80_0420];
-        let near = [0xe982_8010, 0x7d89_03a6, 0x4e80_0420, 0];
-        for stub in [far, near] {
-            assert_eq!((veneer_target(PC, code(stub)), is_opaque_veneer(code(stub))), (None, true));
-            for (at, bit) in [(0, 1 << 16), (0, 1 << 21), (1, 1 << 26), (2, 1 << 21)] {
-                let mut other = stub;
-                other[at] ^= bit;
-                assert!(!is_opaque_veneer(code(other)), "{other:x?}");
-            }
-        }
-        // A call is none.
-        assert_eq!(veneer_target(PC, code([0x4800_1001, 0, 0, 0])), None);
     }
 
     fn link(function: &str, output: Output) -> Vec<u8> {

@@ -83,6 +83,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Calls reach all of an image: linkers put nothing between them and their targets.
+pub(crate) const HAS_VENEERS: bool = false;
 
 const AUIPC: u32 = 0x17;
 const JAL: u32 = 0x6f;
@@ -196,11 +198,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> 
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
     [T1 << 7 | AUIPC, ZERO << 7 | AUIPC].contains(&(u32::from_le_bytes([a, b, c, d]) & 0xfff))
-}
-
-/// A pair reaches all of an image: linkers put nothing between calls and their targets.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Nothing to do for one word: FENCE.I, which every thread is asked to run when an update is over, is for all of

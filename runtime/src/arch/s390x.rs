@@ -68,6 +68,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Calls reach all of an image: linkers put nothing between them and their targets.
+pub(crate) const HAS_VENEERS: bool = false;
 
 const BRASL_R14: [u8; 2] = [0xc0, 0xe5];
 /// BRCL's second byte is its mask and this.
@@ -127,11 +129,6 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
-}
-
-/// Linkers put nothing between a call and a target that is out of its reach.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Whether a trampoline starts with an instruction that a JG may replace while threads are just leaving it:

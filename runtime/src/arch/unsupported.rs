@@ -10,6 +10,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = usize;
 pub(crate) type AtomicNumber = core::sync::atomic::AtomicUsize;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Calls reach all of an image: linkers put nothing between them and their targets.
+pub(crate) const HAS_VENEERS: bool = false;
 
 pub(crate) fn decode(_pc: usize, _bytes: &[u8]) -> Option<(Kind, Action)> {
     None
@@ -26,11 +28,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 
 pub(crate) fn is_trampoline_entry(_word: [u8; WORD]) -> bool {
     false
-}
-
-/// Calls reach all of an image: linkers put nothing between them and their targets.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Nothing was replaced.

@@ -62,6 +62,8 @@ pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
+/// Calls reach everything: linkers put nothing between them and their targets.
+pub(crate) const HAS_VENEERS: bool = false;
 
 const CALL: u8 = 0xe8;
 const JMP: u8 = 0xe9;
@@ -129,11 +131,6 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 /// ```
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     matches!(word, [0xff, 0x25, ..] | [0xa1, ..] | [CALL, 0, 0, 0, 0, ..])
-}
-
-/// Calls reach everything: linkers put nothing between them and their targets.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Nothing to do: instruction caches are coherent (AMD64 APM volume 2, section 7.6.1).

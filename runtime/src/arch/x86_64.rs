@@ -26,6 +26,8 @@ pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::X86_64;
 /// A quadword, see above.
 pub(crate) const WORD: usize = 8;
+/// Calls reach all of an image: linkers put nothing between them and their targets.
+pub(crate) const HAS_VENEERS: bool = false;
 
 /// `int3`: one byte, so that it can stand in the place of any instruction.
 pub(crate) const BREAKPOINT: u8 = 0xcc;
@@ -228,11 +230,6 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
         [0xff, 0x25, ..] => true,
         _ => false,
     }
-}
-
-/// Calls reach all of an image: linkers put nothing between them and their targets.
-pub(crate) fn veneer_target(_pc: usize, _code: [u8; 24]) -> Option<usize> {
-    None
 }
 
 /// Nothing to do: instruction caches are coherent (AMD64 APM volume 2, section 7.6.1).
