@@ -23,8 +23,17 @@ const PF_R: u32 = 4;
 
 /// `p_flags` as an access.
 pub(crate) fn access(flags: u32) -> Access {
-    Access { read: flags & PF_R != 0, write: flags & PF_W != 0, execute: flags & PF_X != 0 }
+    Access {
+        read: flags & PF_R != 0,
+        write: flags & PF_W != 0,
+        execute: flags & PF_X != 0,
+        guarded: flags & GUARDED != 0,
+    }
 }
+
+/// Ours, in `p_flags`' bits for processors, of which AArch64 uses none: indirect branches may only enter the code at
+/// landing pads.
+const GUARDED: u32 = 1 << 31;
 
 #[repr(C)]
 struct Header {
@@ -97,13 +106,94 @@ pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<S
     // The first segment begins with the header itself; how far it was moved goes for all.
     let first = headers.iter().find(|segment| segment.kind == PT_LOAD && segment.offset == 0)?;
     let bias = header.addr().wrapping_sub(first.address);
+    // SAFETY: the segment of the properties lies in one that is loaded.
+    let guarded = if unsafe { is_guarded(headers, bias) } { GUARDED } else { 0 };
     headers
         .iter()
         // Code that may be executed but not read cannot be checked, and is left alone.
         .filter(|segment| segment.kind == PT_LOAD && segment.flags & (PF_R | PF_X) == PF_R | PF_X)
         .map(|segment| {
             let start = bias.wrapping_add(segment.address);
-            Segment { start, end: start.saturating_add(segment.memory_size), flags: segment.flags }
+            Segment { start, end: start.saturating_add(segment.memory_size), flags: segment.flags | guarded }
         })
         .find(|segment| (segment.start..segment.end).contains(&address))
+}
+
+/// Whether an image says that all of its code has landing pads (ELF for the Arm 64-bit Architecture, section "Program
+/// Property"): then the kernel and the dynamic linkers map it with PROT_BTI.
+///
+/// # Safety
+///
+/// The image is loaded, so far from where its program headers say.
+#[cfg(target_arch = "aarch64")]
+unsafe fn is_guarded(headers: &[ProgramHeader], bias: usize) -> bool {
+    const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+    let Some(header) = headers.iter().find(|header| header.kind == PT_GNU_PROPERTY) else { return false };
+    let start = core::ptr::with_exposed_provenance(bias.wrapping_add(header.address));
+    // SAFETY: the caller's promise.
+    has_landing_pads(unsafe { core::slice::from_raw_parts(start, header.memory_size) })
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+unsafe fn is_guarded(_headers: &[ProgramHeader], _bias: usize) -> bool {
+    false
+}
+
+/// Whether a note with properties has that of AArch64's landing pads.
+///
+/// A note is the sizes of its name and of the properties, its type, and its name; each property is its type, its size and
+/// its value, filled up to a multiple of eight bytes.
+#[cfg(any(target_arch = "aarch64", test))]
+fn has_landing_pads(note: &[u8]) -> bool {
+    const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
+    const GNU_PROPERTY_AARCH64_FEATURE_1_AND: u32 = 0xc000_0000;
+    const GNU_PROPERTY_AARCH64_FEATURE_1_BTI: u32 = 1;
+    let number = |at: usize| Some(u32::from_ne_bytes(note.get(at..at.checked_add(4)?)?.try_into().ok()?));
+    if [number(0), number(8)] != [Some(4), Some(NT_GNU_PROPERTY_TYPE_0)] || note.get(12..16) != Some(b"GNU\0")
+    {
+        return false;
+    }
+    let mut at = 16;
+    while let (Some(kind), Some(size)) = (number(at), number(at + 4)) {
+        if kind == GNU_PROPERTY_AARCH64_FEATURE_1_AND {
+            return number(at + 8).is_some_and(|value| value & GNU_PROPERTY_AARCH64_FEATURE_1_BTI != 0);
+        }
+        let filled_up = (size as usize).checked_next_multiple_of(8);
+        let Some(next) = filled_up.and_then(|size| (at + 8).checked_add(size)) else { return false };
+        at = next;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn note(numbers: &[u32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
+    }
+
+    #[test]
+    fn landing_pads_are_a_property() {
+        let name = u32::from_ne_bytes(*b"GNU\0");
+        let other = [0xc000_0001, 4, 7, 0];
+        for (value, expected) in [(0, false), (1, true), (2, false), (3, true)] {
+            let property = [0xc000_0000, 4, value, 0];
+            assert_eq!(has_landing_pads(&note(&[&[4, 16, 5, name][..], &property].concat())), expected);
+            let both = note(&[&[4, 32, 5, name][..], &other, &property].concat());
+            assert_eq!(has_landing_pads(&both), expected);
+            for len in 0..both.len() - 4 {
+                assert!(!has_landing_pads(&both[..len]), "{len}");
+            }
+        }
+        let property = [0xc000_0000, 4, 1, 0];
+        for head in [[5, 16, 5, name], [4, 16, 1, name], [4, 16, 5, name + 1]] {
+            assert!(!has_landing_pads(&note(&[&head[..], &property].concat())));
+        }
+        assert!(!has_landing_pads(&note(&[4, 16, 5, name, 1, u32::MAX, 1, 0])));
+    }
 }

@@ -111,7 +111,7 @@ fn pages(image: &Image) -> Option<Range<usize>> {
 }
 
 fn read_only(start: usize, len: usize) -> Result<(), Error> {
-    let access = Access { read: true, write: false, execute: false };
+    let access = Access { read: true, write: false, execute: false, guarded: false };
     let result = match writer::custom() {
         Some(writer) => writer.protect(start as *mut u8, len).map_err(Refused),
         // SAFETY: whole pages of ours, to which nobody writes any more, see the module's head.

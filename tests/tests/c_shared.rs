@@ -63,6 +63,28 @@ fn a_shared_object_that_may_not_be_patched() {
     }
 }
 
+/// AArch64's landing pads: a window over code gives it back as guarded as it was.
+#[test]
+fn guarded_code() {
+    if !platform().name.starts_with("aarch64") {
+        eprintln!("skipped: only AArch64 guards code");
+        return;
+    }
+    let build = Build { compiler: Compiler::PassShared, level: "-O2" };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // The C library's own start files have no landing pads.
+    let flags = ["-mbranch-protection=standard", "-nostartfiles", "-Wl,-z,force-bti"];
+    let library = directory.path().join("library.so");
+    let mut compiler = build.compiler(false);
+    compiler.args(["-shared", "-fPIC"]).args(flags).arg(source("guarded_library.c")).arg("-o").arg(&library);
+    run(&mut compiler);
+    let library = library.to_str().expect("UTF-8");
+    let program = build.link(&["guarded.c"], &[library], &directory.path().join("program"));
+    for &mode in modes() {
+        run(&mut in_mode(&program, mode));
+    }
+}
+
 /// Both linked statically with the runtime, which neither exports.
 #[test]
 fn two_runtimes_that_share_a_key() {

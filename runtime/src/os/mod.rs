@@ -25,6 +25,8 @@ pub(crate) struct Access {
     pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) execute: bool,
+    /// Indirect branches may only enter it at landing pads, where the processor knows that.
+    pub(crate) guarded: bool,
 }
 
 /// Why something was refused: an error number of the operating system's.

@@ -67,6 +67,15 @@ pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Res
             protection |= bit;
         }
     }
+    // A processor, and a kernel, that do not know of landing pads refuse the bit.
+    #[cfg(target_arch = "aarch64")]
+    if access.guarded {
+        const PROT_BTI: libc::c_int = 0x10;
+        const HWCAP2_BTI: libc::c_ulong = 1 << 17;
+        // SAFETY: getauxval(3) takes a number.
+        let knows_it = unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_BTI != 0;
+        protection |= if knows_it { PROT_BTI } else { 0 };
+    }
     // SAFETY: the caller's promise.
     checked(|| unsafe { libc::mprotect(start as *mut libc::c_void, len, protection).into() })
 }

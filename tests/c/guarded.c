@@ -1,0 +1,34 @@
+/* Whether the code of guarded_library.c still refuses indirect branches to code without a landing pad, after its calls
+ * were patched. AArch64.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "check.h"
+
+int call(int x);
+int update(void);
+int enter_without_a_landing_pad(void);
+
+static sigjmp_buf out;
+
+static void refused(int signal)
+{
+	siglongjmp(out, signal);
+}
+
+int main(void)
+{
+	CHECK(call(1) == 2);
+	CHECK(update() == 0);
+	CHECK(call(1) == 3);
+	signal(SIGILL, refused);
+	if (!sigsetjmp(out, 1)) {
+		enter_without_a_landing_pad();
+		fprintf(stderr, "nobody minds\n");
+		return 1;
+	}
+	report();
+	return 0;
+}
