@@ -64,7 +64,9 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
         (Kind::Call, Action::Go(target)) => BL | displacement(pc, target)?,
         (Kind::Jump, Action::Go(target)) => B | displacement(pc, target)?,
         (Kind::Call, Action::Nop) => NOP,
-        (Kind::Call, Action::Zero) | (Kind::Jump, Action::Nop | Action::Zero) | (Kind::ConditionalJump(_), _) => {
+        (Kind::Call, Action::Zero)
+        | (Kind::Jump, Action::Nop | Action::Zero)
+        | (Kind::ConditionalJump(_), _) => {
             return None;
         }
     };
@@ -130,11 +132,35 @@ fn displacement(pc: usize, target: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+    use std::vec::Vec;
+
     use proptest::prelude::*;
     use yaxpeax_arch::{Decoder, U8Reader};
     use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
 
     use super::*;
+    use crate::arch::oracle::{self, Case};
+
+    /// The same by LLVM's disassembler.
+    #[test]
+    fn forms_are_what_llvm_disassembles() {
+        let nop = encode(Kind::Call, 0x1000, Action::Nop).unwrap();
+        let mut cases = Vec::from([Case::new(nop.as_bytes(), "nop".to_string())]);
+        for distance in oracle::distances(LOW, HIGH, 4) {
+            for (kind, name) in [(Kind::Call, "bl"), (Kind::Jump, "b")] {
+                let pc = 0x5555_4321_9874_usize;
+                let action = Action::Go(pc.wrapping_add_signed(distance as isize));
+                let code = encode(kind, pc, action).unwrap();
+                assert_eq!(decode(pc, code.as_bytes()), Some((kind, action)));
+                cases.push(Case::new(code.as_bytes(), format!("{name} #{distance}")));
+            }
+        }
+        oracle::check("aarch64-linux-gnu", &cases);
+    }
 
     fn disassemble(code: &Code) -> Instruction {
         InstDecoder::default().decode(&mut U8Reader::new(code.as_bytes())).expect("an instruction")

@@ -23,6 +23,10 @@ impl Case {
     }
 }
 
+/// x86's conditional jumps, by the number of the condition.
+pub(crate) const CONDITIONS: [&str; 16] =
+    ["jo", "jno", "jb", "jae", "je", "jne", "jbe", "ja", "js", "jns", "jp", "jnp", "jl", "jge", "jle", "jg"];
+
 /// Disassembles all cases at once, and compares line by line.
 pub(crate) fn check(triple: &str, cases: &[Case]) {
     let mut input = String::new();

@@ -165,10 +165,6 @@ mod tests {
     use crate::arch::oracle::{self, Case, Output};
 
     const TRIPLE: &str = "i686-linux-gnu";
-    const CONDITIONS: [&str; 16] = [
-        "jo", "jno", "jb", "jae", "je", "jne", "jbe", "ja", "js", "jns", "jp", "jnp", "jl", "jge", "jle",
-        "jg",
-    ];
 
     #[test]
     fn forms_are_what_llvm_disassembles() {
@@ -187,7 +183,7 @@ mod tests {
         cases.push(Case::new(&ret.as_bytes()[..1], "retl".to_string()));
         for distance in oracle::distances(i32::MIN.into(), i32::MAX.into(), 1) {
             let condition = (distance & 15) as u8;
-            let name = CONDITIONS[usize::from(condition)];
+            let name = oracle::CONDITIONS[usize::from(condition)];
             for (kind, length, name) in [
                 (Kind::Call, 5, "calll"),
                 (Kind::Jump, 5, "jmp"),

@@ -254,10 +254,48 @@ fn displacement(end: usize, target: usize) -> Option<[u8; 4]> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString;
+    use std::vec::Vec;
+
     use iced_x86::{Code as Iced, Decoder, DecoderOptions, FlowControl};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::arch::oracle::{self, Case};
+
+    /// The same by LLVM's disassembler, which prints a distance as it stands there.
+    #[test]
+    fn forms_are_what_llvm_disassembles() {
+        let fixed = |kind, action, len: usize, text: &str| {
+            let code = encode(kind, 0x1000, action).unwrap();
+            assert_eq!(decode(0x1000, code.as_bytes()), Some((kind, action)));
+            // Behind a RET are breakpoints.
+            assert!(code.as_bytes()[len..].iter().all(|&byte| byte == BREAKPOINT));
+            Case::new(&code.as_bytes()[..len], text.to_string())
+        };
+        let mut cases = Vec::from([
+            fixed(Kind::Call, Action::Nop, 5, "nopl (%rax,%rax)"),
+            fixed(Kind::Call, Action::Zero, 5, "xorq %rax, %rax"),
+            fixed(Kind::Jump, Action::Nop, 1, "retq"),
+        ]);
+        for distance in oracle::distances(i32::MIN.into(), i32::MAX.into(), 1) {
+            let condition = (distance & 15) as u8;
+            let name = oracle::CONDITIONS[usize::from(condition)];
+            for (kind, name) in
+                [(Kind::Call, "callq"), (Kind::Jump, "jmp"), (Kind::ConditionalJump(condition), name)]
+            {
+                let pc = 0x5555_4321_9876_usize;
+                let action = Action::Go((pc + length(kind)).wrapping_add_signed(distance as isize));
+                let code = encode(kind, pc, action).unwrap();
+                assert_eq!(decode(pc, code.as_bytes()), Some((kind, action)));
+                cases.push(Case::new(code.as_bytes(), format!("{name} {distance}")));
+            }
+        }
+        oracle::check("x86_64-linux-gnu", &cases);
+    }
 
     fn disassemble(pc: usize, code: &Code) -> iced_x86::Instruction {
         let bytes = code.as_bytes();
