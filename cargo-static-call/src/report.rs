@@ -344,7 +344,7 @@ fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool, has_li
 fn overhead(elf: &Elf<'_>, tables: &Tables) -> Overhead {
     let layout = Layout { pointer: elf.pointer };
     let mut overhead = Overhead {
-        sites: 4 * tables.sites.len() as u64,
+        sites: tables.site_bytes,
         records: layout.record() * tables.records.len() as u64,
         keys: layout.key() * tables.keys.iter().filter(|key| key.address.is_some()).count() as u64,
         ..Overhead::default()

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{
-    Form, IMAGE, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY, SITES_SECTION,
-    VERSION, is_entry,
+    Form, IMAGE, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR,
+    SITES_SECTION, VERSION, is_entry,
 };
 
 use crate::elf::{Elf, Pointer};
@@ -153,6 +153,8 @@ pub struct Tables {
     pub records: Vec<Record>,
     /// The recorded calls, by address.
     pub sites: Vec<Site>,
+    /// The size of their entries in all: of four bytes each, or of eight.
+    pub site_bytes: u64,
     /// What the runtime will refuse the file for.
     pub damage: Vec<String>,
 }
@@ -162,8 +164,14 @@ impl Tables {
     #[must_use]
     pub fn read(elf: &Elf<'_>, decoder: Option<&Decoder>) -> Self {
         let places = Places::find(elf);
-        let mut tables =
-            Self { places, keys: Vec::new(), records: Vec::new(), sites: Vec::new(), damage: Vec::new() };
+        let mut tables = Self {
+            places,
+            keys: Vec::new(),
+            records: Vec::new(),
+            sites: Vec::new(),
+            site_bytes: 0,
+            damage: Vec::new(),
+        };
         let mut reader = Reader { elf, layout: Layout { pointer: elf.pointer }, known: HashMap::new() };
         reader.read_keys(&mut tables);
         reader.read_records(&mut tables);
@@ -433,6 +441,7 @@ impl Reader<'_, '_> {
         for number in 0..len.min(table.len() as u64) / 4 {
             let place = places.sites.start + number * 4;
             let distance = elf.u32(place).unwrap_or_default().cast_signed();
+            tables.site_bytes += if distance == SITE_ANCHOR { 0 } else { 4 };
             if !is_entry(distance) {
                 continue;
             }

@@ -416,6 +416,10 @@ fn programs_of_other_machines() {
                 "{triple}"
             );
             assert_eq!(requires(&library).0, Some(0), "{triple}");
+            let is_long = ["loongarch64", "powerpc64le"].iter().any(|name| triple.starts_with(name))
+                || model.contains(&"-mcmodel=medany");
+            let entry = if is_long { 8 } else { 4 };
+            assert_eq!(report["overhead"]["sites"], 4 * entry, "{triple}: {report:#}");
         }
     }
 
