@@ -46,6 +46,20 @@ pub fn prefix() -> PathBuf {
     prefix
 }
 
+/// The installation, copied to a directory that no build has ever seen, at this path below it.
+///
+/// # Panics
+///
+/// If that fails.
+#[must_use]
+pub fn moved(to: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let there = directory.path().join(to);
+    std::fs::create_dir_all(there.parent().expect("below the directory")).expect("a directory");
+    run(Command::new("cp").arg("-a").arg(prefix()).arg(&there));
+    (directory, there)
+}
+
 /// The pass below a prefix.
 #[must_use]
 pub fn plugin_in(prefix: &Path) -> PathBuf {

@@ -3,22 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use static_call_tests::binary::StaticCalls;
 use static_call_tests::c::{Report, source};
-use static_call_tests::{failure, llvm, plugin_in, prefix, run, stdout};
-use tempfile::TempDir;
-
-/// The installation, copied to a directory that no build has ever seen.
-fn moved() -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let there = directory.path().join("moved/here");
-    fs::create_dir_all(there.parent().expect("below the directory")).expect("a directory");
-    run(Command::new("cp").arg("-a").arg(prefix()).arg(&there));
-    (directory, there)
-}
+use static_call_tests::{failure, llvm, moved, plugin_in, prefix, run, stdout};
 
 fn pkg_config(prefix: &Path, question: &[&str]) -> Vec<String> {
     let mut command = Command::new("pkg-config");
@@ -57,7 +47,7 @@ const INTERFACE: [&str; 15] = [
 
 #[test]
 fn pkg_config_has_all_the_flags() {
-    let (_directory, prefix) = moved();
+    let (_directory, prefix) = moved("moved/here");
     let program = prefix.join("program");
     for (flags, run_path) in [(&["--cflags", "--libs"][..], true), (&["--cflags"], false)] {
         for level in ["-O0", "-O2"] {
@@ -88,7 +78,7 @@ fn pkg_config_has_all_the_flags() {
 /// The wrapper passes the plugin that lies beside it now.
 #[test]
 fn the_wrapper_finds_its_plugin() {
-    let (directory, prefix) = moved();
+    let (directory, prefix) = moved("moved/here");
     let rustc = directory.path().join("rustc");
     let real = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let log = directory.path().join("arguments");

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! bin/static-call-rustc  bin/cargo-static-call  bin/static-call-inspect
-//! lib/static-call/libstatic_call_pass.so
+//! lib/static-call/libstatic_call_pass.so  lib/static-call/pass -> libstatic_call_pass.so
 //! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
-//! lib/pkgconfig/static-call.pc  lib/cmake/StaticCall/StaticCallConfig.cmake
+//! lib/pkgconfig/static-call.pc, static-call-generic.pc
+//! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
 //! include/static_call.h
 //! ```
 //!
@@ -20,6 +21,9 @@ use anyhow::{Context, Result};
 use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
+
+/// The pass's name in clang's flags. Meson before 1.4 takes a flag that ends with `.so` for a library to be linked.
+const PASS_FOR_CLANG: &str = "pass";
 
 /// Where the tests, the demo and the benchmark have it installed.
 pub(crate) fn prefix() -> PathBuf {
@@ -55,21 +59,20 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
     weaken(&plugin)?;
+    link(&plugin.with_file_name(PASS_FOR_CLANG), "libstatic_call_pass.so")?;
     copy(&root().join("runtime/include/static_call.h"), &prefix.join("include/static_call.h"))?;
-    let package = "StaticCallConfig.cmake";
-    copy(&root().join("cmake").join(package), &prefix.join("lib/cmake/StaticCall").join(package))?;
+    cmake_package(&prefix.join("lib/cmake/StaticCall"))?;
 
     let library = products.join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
-    let link = prefix.join("lib/libstatic_call.so");
-    let _ = fs::remove_file(&link);
-    symlink("libstatic_call.so.0", &link)
-        .with_context(|| format!("cannot make the link {}", link.display()))?;
+    link(&prefix.join("lib/libstatic_call.so"), "libstatic_call.so.0")?;
     let gnu =
         |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
     let drops_garbage = machine.is_none_or(|(machine, _)| machine.drops_garbage);
     archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), drops_garbage, gnu)?;
-    write(&prefix.join("lib/pkgconfig/static-call.pc"), &pkg_config())?;
+    for (name, text) in pkg_config() {
+        write(&prefix.join("lib/pkgconfig").join(name), &text)?;
+    }
     println!("installed in {}", prefix.display());
     Ok(())
 }
@@ -96,20 +99,40 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
 }
 
-fn pkg_config() -> String {
-    format!(
-        "prefix=${{pcfiledir}}/../..\n\
-         libdir=${{prefix}}/lib\n\
-         includedir=${{prefix}}/include\n\
+fn cmake_package(directory: &Path) -> Result<()> {
+    let from = root().join("cmake");
+    let (config, version) = ("StaticCallConfig.cmake", "StaticCallConfigVersion.cmake");
+    copy(&from.join(config), &directory.join(config))?;
+    let template = from.join(version).with_added_extension("in");
+    let text =
+        fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+    write(&directory.join(version), &text.replace("@VERSION@", env!("CARGO_PKG_VERSION")))
+}
+
+/// Two packages: the second one is for compilers that cannot load the pass.
+fn pkg_config() -> [(&'static str, String); 2] {
+    let head = "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nincludedir=${prefix}/include\n";
+    let version = env!("CARGO_PKG_VERSION");
+    let with_pass = format!(
+        "{head}\
          plugin=${{libdir}}/static-call/libstatic_call_pass.so\n\
          \n\
          Name: static-call\n\
          Description: direct calls through function pointers that rarely change (for clang 22)\n\
-         Version: {}\n\
-         Cflags: -I${{includedir}} -fpass-plugin=${{plugin}}\n\
-         Libs: -L${{libdir}} -lstatic_call\n",
-        env!("CARGO_PKG_VERSION")
-    )
+         Version: {version}\n\
+         Requires: static-call-generic = {version}\n\
+         Cflags: -fpass-plugin=${{libdir}}/static-call/{PASS_FOR_CLANG}\n"
+    );
+    let generic = format!(
+        "{head}\
+         \n\
+         Name: static-call-generic\n\
+         Description: static-call without its pass (for any compiler): calls go through pointers\n\
+         Version: {version}\n\
+         Cflags: -I${{includedir}}\n\
+         Libs: -L${{libdir}} -lstatic_call\n"
+    );
+    [("static-call.pc", with_pass), ("static-call-generic.pc", generic)]
 }
 
 /// Copies a file; one that is in use (a plugin in a running compiler) stays as it is for its user.
@@ -118,6 +141,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let _ = fs::remove_file(to);
     fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
+}
+
+/// A symbolic link in the place of whatever is there.
+fn link(from: &Path, to: &str) -> Result<()> {
+    let _ = fs::remove_file(from);
+    symlink(to, from).with_context(|| format!("cannot make the link {}", from.display()))
 }
 
 fn write(to: &Path, text: &str) -> Result<()> {

@@ -23,6 +23,8 @@ pub(crate) const TEST: &[&str] = &[
     "clang-19",
     "cmake",
     "make",
+    "ninja-build",
+    "meson",
     "pkg-config",
     // To boot the example kernel, and the sources of its `core`.
     "qemu-system-x86",
