@@ -76,6 +76,13 @@ impl Invocation {
         self.arguments.iter().any(|argument| argument.starts_with("-Z"))
     }
 
+    /// Whether there is a `-C` option of this name, however it is spelled.
+    pub(crate) fn has_codegen_option(&self, name: &str) -> bool {
+        let joined = self.arguments.iter().filter_map(|argument| argument.strip_prefix("-C"));
+        let mut options = joined.chain(self.values_of("-C")).chain(self.values_of("--codegen"));
+        options.any(|option| option.split('=').next().is_some_and(|given| given.replace('_', "-") == name))
+    }
+
     pub(crate) fn crate_name(&self) -> Option<&str> {
         self.values_of("--crate-name").next()
     }
@@ -86,7 +93,7 @@ impl Invocation {
         before.zip(&self.arguments).any(|(before, argument)| argument == "-" && before != "-o")
     }
 
-    /// The values of a long option, spelled `--option value` or `--option=value`.
+    /// The values of an option, spelled `--option value` or `--option=value`.
     fn values_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
         let arguments = self.arguments.iter().map(String::as_str).enumerate();
         arguments.filter_map(move |(index, argument)| match argument.strip_prefix(option)? {

@@ -14,7 +14,7 @@
 //! | `--cfg static_call_pass` | the macros expand to what the pass lowers |
 //! | `--cfg static_call_pass="HASH"` | compilation caches tell one plugin from the next |
 //! | `--check-cfg cfg(static_call_pass,values(any()))` | no crate is warned about the above |
-//! | `-Zallow-features=`, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
+//! | `-Zallow-features=` and others, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
 //!
 //! A question to the compiler ([`Invocation::is_probe`]) gets nothing. Where the pass cannot be
 //! loaded ([`Unavailable`]) the program is built without it, which is correct, only slower.
@@ -99,7 +99,7 @@ fn add_pass(invocation: &Invocation, command: &mut Command) -> Result<(), Unavai
     // `any()` includes the form without a value; rustc 1.95 rejects `values(none(), any())`.
     command.args(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
     if !is_unstable {
-        command.arg("-Zallow-features=");
+        command.args(stability::flags(invocation));
         command.env(variables::RUSTC_BOOTSTRAP, "1");
     }
     Ok(())

@@ -12,7 +12,8 @@ fn the_flags_come_last() {
     let (given, added) = outcome.arguments.split_at(COMPILATION.len());
     assert_eq!(given, COMPILATION);
     let mut expected = world.added(&world.plugin(), outcome.hash());
-    expected.push("-Zallow-features=".into());
+    let stable = ["-Zallow-features=", "-Zunstable-options", "-Csymbol-mangling-version=legacy"];
+    expected.extend(stable.map(str::to_owned));
     assert_eq!(added, expected);
     assert_eq!(outcome.bootstrap.as_deref(), Some("1"));
     assert_eq!(outcome.stderr, "");
@@ -45,6 +46,33 @@ fn features_stay_as_closed_as_they_were() {
         let expected = if is_open { bootstrap.unwrap_or("unset") } else { "1" };
         assert_eq!(outcome.bootstrap.as_deref(), Some(expected), "{case:?}");
     }
+}
+
+#[test]
+fn symbols_are_named_as_stable_rustc_does_unless_the_user_says_how() {
+    let world = World::new();
+    let are_legacy = |arguments: &[&str]| {
+        let outcome = world.call([&COMPILATION, arguments].concat()).run();
+        assert!(outcome.has_pass() && outcome.closes_features(), "{outcome:?}");
+        outcome.arguments.contains(&"-Csymbol-mangling-version=legacy".to_owned())
+    };
+    for arguments in
+        [&["-Copt-level=3"][..], &["-C", "opt-level=3"], &["--cfg", "symbol-mangling-version=v0"]]
+    {
+        assert!(are_legacy(arguments), "{arguments:?}");
+    }
+    for arguments in [
+        &["-Csymbol-mangling-version=v0"][..],
+        &["-C", "symbol-mangling-version=v0"],
+        &["--codegen", "symbol_mangling_version=v0"],
+        &["--codegen=symbol-mangling-version=v0"],
+        &["-Cinstrument-coverage"],
+        &["-C", "instrument_coverage=on"],
+    ] {
+        assert!(!are_legacy(arguments), "{arguments:?}");
+    }
+    world.install_rustc("1.97.0-nightly", "22.1.2");
+    assert!(!world.call(COMPILATION).run().arguments.iter().any(|argument| argument.contains("mangling")));
 }
 
 #[test]
