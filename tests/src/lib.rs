@@ -66,6 +66,30 @@ pub fn plugin_in(prefix: &Path) -> PathBuf {
     prefix.join("lib/static-call/libstatic_call_pass.so")
 }
 
+/// Puts another pass into a moved prefix, as an installation does: its name for clang is another one, too.
+///
+/// # Panics
+///
+/// If that fails.
+pub fn install_another_pass(prefix: &Path) {
+    let plugin = plugin_in(prefix);
+    let mut content = std::fs::read(&plugin).expect("the pass");
+    content.push(0);
+    std::fs::write(&plugin, content).expect("the pass");
+    let directory = plugin.parent().expect("a directory");
+    let names =
+        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").file_name());
+    let mut names = names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with("pass-"));
+    let old = names.next().expect("a name with the pass's hash");
+    let new = format!("{old}0");
+    std::fs::rename(directory.join(&old), directory.join(&new)).expect("the link");
+    for file in ["lib/pkgconfig/static-call.pc", "lib/cmake/StaticCall/StaticCallConfig.cmake"] {
+        let text = std::fs::read_to_string(prefix.join(file)).expect("a file");
+        assert!(text.contains(&old), "{file}");
+        std::fs::write(prefix.join(file), text.replace(&old, &new)).expect("a file");
+    }
+}
+
 /// The installed pass.
 #[must_use]
 pub fn plugin() -> PathBuf {

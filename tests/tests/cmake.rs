@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use static_call_tests::{failure, moved, plugin_in, prefix, root, run, stdout};
+use static_call_tests::{failure, install_another_pass, moved, plugin_in, prefix, root, run, stdout};
 use tempfile::TempDir;
 
 const CLANG: [&str; 2] = ["clang-22", "clang++-22"];
@@ -86,10 +86,7 @@ fn all_is_built_anew_with_another_pass() {
         let directory = temporary();
         consumer(&prefix, CLANG, directory.path(), &[generator]);
         assert!(!build(directory.path()).contains("Building"));
-        let pass = plugin_in(&prefix);
-        let mut content = fs::read(&pass).expect("the pass");
-        content.push(0);
-        fs::write(&pass, content).expect("the pass");
+        install_another_pass(&prefix);
         let output = build(directory.path());
         assert!(output.contains("consumer.c.o") && output.contains("consumer.cpp.o"), "{output}");
         assert!(!build(directory.path()).contains("Building"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use static_call_tests::{moved, root, run, stdout};
+use static_call_tests::{moved, plugin_in, root, run, stdout};
 use tempfile::TempDir;
 
 /// What the consumer prints: its results, and that both of its calls are direct, or go through the pointer.
@@ -80,7 +80,7 @@ fn meson() {
     check("static", clang, &["-Dprefer_static=true"], DIRECT, false);
     check("gcc", ["gcc", "g++"], &[], GENERIC, true);
     // The linker makes the code, so it needs the pass.
-    let pass = world.prefix.join("lib/static-call/pass");
+    let pass = plugin_in(&world.prefix);
     let link = |language| {
         format!("-D{language}_link_args=['-fuse-ld=lld', '-Wl,--load-pass-plugin={}']", pass.display())
     };

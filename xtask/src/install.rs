@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bin/static-call-rustc  bin/cargo-static-call  bin/static-call-inspect
-//! lib/static-call/libstatic_call_pass.so  lib/static-call/pass -> libstatic_call_pass.so
+//! lib/static-call/libstatic_call_pass.so  lib/static-call/pass-HASH -> libstatic_call_pass.so
 //! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
 //! lib/pkgconfig/static-call.pc, static-call-generic.pc
 //! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
@@ -12,6 +12,7 @@
 //! Everything finds everything else from its own place, so that the directory may be moved.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,9 +22,6 @@ use anyhow::{Context, Result};
 use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
-
-/// The pass's name in clang's flags. Meson before 1.4 takes a flag that ends with `.so` for a library to be linked.
-const PASS_FOR_CLANG: &str = "pass";
 
 /// Where the tests, the demo and the benchmark have it installed.
 pub(crate) fn prefix() -> PathBuf {
@@ -59,9 +57,9 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
     weaken(&plugin)?;
-    link(&plugin.with_file_name(PASS_FOR_CLANG), "libstatic_call_pass.so")?;
+    let pass = link_with_hash(&plugin)?;
     copy(&root().join("runtime/include/static_call.h"), &prefix.join("include/static_call.h"))?;
-    cmake_package(&prefix.join("lib/cmake/StaticCall"))?;
+    cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass)?;
 
     let library = products.join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
@@ -70,7 +68,7 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
         |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
     let drops_garbage = machine.is_none_or(|(machine, _)| machine.drops_garbage);
     archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), drops_garbage, gnu)?;
-    for (name, text) in pkg_config() {
+    for (name, text) in pkg_config(&pass) {
         write(&prefix.join("lib/pkgconfig").join(name), &text)?;
     }
     println!("installed in {}", prefix.display());
@@ -99,18 +97,37 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
 }
 
-fn cmake_package(directory: &Path) -> Result<()> {
-    let from = root().join("cmake");
-    let (config, version) = ("StaticCallConfig.cmake", "StaticCallConfigVersion.cmake");
-    copy(&from.join(config), &directory.join(config))?;
-    let template = from.join(version).with_added_extension("in");
-    let text =
-        fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
-    write(&directory.join(version), &text.replace("@VERSION@", env!("CARGO_PKG_VERSION")))
+/// Links to the pass by a name that has its hash, for clang's flags: neither ccache nor an old sccache looks into a
+/// plugin, and Meson before 1.4 takes a flag that ends with `.so` for a library to be linked.
+fn link_with_hash(plugin: &Path) -> Result<String> {
+    let directory = plugin.parent().expect("it lies in a directory");
+    let content = fs::read(plugin).with_context(|| format!("cannot read {}", plugin.display()))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&content);
+    let name = format!("pass-{:016x}", hasher.finish());
+    for entry in fs::read_dir(directory)?.filter_map(Result::ok) {
+        if entry.file_name().as_encoded_bytes().starts_with(b"pass-") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    link(&directory.join(&name), "libstatic_call_pass.so")?;
+    Ok(name)
+}
+
+/// Writes the package from its templates.
+fn cmake_package(directory: &Path, pass: &str) -> Result<()> {
+    for name in ["StaticCallConfig.cmake", "StaticCallConfigVersion.cmake"] {
+        let template = root().join("cmake").join(name).with_added_extension("in");
+        let text =
+            fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+        let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION")).replace("@PASS@", pass);
+        write(&directory.join(name), &text)?;
+    }
+    Ok(())
 }
 
 /// Two packages: the second one is for compilers that cannot load the pass.
-fn pkg_config() -> [(&'static str, String); 2] {
+fn pkg_config(pass: &str) -> [(&'static str, String); 2] {
     let head = "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nincludedir=${prefix}/include\n";
     let version = env!("CARGO_PKG_VERSION");
     let with_pass = format!(
@@ -121,7 +138,7 @@ fn pkg_config() -> [(&'static str, String); 2] {
          Description: direct calls through function pointers that rarely change (for clang 22)\n\
          Version: {version}\n\
          Requires: static-call-generic = {version}\n\
-         Cflags: -fpass-plugin=${{libdir}}/static-call/{PASS_FOR_CLANG}\n"
+         Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n"
     );
     let generic = format!(
         "{head}\
