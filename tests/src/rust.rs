@@ -71,7 +71,8 @@ impl Build<'_> {
 }
 
 /// Not the cargo that runs us, but the one that a user types, in a directory of the repository.
-fn cargo(toolchain: Option<&str>, directory: &str) -> Command {
+#[must_use]
+pub fn cargo(toolchain: Option<&str>, directory: &str) -> Command {
     let mut cargo = Command::new("cargo");
     for (variable, _) in std::env::vars() {
         if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {

@@ -26,6 +26,8 @@ pub(crate) const TEST: &[&str] = &[
     "ninja-build",
     "meson",
     "pkg-config",
+    "ccache",
+    "sccache",
     // To boot the example kernel, and the sources of its `core`.
     "qemu-system-x86",
     "qemu-system-arm",

@@ -1,0 +1,9 @@
+//! Prints what a call returns before and after an update, and how many calls of how many are direct.
+
+fn main() -> anyhow::Result<()> {
+    let before = tools::here(4);
+    tools::KEY.update(tools::twice)?;
+    let info = static_call::process_info();
+    println!("{before} {}: {} of {}", tools::here(4), info.direct, info.sites);
+    Ok(())
+}
