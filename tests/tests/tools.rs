@@ -48,6 +48,7 @@ fn told(directory: &Path) -> BTreeMap<String, String> {
 #[test]
 fn cargos_own_commands_and_others() {
     let directory = target().join("tests/tools");
+    let _ = fs::remove_dir_all(&directory);
     let with_pass = directory.join("static-call");
     let plain = |arguments: &[&str]| command(&prefix(), &directory, arguments);
     let ours = |arguments: &[&str]| plain(&[&["static-call"], arguments].concat());
@@ -77,8 +78,10 @@ fn cargos_own_commands_and_others() {
     }
     if has("llvm-cov") {
         let mut cover = ours(&["llvm-cov", "run", "--text"]);
-        let report = stdout(cover.env("LLVM_COV", "llvm-cov-22").env("LLVM_PROFDATA", "llvm-profdata-22"));
-        assert!(report.contains(DIRECT), "{report}");
+        let output = run(cover.env("LLVM_COV", "llvm-cov-22").env("LLVM_PROFDATA", "llvm-profdata-22"));
+        let [report, program] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+        assert!(program.contains(DIRECT), "{program}");
         let line = report.lines().find(|line| line.contains("KEY.call(value) + 1")).expect("the source");
         assert_eq!(line.split('|').nth(1).map(str::trim), Some("2"), "{line}");
     }
