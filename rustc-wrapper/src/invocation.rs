@@ -22,10 +22,11 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// Splits the wrapper's arguments; `None` if there are none.
+    /// Splits the wrapper's arguments; `None` if they name no compiler.
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Option<Self> {
         let words: Vec<_> = words.collect();
-        if words.is_empty() {
+        // An option comes from a program that takes the wrapper itself for a compiler.
+        if words.first().is_none_or(|word| word.as_encoded_bytes().starts_with(b"-")) {
             return None;
         }
         // With both of cargo's wrapper variables set, or under clippy, another wrapper comes first.

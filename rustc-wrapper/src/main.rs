@@ -20,8 +20,8 @@
 //! loaded ([`Unavailable`]) the program is built without it, which is correct, only slower.
 //!
 //! The environment variables are listed in [`variables`]. To use another wrapper as well, name it
-//! in `STATIC_CALL_RUSTC_WRAPPER`: sccache, for one, knows no compiler called `static-call-rustc`,
-//! so it cannot come first.
+//! in `STATIC_CALL_RUSTC_WRAPPER`. It has to come behind this one: sccache, for one, knows no
+//! compiler called `static-call-rustc`, and would not see the plugin's hash.
 
 #![forbid(unsafe_code)]
 
@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     let Some(invocation) = Invocation::parse(std::env::args_os().skip(1)) else {
         eprintln!(
             "static-call-rustc: no compiler given; cargo calls this program, \
-             as in `RUSTC_WRAPPER=static-call-rustc cargo build`"
+             as in `RUSTC_WRAPPER=static-call-rustc cargo build`. Another wrapper, such as sccache, \
+             comes behind it: name it in {}",
+            variables::CHAINED_WRAPPER
         );
         return ExitCode::FAILURE;
     };

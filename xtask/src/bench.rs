@@ -111,7 +111,7 @@ fn machine() -> Result<String> {
 }
 
 /// The middle one; NaN of none.
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }
 

@@ -6,6 +6,7 @@ mod demo;
 mod fuzz;
 mod install;
 mod packages;
+mod real;
 mod run;
 mod test;
 mod torture;
@@ -61,6 +62,13 @@ enum Command {
         #[arg(long)]
         only: Option<bench::Part>,
     },
+    /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the wrapper costs
+    /// (a clean build takes a minute or two)
+    Real {
+        /// How many pairs of clean builds are measured
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -79,5 +87,6 @@ fn main() -> anyhow::Result<()> {
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { only } => bench::bench(only),
+        Command::Real { pairs } => real::real(pairs),
     }
 }

@@ -139,7 +139,13 @@ fn in_both_of_cargos_variables_it_loads_the_plugin_once() {
 
 #[test]
 fn without_a_compiler_it_says_how_it_is_used() {
-    let outcome = World::new().bare_call([""; 0]).run();
-    assert_eq!(outcome.code, Some(1));
-    assert!(outcome.stderr.contains("RUSTC_WRAPPER=static-call-rustc"), "{}", outcome.stderr);
+    // The second one is how sccache asks a program what compiler it is.
+    for words in [&[][..], &["-E", "test.c"], &["-vV"]] {
+        let outcome = World::new().bare_call(words).run();
+        assert_eq!(outcome.code, Some(1));
+        for expected in ["RUSTC_WRAPPER=static-call-rustc", "STATIC_CALL_RUSTC_WRAPPER"] {
+            assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("without the pass"), "{}", outcome.stderr);
+    }
 }
