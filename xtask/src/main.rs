@@ -9,6 +9,7 @@ mod packages;
 mod real;
 mod run;
 mod test;
+mod tools;
 mod torture;
 mod unpack;
 mod weaken;
@@ -62,6 +63,9 @@ enum Command {
         #[arg(long)]
         only: Option<bench::Part>,
     },
+    /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them (it takes some
+    /// minutes, once)
+    Tools,
     /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the wrapper costs
     /// (a clean build takes a minute or two)
     Real {
@@ -87,6 +91,7 @@ fn main() -> anyhow::Result<()> {
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { only } => bench::bench(only),
+        Command::Tools => tools::tools(),
         Command::Real { pairs } => real::real(pairs),
     }
 }

@@ -80,9 +80,10 @@ fn measure_builds(pairs: usize) -> Result<()> {
         println!("pair {}: processor time {ratio:.3}", builds.len() + 1);
         builds.push(pair);
     }
-    let kinds: [(&str, fn(&Build) -> Duration); 2] =
-        [("processor time", |build| build.processor), ("wall time", |build| build.wall)];
-    for (name, duration) in kinds {
+    for (name, duration) in [
+        ("processor time", (|build| build.processor) as fn(&Build) -> Duration),
+        ("wall time", |build| build.wall),
+    ] {
         let seconds = |build: &Build| duration(build).as_secs_f64();
         let without = median(builds.iter().map(|(plain, _)| seconds(plain)));
         let with = median(builds.iter().map(|(_, ours)| seconds(ours)));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::run::{cargo, run, target};
-use crate::{fuzz, install, packages};
+use crate::{fuzz, install, packages, real};
 
 pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     packages::ensure(packages::TEST)?;
@@ -17,6 +17,7 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     models(filter)?;
     if filter.is_none() {
         fuzz::fuzz(fuzz::RUNS)?;
+        real::compare()?;
     }
     Ok(())
 }
