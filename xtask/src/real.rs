@@ -190,6 +190,8 @@ fn products() -> PathBuf {
 fn cargo_in(source: &Path) -> Command {
     let mut cargo = cargo();
     cargo.current_dir(source).env("CARGO_TARGET_DIR", products()).env("CARGO_INCREMENTAL", "0");
+    // Its build script asks git for a commit, and would find ours.
+    cargo.env("GIT_CEILING_DIRECTORIES", source.parent().unwrap_or(source));
     cargo
 }
 
