@@ -1,0 +1,23 @@
+//! `cargo xtask tools`: the tests with cargo's tools, of which crates.io has the newest and Debian only some.
+
+use anyhow::Result;
+
+use crate::run::{cargo, run, target};
+use crate::{install, packages};
+
+/// Compiled without what the tests do not need: sccache's caches on other machines.
+const TOOLS: [&[&str]; 3] = [&["sccache", "--no-default-features"], &["cargo-llvm-cov"], &["cargo-nextest"]];
+
+pub(crate) fn tools() -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    install::install(&install::prefix())?;
+    let directory = target().join("tools");
+    for tool in TOOLS {
+        run(cargo().args(["install", "--locked", "--root"]).arg(&directory).args(tool))?;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [directory.join("bin")].into_iter().chain(std::env::split_paths(&path));
+    run(cargo()
+        .args(["test", "-p", "static-call-tests", "--test", "tools"])
+        .env("PATH", std::env::join_paths(path)?))
+}
