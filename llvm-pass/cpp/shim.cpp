@@ -64,6 +64,33 @@ struct LowerStaticCalls : PassInfoMixin<LowerStaticCalls> {
   static bool isRequired() { return true; }
 };
 
+// Link-time optimization makes local what it has merged into one module. But objects without
+// bitcode may come with the same group, and of all of them the linker shall keep one.
+bool restoreImage(Module &M) {
+  auto Found = M.getComdatSymbolTable().find(text(static_call_image()));
+  if (Found == M.getComdatSymbolTable().end())
+    return false;
+  Comdat &Group = Found->second;
+  if (Group.getSelectionKind() == Comdat::Any)
+    return false;
+  Group.setSelectionKind(Comdat::Any);
+  for (GlobalObject &Member : M.global_objects())
+    if (Member.getComdat() == &Group) {
+      Member.setLinkage(GlobalValue::LinkOnceODRLinkage);
+      Member.setVisibility(GlobalValue::HiddenVisibility);
+    }
+  return true;
+}
+
+// rustc's link-time optimization may be followed by the linker's (-Clinker-plugin-lto), which would merge two local images
+// into one module.
+struct RestoreImage : PassInfoMixin<RestoreImage> {
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
+    return restoreImage(M) ? PreservedAnalyses::none() : PreservedAnalyses::all();
+  }
+  static bool isRequired() { return true; }
+};
+
 // ---- Machine stage -----------------------------------------------------------------------------
 
 // Marks every call and jump whose destination is a trampoline; the AsmPrinter then writes its
@@ -175,24 +202,6 @@ private:
       return SiteCall;
     // A tail call that branch folding merged with a conditional branch falls through.
     return MI.isBarrier() ? SiteJump : SiteConditionalJump;
-  }
-
-  // Link-time optimization makes local what it has merged into one module. But objects without
-  // bitcode may come with the same group, and of all of them the linker shall keep one.
-  static bool restoreImage(Module &M) {
-    auto Found = M.getComdatSymbolTable().find(text(static_call_image()));
-    if (Found == M.getComdatSymbolTable().end())
-      return false;
-    Comdat &Group = Found->second;
-    if (Group.getSelectionKind() == Comdat::Any)
-      return false;
-    Group.setSelectionKind(Comdat::Any);
-    for (GlobalObject &Member : M.global_objects())
-      if (Member.getComdat() == &Group) {
-        Member.setLinkage(GlobalValue::LinkOnceODRLinkage);
-        Member.setVisibility(GlobalValue::HiddenVisibility);
-      }
-    return true;
   }
 
   // On POWER, where a call of a trampoline needs what this stage writes behind it, the constructor holds assembler
@@ -415,6 +424,8 @@ void static_call_shim_register(void *Builder) {
   // At the start of every pipeline, -O0 included: before the first inlining.
   PB.registerPipelineStartEPCallback(
       [](ModulePassManager &MPM, OptimizationLevel) { MPM.addPass(LowerStaticCalls()); });
+  PB.registerFullLinkTimeOptimizationLastEPCallback(
+      [](ModulePassManager &MPM, OptimizationLevel) { MPM.addPass(RestoreImage()); });
   // opt -passes=static-call
   PB.registerPipelineParsingCallback([](StringRef Name, ModulePassManager &MPM,
                                         ArrayRef<PassBuilder::PipelineElement>) {

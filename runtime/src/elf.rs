@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! The header's address comes from the linker (`__ehdr_start`), so that the header and the program
+//! The header's address comes from the linker (`__ehdr_start`) or from the dynamic linker, so that the header and the program
 //! headers behind it are mapped; whatever stands in them is checked before it is used.
 
 use crate::os::Access;

@@ -101,12 +101,28 @@ pub(crate) fn may_vanish(record: &Record, text: Text) -> bool {
 ///
 /// `image` is a descriptor made by the pass, see the module's head.
 pub(crate) unsafe fn register(image: *mut Image) {
+    // SAFETY: the caller's promise. Nobody changes a header's address once it is there.
+    let mut header = unsafe { (*image).header };
+    if header.is_null() {
+        // GNU ld forgets it where it packs relative relocations. The lock comes later, since the dynamic linker has one
+        // of its own.
+        header = os::elf_header(image.addr());
+    }
     let Ok(lock) = lock::lock() else { return };
     // SAFETY: the caller's promise; the lock is held.
     let descriptor = unsafe { &mut *image };
     if descriptor.state != 0 {
         return;
     }
+    let mut is_known = false;
+    for_each(&lock, |other| is_known |= core::ptr::eq(other.records, descriptor.records));
+    if is_known && !descriptor.records.is_null() {
+        // Link-time optimization of what was optimized so before may leave an image two descriptors. To take its tables in
+        // once more would have updates forget their sites.
+        log!("image at {header:p}: has a second descriptor, which is ignored");
+        return;
+    }
+    descriptor.header = header;
     if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
         os::at_exit(exiting);
     }

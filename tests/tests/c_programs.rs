@@ -1,6 +1,6 @@
 //! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
 
-use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all};
+use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all, source};
 use static_call_tests::platform::platform;
 use static_call_tests::{execute, link_flags, run};
 
@@ -124,6 +124,21 @@ fn updates_keep_to_the_protocol() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let flags = ["-D_GNU_SOURCE", "-ldl"];
         let program = build.link(&["protocol.c"], &flags, &directory.path().join("program"));
+        check(build, &program, &[&program], 0);
+    }
+}
+
+/// What link-time optimization made of what it had been made of before.
+#[test]
+fn an_image_with_two_descriptors() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let again = directory.path().join("again.o");
+    let mut plain = Build { compiler: Compiler::Clang, level: "-O2" }.compiler(false);
+    run(plain.arg("-c").arg(source("two_descriptors_again.c")).arg("-o").arg(&again));
+    for level in ["-O0", "-O3"] {
+        let build = Build { compiler: Compiler::Pass, level };
+        let flags = [again.to_str().expect("UTF-8")];
+        let program = build.link(&["two_descriptors.c"], &flags, &directory.path().join("program"));
         check(build, &program, &[&program], 0);
     }
 }

@@ -7,8 +7,8 @@ use core::cell::Cell;
 use loom::sync::{Condvar, Mutex};
 
 pub(crate) use super::none::{
-    at_exit, at_fork, environment, page_size, populate, prepare_to_serialize, print, serialize_all_threads,
-    set_access,
+    at_exit, at_fork, elf_header, environment, page_size, populate, prepare_to_serialize, print,
+    serialize_all_threads, set_access,
 };
 use crate::sync::atomic::{AtomicU32, Ordering};
 

@@ -15,6 +15,11 @@ mod code_file;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) mod trap;
 
+#[cfg(not(target_pointer_width = "64"))]
+use libc::Elf32_Phdr as ProgramHeader;
+#[cfg(target_pointer_width = "64")]
+use libc::Elf64_Phdr as ProgramHeader;
+
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use code_file::{Blocked, CodeFile, NOT_SUPPORTED, blocked, has_shadow_stack, map_memory};
 
@@ -155,6 +160,37 @@ pub(crate) fn environment(name: &CStr) -> Option<&'static CStr> {
         let value = libc::getenv(name.as_ptr());
         (!value.is_null()).then(|| CStr::from_ptr(value))
     }
+}
+
+/// The ELF header of the image that an address lies in, or null where it is not in memory. Takes a lock of the dynamic
+/// linker's.
+pub(crate) fn elf_header(address: usize) -> *const u8 {
+    struct Search {
+        address: usize,
+        header: *const u8,
+    }
+    unsafe extern "C" fn visit(
+        image: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        search: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr(3) hands over an image with its program headers, and our own argument.
+        let (image, search) = unsafe { (&*image, &mut *search.cast::<Search>()) };
+        // SAFETY: as above.
+        let headers = unsafe { core::slice::from_raw_parts(image.dlpi_phdr, image.dlpi_phnum.into()) };
+        let start = |segment: &ProgramHeader| image.dlpi_addr.wrapping_add(segment.p_vaddr) as usize;
+        let loaded = || headers.iter().filter(|segment| segment.p_type == libc::PT_LOAD);
+        if loaded().any(|segment| search.address.wrapping_sub(start(segment)) < segment.p_memsz as usize) {
+            let first = loaded().find(|segment| segment.p_offset == 0);
+            search.header = first.map_or(core::ptr::null(), |segment| start(segment) as *const u8);
+            return 1;
+        }
+        0
+    }
+    let mut search = Search { address, header: core::ptr::null() };
+    // SAFETY: dl_iterate_phdr(3) calls `visit` with `search`, which outlives it.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.header
 }
 
 /// Writes a line to standard error.
