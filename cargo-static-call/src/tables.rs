@@ -187,28 +187,31 @@ impl Tables {
 }
 
 impl Places {
-    /// Finds the tables by the names of their sections, or by what the image descriptor says.
+    /// Finds the tables by what the image descriptor says, which is what the runtime is told, or else by the names of
+    /// their sections.
     fn find(elf: &Elf<'_>) -> Option<Self> {
+        if let Some(places) = descriptor(elf) {
+            return Some(places);
+        }
         let section = |name| {
             elf.section(name).map(|section| section.address..section.address.saturating_add(section.size))
         };
         let [keys, records, sites] = [KEYS_SECTION, RECORDS_SECTION, SITES_SECTION].map(section);
-        let by_descriptor = descriptor(elf);
         if keys.is_none() && records.is_none() && sites.is_none() {
-            return by_descriptor;
+            return None;
         }
         let nothing = || 0..0;
         Some(Self {
             keys: keys.unwrap_or_else(nothing),
             records: records.unwrap_or_else(nothing),
             sites: sites.unwrap_or_else(nothing),
-            descriptor: by_descriptor.and_then(|places| places.descriptor),
+            descriptor: None,
         })
     }
 }
 
 /// Finds the image descriptor: by its name, or else by what stands in it. It names the tables, which lie side by side
-/// in their order, and the file's own header.
+/// in their order (mold leaves their anchors between them), and the file's own header.
 fn descriptor(elf: &Elf<'_>) -> Option<Places> {
     if let Some(symbol) = elf.objects().iter().find(|symbol| symbol.name == IMAGE.as_bytes()) {
         return descriptor_at(elf, symbol.address);
@@ -229,12 +232,15 @@ fn descriptor_at(elf: &Elf<'_>, place: u64) -> Option<Places> {
     let field = |index| elf.pointer(place.checked_add(8 + index * elf.pointer)?)?.address();
     let [sites, records, keys] = [0, 2, 4].map(|first| Some(field(first)?..field(first + 1)?));
     let (sites, records, keys) = (sites?, records?, keys?);
+    let layout = Layout { pointer: elf.pointer };
+    let gap = records.start.checked_sub(keys.end)?;
+    let other_gap = sites.start.checked_sub(records.end)?;
     let are_side_by_side = keys.start < keys.end
-        && keys.end == records.start
+        && gap <= layout.record()
         && records.start < records.end
-        && records.end == sites.start
+        && other_gap <= layout.record()
         && sites.start < sites.end
-        && sites.end < field(6)?;
+        && field(6).is_some();
     are_side_by_side.then_some(Places { keys, records, sites, descriptor: Some(place) })
 }
 

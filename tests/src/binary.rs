@@ -145,18 +145,18 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     records.step_by(platform().record().size).filter_map(key).collect()
 }
 
+/// mold has a section for the anchors and another one of the same name.
 fn recorded(file: &object::File<'_>) -> Vec<u64> {
-    let Some(section) = file.section_by_name(SITES_SECTION) else { return Vec::new() };
-    let data = section.data().expect("the site table");
-    let (entries, rest) = data.as_chunks::<4>();
-    assert_eq!(rest.len(), 0, "the site table consists of four-byte entries");
     let number = |entry: &[u8; 4]| file.endianness().read_i32(*entry);
-    let mut sites: Vec<u64> = (section.address()..)
-        .step_by(4)
-        .zip(entries)
-        .filter(|(_, entry)| is_entry(number(entry)))
-        .map(|(place, entry)| place.wrapping_add_signed(number(entry).into()))
-        .collect();
+    let mut sites = Vec::new();
+    for section in file.sections().filter(|section| section.name() == Ok(SITES_SECTION)) {
+        let data = section.data().expect("the site table");
+        let (entries, rest) = data.as_chunks::<4>();
+        assert_eq!(rest.len(), 0, "the site table consists of four-byte entries");
+        let entries = (section.address()..).step_by(4).zip(entries);
+        let entries = entries.filter(|(_, entry)| is_entry(number(entry)));
+        sites.extend(entries.map(|(place, entry)| place.wrapping_add_signed(number(entry).into())));
+    }
     sites.sort_unstable();
     sites
 }
