@@ -16,6 +16,11 @@ pub(crate) const TEST: &[&str] = &[
     "clang-22",
     "lld-22",
     "llvm-22-tools",
+    // Other linkers, and another C library, for the matrix.
+    "mold",
+    "musl-tools",
+    // llvm-profdata.
+    "llvm-22",
     // clang's sanitizers.
     "libclang-rt-22-dev",
     "valgrind",

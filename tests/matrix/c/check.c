@@ -1,0 +1,109 @@
+/* Runs all calls, and finds out which of them are direct: while another function's address lies in the keys, only those that
+ * load it reach that function. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "matrix.h"
+
+#define CALLS 64
+
+static volatile bool is_direct[CALLS], is_loaded[CALLS];
+static volatile int last;
+
+static const struct file *const files[] = {
+	&first,
+	&second,
+#ifndef WITHOUT_CPP
+	&third,
+#endif
+};
+#define FOR_EACH_FILE(file)                                                                          \
+	for (const struct file *const *file = files; file != files + sizeof files / sizeof *files; file++)
+
+int plain(int call, int value)
+{
+	last = call;
+	return value + call;
+}
+
+static int doubled(int call, int value)
+{
+	last = call;
+	return 2 * value + call;
+}
+
+static int direct(int call, int value)
+{
+	is_direct[call] = true;
+	return plain(call, value);
+}
+
+static int loaded(int call, int value)
+{
+	is_loaded[call] = true;
+	return plain(call, value);
+}
+
+/* Makes all calls, which have to reach `expected`. */
+static void run(target *expected)
+{
+	int value = 1000;
+	FOR_EACH_FILE(file)
+		for (const struct site *site = (*file)->sites; site->run != NULL; site++, value += 1000) {
+			const int result = site->run(value);
+			const int call = last;
+			if (result != expected(call, value) + site->plus) {
+				fprintf(stderr, "call %d: %d is wrong\n", call, result);
+				abort();
+			}
+		}
+}
+
+static void update(target *to)
+{
+	FOR_EACH_FILE(file)
+		for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
+			if (static_call_update_at(target, *key, to) != 0)
+				abort();
+}
+
+/* Writes past the runtime what the keys point at. */
+static void store(target *to)
+{
+	FOR_EACH_FILE(file)
+		for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
+			__atomic_store_n(&(*key)->target, (__static_call_function *)to, __ATOMIC_RELAXED);
+}
+
+static void print(const char *what, const volatile bool *calls)
+{
+	printf("%s", what);
+	for (int call = 0; call < CALLS; call++)
+		if (calls[call])
+			printf(" %d", call);
+	printf("\n");
+}
+
+void matrix_check(void)
+{
+	static const char *const modes[] = { "generic", "trampoline", "inline" };
+	struct static_call_info info;
+
+	run(plain);
+	update(doubled);
+	run(doubled);
+	update(direct);
+	store(loaded);
+	run(plain);
+	store(direct);
+	update(doubled);
+	run(doubled);
+
+	static_call_process_info(&info);
+	printf("mode %s\n", modes[static_call_mode()]);
+	printf("sites %zu\n", info.sites);
+	printf("direct %zu\n", info.direct);
+	print("reached", is_direct);
+	print("loaded", is_loaded);
+}

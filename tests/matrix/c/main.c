@@ -1,0 +1,7 @@
+void matrix_check(void);
+
+int main(void)
+{
+	matrix_check();
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* What tells which calls are direct (see keys/src/check.rs, which does the same for Rust): every call in the source passes a
+ * number of its own to its target. */
+#ifndef MATRIX_H
+#define MATRIX_H
+
+#include <static_call.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int target(int call, int value);
+
+/* A function of the source that makes one call. */
+struct site {
+	int (*run)(int value);
+	int plus; /* what it adds to the call's result */
+};
+
+/* The calls of one file and the keys that it defines: up to `sites` with a function, up to `keys` that are not NULL. */
+struct file {
+	struct site sites[8];
+	struct static_call_key *keys[4];
+};
+
+extern const struct file first, second, third;
+DECLARE_STATIC_CALL(shared, target);
+
+/* What all keys call to begin with. */
+int plain(int call, int value);
+
+__attribute__((visibility("default"))) void matrix_check(void);
+
+/* Compiled wherever it is called. */
+static inline int in_header(int value) { return static_call(shared, 1, value) + 1; }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,106 @@
+//! Runs all calls, and finds out which of them are direct: while another function's address lies in the key, only those
+//! that load it reach that function.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use static_call::StaticCall;
+
+use crate::{KEY, KEY_OF_C};
+
+/// The target of a key.
+pub type Target = extern "C" fn(call: u32, value: u64) -> u64;
+
+/// A function of the source that makes one call.
+#[derive(Clone, Copy)]
+pub struct Site {
+    /// Makes it.
+    pub run: fn(u64) -> u64,
+    /// What it adds to the call's result.
+    pub plus: u64,
+}
+
+const CALLS: usize = 64;
+static DIRECT: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
+static LOADED: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
+static LAST: AtomicU32 = AtomicU32::new(0);
+
+/// What both keys call to begin with.
+pub extern "C" fn plain(call: u32, value: u64) -> u64 {
+    LAST.store(call, Relaxed);
+    value + u64::from(call)
+}
+
+extern "C" fn doubled(call: u32, value: u64) -> u64 {
+    LAST.store(call, Relaxed);
+    2 * value + u64::from(call)
+}
+
+/// Notes which call has reached a target that only a direct call reaches.
+pub fn reached(call: u32, value: u64) -> u64 {
+    DIRECT[call as usize].store(true, Relaxed);
+    plain(call, value)
+}
+
+extern "C" fn direct(call: u32, value: u64) -> u64 {
+    reached(call, value)
+}
+
+extern "C" fn loaded(call: u32, value: u64) -> u64 {
+    LOADED[call as usize].store(true, Relaxed);
+    plain(call, value)
+}
+
+/// Makes all calls, which have to reach `target`.
+fn run(sites: &[&[Site]], target: Target) {
+    for (number, site) in sites.iter().copied().flatten().enumerate() {
+        let value = 1000 * (number as u64 + 1);
+        let result = (site.run)(value);
+        let call = LAST.swap(0, Relaxed);
+        assert_eq!(result, target(call, value) + site.plus, "call {call}, run as number {number}");
+    }
+}
+
+fn update(target: Target) {
+    KEY.update(target).expect("an update");
+    KEY_OF_C.update(target).expect("an update");
+}
+
+/// Writes past the runtime what the keys point at.
+fn store(target: Target) {
+    // SAFETY: only a function of the keys' type is stored, and the right one again before anybody updates them.
+    let keys = unsafe { [KEY.key(), KEY_OF_C.key()] };
+    for key in keys {
+        key.target.store(target as *mut (), Relaxed);
+    }
+}
+
+/// Checks all results, and prints how the calls are made.
+///
+/// `targets` are functions that call [`reached`], in each image that has calls, since a direct call may not reach
+/// another image.
+pub fn check(sites: &[&[Site]], targets: &[Target]) {
+    run(sites, plain);
+    update(doubled);
+    run(sites, doubled);
+    let mut direct_sites = 0;
+    for &target in [direct as Target].iter().chain(targets) {
+        update(target);
+        store(loaded);
+        run(sites, plain);
+        store(target);
+        direct_sites += static_call::process_info().direct;
+    }
+    update(doubled);
+    run(sites, doubled);
+
+    println!("mode {}", static_call::mode());
+    println!("sites {}", static_call::process_info().sites);
+    println!("direct {direct_sites}");
+    let list = |calls: &[AtomicBool; CALLS], but: Option<&[AtomicBool; CALLS]>| {
+        let is_in = |calls: &[AtomicBool; CALLS], call: usize| calls[call].load(Relaxed);
+        let numbers = (0..CALLS).filter(|&call| is_in(calls, call) && !but.is_some_and(|but| is_in(but, call)));
+        numbers.map(|call| format!(" {call}")).collect::<String>()
+    };
+    println!("reached{}", list(&DIRECT, None));
+    println!("loaded{}", list(&LOADED, Some(&DIRECT)));
+}

@@ -1,0 +1,62 @@
+//! The keys of the matrix, the calls of the crate that defines them, and what tells which calls are direct.
+//!
+//! Every call in the source has a number of its own, which it passes to its target. So the program knows which calls
+//! reached what, however often a compiler has copied them.
+
+mod check;
+
+pub use check::{Site, check, plain, reached};
+
+static_call::define! {
+    /// Called by Rust.
+    pub static KEY: extern "C" fn(call: u32, value: u64) -> u64 = plain;
+    /// Called by C.
+    #[unsafe(no_mangle)]
+    pub static KEY_OF_C: extern "C" fn(call: u32, value: u64) -> u64 = plain;
+}
+
+/// Neither generic nor inlined: the call is compiled here.
+#[inline(never)]
+fn here(value: u64) -> u64 {
+    KEY.call(1, value) + 1
+}
+
+/// The last thing that a function does, and of the same type: a tail call where there is optimization.
+#[inline(never)]
+fn tail(value: u64) -> u64 {
+    KEY.call(2, value)
+}
+
+/// Inlined, so it is compiled where it is called.
+#[inline]
+pub fn inlined(value: u64) -> u64 {
+    KEY.call(3, value) + 1
+}
+
+/// Generic, so it is compiled where it is instantiated.
+pub fn generic<T: Into<u64>>(value: T) -> u64 {
+    KEY.call(4, value.into()) + 1
+}
+
+/// A call in a default method.
+pub trait Scaled {
+    /// What is passed on.
+    fn value(&self) -> u64;
+    /// Calls.
+    fn scaled(&self) -> u64 {
+        static_call::static_call!(KEY, 5, self.value()) + 1
+    }
+}
+
+/// Calls when it is dropped: in the glue of whatever holds it.
+pub struct OnDrop<'a, T: Into<u64> + Copy>(pub T, pub &'a std::cell::Cell<u64>);
+
+impl<T: Into<u64> + Copy> Drop for OnDrop<'_, T> {
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.1.set(KEY.call(6, self.0.into()) + 1);
+    }
+}
+
+/// This crate's own.
+pub const SITES: [Site; 2] = [Site { run: here, plus: 1 }, Site { run: tail, plus: 0 }];

@@ -1,0 +1,254 @@
+//! C and C++, without cargo: `tests/matrix/c`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::Trial;
+use static_call_tests::{plugin, prefix, root, run};
+
+use crate::outcome::{Expected, Outcome, calls_in};
+
+/// What compiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compiler {
+    /// clang 22 with the pass.
+    Clang,
+    /// The same for musl, which has C only; Debian's musl-gcc links.
+    Musl,
+    /// gcc.
+    Gcc,
+}
+
+/// One way to build.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    name: &'static str,
+    compiler: Compiler,
+    /// For compiling.
+    flags: &'static [&'static str],
+    /// For linking, as well as `flags`.
+    link: &'static [&'static str],
+    /// Whether all but `main` lies in a shared object.
+    shared: bool,
+    expected: Expected,
+}
+
+/// What most cells are.
+const CLANG: Cell = Cell {
+    name: "",
+    compiler: Compiler::Clang,
+    flags: &[],
+    link: &[],
+    shared: false,
+    expected: Expected::Direct,
+};
+
+const LOADED_ONLY: &str = "is only loaded from memory";
+const LTO_WITHOUT_PASS: &str = "branches to trampolines are not recorded";
+const WITHOUT_PASS: &str = "compiled without the pass";
+
+const CELLS: &[Cell] = &[
+    Cell { name: "O0_pie", flags: &["-O0", "-g", "-fPIE"], link: &["-pie"], ..CLANG },
+    Cell { name: "O1_no_pie", flags: &["-O1", "-fno-pie"], link: &["-no-pie"], ..CLANG },
+    Cell { name: "O2_shared_hidden", flags: &["-O2", "-fPIC", "-fvisibility=hidden"], shared: true, ..CLANG },
+    Cell { name: "O2_shared", flags: &["-O2", "-fPIC"], shared: true, ..CLANG },
+    Cell {
+        name: "O3_sections_bfd",
+        flags: &["-O3", "-g", "-ffunction-sections", "-fdata-sections"],
+        link: &["-fuse-ld=bfd", "-Wl,--gc-sections", "-Wl,-z,start-stop-gc", "-Wl,-z,pack-relative-relocs"],
+        ..CLANG
+    },
+    Cell {
+        name: "Os_sections_lld",
+        flags: &["-Os", "-ffunction-sections"],
+        link: &[
+            "-fuse-ld=lld",
+            "-Wl,--gc-sections,--icf=all",
+            "-Wl,-z,start-stop-gc",
+            "-Wl,-z,pack-relative-relocs",
+        ],
+        ..CLANG
+    },
+    Cell {
+        name: "Oz_sections_mold",
+        flags: &["-Oz", "-ffunction-sections"],
+        link: &["-fuse-ld=mold", "-Wl,--gc-sections,--icf=all", "-Wl,-z,start-stop-gc"],
+        ..CLANG
+    },
+    // Mold 1 does not write what glibc wants to see of a program with packed relocations, so it takes one that
+    // relocates itself.
+    Cell {
+        name: "static_pie_mold",
+        flags: &["-O2", "-fPIE"],
+        link: &["-fuse-ld=mold", "-static-pie", "-Wl,--gc-sections,--pack-dyn-relocs=relr"],
+        ..CLANG
+    },
+    Cell { name: "static", flags: &["-O2", "-fno-pie"], link: &["-static"], ..CLANG },
+    Cell { name: "lto_thin", flags: &["-O2", "-flto=thin"], link: &["-fuse-ld=lld", "LOAD"], ..CLANG },
+    Cell { name: "lto_full", flags: &["-O2", "-flto=full"], link: &["-fuse-ld=lld", "LOAD"], ..CLANG },
+    Cell {
+        name: "lto_full_O0_sections",
+        flags: &["-O0", "-flto=full", "-ffunction-sections", "-fvisibility=hidden"],
+        link: &["-fuse-ld=lld", "-Wl,--gc-sections", "LOAD"],
+        ..CLANG
+    },
+    Cell {
+        name: "lto_thin_without_the_pass_in_the_linker",
+        flags: &["-O2", "-flto=thin"],
+        link: &["-fuse-ld=lld"],
+        expected: Expected::Generic(LTO_WITHOUT_PASS),
+        ..CLANG
+    },
+    Cell {
+        name: "lto_full_without_the_pass_in_the_linker",
+        flags: &["-O2", "-flto=full"],
+        link: &["-fuse-ld=lld"],
+        expected: Expected::Generic(LTO_WITHOUT_PASS),
+        ..CLANG
+    },
+    Cell { name: "retpoline", flags: &["-O2", "-mretpoline"], ..CLANG },
+    Cell { name: "cf_protection", flags: &["-O2", "-fcf-protection=full"], ..CLANG },
+    Cell {
+        name: "address_undefined",
+        flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        ..CLANG
+    },
+    Cell { name: "thread", flags: &["-O1", "-g", "-fsanitize=thread"], ..CLANG },
+    Cell {
+        name: "kcfi",
+        flags: &["-O2", "-fsanitize=kcfi"],
+        expected: Expected::Generic(LOADED_ONLY),
+        ..CLANG
+    },
+    Cell {
+        name: "musl_static",
+        compiler: Compiler::Musl,
+        flags: &["-O2", "-fno-pie"],
+        link: &["-static"],
+        ..CLANG
+    },
+    Cell {
+        name: "musl_static_pie",
+        compiler: Compiler::Musl,
+        flags: &["-O0", "-fPIE"],
+        link: &["-static-pie"],
+        ..CLANG
+    },
+    Cell {
+        name: "gcc",
+        compiler: Compiler::Gcc,
+        flags: &["-O2"],
+        expected: Expected::Generic(WITHOUT_PASS),
+        ..CLANG
+    },
+    Cell {
+        name: "gcc_O0",
+        compiler: Compiler::Gcc,
+        flags: &["-O0", "-g"],
+        expected: Expected::Generic(WITHOUT_PASS),
+        ..CLANG
+    },
+];
+
+/// All cells of C and C++.
+pub(crate) fn cells() -> Vec<Trial> {
+    let trial = |&cell: &Cell| {
+        Trial::test(format!("c::{}", cell.name), move || {
+            cell.check();
+            Ok(())
+        })
+    };
+    CELLS.iter().map(trial).collect()
+}
+
+impl Cell {
+    fn check(self) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let image = self.build(directory.path());
+        let calls =
+            calls_in(if self.has_cpp() { &["c"] } else { &["c/matrix.h", "c/first.c", "c/second.c"] });
+        let outcome = Outcome::of(&mut Command::new(directory.path().join("program")));
+        outcome.check(self.expected, &calls, &[&image]);
+    }
+
+    fn has_cpp(self) -> bool {
+        self.compiler != Compiler::Musl
+    }
+
+    /// Builds `program`; what has the calls is that, or the shared object beside it.
+    fn build(self, directory: &Path) -> PathBuf {
+        let compile = |source: &str| {
+            let object = directory.join(source).with_extension("o");
+            let path = root().join("tests/matrix/c").join(source);
+            run(self.compiler(source).arg("-c").arg(path).arg("-o").arg(&object));
+            object
+        };
+        let library = prefix().join("lib/libstatic_call.a");
+        let link = |output: &Path, inputs: &[PathBuf], flags: &[&str]| {
+            let mut linker = self.linker();
+            run(linker.args(inputs).args(flags).arg(&library).arg("-o").arg(output));
+        };
+        let sources: &[&str] = &["first.c", "second.c", "check.c", "third.cpp"];
+        let mut objects: Vec<PathBuf> = sources
+            .iter()
+            .filter(|name| self.has_cpp() || name.ends_with(".c"))
+            .map(|name| compile(name))
+            .collect();
+        let main = compile("main.c");
+        let program = directory.join("program");
+        if self.shared {
+            let image = directory.join("libmatrix.so");
+            link(&image, &objects, &["-shared"]);
+            link(&program, &[main, image.clone()], &["-Wl,-rpath,$ORIGIN"]);
+            return image;
+        }
+        objects.push(main);
+        link(&program, &objects, &[]);
+        program
+    }
+
+    fn compiler(self, source: &str) -> Command {
+        let is_cpp = source.ends_with(".cpp");
+        let mut compiler = Command::new(match (self.compiler, is_cpp) {
+            (Compiler::Gcc, false) => "gcc",
+            (Compiler::Gcc, true) => "g++",
+            (_, false) => "clang-22",
+            (_, true) => "clang++-22",
+        });
+        if self.compiler != Compiler::Gcc {
+            compiler.arg(format!("-fpass-plugin={}", plugin().display()));
+        }
+        if self.compiler == Compiler::Musl {
+            let headers = "/usr/include/x86_64-linux-musl";
+            compiler.args([
+                "--target=x86_64-linux-musl",
+                "-nostdlibinc",
+                "-isystem",
+                headers,
+                "-DWITHOUT_CPP",
+            ]);
+        }
+        compiler.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
+        compiler.args(["-Wall", "-Wextra", "-Werror", "-I"]).arg(prefix().join("include")).args(self.flags);
+        compiler
+    }
+
+    fn linker(self) -> Command {
+        let mut linker = Command::new(match self.compiler {
+            Compiler::Clang => "clang++-22",
+            Compiler::Musl => "musl-gcc",
+            Compiler::Gcc => "g++",
+        });
+        if self.compiler != Compiler::Musl {
+            // The compiler's own flags choose the libraries, and what happens at link time.
+            linker.args(self.flags);
+        }
+        for flag in self.link {
+            match *flag {
+                "LOAD" => linker.arg(format!("-Wl,--load-pass-plugin={}", plugin().display())),
+                flag => linker.arg(flag),
+            };
+        }
+        linker
+    }
+}

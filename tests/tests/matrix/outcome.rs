@@ -1,0 +1,159 @@
+//! What a program of the matrix has to say of its calls, and what its source and its machine code say.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use regex::Regex;
+use static_call_tests::binary::StaticCalls;
+use static_call_tests::{prefix, root, run};
+
+/// What becomes of the calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    /// Each call of the source is one entry of the table, and direct.
+    Direct,
+    /// The same, but a compiler has copied some calls, or a linker has kept functions that nobody calls.
+    Copied,
+    /// All of them go through their keys, and the inspector says this.
+    Generic(&'static str),
+}
+
+/// The numbers of the calls in the sources in some directories of `tests/matrix`, or in some files of theirs.
+///
+/// # Panics
+///
+/// If two calls have the same number.
+pub(crate) fn calls_in(sources: &[&str]) -> BTreeSet<u32> {
+    // A key's call with a number as its first argument, behind the names of a key.
+    let call = Regex::new(
+        r"(?:\bKEY\.call|\bstatic_call(?:_at)?!?)\((?:[^();]*?, )?(\d+),|static_call_at\((?:.*?\), )(\d+),",
+    )
+    .expect("a regular expression");
+    let mut numbers = BTreeSet::new();
+    for source in sources {
+        let path = root().join("tests/matrix").join(source);
+        let files = if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a directory");
+            entries.map(|entry| entry.expect("a file").path()).collect()
+        } else {
+            vec![path]
+        };
+        for file in files {
+            let text = fs::read_to_string(&file).expect("a source file");
+            for found in call.captures_iter(&text) {
+                let number = found.get(1).or(found.get(2)).expect("one of both");
+                let number = number.as_str().parse().expect("a number");
+                assert!(numbers.insert(number), "{}: call {number} is there twice", file.display());
+            }
+        }
+    }
+    numbers
+}
+
+/// What a program has printed.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The mode.
+    pub(crate) mode: String,
+    /// Entries of the site tables.
+    pub(crate) sites: usize,
+    /// How many of them are direct.
+    pub(crate) direct: usize,
+    /// The calls of the source that are direct.
+    pub(crate) reached: BTreeSet<u32>,
+    /// Those that load their key's pointer.
+    pub(crate) loaded: BTreeSet<u32>,
+    /// How a macro's own call was made in the compiler.
+    pub(crate) macros: Option<String>,
+}
+
+impl Outcome {
+    /// Runs a program, which checks its results itself.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub(crate) fn of(program: &mut Command) -> Self {
+        for variable in ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG"] {
+            program.env_remove(variable);
+        }
+        let output = run(program);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let line = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+            lines.next().map(|rest| rest.trim().to_owned())
+        };
+        let word =
+            |name: &str| line(name).unwrap_or_else(|| panic!("{program:?} prints no `{name}`:\n{text}"));
+        let number = |name: &str| word(name).parse().expect("a number");
+        let numbers = |name: &str| word(name).split(' ').filter_map(|word| word.parse().ok()).collect();
+        Self {
+            mode: word("mode"),
+            sites: number("sites"),
+            direct: number("direct"),
+            reached: numbers("reached"),
+            loaded: numbers("loaded"),
+            macros: line("macro"),
+        }
+    }
+
+    /// Holds what the program says against its source (`calls`), and against the machine code of its images.
+    ///
+    /// # Panics
+    ///
+    /// If they do not agree, or if it is not what was expected.
+    pub(crate) fn check(&self, expected: Expected, calls: &BTreeSet<u32>, images: &[&Path]) {
+        assert!(!calls.is_empty(), "the source has calls");
+        if let Some(macros) = &self.macros {
+            assert_eq!(macros, "inline sites 1 direct 1 reached", "the call in the compiler");
+        }
+        if let Expected::Generic(reason) = expected {
+            assert_eq!(&self.loaded, calls, "every call goes through its key");
+            assert_eq!((self.sites, self.direct, self.reached.len()), (0, 0, 0), "{self:?}");
+            for image in images {
+                let said = inspect(image, false);
+                assert!(said.contains(reason), "the inspector does not say \"{reason}\":\n{said}");
+            }
+            return;
+        }
+        let none = BTreeSet::new();
+        assert_eq!(self.loaded, none, "calls that load their key's pointer");
+        assert_eq!(&self.reached, calls, "direct calls, and calls in the source");
+        assert_eq!(self.mode, "inline");
+        // Also whether all branches to trampolines are recorded.
+        let recorded: usize = images.iter().map(|image| StaticCalls::read(image).checked()).sum();
+        assert_eq!(
+            (self.sites, self.direct),
+            (recorded, recorded),
+            "sites and direct calls, and the table's entries"
+        );
+        match expected {
+            Expected::Direct => {
+                assert_eq!(recorded, calls.len(), "entries of the table, and calls in the source")
+            }
+            _ => {
+                assert!(recorded >= calls.len(), "{recorded} entries of the table for {} calls", calls.len())
+            }
+        }
+        images.iter().for_each(|image| drop(inspect(image, true)));
+    }
+}
+
+/// What the inspector says of a file of which all calls are to be direct, or not.
+///
+/// # Panics
+///
+/// If it finds the contrary.
+pub(crate) fn inspect(file: &Path, is_direct: bool) -> String {
+    let mut inspector = Command::new(prefix().join("bin/static-call-inspect"));
+    let output = inspector.arg("--require-all-direct").arg(file).output().expect("the inspector");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(if is_direct { 0 } else { 1 }),
+        "the inspector's exit code:\n{said}"
+    );
+    said
+}
