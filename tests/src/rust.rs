@@ -1,6 +1,6 @@
 //! The Rust programs of `tests/rust`, and the kernel of `examples`, built as a user would build them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::platform::platform;
@@ -42,7 +42,7 @@ impl Build<'_> {
     pub fn build(self, selection: &[&str]) -> PathBuf {
         let platform = platform();
         let mut target = target().join("tests").join(self.name);
-        let mut cargo = cargo(self.toolchain, "tests/rust");
+        let mut cargo = cargo(self.toolchain, &root().join("tests/rust"));
         cargo.args(["build", "--quiet"]).args(selection).arg("--target-dir").arg(&target);
         if self.release {
             cargo.arg("--release");
@@ -70,9 +70,9 @@ impl Build<'_> {
     }
 }
 
-/// Not the cargo that runs us, but the one that a user types, in a directory of the repository.
+/// Not the cargo that runs us, but the one that a user types, in a directory.
 #[must_use]
-pub fn cargo(toolchain: Option<&str>, directory: &str) -> Command {
+pub fn cargo(toolchain: Option<&str>, directory: &Path) -> Command {
     let mut cargo = Command::new("cargo");
     for (variable, _) in std::env::vars() {
         if variable.starts_with("CARGO") && variable != "CARGO_HOME" || variable.starts_with("RUST") {
@@ -82,7 +82,7 @@ pub fn cargo(toolchain: Option<&str>, directory: &str) -> Command {
     if let Ok(home) = std::env::var("RUSTUP_HOME") {
         cargo.env("RUSTUP_HOME", home);
     }
-    cargo.args(toolchain).current_dir(root().join(directory));
+    cargo.args(toolchain).current_dir(directory);
     cargo
 }
 
@@ -100,7 +100,7 @@ fn with_the_pass(cargo: &mut Command, variable: &str) {
 #[must_use]
 pub fn kernel(bare_metal: &str) -> PathBuf {
     let target = target().join("tests/kernel");
-    let mut cargo = cargo(None, "examples/kernel");
+    let mut cargo = cargo(None, &root().join("examples/kernel"));
     cargo.args(["build", "--quiet", "--release", "--target", bare_metal, "--target-dir"]).arg(&target);
     with_the_pass(&mut cargo, "RUSTC_WRAPPER");
     // Debian's rustc comes without the linker that it wants for bare metal.

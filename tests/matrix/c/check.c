@@ -100,6 +100,8 @@ void matrix_check(void)
 	update(doubled);
 	run(doubled);
 
+	printf("sealed %s\n", static_call_seal() == 0 ? "yes" : "no");
+	run(doubled);
 	static_call_process_info(&info);
 	printf("mode %s\n", modes[static_call_mode()]);
 	printf("sites %zu\n", info.sites);

@@ -6,7 +6,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use static_call_tests::{plugin, prefix, root, run};
 
-use crate::outcome::{Expected, Outcome, calls_in};
+use crate::outcome::{Expected, Outcome, calls_in, has};
 
 /// What compiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ struct Cell {
     flags: &'static [&'static str],
     /// For linking, as well as `flags`.
     link: &'static [&'static str],
+    /// What tells in the linked file that these flags had an effect.
+    traces: &'static [&'static str],
     /// Whether all but `main` lies in a shared object.
     shared: bool,
     expected: Expected,
@@ -39,6 +41,7 @@ const CLANG: Cell = Cell {
     compiler: Compiler::Clang,
     flags: &[],
     link: &[],
+    traces: &[],
     shared: false,
     expected: Expected::Direct,
 };
@@ -56,6 +59,7 @@ const CELLS: &[Cell] = &[
         name: "O3_sections_bfd",
         flags: &["-O3", "-g", "-ffunction-sections", "-fdata-sections"],
         link: &["-fuse-ld=bfd", "-Wl,--gc-sections", "-Wl,-z,start-stop-gc", "-Wl,-z,pack-relative-relocs"],
+        traces: &[".relr.dyn"],
         ..CLANG
     },
     Cell {
@@ -67,12 +71,14 @@ const CELLS: &[Cell] = &[
             "-Wl,-z,start-stop-gc",
             "-Wl,-z,pack-relative-relocs",
         ],
+        traces: &["LLD 22", ".relr.dyn"],
         ..CLANG
     },
     Cell {
         name: "Oz_sections_mold",
         flags: &["-Oz", "-ffunction-sections"],
         link: &["-fuse-ld=mold", "-Wl,--gc-sections,--icf=all", "-Wl,-z,start-stop-gc"],
+        traces: &["mold 1"],
         ..CLANG
     },
     // Mold 1 does not write what glibc wants to see of a program with packed relocations, so it takes one that
@@ -81,15 +87,29 @@ const CELLS: &[Cell] = &[
         name: "static_pie_mold",
         flags: &["-O2", "-fPIE"],
         link: &["-fuse-ld=mold", "-static-pie", "-Wl,--gc-sections,--pack-dyn-relocs=relr"],
+        traces: &["mold 1", ".relr.dyn"],
         ..CLANG
     },
     Cell { name: "static", flags: &["-O2", "-fno-pie"], link: &["-static"], ..CLANG },
-    Cell { name: "lto_thin", flags: &["-O2", "-flto=thin"], link: &["-fuse-ld=lld", "LOAD"], ..CLANG },
-    Cell { name: "lto_full", flags: &["-O2", "-flto=full"], link: &["-fuse-ld=lld", "LOAD"], ..CLANG },
+    Cell {
+        name: "lto_thin",
+        flags: &["-O2", "-flto=thin"],
+        link: &["-fuse-ld=lld", "LOAD"],
+        traces: &["LLD 22"],
+        ..CLANG
+    },
+    Cell {
+        name: "lto_full",
+        flags: &["-O2", "-flto=full"],
+        link: &["-fuse-ld=lld", "LOAD"],
+        traces: &["LLD 22"],
+        ..CLANG
+    },
     Cell {
         name: "lto_full_O0_sections",
         flags: &["-O0", "-flto=full", "-ffunction-sections", "-fvisibility=hidden"],
         link: &["-fuse-ld=lld", "-Wl,--gc-sections", "LOAD"],
+        traces: &["LLD 22"],
         ..CLANG
     },
     Cell {
@@ -106,18 +126,20 @@ const CELLS: &[Cell] = &[
         expected: Expected::Generic(LTO_WITHOUT_PASS),
         ..CLANG
     },
-    Cell { name: "retpoline", flags: &["-O2", "-mretpoline"], ..CLANG },
+    Cell { name: "retpoline", flags: &["-O2", "-mretpoline"], traces: &["__llvm_retpoline_"], ..CLANG },
     Cell { name: "cf_protection", flags: &["-O2", "-fcf-protection=full"], ..CLANG },
     Cell {
         name: "address_undefined",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        traces: &["__asan_init", "__ubsan_"],
         ..CLANG
     },
-    Cell { name: "thread", flags: &["-O1", "-g", "-fsanitize=thread"], ..CLANG },
+    Cell { name: "thread", flags: &["-O1", "-g", "-fsanitize=thread"], traces: &["__tsan_init"], ..CLANG },
     Cell {
         name: "kcfi",
         flags: &["-O2", "-fsanitize=kcfi"],
         expected: Expected::Generic(LOADED_ONLY),
+        traces: &["__cfi_"],
         ..CLANG
     },
     Cell {
@@ -167,6 +189,11 @@ impl Cell {
         let image = self.build(directory.path());
         let calls =
             calls_in(if self.has_cpp() { &["c"] } else { &["c/matrix.h", "c/first.c", "c/second.c"] });
+        for text in self.traces {
+            assert!(has(&image, text), "the linked file has no {text}");
+        }
+        let is_static = self.link.iter().any(|flag| flag.starts_with("-static"));
+        assert_eq!(has(&image, ".interp"), !is_static && !self.shared, "whether it has a dynamic linker");
         let outcome = Outcome::of(&mut Command::new(directory.path().join("program")));
         outcome.check(self.expected, &calls, &[&image]);
     }
@@ -186,7 +213,8 @@ impl Cell {
         let library = prefix().join("lib/libstatic_call.a");
         let link = |output: &Path, inputs: &[PathBuf], flags: &[&str]| {
             let mut linker = self.linker();
-            run(linker.args(inputs).args(flags).arg(&library).arg("-o").arg(output));
+            linker.args(inputs).args(flags).arg(&library).args(self.libraries());
+            run(linker.arg("-o").arg(output));
         };
         let sources: &[&str] = &["first.c", "second.c", "check.c", "third.cpp"];
         let mut objects: Vec<PathBuf> = sources
@@ -236,10 +264,15 @@ impl Cell {
     fn linker(self) -> Command {
         let mut linker = Command::new(match self.compiler {
             Compiler::Clang => "clang++-22",
+            Compiler::Musl if self.is_musl_static_pie() => "gcc",
             Compiler::Musl => "musl-gcc",
             Compiler::Gcc => "g++",
         });
-        if self.compiler != Compiler::Musl {
+        if self.is_musl_static_pie() {
+            linker
+                .args(["-nostdlib", "-L", MUSL])
+                .args(["rcrt1.o", "crti.o"].map(|name| format!("{MUSL}/{name}")));
+        } else if self.compiler != Compiler::Musl {
             // The compiler's own flags choose the libraries, and what happens at link time.
             linker.args(self.flags);
         }
@@ -251,4 +284,20 @@ impl Cell {
         }
         linker
     }
+
+    /// What musl-gcc cannot link.
+    fn is_musl_static_pie(self) -> bool {
+        self.compiler == Compiler::Musl && self.link.contains(&"-static-pie")
+    }
+
+    /// What stands behind all others.
+    fn libraries(self) -> Vec<String> {
+        match self.is_musl_static_pie() {
+            true => vec!["-lc".into(), "-lgcc".into(), format!("{MUSL}/crtn.o")],
+            false => Vec::new(),
+        }
+    }
 }
+
+/// Where Debian's musl-dev puts the C library.
+const MUSL: &str = "/usr/lib/x86_64-linux-musl";

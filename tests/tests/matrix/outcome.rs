@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use regex::Regex;
-use static_call_tests::binary::StaticCalls;
+use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
 use static_call_tests::{prefix, root, run};
 
 /// What becomes of the calls.
@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) reached: BTreeSet<u32>,
     /// Those that load their key's pointer.
     pub(crate) loaded: BTreeSet<u32>,
+    /// Whether the keys could be made read-only.
+    pub(crate) is_sealed: bool,
     /// How a macro's own call was made in the compiler.
     pub(crate) macros: Option<String>,
 }
@@ -95,6 +97,7 @@ impl Outcome {
             direct: number("direct"),
             reached: numbers("reached"),
             loaded: numbers("loaded"),
+            is_sealed: word("sealed") == "yes",
             macros: line("macro"),
         }
     }
@@ -137,8 +140,26 @@ impl Outcome {
                 assert!(recorded >= calls.len(), "{recorded} entries of the table for {} calls", calls.len())
             }
         }
-        images.iter().for_each(|image| drop(inspect(image, true)));
+        let mut can_be_sealed = true;
+        let mut keys = 0;
+        for image in images {
+            inspect(image, true);
+            // mold makes several sections of one, and puts them in an order of its own.
+            if has(image, "mold ") {
+                can_be_sealed = false;
+            } else {
+                keys += keys_on_pages_of_their_own(image);
+            }
+        }
+        assert_eq!(keys != 0, can_be_sealed, "keys on pages of their own");
+        assert_eq!(self.is_sealed, can_be_sealed, "whether the keys are sealed");
     }
+}
+
+/// Whether a file holds this text: the name of a section or a symbol, or a linker's version.
+pub(crate) fn has(file: &Path, text: &str) -> bool {
+    let data = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    data.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// What the inspector says of a file of which all calls are to be direct, or not.

@@ -93,12 +93,15 @@ pub fn check(sites: &[&[Site]], targets: &[Target]) {
     update(doubled);
     run(sites, doubled);
 
+    println!("sealed {}", if static_call::seal().is_ok() { "yes" } else { "no" });
+    run(sites, doubled);
     println!("mode {}", static_call::mode());
     println!("sites {}", static_call::process_info().sites);
     println!("direct {direct_sites}");
     let list = |calls: &[AtomicBool; CALLS], but: Option<&[AtomicBool; CALLS]>| {
         let is_in = |calls: &[AtomicBool; CALLS], call: usize| calls[call].load(Relaxed);
-        let numbers = (0..CALLS).filter(|&call| is_in(calls, call) && !but.is_some_and(|but| is_in(but, call)));
+        let numbers =
+            (0..CALLS).filter(|&call| is_in(calls, call) && !but.is_some_and(|but| is_in(but, call)));
         numbers.map(|call| format!(" {call}")).collect::<String>()
     };
     println!("reached{}", list(&DIRECT, None));

@@ -72,7 +72,8 @@ fn in_another_thread(value: u64) -> u64 {
 /// Waits once before it calls.
 async fn later(value: u64) -> u64 {
     let mut is_first = true;
-    std::future::poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
+    std::future::poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) })
+        .await;
     KEY.call(11, value) + 1
 }
 
