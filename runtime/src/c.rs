@@ -25,7 +25,9 @@ use crate::update::{self, State};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_target(key: *const Key) -> *const () {
     // SAFETY: the caller's promise.
-    unsafe { (*key).target.load(core::sync::atomic::Ordering::Acquire) }
+    let key = unsafe { &*key };
+    update::note_not_lowered(key);
+    key.target.load(core::sync::atomic::Ordering::Acquire)
 }
 
 /// Takes an image in; called by the constructor that the pass makes.

@@ -16,7 +16,7 @@
 //! A site may be run at any moment by any thread; that is why it only changes as a whole word, from one
 //! call that is right to another one that is right.
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use static_call_abi::{Form, Image, Key, Record};
 
@@ -24,7 +24,7 @@ use crate::arch::{self, Action, Code, Kind, WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::image;
 use crate::lock::{self, Guard};
-use crate::log::log;
+use crate::log::{self, log};
 use crate::mode::{self, Mode};
 use crate::seal;
 use crate::text::Text;
@@ -101,12 +101,28 @@ fn update_quietly(changes: &mut [Change<'_>]) -> Result<(), Error> {
     }
 }
 
+/// Says of the first call that was compiled for the pass, but without it, that there are such calls.
+pub(crate) fn note_not_lowered(key: &Key) {
+    static IS_NOTED: AtomicBool = AtomicBool::new(false);
+    if log::is_on() && !IS_NOTED.swap(true, Ordering::Relaxed) {
+        let name = name(key);
+        log!("key {name}: a call that loads it; the crate that makes it was built without the pass");
+    }
+}
+
+fn name(key: &Key) -> &str {
+    if key.name.is_null() {
+        return "";
+    }
+    // SAFETY: a key's name is a C string that lives as long as the key.
+    unsafe { core::ffi::CStr::from_ptr(key.name) }.to_str().unwrap_or_default()
+}
+
 /// Says of a key's first update that no recorded call follows it: whoever calls the key loads it.
 fn note_unrecorded(key: &Key) {
     let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
     if is_first && key.records.load(Ordering::Relaxed).is_null() && !key.name.is_null() {
-        // SAFETY: a key's name is a C string that lives as long as the key.
-        let name = unsafe { core::ffi::CStr::from_ptr(key.name) }.to_str().unwrap_or_default();
+        let name = name(key);
         log!("key {name}: no recorded call; what calls it was built without the pass, or is not loaded yet");
     }
 }

@@ -15,7 +15,7 @@ const GENERIC: &str = "5 9: 0 of 0\n";
 
 /// cargo as a user has it, with our subcommand in the path, on the crate.
 fn command(prefix: &Path, directory: &Path, arguments: &[&str]) -> Command {
-    let mut cargo = cargo(None, "tests/tools");
+    let mut cargo = cargo(None, &root().join("tests/tools"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = [prefix.join("bin")].into_iter().chain(std::env::split_paths(&path));
     cargo.env("PATH", std::env::join_paths(path).expect("a path"));

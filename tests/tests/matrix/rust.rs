@@ -515,6 +515,14 @@ fn one_crate_without_the_pass() {
     // What is generic has the name of the crate that it comes from.
     assert!(said.contains("crates that seem to be built without the pass: keys, sites"), "{said}");
     doctor_complains(&program);
+    let said = log(&program);
+    assert!(said.contains("key keys::KEY: a call that loads it"), "{said}");
+}
+
+/// What the runtime says.
+fn log(program: &Path) -> String {
+    let output = run(Command::new(program).env("STATIC_CALL_LOG", "1"));
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The doctor looks into programs that are named.
@@ -537,8 +545,7 @@ fn rust_without_the_pass() {
     assert_eq!((outcome.sites, outcome.direct), (in_c.len(), in_c.len()));
     inspect(&program, false);
     doctor_complains(&program);
-    let output = run(Command::new(&program).env("STATIC_CALL_LOG", "1"));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = log(&program);
     assert!(said.contains("key keys::KEY: no recorded call"), "{said}");
     assert!(!said.contains("key keys::KEY_OF_C: no recorded call"), "{said}");
 }
