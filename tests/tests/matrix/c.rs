@@ -54,7 +54,14 @@ const CELLS: &[Cell] = &[
     Cell { name: "O0_pie", flags: &["-O0", "-g", "-fPIE"], link: &["-pie"], ..CLANG },
     Cell { name: "O1_no_pie", flags: &["-O1", "-fno-pie"], link: &["-no-pie"], ..CLANG },
     Cell { name: "O2_shared_hidden", flags: &["-O2", "-fPIC", "-fvisibility=hidden"], shared: true, ..CLANG },
-    Cell { name: "O2_shared", flags: &["-O2", "-fPIC"], shared: true, ..CLANG },
+    Cell {
+        name: "O2_shared_bfd",
+        flags: &["-O2", "-fPIC"],
+        link: &["-fuse-ld=bfd", "-Wl,-z,pack-relative-relocs"],
+        traces: &[".relr.dyn"],
+        shared: true,
+        ..CLANG
+    },
     Cell {
         name: "O3_sections_bfd",
         flags: &["-O3", "-g", "-ffunction-sections", "-fdata-sections"],

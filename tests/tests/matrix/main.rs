@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         eprintln!("skipped: the matrix is about this machine's compilers and linkers");
         Vec::new()
     } else {
-        c::cells().into_iter().chain(rust::cells()).collect()
+        rust::cells().into_iter().chain(c::cells()).collect()
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }

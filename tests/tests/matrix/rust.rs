@@ -243,33 +243,28 @@ const CELLS: &[Cell] = &[
     Cell { name: "nightly_O3_fat", toolchain: Toolchain::Nightly, profile: O3_FAT, ..USUAL },
 ];
 
-/// All cells of Rust.
+/// All cells of Rust, the longest first.
 pub(crate) fn cells() -> Vec<Trial> {
-    let trial = |name: &str, check: fn()| {
-        Trial::test(format!("rust::{name}"), move || {
+    let trial = |name: &str, toolchain: Toolchain, check: Box<dyn FnOnce() + Send>| {
+        let is_there = toolchain.is_there();
+        if !is_there {
+            eprintln!("skipped: rust::{name}: there is no such rustc with LLVM 22");
+        }
+        let check = move || {
             check();
             Ok(())
-        })
+        };
+        Trial::test(format!("rust::{name}"), check).with_ignored_flag(!is_there)
     };
-    let mut trials: Vec<Trial> = CELLS
-        .iter()
-        .map(|&cell| {
-            let is_there = cell.toolchain.is_there();
-            if !is_there {
-                eprintln!("skipped: rust::{}: there is no such rustc with LLVM 22", cell.name);
-            }
-            let check = move || {
-                cell.check(&Slot::take());
-                Ok(())
-            };
-            Trial::test(format!("rust::{}", cell.name), check).with_ignored_flag(!is_there)
-        })
-        .collect();
-    trials.push(trial("profile_guided", profile_guided));
-    trials.push(trial("musl_static", musl_static).with_ignored_flag(!Toolchain::Debian.is_there()));
-    trials.push(trial("incremental", incremental));
-    trials.push(trial("one_crate_without_the_pass", one_crate_without_the_pass));
-    trials.push(trial("rust_without_the_pass", rust_without_the_pass));
+    let mut trials = vec![
+        trial("musl_static", Toolchain::Debian, Box::new(musl_static)),
+        trial("profile_guided", Toolchain::Usual, Box::new(profile_guided)),
+        trial("incremental", Toolchain::Usual, Box::new(incremental)),
+        trial("one_crate_without_the_pass", Toolchain::Usual, Box::new(one_crate_without_the_pass)),
+        trial("rust_without_the_pass", Toolchain::Usual, Box::new(rust_without_the_pass)),
+    ];
+    let cell = |&cell: &Cell| trial(cell.name, cell.toolchain, Box::new(move || cell.check(&Slot::take())));
+    trials.extend(CELLS.iter().map(cell));
     trials
 }
 
@@ -424,8 +419,7 @@ fn musl_static() {
     let unwinder = stdout(Command::new("gcc").arg("-print-file-name=libgcc_eh.a"));
     fs::copy(unwinder.trim_end(), directory.join("libunwind.a")).expect("the unwinder");
     let [source, object] = ["find.c", "find.o"].map(|name| directory.join(name));
-    fs::write(&source, "int _dl_find_object(void *a, void *b) { return a == b ? -1 : -1; }\n")
-        .expect("a file");
+    fs::write(&source, "int _dl_find_object(void *address, void *result) { return -1; }\n").expect("a file");
     run(Command::new("musl-gcc").arg("-c").arg(&source).arg("-o").arg(&object));
     run(Command::new("ar").arg("r").arg(directory.join("libunwind.a")).arg(&object));
 
