@@ -2,7 +2,9 @@
  *
  *     image load ROUNDS WITH WITHOUT    loads and unloads two shared objects in turn
  *     image update ROUNDS IMAGE         updates the key k0 of a shared object to and fro
- *     image threads ROUNDS IMAGE        the same beside threads that sleep, of which there are 1, 8 or 64
+ *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, of which all others sleep
+ *     image calling ROUNDS IMAGE N...   the same beside N threads that call
+ *     image batch ROUNDS IMAGE N...     updates of N keys, one by one and as a transaction, in turns
  *
  * Prints one line a measurement: its name and nanoseconds. Those of an update are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)
@@ -94,99 +96,191 @@ static void update(void *key, void *target, const char *name)
 
 enum { THREADS_MAX = 64, UPDATES_A_ROUND = 20 };
 
+struct image {
+	void *handle, *key, *targets[2];
+	long (*run)(long);
+};
+
+static struct image image_at(const char *path)
+{
+	struct image image = { .handle = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL)) };
+
+	image.key = loaded(dlsym(image.handle, "__static_call_key_k0"));
+	image.targets[0] = loaded(dlsym(image.handle, "first"));
+	image.targets[1] = loaded(dlsym(image.handle, "second"));
+	image.run = (long (*)(long))loaded(dlsym(image.handle, "run"));
+	return image;
+}
+
 /* All threads of a round have started, and all may end. */
 static pthread_barrier_t started, done;
+static int is_over;
 
-static void *sleeper(void *unused)
+static void *sleep_along(void *unused)
 {
 	pthread_barrier_wait(&started);
 	pthread_barrier_wait(&done);
 	return unused;
 }
 
-/* Each round has every number of threads, this one included. */
-static void thread_rounds(const char *path, int rounds)
+static void *call_along(void *image)
 {
-	static const int counts[] = { 1, 8, THREADS_MAX };
-	void *image = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL));
-	void *key = loaded(dlsym(image, "__static_call_key_k0"));
-	void *targets[] = { loaded(dlsym(image, "first")), loaded(dlsym(image, "second")) };
+	long (*run)(long) = ((struct image *)image)->run;
+	long x = 1;
+
+	pthread_barrier_wait(&started);
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
+		x = run(x);
+	pthread_barrier_wait(&done);
+	return (void *)(x | 1);
+}
+
+/* Updates beside so many threads. */
+static void beside_threads(struct image *image, int others, void *(*work)(void *), const char *name)
+{
+	pthread_t threads[THREADS_MAX];
+
+	is_over = 0;
+	pthread_barrier_init(&started, NULL, (unsigned)others + 1);
+	pthread_barrier_init(&done, NULL, (unsigned)others + 1);
+	for (int thread = 0; thread < others; thread++) {
+		if (pthread_create(&threads[thread], NULL, work, image)) {
+			fprintf(stderr, "no more threads\n");
+			exit(1);
+		}
+	}
+	pthread_barrier_wait(&started);
+	/* The first one waits for threads that are still on their way. */
+	update(image->key, image->targets[1], "first-update");
+	for (int times = 0; times < UPDATES_A_ROUND; times++)
+		update(image->key, image->targets[times % 2], name);
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&done);
+	for (int thread = 0; thread < others; thread++)
+		pthread_join(threads[thread], NULL);
+	pthread_barrier_destroy(&started);
+	pthread_barrier_destroy(&done);
+}
+
+/* Each round has every number of threads. */
+static void thread_rounds(const char *path, int rounds, char **counts, int is_calling)
+{
+	struct image image = image_at(path);
 
 	for (int round = 0; round < rounds; round++) {
-		for (int number = 0; number < (int)(sizeof counts / sizeof *counts); number++) {
-			int count = counts[number];
-			pthread_t threads[THREADS_MAX];
+		for (char **count = counts; *count; count++) {
+			/* Among those that sleep, this one counts. */
+			int others = atoi(*count) - !is_calling;
 			char name[32];
 
-			pthread_barrier_init(&started, NULL, (unsigned)count);
-			pthread_barrier_init(&done, NULL, (unsigned)count);
-			for (int thread = 1; thread < count; thread++) {
-				if (pthread_create(&threads[thread], NULL, sleeper, NULL)) {
-					fprintf(stderr, "no more threads\n");
-					exit(1);
-				}
+			if (others < 0 || others > THREADS_MAX) {
+				fprintf(stderr, "%s threads are too few or too many\n", *count);
+				exit(2);
 			}
-			pthread_barrier_wait(&started);
-			/* The first one waits for threads that are still on their way to sleep. */
-			update(key, targets[1], "first-update");
-			snprintf(name, sizeof name, "threads-%d", count);
-			for (int times = 0; times < UPDATES_A_ROUND; times++)
-				update(key, targets[times % 2], name);
-			pthread_barrier_wait(&done);
-			for (int thread = 1; thread < count; thread++)
-				pthread_join(threads[thread], NULL);
-			pthread_barrier_destroy(&started);
-			pthread_barrier_destroy(&done);
+			snprintf(name, sizeof name, "threads-%s", *count);
+			beside_threads(&image, others, is_calling ? call_along : sleep_along, name);
 		}
 	}
 }
 
+/* The same changes, one by one and as a transaction. */
+static void batch_rounds(const char *path, int rounds, char **counts)
+{
+	struct image image = image_at(path);
+
+	for (int round = 0; round < rounds; round++) {
+		for (char **text = counts; *text; text++) {
+			size_t count = (size_t)atoi(*text);
+			struct static_call_change *changes = calloc(count, sizeof *changes);
+			int error = 0;
+
+			for (size_t i = 0; i < count; i++) {
+				char name[64];
+
+				snprintf(name, sizeof name, "__static_call_key_k%zu", i);
+				changes[i].key = loaded(dlsym(image.handle, name));
+				changes[i].target = image.targets[round % 2];
+			}
+			double start = processor_time();
+			for (size_t i = 0; i < count; i++)
+				error |= __static_call_update(changes[i].key, changes[i].target);
+			double singly = processor_time();
+			for (size_t i = 0; i < count; i++)
+				changes[i].target = image.targets[!(round % 2)];
+			double before = processor_time();
+			error |= static_call_update_batch(changes, count);
+			double end = processor_time();
+
+			if (error) {
+				fprintf(stderr, "an update failed\n");
+				exit(1);
+			}
+			printf("single-%s %.0f\nbatch-%s %.0f\n", *text, singly - start - asking, *text,
+			       end - before - asking);
+			free(changes);
+		}
+	}
+}
+
+/* What an update costs where calls load a pointer: one store. */
+static void *slot;
+
+static void measure_store(void *targets[2])
+{
+	enum { STORES = 1000 };
+	double start = processor_time();
+
+	for (int i = 0; i < STORES; i++)
+		__atomic_store_n(&slot, targets[i % 2], __ATOMIC_RELEASE);
+	printf("store %.3f\n", (processor_time() - start - asking) / STORES);
+}
+
 static void update_rounds(const char *path, int rounds)
 {
-	void *image = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL));
-	void *key = loaded(dlsym(image, "__static_call_key_k0"));
-	void *targets[] = { loaded(dlsym(image, "first")), loaded(dlsym(image, "second")) };
-	long (*run)(long) = (long (*)(long))loaded(dlsym(image, "run"));
+	struct image image = image_at(path);
 	long expected[2];
 
-	expected[0] = run(1);
-	update(key, targets[1], "first-update");
-	expected[1] = run(1);
+	expected[0] = image.run(1);
+	update(image.key, image.targets[1], "first-update");
+	expected[1] = image.run(1);
 	if (expected[0] == expected[1]) {
 		fprintf(stderr, "no site follows\n");
 		exit(1);
 	}
 	/* Nobody runs the sites in between: their code is in no instruction cache. */
-	for (int round = 0; round < rounds; round++)
-		update(key, targets[round % 2], "update");
-	check(run, expected[(rounds - 1) % 2]);
+	for (int round = 0; round < rounds; round++) {
+		update(image.key, image.targets[round % 2], "update");
+		measure_store(image.targets);
+	}
+	check(image.run, expected[(rounds - 1) % 2]);
 	/* Every site has just run. */
 	for (int round = 0; round < rounds; round++) {
-		update(key, targets[round % 2], "update-hot");
-		check(run, expected[round % 2]);
+		update(image.key, image.targets[round % 2], "update-hot");
+		check(image.run, expected[round % 2]);
 	}
 }
 
 int main(int argc, char **argv)
 {
+	const char *what = argc > 1 ? argv[1] : "";
 	int rounds = argc > 2 ? atoi(argv[2]) : 0;
 
 	measure_asking();
-	if (argc == 5 && !strcmp(argv[1], "load")) {
+	if (argc == 5 && !strcmp(what, "load")) {
 		for (int round = 0; round < rounds; round++) {
 			load(argv[3], "with");
 			load(argv[4], "without");
 		}
-		return 0;
-	}
-	if (argc == 4 && !strcmp(argv[1], "update")) {
+	} else if (argc == 4 && !strcmp(what, "update")) {
 		update_rounds(argv[3], rounds);
-		return 0;
+	} else if (argc > 4 && (!strcmp(what, "sleeping") || !strcmp(what, "calling"))) {
+		thread_rounds(argv[3], rounds, argv + 4, !strcmp(what, "calling"));
+	} else if (argc > 4 && !strcmp(what, "batch")) {
+		batch_rounds(argv[3], rounds, argv + 4);
+	} else {
+		fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image update ROUNDS IMAGE |\n"
+				"       image (sleeping|calling|batch) ROUNDS IMAGE NUMBER...\n");
+		return 2;
 	}
-	if (argc == 4 && !strcmp(argv[1], "threads")) {
-		thread_rounds(argv[3], rounds);
-		return 0;
-	}
-	fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image (update|threads) ROUNDS IMAGE\n");
-	return 2;
+	return 0;
 }

@@ -6,7 +6,7 @@
 //! both. Calls that the scheduler interrupted for another program do not count. The updating thread wakes up as
 //! often in both slices, so that nothing but the updates differs; and the two targets take the same time.
 //!
-//! Prints one line a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask bench`
+//! Prints three lines a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask bench`
 //! builds it with the pass and runs it with each writer.
 
 use std::hint::black_box;
@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PAIRS: usize = 150;
+#[path = "threads.rs"]
+mod threads;
+
 /// Of calls that count. Twenty updates, and short enough for neighbours to be alike on a busy machine.
 const SLICE: Duration = Duration::from_millis(20);
 /// Not measured, so that the updating thread has seen what slice it is.
@@ -63,12 +65,12 @@ fn slice(updating: bool) -> (f64, f64) {
 fn call_for(time: Duration) -> f64 {
     let mut word = black_box(1);
     let (mut counted, mut count) = (Duration::ZERO, 0.0);
-    let mut switches = times_interrupted();
+    let mut switches = threads::times_interrupted();
     while counted < time {
         let start = Instant::now();
         word = calls(word);
         let elapsed = start.elapsed();
-        let before = std::mem::replace(&mut switches, times_interrupted());
+        let before = std::mem::replace(&mut switches, threads::times_interrupted());
         if switches == before {
             counted += elapsed;
             count += f64::from(CALLS);
@@ -76,16 +78,6 @@ fn call_for(time: Duration) -> f64 {
     }
     black_box(word);
     counted.as_secs_f64() * 1e9 / count
-}
-
-/// How often the scheduler has taken the processor from this thread.
-fn times_interrupted() -> i64 {
-    // SAFETY: all zeros are a value, and getrusage(2) writes another one.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
-        usage.ru_nivcsw
-    }
 }
 
 fn update() -> Result<(), static_call::Error> {
@@ -104,37 +96,23 @@ fn update() -> Result<(), static_call::Error> {
     Ok(())
 }
 
-/// Keeps this thread on the processor with this number among those that we may use.
-fn stay_on(number: usize) {
-    // SAFETY: all zeros are a set of processors; the calls read and write it, and know its size.
-    unsafe {
-        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
-        assert_eq!(libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed), 0);
-        let mut processors =
-            (0..libc::CPU_SETSIZE as usize).filter(|&processor| libc::CPU_ISSET(processor, &allowed));
-        let processor = processors.nth(number).expect("two processors: one to call, one to update");
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(processor, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
-    }
-}
-
 fn main() -> Result<(), static_call::Error> {
+    let pairs = std::env::args().nth(1).and_then(|pairs| pairs.parse().ok()).unwrap_or(150_usize);
     let updater = thread::spawn(|| {
-        stay_on(1);
+        threads::stay_on(1);
         update()
     });
     // After the other one has started: it would inherit this one's processor.
-    stay_on(0);
+    threads::stay_on(0);
     call_for(SLICE);
-    for pair in 0..PAIRS {
+    for pair in 0..pairs {
         // Each comes first as often as the other.
         let first_updates = pair % 2 == 1;
         let (first, second) = (slice(first_updates), slice(!first_updates));
         let ((quiet, none), (updated, updates)) =
             if first_updates { (second, first) } else { (first, second) };
         assert!(none < 100.0, "a slice without updates had some");
-        println!("{quiet:.4} {updated:.4} {updates:.0}");
+        println!("quiet {quiet:.4}\nupdated {updated:.4}\nupdates {updates:.0}");
     }
     ENDED.store(true, Ordering::Relaxed);
     updater.join().expect("the updating thread does not panic")

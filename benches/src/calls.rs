@@ -1,42 +1,75 @@
-//! The cost of a call of one and the same function: directly, by a static call, and through a pointer.
+//! The cost of a call of one and the same function, in every form that a switchable call can have.
 //!
 //! A static call shall cost at most 1.02 times a direct call, and the alignment of a loop alone can make
 //! more of a difference than that. So:
 //!
-//! - The three forms are the same loop around the same function; what a call returns is what the next one
-//!   takes, so that none can start before the one before it has ended.
-//! - Each form has four loops: they start 0, 16, 32 and 48 bytes into a cache line (compilers align loops to
-//!   16 bytes, so that these are all the places where one can be). A static call is compared with the direct
+//! - All forms are the same loop around the same function. Direct calls have a second copy of theirs (`again`): how
+//!   far its ratio is from 1 says how far to trust all others.
+//! - In the short work loads each form has four loops: they start 0, 16, 32 and 48 bytes into a cache line (compilers align
+//!   loops to 16 bytes, so that these are all the places where one can be). A form is compared with the direct
 //!   call in the same place only.
-//! - The forms take turns, some twenty microseconds each, and one round's static call is compared with the
+//! - The loops take turns in random order, some twenty microseconds each, and one round's static call is compared with the
 //!   same round's direct call. What disturbs the machine for longer disturbs both; the median of the ratios
 //!   throws out what disturbs one of them.
 //!
-//! Prints one line a measurement: round, form, place, nanoseconds a call. `cargo xtask bench` builds it with
-//! the pass, runs it in every mode, and looks at the loops' machine code, too.
+//! The work loads:
+//!
+//! - `chain`: what a call returns is what the next one takes, so that none can start before the one before it has ended.
+//! - `throughput`: no call needs another one's result.
+//! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in no order.
+//! - `sites1` to `sites4096`: a chain of so many call instructions, one after the other.
+//! - `flush`: `sites256` once, after 32,768 jumps of other code have taken its place in the branch predictor and in the
+//!   first instruction cache.
+//! - `hook`: a chain of direct calls with a hook behind each that is off; `leaf`: the same without the calls, so that
+//!   the hook alone makes a function with calls of it.
+//!
+//! Prints one line a measurement: work load, form, place, and nanoseconds a call. `cargo xtask bench` builds it with
+//! the pass, with and without retpolines, runs it in every mode, and looks at the loops' machine code, too.
 
 use std::arch::asm;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::time::Instant;
 
-const CALLS: u32 = 20_000;
-const ROUNDS: usize = 200;
+use static_keys::{define_static_key_false, static_branch_unlikely};
+
+/// A multiple of all numbers of sites.
+const CALLS: u32 = 16_384;
+
+#[cfg(bench_thunk = "retpoline")]
+std::arch::global_asm!(include_str!("../c/thunk-retpoline.s"), options(att_syntax));
+#[cfg(bench_thunk = "lfence")]
+std::arch::global_asm!(include_str!("../c/thunk-lfence.s"), options(att_syntax));
 
 static_call::define! {
     static BENCH: fn(word: u64) -> u64 = other;
+    static HOOK: Option<fn(word: u64)> = None;
 }
+define_static_key_false!(HOOK_KEY);
 
 static POINTER: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+static CHOICE: AtomicU8 = AtomicU8::new(1);
+static HOOK_IS_ON: AtomicBool = AtomicBool::new(false);
+static HOOK_POINTER: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+#[inline(always)]
+fn inlined(word: u64) -> u64 {
+    word.rotate_left(5) ^ 0x9e37_79b9
+}
 
 #[inline(never)]
 fn target(word: u64) -> u64 {
-    word.rotate_left(5) ^ 0x9e37_79b9
+    inlined(word)
 }
 
 #[inline(never)]
 fn other(word: u64) -> u64 {
     word + 1
+}
+
+#[inline(always)]
+fn through_key(word: u64) -> u64 {
+    BENCH.call(word)
 }
 
 #[inline(always)]
@@ -47,68 +80,308 @@ fn through_pointer(word: u64) -> u64 {
     target(word)
 }
 
-/// A form's loop at one place in a cache line.
-struct Loop {
-    form: &'static str,
-    skip: usize,
-    run: extern "C" fn(u32, u64) -> u64,
+trait Step {
+    fn step(&self, word: u64) -> u64;
 }
 
-macro_rules! loops {
-    ($($form:literal $skip:literal $name:ident = $call:expr;)*) => {
-        $(
-            // SAFETY: nothing else has such a name. It is for whoever disassembles the program.
-            #[unsafe(no_mangle)]
-            #[inline(never)]
-            extern "C" fn $name(calls: u32, mut word: u64) -> u64 {
-                // SAFETY: nops.
-                unsafe {
-                    asm!(".p2align 6", concat!(".skip ", $skip, ", 0x90"), options(nomem, nostack, preserves_flags));
-                }
-                for _ in 0..calls {
-                    word = $call(word);
-                }
-                word
-            }
-        )*
+struct Target;
+struct Other;
 
-        const LOOPS: &[Loop] = &[$(Loop { form: $form, skip: $skip, run: $name }),*];
+impl Step for Target {
+    #[inline(never)]
+    fn step(&self, word: u64) -> u64 {
+        inlined(word)
+    }
+}
+
+impl Step for Other {
+    fn step(&self, word: u64) -> u64 {
+        other(word)
+    }
+}
+
+/// Which object it is cannot be known when this is compiled.
+static OBJECTS: [&(dyn Step + Sync); 2] = [&Other, &Target];
+
+#[inline(always)]
+fn through_object(word: u64) -> u64 {
+    OBJECTS[usize::from(CHOICE.load(Ordering::Relaxed))].step(word)
+}
+
+#[inline(always)]
+fn through_choice(word: u64) -> u64 {
+    match CHOICE.load(Ordering::Relaxed) {
+        0 => other(word),
+        1 => target(word),
+        2 => neighbour::<2>(word),
+        _ => neighbour::<3>(word),
+    }
+}
+
+#[inline(never)]
+fn neighbour<const NUMBER: u64>(word: u64) -> u64 {
+    word.wrapping_mul(2 * NUMBER + 1)
+}
+
+static NEIGHBOURS: [fn(u64) -> u64; 16] = [
+    neighbour::<0>,
+    neighbour::<1>,
+    neighbour::<2>,
+    neighbour::<3>,
+    neighbour::<4>,
+    neighbour::<5>,
+    neighbour::<6>,
+    neighbour::<7>,
+    neighbour::<8>,
+    neighbour::<9>,
+    neighbour::<10>,
+    neighbour::<11>,
+    neighbour::<12>,
+    neighbour::<13>,
+    neighbour::<14>,
+    neighbour::<15>,
+];
+
+#[inline(never)]
+fn hook(word: u64) {
+    black_box(word);
+}
+
+#[inline(always)]
+fn no_hook(_: u64) {}
+
+#[inline(always)]
+fn static_hook(word: u64) {
+    HOOK.call(word);
+}
+
+#[inline(always)]
+fn branch_hook(word: u64) {
+    if HOOK_IS_ON.load(Ordering::Relaxed) {
+        hook(word);
+    }
+}
+
+#[inline(always)]
+fn pointer_hook(word: u64) {
+    // SAFETY: a null pointer is `None`, and nothing else is stored there.
+    let hook: Option<fn(u64)> = unsafe { std::mem::transmute(HOOK_POINTER.load(Ordering::Relaxed)) };
+    if let Some(hook) = hook {
+        hook(word);
+    }
+}
+
+#[inline(always)]
+fn static_key_hook(word: u64) {
+    if static_branch_unlikely!(HOOK_KEY) {
+        hook(word);
+    }
+}
+
+/// The compiler knows nothing of a value that has been here, and so merges no two steps into one.
+macro_rules! opaque {
+    ($word:ident) => {
+        // SAFETY: no instruction.
+        unsafe { asm!("/* {} */", inout(reg) $word, options(pure, nomem, nostack, preserves_flags)) }
     };
 }
 
-loops! {
-    "direct" 0 direct_0 = target;
-    "static" 0 static_0 = |word| BENCH.call(word);
-    "pointer" 0 pointer_0 = through_pointer;
-    "direct" 16 direct_16 = target;
-    "static" 16 static_16 = |word| BENCH.call(word);
-    "pointer" 16 pointer_16 = through_pointer;
-    "direct" 32 direct_32 = target;
-    "static" 32 static_32 = |word| BENCH.call(word);
-    "pointer" 32 pointer_32 = through_pointer;
-    "direct" 48 direct_48 = target;
-    "static" 48 static_48 = |word| BENCH.call(word);
-    "pointer" 48 pointer_48 = through_pointer;
+macro_rules! four {
+    ($($statement:tt)*) => { $($statement)* $($statement)* $($statement)* $($statement)* };
+}
+
+macro_rules! chain {
+    ($calls:ident $word:ident $call:path) => {
+        for _ in 0..$calls {
+            $word = $call($word);
+            opaque!($word);
+        }
+    };
+}
+
+macro_rules! throughput {
+    ($calls:ident $word:ident $call:path) => {
+        let start = $word;
+        for number in 0..$calls {
+            let mut result = $call(start ^ u64::from(number));
+            opaque!(result);
+            $word = $word.wrapping_add(result);
+        }
+    };
+}
+
+macro_rules! neighbours {
+    ($calls:ident $word:ident $call:path) => {
+        let mut random = 1_u64;
+        for _ in 0..$calls {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            $word = NEIGHBOURS[(random >> 60) as usize]($word);
+            $word = $call($word);
+        }
+    };
+}
+
+macro_rules! hook {
+    ($calls:ident $word:ident $hook:path) => {
+        for _ in 0..$calls {
+            $word = target($word);
+            $hook($word);
+        }
+    };
+}
+
+macro_rules! leaf {
+    ($calls:ident $word:ident $hook:path) => {
+        for _ in 0..$calls {
+            four! { $word = inlined($word); opaque!($word); }
+            $hook($word);
+        }
+    };
+}
+
+macro_rules! sites {
+    ($($name:ident $count:literal $call:ident { $($calls:tt)* })*) => { $(
+        macro_rules! $name {
+            ($times:ident $word:ident $target:path) => {
+                for _ in 0..$times / $count {
+                    macro_rules! $call { () => { $word = $target($word); } }
+                    $($calls)*
+                }
+            };
+        }
+    )* };
+}
+
+sites! {
+    sites1 1 one { one!(); }
+    sites4 4 one { four! { one!(); } }
+    sites16 16 one { four! { four! { one!(); } } }
+    sites64 64 one { four! { four! { four! { one!(); } } } }
+    sites256 256 one { four! { four! { four! { four! { one!(); } } } } }
+    sites1024 1024 one { four! { four! { four! { four! { four! { one!(); } } } } } }
+    sites4096 4096 one { four! { four! { four! { four! { four! { four! { one!(); } } } } } } }
+}
+
+/// A form's loop at one place in a cache line.
+struct Loop {
+    name: &'static str,
+    run: extern "C" fn(u32, u64) -> u64,
+}
+
+/// The functions have names for whoever disassembles the program.
+macro_rules! a_loop {
+    ($work:ident $form:literal $call:path, $skip:literal) => {
+        Loop {
+            name: concat!(stringify!($work), "/", $form, "/", $skip),
+            run: {
+                // SAFETY: nothing else has such a name.
+                #[unsafe(export_name = concat!(stringify!($work), "_", $form, "_", $skip))]
+                #[inline(never)]
+                extern "C" fn body(calls: u32, mut word: u64) -> u64 {
+                    // The comment keeps the compiler from making one function of equal ones.
+                    // SAFETY: nops, at most.
+                    unsafe {
+                        asm!(concat!("/* ", $form, " */"), options(nomem, nostack, preserves_flags));
+                        #[cfg(target_arch = "x86_64")]
+                        asm!(".p2align 6", concat!(".skip ", $skip, ", 0x90"), options(nomem, nostack, preserves_flags));
+                    }
+                    $work!(calls word $call);
+                    word
+                }
+                body
+            },
+        }
+    };
+}
+
+macro_rules! loops {
+    ($($work:ident [$($form:literal $call:path),*] [$($skip:literal)*];)*) => {
+        loops!(@ [] $(($work [$($form $call),*] [$($skip)*]))*)
+    };
+    // A work load's places.
+    (@ [$($done:expr,)*] ($work:ident [$($form:literal $call:path),*] [$skip:literal $($skips:literal)*]) $($rest:tt)*) => {
+        loops!(@ [$($done,)* $(a_loop!($work $form $call, $skip),)*]
+            ($work [$($form $call),*] [$($skips)*]) $($rest)*)
+    };
+    (@ [$($done:expr,)*] ($work:ident $forms:tt []) $($rest:tt)*) => { loops!(@ [$($done,)*] $($rest)*) };
+    (@ [$($done:expr,)*]) => { &[$($done),*] };
+}
+
+#[rustfmt::skip]
+const LOOPS: &[Loop] = loops! {
+    chain ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
+        "object" through_object, "choice" through_choice] [0 16 32 48];
+    throughput ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
+        "object" through_object, "choice" through_choice] [0 16 32 48];
+    neighbours ["direct" target, "again" target, "static" through_key, "pointer" through_pointer,
+        "object" through_object, "choice" through_choice] [0 16 32 48];
+    sites1 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
+    sites4 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
+    sites16 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
+    sites64 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
+    sites256 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
+    sites1024 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0];
+    sites4096 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0];
+    hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
+        "static-keys" static_key_hook] [0 16 32 48];
+    leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
+        "static-keys" static_key_hook] [0 16 32 48];
+};
+
+/// Code that has nothing to do with the calls: 256 KiB of jumps.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn flush() {
+    // SAFETY: jumps to the next one.
+    unsafe { asm!(".rept 32768", "jmp 2f", ".skip 6, 0xcc", "2:", ".endr", options(nomem, nostack)) };
+}
+
+const FLUSHED: &str = "sites256/";
+const FLUSHES: u32 = 8;
+
+/// Nanoseconds for calls from one site after the other that the branch predictor has forgotten.
+#[cfg(target_arch = "x86_64")]
+fn after_flush(run: extern "C" fn(u32, u64) -> u64) -> f64 {
+    let mut nanoseconds = 0.0;
+    for _ in 0..FLUSHES {
+        flush();
+        let start = Instant::now();
+        black_box(run(256, black_box(1)));
+        nanoseconds += start.elapsed().as_secs_f64() * 1e9;
+    }
+    nanoseconds / f64::from(256 * FLUSHES)
 }
 
 fn main() -> Result<(), static_call::Error> {
+    let mut arguments = std::env::args().skip(1);
+    let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(200_usize);
+    let only = arguments.next().unwrap_or_default();
+    let mut loops: Vec<&Loop> = LOOPS.iter().filter(|a_loop| a_loop.name.starts_with(&only)).collect();
     BENCH.update(target)?;
     // A compiler that knows what is stored there calls it directly.
     POINTER.store(black_box(target as *const () as *mut ()), Ordering::Relaxed);
-    let mut samples = Vec::with_capacity(ROUNDS * LOOPS.len());
-    let mut expected = None;
-    for round in 0..ROUNDS {
-        for turn in 0..LOOPS.len() {
-            let a_loop = &LOOPS[(round + turn) % LOOPS.len()];
+    CHOICE.store(black_box(1), Ordering::Relaxed);
+    HOOK_IS_ON.store(black_box(false), Ordering::Relaxed);
+    HOOK_POINTER.store(black_box(std::ptr::null_mut()), Ordering::Relaxed);
+    let mut samples = Vec::with_capacity(rounds * (loops.len() + 4));
+    let mut expected = std::collections::HashMap::new();
+    for _ in 0..rounds {
+        // A loop's predecessor leaves it its caches and its branch predictor.
+        fastrand::shuffle(&mut loops);
+        for &&Loop { name, run } in &loops {
             let start = Instant::now();
-            let word = (a_loop.run)(CALLS, black_box(1));
-            let nanoseconds = start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS);
-            assert_eq!(word, *expected.get_or_insert(word), "{} called something else", a_loop.form);
-            samples.push((round, a_loop, nanoseconds));
+            let word = run(CALLS, black_box(1));
+            samples.push(("", name, start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)));
+            let work = name.split('/').next();
+            assert_eq!(word, *expected.entry(work).or_insert(word), "{name} called something else");
+            #[cfg(target_arch = "x86_64")]
+            if name.starts_with(FLUSHED) {
+                samples.push(("flush-", name, after_flush(run)));
+            }
         }
     }
-    for (round, Loop { form, skip, .. }, nanoseconds) in samples {
-        println!("{round} {form} {skip} {nanoseconds:.4}");
+    for (before, name, nanoseconds) in samples {
+        println!("{before}{name} {nanoseconds:.4}");
     }
     Ok(())
 }

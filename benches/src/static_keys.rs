@@ -1,27 +1,18 @@
 //! The cost of an update, beside the crate `static-keys`, which patches branches (`nop` or `jmp`) as we do calls.
 //!
-//! One key of each, with a thousand sites of the same purpose: a hook that is called, or not. (Each function
+//! Keys of each with 10 to 10,000 sites of the same purpose: a hook that is called, or not. (Each function
 //! passes another number, or the compiler would make one of them all.) Both are switched on and off in turns, and
 //! after each change all sites of both run and have to do as they should. There is one thread, since `static-keys`
 //! forbids changes while others run; ours would only have to interrupt them as well. It builds with the stable
 //! compiler: `asm!` has had labels since Rust 1.87.
 //!
-//! Prints one line a pair: nanoseconds of processor time for all sites of ours and of theirs. `cargo xtask bench` builds it with the
-//! pass, and counts the sites in the binary.
+//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them. `cargo xtask bench`
+//! builds it with the pass, and counts the sites in the binary.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use static_call::StaticCall;
-use static_keys::{define_static_key_false, static_branch_unlikely};
-
-const SITES: u64 = 1_000;
-const PAIRS: usize = 200;
-
-static_call::define! {
-    static OURS: Option<fn(number: u64)> = None;
-}
-define_static_key_false!(THEIRS);
 
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
@@ -37,45 +28,68 @@ macro_rules! ten {
     };
 }
 
-/// Functions of a hundred sites.
-macro_rules! functions {
-    ($($number:literal $ours:ident $theirs:ident,)*) => {
-        $(
-            #[inline(never)]
-            fn $ours() {
-                ten! { ten! { OURS.call($number); } }
-            }
-
-            #[inline(never)]
-            fn $theirs() {
-                ten! { ten! { if static_branch_unlikely!(THEIRS) { hook($number); } } }
-            }
-        )*
-
-        /// What all sites together add.
-        const SUM: u64 = 100 * (0 $(+ $number)*);
-
-        fn run_ours() {
-            $($ours();)*
-        }
-
-        fn run_theirs() {
-            $($theirs();)*
-        }
-    };
+macro_rules! sites {
+    (10 $($site:tt)*) => { $($site)* };
+    (100 $($site:tt)*) => { ten! { $($site)* } };
+    (1000 $($site:tt)*) => { ten! { ten! { $($site)* } } };
+    (10000 $($site:tt)*) => { ten! { ten! { ten! { $($site)* } } } };
 }
 
-functions! {
-    1 ours_1 theirs_1,
-    2 ours_2 theirs_2,
-    3 ours_3 theirs_3,
-    4 ours_4 theirs_4,
-    5 ours_5 theirs_5,
-    6 ours_6 theirs_6,
-    7 ours_7 theirs_7,
-    8 ours_8 theirs_8,
-    9 ours_9 theirs_9,
-    10 ours_10 theirs_10,
+/// Keys with so many sites, a tenth of them in each function.
+macro_rules! keys {
+    ($($name:ident $sites:tt [$($number:literal)*];)*) => { $(
+        mod $name {
+            use super::{hook, Size, StaticCall};
+            use static_keys::{define_static_key_false, static_branch_unlikely};
+
+            static_call::define! {
+                static OURS: Option<fn(number: u64)> = None;
+            }
+            define_static_key_false!(THEIRS);
+
+            pub(super) const SIZE: Size = Size {
+                sites: $sites,
+                sum: $sites / 10 * (0 $(+ $number)*),
+                info: || OURS.info(),
+                update: |is_on| OURS.update(is_on.then_some(hook as fn(u64))).expect("nothing forbids it"),
+                // SAFETY: no other thread runs, and `main` has called `global_init`.
+                toggle: |is_on| unsafe { if is_on { THEIRS.enable() } else { THEIRS.disable() } },
+                run_ours: || { $({
+                    #[inline(never)]
+                    fn ours() {
+                        sites! { $sites OURS.call($number); }
+                    }
+                    ours();
+                })* },
+                run_theirs: || { $({
+                    #[inline(never)]
+                    fn theirs() {
+                        sites! { $sites if static_branch_unlikely!(THEIRS) { hook($number); } }
+                    }
+                    theirs();
+                })* },
+            };
+        }
+    )* };
+}
+
+keys! {
+    ten 10 [1 2 3 4 5 6 7 8 9 10];
+    hundred 100 [11 12 13 14 15 16 17 18 19 20];
+    thousand 1000 [21 22 23 24 25 26 27 28 29 30];
+    ten_thousand 10000 [31 32 33 34 35 36 37 38 39 40];
+}
+
+/// A key of ours and one of theirs, with so many sites each.
+struct Size {
+    sites: u64,
+    /// What all sites together add.
+    sum: u64,
+    info: fn() -> static_call::Info,
+    update: fn(bool),
+    toggle: fn(bool),
+    run_ours: fn(),
+    run_theirs: fn(),
 }
 
 /// Nanoseconds for a change, which all sites have to follow.
@@ -99,21 +113,18 @@ fn processor_time() -> Duration {
 }
 
 fn main() {
+    let pairs = std::env::args().nth(1).and_then(|pairs| pairs.parse().ok()).unwrap_or(100_usize);
     static_keys::global_init();
-    let info = OURS.info();
-    assert_eq!(
-        (info.sites as u64, info.direct as u64),
-        (SITES, SITES),
-        "sites of ours, and those that are patched"
-    );
-    for pair in 0..PAIRS {
-        let is_on = pair % 2 == 0;
-        let sum = if is_on { SUM } else { 0 };
-        let update = || OURS.update(is_on.then_some(hook as fn(u64))).expect("nothing forbids it");
-        // SAFETY: no other thread runs, and `global_init` was called.
-        let toggle = || unsafe { if is_on { THEIRS.enable() } else { THEIRS.disable() } };
-        let ours = change(update, run_ours, sum);
-        let theirs = change(toggle, run_theirs, sum);
-        println!("{ours:.0} {theirs:.0}");
+    for size in [ten::SIZE, hundred::SIZE, thousand::SIZE, ten_thousand::SIZE] {
+        let info = (size.info)();
+        let both = (info.sites as u64, info.direct as u64);
+        assert_eq!(both, (size.sites, size.sites), "sites of ours, and those that are patched");
+        for pair in 0..pairs {
+            let is_on = pair % 2 == 0;
+            let sum = if is_on { size.sum } else { 0 };
+            let ours = change(|| (size.update)(is_on), size.run_ours, sum);
+            let theirs = change(|| (size.toggle)(is_on), size.run_theirs, sum);
+            println!("ours/{0} {ours:.0}\ntheirs/{0} {theirs:.0}", size.sites);
+        }
     }
 }

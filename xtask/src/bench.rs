@@ -1,152 +1,189 @@
-//! `cargo xtask bench`: what static calls cost, and whether that is as little as promised.
+//! `cargo xtask bench`: what static calls cost, what they are worth, and whether that is as promised.
 //!
 //! Machines are noisy. So nothing is measured alone: what is compared takes turns within one process, the
-//! ratio is taken pair by pair, and the tables show medians over all pairs of several processes.
+//! ratio is taken pair by pair, and the tables show medians, and how far they spread.
+//!
+//! Every number goes into a [`Report`](model::Report); tables, plots, goals and comparisons are made from that.
 
 mod calls;
 mod code;
+mod compile;
+mod goals;
 mod images;
+mod loads;
+mod machine;
+mod model;
+mod pauses;
+mod render;
+mod samples;
+mod statistics;
+mod toolchain;
 mod updates;
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table, presets};
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 
+use self::machine::Machine;
+pub(crate) use self::model::Part;
+use self::model::{Report, Table};
+use self::samples::Samples;
+pub(crate) use self::statistics::median;
 use crate::install::{self, prefix};
 use crate::packages;
-use crate::run::{cargo, output, run, target};
+use crate::run::{output, root, target};
 
-/// A part of the benchmark.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Part {
-    /// Nanoseconds a call
-    Calls,
-    /// Nanoseconds a site for an update, and what it costs those who call meanwhile
-    Update,
-    /// Nanoseconds a site for loading an image
-    Load,
-    /// Bytes a site and a key
-    Size,
+/// What `cargo xtask bench` is asked for.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only this part
+    #[arg(long)]
+    only: Option<Part>,
+    /// More samples, a million sites, and both optimization levels (about half an hour instead of three minutes)
+    #[arg(long)]
+    full: bool,
+    /// Say what has changed since this report.json
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    /// Measure nothing, and take the numbers from this report.json
+    #[arg(long, value_name = "REPORT.json", conflicts_with_all = ["only", "full"])]
+    from: Option<PathBuf>,
+    /// Put the numbers into BENCHMARKS.md, the README and benches/ as well
+    #[arg(long, conflicts_with = "only")]
+    publish: bool,
 }
 
-pub(crate) fn bench(only: Option<Part>) -> Result<()> {
-    prepare()?;
-    println!("{}\n", machine()?);
-    let is_wanted = |part| only.is_none_or(|only| only == part);
-    if is_wanted(Part::Calls) {
-        calls::measure()?;
+pub(crate) fn bench(options: &Options) -> Result<()> {
+    // First of all: a bad path shall not cost half an hour.
+    let old = options.compare.as_deref().map(Report::read).transpose()?;
+    let report = match &options.from {
+        Some(path) => Report::read(path)?,
+        None => measure(options)?,
+    };
+    let goals = goals::goals(&report);
+    render::terminal::print_goals(&goals);
+    render::terminal::print_missing(&report.missing);
+    if let Some(old) = old {
+        render::compare::print(&old, &report);
     }
-    if is_wanted(Part::Update) {
-        updates::measure()?;
-    }
-    if is_wanted(Part::Load) {
-        images::measure_loads()?;
-    }
-    if is_wanted(Part::Size) {
-        images::measure_sizes()?;
+    render::write(&report, &goals, &output_directory()?)?;
+    if options.publish {
+        render::publish(&report, &goals, &root())?;
     }
     Ok(())
 }
 
 /// Prints the cost of a call of each form side by side, in Rust and in C. The prefix has to be installed.
 pub(crate) fn call_table() -> Result<()> {
-    calls::print_side_by_side()
+    let mut bench = Bench::new(true)?;
+    calls::measure_chain(&mut bench)
 }
 
-/// Sees to the packages and to an installed prefix.
-fn prepare() -> Result<()> {
+fn measure(options: &Options) -> Result<Report> {
     packages::ensure(packages::TEST)?;
-    install::install(&prefix())
+    install::install(&prefix())?;
+    let mut bench = Bench::new(!options.full)?;
+    println!("{}", bench.report.machine.summary());
+    if !bench.report.machine.has_counters {
+        bench.report.miss(
+            "cycles and mispredicted branches of a call",
+            "perf may not count them on this machine (virtual machines and containers often have no counters); \
+             time and valgrind's instruction counts are there",
+        );
+    }
+    for part in Part::ALL {
+        if options.only.is_some_and(|only| only != part) {
+            continue;
+        }
+        match part {
+            Part::Calls => {
+                calls::measure(&mut bench)?;
+            }
+            Part::Update => {
+                updates::measure(&mut bench)?;
+                pauses::measure(&mut bench)?;
+            }
+            Part::Load => loads::measure(&mut bench)?,
+            Part::Build => compile::measure(&mut bench)?,
+            Part::Programs => {}
+        }
+    }
+    Ok(bench.finish())
 }
 
-/// Where everything that is built for measuring goes.
-fn directory() -> Result<PathBuf> {
+/// A run of the benchmark.
+struct Bench {
+    report: Report,
+    is_quick: bool,
+    start: Instant,
+    progress: ProgressBar,
+}
+
+impl Bench {
+    fn new(is_quick: bool) -> Result<Self> {
+        let _ = fs::remove_dir_all(raw_directory()?);
+        let date = output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
+        let style = ProgressStyle::with_template("{elapsed_precise} {spinner} {msg}")?;
+        let progress = ProgressBar::new_spinner().with_style(style);
+        progress.enable_steady_tick(Duration::from_millis(200));
+        let report = Report::new(Machine::this(), date.trim().to_owned(), is_quick);
+        Ok(Self { report, is_quick, start: Instant::now(), progress })
+    }
+
+    /// One of two numbers: what a quick run does, and a full one.
+    fn quick_or_full<T>(&self, quick: T, full: T) -> T {
+        if self.is_quick { quick } else { full }
+    }
+
+    /// Says what is being done.
+    fn step(&self, what: impl Into<String>) {
+        let what = what.into();
+        if self.progress.is_hidden() {
+            eprintln!("{:>6.1} s  {what}", self.start.elapsed().as_secs_f64());
+        }
+        self.progress.set_message(what);
+    }
+
+    /// Runs a program that measures, and keeps what it prints under this name.
+    fn run(&self, name: &str, command: &mut Command) -> Result<Samples> {
+        self.step(name);
+        let text = output(command)?;
+        fs::write(raw_directory()?.join(format!("{}.txt", name.replace(['/', ' ', ','], "-"))), &text)?;
+        Samples::parse(&text).with_context(|| format!("what {name} printed"))
+    }
+
+    /// Takes a table into the report, and prints it.
+    fn add(&mut self, table: Table) {
+        self.progress.suspend(|| render::terminal::print(&table));
+        self.report.tables.push(table);
+    }
+
+    fn finish(mut self) -> Report {
+        self.progress.finish_and_clear();
+        self.report.seconds = self.start.elapsed().as_secs_f64();
+        self.report
+    }
+}
+
+/// An empty table for the terminal; every column but the first holds numbers.
+pub(crate) fn table<const N: usize>(head: [&str; N]) -> comfy_table::Table {
+    render::terminal::table(head)
+}
+
+/// Where everything that is built for measuring goes, and what is found.
+fn output_directory() -> Result<PathBuf> {
     let directory = target().join("bench");
-    std::fs::create_dir_all(&directory)?;
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
 }
 
-/// Builds a program of `benches/src` with the pass. Each way to build has a directory of its own, so that cargo
-/// builds it only once.
-fn rust_program(name: &str, directory: &Path, adapt: impl FnOnce(&mut Command)) -> Result<PathBuf> {
-    let mut cargo = cargo();
-    cargo
-        .args(["build", "--quiet", "--release", "-p", "static-call-benches", "--bin", name, "--target-dir"])
-        .arg(directory)
-        .env("RUSTC_WRAPPER", prefix().join("bin/static-call-rustc"))
-        .env("STATIC_CALL_REQUIRE", "1");
-    adapt(&mut cargo);
-    run(&mut cargo)?;
-    Ok(directory.join("release").join(name))
-}
-
-/// clang with the header and, if wanted, the pass.
-fn clang(with_pass: bool) -> Command {
-    let prefix = prefix();
-    let mut clang = Command::new("clang-22");
-    clang.arg("-I").arg(prefix.join("include"));
-    if with_pass {
-        let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
-        clang.arg(format!("-fpass-plugin={}", plugin.display()));
-    }
-    clang
-}
-
-/// The flags that link the C library.
-fn link_flags() -> [String; 3] {
-    let library = prefix().join("lib").display().to_string();
-    [format!("-L{library}"), "-lstatic_call".into(), format!("-Wl,-rpath,{library}")]
-}
-
-fn machine() -> Result<String> {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
-    let models = || cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = models().next().map_or("unknown processor", |(_, model)| model);
-    let kernel = output(Command::new("uname").args(["-s", "-r", "-m"]))?;
-    Ok(format!("{} × {model}, {}", models().count(), kernel.trim()))
-}
-
-/// The middle one; NaN of none.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    quantile(values, 0.5)
-}
-
-/// One tenth of them is better: on a machine that is busy with something else, closer to the truth.
-fn best_tenth(values: impl IntoIterator<Item = f64>) -> f64 {
-    quantile(values, 0.1)
-}
-
-/// The value that this part of them does not exceed.
-fn quantile(values: impl IntoIterator<Item = f64>, part: f64) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    let last = values.len().saturating_sub(1);
-    values.get((part * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
-}
-
-fn minimum(values: impl IntoIterator<Item = f64>) -> f64 {
-    values.into_iter().fold(f64::INFINITY, f64::min)
-}
-
-fn maximum(values: impl IntoIterator<Item = f64>) -> f64 {
-    values.into_iter().fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// An empty table; every column but the first holds numbers.
-pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-/// Says whether what was promised is true here.
-fn goal(what: &str, is_met: bool, measured: impl Display) {
-    println!("{} {what}: {measured}", if is_met { "met:   " } else { "MISSED:" });
+/// What programs printed, and the code of their loops.
+fn raw_directory() -> Result<PathBuf> {
+    let directory = output_directory()?.join("raw");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
 }

@@ -57,12 +57,8 @@ enum Command {
         #[arg(long, default_value_t = fuzz::RUNS)]
         runs: u64,
     },
-    /// Measure what calls, updates and loading cost (four to six minutes)
-    Bench {
-        /// Only this part
-        #[arg(long)]
-        only: Option<bench::Part>,
-    },
+    /// Measure what calls, updates, loading and building cost, and what whole programs gain: target/bench/report.html
+    Bench(bench::Options),
     /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them (it takes some
     /// minutes, once)
     Tools,
@@ -90,7 +86,7 @@ fn main() -> anyhow::Result<()> {
         },
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
-        Command::Bench { only } => bench::bench(only),
+        Command::Bench(options) => bench::bench(&options),
         Command::Tools => tools::tools(),
         Command::Real { pairs } => real::real(pairs),
     }

@@ -85,9 +85,10 @@ fn measure_builds(pairs: usize) -> Result<()> {
         ("wall time", |build| build.wall),
     ] {
         let seconds = |build: &Build| duration(build).as_secs_f64();
-        let without = median(builds.iter().map(|(plain, _)| seconds(plain)));
-        let with = median(builds.iter().map(|(_, ours)| seconds(ours)));
-        let ratio = median(builds.iter().map(|(plain, ours)| seconds(ours) / seconds(plain)));
+        let without = median(&builds.iter().map(|(plain, _)| seconds(plain)).collect::<Vec<_>>());
+        let with = median(&builds.iter().map(|(_, ours)| seconds(ours)).collect::<Vec<_>>());
+        let ratio =
+            median(&builds.iter().map(|(plain, ours)| seconds(ours) / seconds(plain)).collect::<Vec<_>>());
         rows.add_row([name.into(), format!("{without:.1}"), format!("{with:.1}"), format!("{ratio:.3}")]);
     }
     println!("\nmedians of {pairs} pairs:\n{rows}");
@@ -127,7 +128,12 @@ fn measure_wrapper() -> Result<()> {
             let milliseconds = |times| duration(times).as_secs_f64() * 1e3;
             format!(
                 "{:.2}",
-                median(pairs.iter().map(|&(plain, ours)| milliseconds(ours) - milliseconds(plain)))
+                median(
+                    &pairs
+                        .iter()
+                        .map(|&(plain, ours)| milliseconds(ours) - milliseconds(plain))
+                        .collect::<Vec<_>>()
+                )
             )
         };
         rows.add_row([name.into(), added(|(_, processor)| processor), added(|(wall, _)| wall)]);

@@ -6,258 +6,538 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{clang, code, directory, goal, link_flags, maximum, median, minimum, rust_program, table};
-use crate::run::{output, root, run};
+use super::code::{self, Loop};
+use super::model::{Part, Table, Unit};
+use super::samples::Samples;
+use super::statistics::Summary;
+use super::toolchain::{c_program, c_source, rust_program};
+use super::{Bench, raw_directory};
 
-/// How often each program runs: programs take turns, too.
-const RUNS: usize = 5;
+const SOURCES: [&str; 2] = ["src/calls.rs", "c/calls.c"];
 const PLACES: [u32; 4] = [0, 16, 32, 48];
+/// How many call instructions there are, one after the other.
+const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Language {
     Rust,
     C,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Direct,
-    Static,
-    Pointer,
-}
+impl Language {
+    const ALL: [Self; 2] = [Self::Rust, Self::C];
 
-impl Form {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Direct => "direct",
-            Self::Static => "static",
-            Self::Pointer => "pointer",
+            Self::Rust => "rust",
+            Self::C => "c",
         }
     }
 }
 
-/// A way to run the program that measures calls: which build, and in which mode.
-#[derive(Clone, Copy)]
-struct Setting {
-    retpolines: bool,
-    mode: &'static str,
+/// A way to compile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Mitigation {
+    None,
+    Retpoline,
+    /// A retpoline that the program brings.
+    ExternalRetpoline,
+    /// A thunk that the program brings: a fence and a jump.
+    ExternalFence,
+    /// A fence before every indirect branch and every return.
+    Lvi,
 }
 
-const INLINE: Setting = Setting { retpolines: false, mode: "inline" };
-const TRAMPOLINE: Setting = Setting { retpolines: false, mode: "trampoline" };
-const GENERIC: Setting = Setting { retpolines: false, mode: "generic" };
-const RETPOLINE: Setting = Setting { retpolines: true, mode: "inline" };
-const SETTINGS: [Setting; 4] = [INLINE, TRAMPOLINE, GENERIC, RETPOLINE];
+impl Mitigation {
+    const ALL: [Self; 5] =
+        [Self::None, Self::Retpoline, Self::ExternalRetpoline, Self::ExternalFence, Self::Lvi];
 
-/// The rows of the tables: which form in which setting.
-const ROWS: [(&str, usize, Form); 6] = [
-    ("direct", 0, Form::Direct),
-    ("static call", 0, Form::Static),
-    ("trampoline (patched jump)", 1, Form::Static),
-    ("trampoline (not patched: generic)", 2, Form::Static),
-    ("pointer", 0, Form::Pointer),
-    ("pointer, retpolines", 3, Form::Pointer),
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Retpoline => "retpoline",
+            Self::ExternalRetpoline => "external-retpoline",
+            Self::ExternalFence => "external-fence",
+            Self::Lvi => "lvi",
+        }
+    }
+
+    fn rust_flags(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Retpoline => "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline",
+            Self::ExternalRetpoline => {
+                "-Zretpoline-external-thunk -Cunsafe-allow-abi-mismatch=retpoline,retpoline-external-thunk \
+                 --cfg bench_thunk=\"retpoline\""
+            }
+            Self::ExternalFence => {
+                "-Zretpoline-external-thunk -Cunsafe-allow-abi-mismatch=retpoline,retpoline-external-thunk \
+                 --cfg bench_thunk=\"lfence\""
+            }
+            Self::Lvi => "-Ctarget-feature=+lvi-cfi",
+        }
+    }
+
+    fn c_flags(self) -> Vec<String> {
+        let thunk = |file: &str| {
+            vec![
+                "-mretpoline-external-thunk".into(),
+                "-mretpoline".into(),
+                c_source(file).display().to_string(),
+            ]
+        };
+        match self {
+            Self::None => Vec::new(),
+            Self::Retpoline => vec!["-mretpoline".into()],
+            Self::ExternalRetpoline => thunk("thunk-retpoline.s"),
+            Self::ExternalFence => thunk("thunk-lfence.s"),
+            Self::Lvi => vec!["-mlvi-cfi".into()],
+        }
+    }
+
+    /// What an indirect call goes through, by part of its name.
+    fn thunk(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Retpoline => Some("llvm_retpoline"),
+            Self::ExternalRetpoline | Self::ExternalFence => Some("__x86_indirect_thunk"),
+            Self::Lvi => Some("llvm_lvi_thunk"),
+        }
+    }
+}
+
+/// A form in a build and a mode, as the rows of the tables have them.
+struct Way {
+    name: &'static str,
+    mitigation: Mitigation,
+    mode: &'static str,
+    form: &'static str,
+}
+
+const fn way(name: &'static str, mitigation: Mitigation, mode: &'static str, form: &'static str) -> Way {
+    Way { name, mitigation, mode, form }
+}
+
+const INLINE: &str = "inline";
+const TRAMPOLINE: &str = "trampoline";
+const GENERIC: &str = "generic";
+
+const WAYS: [Way; 27] = [
+    way("inlined code", Mitigation::None, INLINE, "inlined"),
+    way("direct", Mitigation::None, INLINE, "direct"),
+    way("direct, a second copy", Mitigation::None, INLINE, "again"),
+    way("static call, inline", Mitigation::None, INLINE, "static"),
+    way("static call, trampoline", Mitigation::None, TRAMPOLINE, "static"),
+    way("static call, generic", Mitigation::None, GENERIC, "static"),
+    way("pointer", Mitigation::None, INLINE, "pointer"),
+    way("dyn Trait, table of functions", Mitigation::None, INLINE, "object"),
+    way("enum match, switch", Mitigation::None, INLINE, "choice"),
+    way("ifunc", Mitigation::None, INLINE, "ifunc"),
+    way("direct, retpolines", Mitigation::Retpoline, INLINE, "direct"),
+    way("direct, a second copy, retpolines", Mitigation::Retpoline, INLINE, "again"),
+    way("static call, inline, retpolines", Mitigation::Retpoline, INLINE, "static"),
+    way("static call, trampoline, retpolines", Mitigation::Retpoline, TRAMPOLINE, "static"),
+    way("static call, generic, retpolines", Mitigation::Retpoline, GENERIC, "static"),
+    way("pointer, retpolines", Mitigation::Retpoline, INLINE, "pointer"),
+    way("dyn Trait, table of functions, retpolines", Mitigation::Retpoline, INLINE, "object"),
+    way("enum match, switch, retpolines", Mitigation::Retpoline, INLINE, "choice"),
+    way("static call, inline, external retpoline", Mitigation::ExternalRetpoline, INLINE, "static"),
+    way("static call, generic, external retpoline", Mitigation::ExternalRetpoline, GENERIC, "static"),
+    way("pointer, external retpoline", Mitigation::ExternalRetpoline, INLINE, "pointer"),
+    way("static call, inline, external lfence", Mitigation::ExternalFence, INLINE, "static"),
+    way("static call, generic, external lfence", Mitigation::ExternalFence, GENERIC, "static"),
+    way("pointer, external lfence", Mitigation::ExternalFence, INLINE, "pointer"),
+    way("direct, LVI", Mitigation::Lvi, INLINE, "direct"),
+    way("static call, inline, LVI", Mitigation::Lvi, INLINE, "static"),
+    way("pointer, LVI", Mitigation::Lvi, INLINE, "pointer"),
 ];
 
-/// One line of a program's output.
-struct Sample {
-    round: usize,
-    form: Form,
-    place: u32,
-    nanoseconds: f64,
+/// How a program is run: a process for each of these.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Setting {
+    language: Language,
+    mitigation: Mitigation,
+    mode: &'static str,
+    /// The work loads whose names start so.
+    work: &'static str,
 }
 
-/// What one run of a program says.
-struct Run(Vec<Sample>);
+/// The tables of forms: work load, id, title, explanation.
+const WORK_LOADS: [[&str; 4]; 4] = [
+    [
+        "chain",
+        "calls-chain",
+        "One call, dependent chain",
+        "What a call returns is what the next one takes. The function does next to nothing: two instructions.",
+    ],
+    ["throughput", "calls-throughput", "One call, throughput", "No call needs another one's result."],
+    [
+        "neighbours",
+        "calls-neighbours",
+        "Two calls, of which the other one goes to one of sixteen functions at random",
+        "The other call, through a table and alike in all forms, is mispredicted most of the time and spoils the \
+         history that predicts ours. Under retpolines it is one as well.",
+    ],
+    [
+        "flush-sites256",
+        "calls-flush",
+        "One call, after unrelated code",
+        "The first pass over 256 sites after 32,768 jumps of other code have taken their place in the branch predictor and in the \
+         first instruction cache. What reading the clock twice costs is divided among them.",
+    ],
+];
 
-impl Run {
-    fn parse(text: &str) -> Result<Self> {
-        let sample = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [round, form, place, nanoseconds] = words[..] else { return None };
-            let forms = [Form::Direct, Form::Static, Form::Pointer];
-            Some(Sample {
-                round: round.parse().ok()?,
-                form: forms.into_iter().find(|known| known.as_str() == form)?,
-                place: place.parse().ok()?,
-                nanoseconds: nanoseconds.parse().ok()?,
-            })
-        };
-        let samples = text.lines().map(|line| sample(line).with_context(|| format!("a line `{line}`")));
-        Ok(Self(samples.collect::<Result<_>>()?))
-    }
+type Runs = HashMap<Setting, Vec<Samples>>;
 
-    fn nanoseconds(&self, form: Form) -> f64 {
-        median(self.0.iter().filter(|sample| sample.form == form).map(|sample| sample.nanoseconds))
-    }
-
-    /// Median of the ratios of two forms, each pair of the same round and at one of these places.
-    fn ratio(&self, form: Form, to: Form, places: &[u32]) -> f64 {
-        let of = |form| self.0.iter().filter(move |sample| sample.form == form);
-        let pairs: HashMap<_, _> = of(to).map(|s| ((s.round, s.place), s.nanoseconds)).collect();
-        let at_places = of(form).filter(|sample| places.contains(&sample.place));
-        median(at_places.filter_map(|s| Some(s.nanoseconds / pairs.get(&(s.round, s.place))?)))
-    }
-}
-
-/// All runs of the programs of one language and optimization level, by setting.
-struct Measured {
-    runs: [Vec<Run>; SETTINGS.len()],
-}
-
-impl Measured {
-    fn nanoseconds(&self, setting: usize, form: Form) -> f64 {
-        median(self.runs[setting].iter().map(|run| run.nanoseconds(form)))
-    }
-
-    fn ratios(&self, setting: usize, form: Form, to: Form) -> impl Iterator<Item = f64> {
-        self.runs[setting].iter().map(move |run| run.ratio(form, to, &PLACES))
-    }
-
-    fn ratio(&self, setting: usize, form: Form, to: Form) -> f64 {
-        median(self.ratios(setting, form, to))
-    }
-
-    /// The ratio to a direct call at the place in a cache line where it is worst.
-    fn worst_place(&self, setting: usize, form: Form) -> f64 {
-        let at = |place| median(self.runs[setting].iter().map(|run| run.ratio(form, Form::Direct, &[place])));
-        maximum(PLACES.map(at))
-    }
-}
-
-/// Measures everything, prints the tables and says whether the goals are met.
-pub(super) fn measure() -> Result<()> {
-    for level in [2, 3] {
-        let [rust, c] = measure_level(level)?;
-        for (language, measured) in [("Rust", &rust), ("C", &c)] {
-            println!("\n{language}, -O{level}");
-            print(measured);
-            let ratio = measured.ratio(0, Form::Static, Form::Direct);
-            goal("a static call costs at most 1.02 × a direct call", ratio <= 1.02, format!("{ratio:.3} ×"));
-            let ratio = measured.ratio(3, Form::Pointer, Form::Static);
-            goal("and a fifth of a retpolined pointer", ratio >= 5.0, format!("a {ratio:.1}th"));
+/// All of part 1 but the instruction counts.
+pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    for level in bench.quick_or_full(&[3][..], &[3, 2]) {
+        let programs = build(bench, *level, &Mitigation::ALL)?;
+        let plain = |mitigation| mitigation == Mitigation::None;
+        let mut runs = Runs::new();
+        for work in ["chain", "throughput", "neighbours", "sites"] {
+            measure_work(bench, &programs, work, *level, &mut runs, |way| {
+                // The longer ones take their time, and what is particular to the others shows in the short ones.
+                let is_short = matches!(work, "chain" | "throughput");
+                let is_main =
+                    matches!(way.mitigation, Mitigation::None | Mitigation::Retpoline) && way.mode == INLINE;
+                is_short || is_main
+            })?;
         }
+        for work in ["hook", "leaf"] {
+            measure_work(bench, &programs, work, *level, &mut runs, |way| {
+                plain(way.mitigation) && way.mode == INLINE
+            })?;
+        }
+        add_tables(bench, *level, &runs);
     }
-    println!();
     Ok(())
 }
 
-fn print(measured: &Measured) {
-    let mut rows = table(["form", "ns/call", "to direct", "runs", "worst place"]);
-    for (name, setting, form) in ROWS {
-        let ratios = || measured.ratios(setting, form, Form::Direct);
-        rows.add_row([
-            name.into(),
-            format!("{:.2}", measured.nanoseconds(setting, form)),
-            format!("{:.3}", measured.ratio(setting, form, Form::Direct)),
-            format!("{:.3} to {:.3}", minimum(ratios()), maximum(ratios())),
-            format!("{:.3}", measured.worst_place(setting, form)),
-        ]);
-    }
-    println!("{rows}");
+/// The dependent chain alone.
+pub(super) fn measure_chain(bench: &mut Bench) -> Result<()> {
+    let wanted = [Mitigation::None, Mitigation::Retpoline];
+    let programs = build(bench, 3, &wanted)?;
+    let mut runs = Runs::new();
+    measure_work(bench, &programs, "chain", 3, &mut runs, |way| wanted.contains(&way.mitigation))?;
+    let table = table_of_forms(&runs, WORK_LOADS[0], 3);
+    bench.add(table);
+    Ok(())
 }
 
-/// Prints the cost of a call of each form, in Rust and in C, at `-O3`.
-pub(super) fn print_side_by_side() -> Result<()> {
-    let [rust, c] = measure_level(3)?;
-    let mut rows = table(["form", "Rust ns/call", "to direct", "C ns/call", "to direct"]);
-    for (name, setting, form) in ROWS {
-        let cells = [&rust, &c].map(|measured| {
-            let ratio = measured.ratio(setting, form, Form::Direct);
-            [format!("{:.2}", measured.nanoseconds(setting, form)), format!("{ratio:.2}")]
+/// Runs all programs for a work load, in turns.
+fn measure_work(
+    bench: &Bench,
+    programs: &HashMap<(Language, Mitigation), PathBuf>,
+    work: &'static str,
+    level: u32,
+    runs: &mut Runs,
+    is_wanted: impl Fn(&Way) -> bool,
+) -> Result<()> {
+    let mut kinds: Vec<(Mitigation, &str)> = Vec::new();
+    for way in WAYS.iter().filter(|way| is_wanted(way)) {
+        if !kinds.contains(&(way.mitigation, way.mode)) {
+            kinds.push((way.mitigation, way.mode));
+        }
+    }
+    for run in 0..bench.quick_or_full(3, 7) {
+        for &(mitigation, mode) in &kinds {
+            for language in Language::ALL {
+                let Some(program) = programs.get(&(language, mitigation)) else { continue };
+                let rounds = match work {
+                    "sites" | "neighbours" => bench.quick_or_full("30", "100"),
+                    _ => bench.quick_or_full("100", "300"),
+                };
+                let [language_name, mitigation_name] = [language.as_str(), mitigation.as_str()];
+                let name = format!("calls {work} {language_name}-o{level} {mitigation_name} {mode} {run}");
+                let mut command = Command::new(program);
+                let samples = bench.run(&name, command.args([rounds, work]).env("STATIC_CALL_MODE", mode))?;
+                runs.entry(Setting { language, mitigation, mode, work }).or_default().push(samples);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nanoseconds of a form, over all places.
+fn nanoseconds(runs: &[Samples], work: &str, form: &str) -> Option<Summary> {
+    let places = |samples: &Samples| {
+        PLACES.iter().flat_map(|place| samples.named(&format!("{work}/{form}/{place}")).to_vec()).collect()
+    };
+    Summary::of_runs(runs.iter().map(places))
+}
+
+/// The ratios of two forms, each pair of one round and at one place.
+fn ratio(runs: &[Samples], work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
+    let pairs = |samples: &Samples| {
+        let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
+        places.iter().flat_map(|place| samples.ratios(&at(form, place), &at(to, place))).collect()
+    };
+    Summary::of_runs(runs.iter().map(pairs))
+}
+
+fn of_level(level: u32, id: &str, title: &str) -> (String, String) {
+    if level == 3 {
+        (id.into(), title.into())
+    } else {
+        (format!("{id}-o{level}"), format!("{title}, -O{level}"))
+    }
+}
+
+fn add_tables(bench: &mut Bench, level: u32, runs: &Runs) {
+    for work in WORK_LOADS {
+        bench.add(table_of_forms(runs, work, level));
+    }
+    bench.add(table_of_places(runs, level));
+    for language in Language::ALL {
+        bench.add(table_of_sites(runs, language, level));
+    }
+    bench.add(table_of_hooks(runs, level));
+}
+
+fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], level: u32) -> Table {
+    let (id, title) = of_level(level, id, title);
+    let mut table = Table::new(Part::Calls, &id, &title, "form", &SOURCES, about).columns([
+        ("Rust", Unit::Nanoseconds),
+        ("Rust to direct", Unit::Ratio),
+        ("Rust to static", Unit::Ratio),
+        ("C", Unit::Nanoseconds),
+        ("C to direct", Unit::Ratio),
+        ("C to static", Unit::Ratio),
+    ]);
+    let program = if work.starts_with("flush") { "sites" } else { work };
+    for Way { name, mitigation, mode, form } in WAYS {
+        let mut cells = Vec::new();
+        for language in Language::ALL {
+            let Some(runs) = runs.get(&Setting { language, mitigation, mode, work: program }) else {
+                cells.extend([None, None, None]);
+                continue;
+            };
+            cells.push(nanoseconds(runs, work, form));
+            cells.push(ratio(runs, work, form, "direct", &PLACES));
+            cells.push(if mode == INLINE { ratio(runs, work, form, "static", &PLACES) } else { None });
+        }
+        if cells.iter().any(Option::is_some) {
+            table.row(name, cells);
+        }
+    }
+    table
+}
+
+fn table_of_places(runs: &Runs, level: u32) -> Table {
+    let (id, title) = of_level(level, "places", "Static call, inline / direct, by place in a cache line");
+    let about = "The dependent chain, for loops that start so many bytes into a cache line. Where a ratio is not 1, the same \
+                 instructions run faster or slower elsewhere: the second copy of the direct loop shows how much that is.";
+    let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
+        ("Rust", Unit::Ratio),
+        ("Rust, second copy", Unit::Ratio),
+        ("C", Unit::Ratio),
+        ("C, second copy", Unit::Ratio),
+    ]);
+    for place in PLACES {
+        let cells = Language::ALL.into_iter().flat_map(|language| {
+            let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work: "chain" };
+            let at = |form| ratio(runs.get(&setting)?, "chain", form, "direct", &[place]);
+            [at("static"), at("again")]
         });
-        rows.add_row(std::iter::once(name.to_owned()).chain(cells.into_iter().flatten()));
+        table.row(place.to_string(), cells.collect::<Vec<_>>());
     }
-    println!("{rows}");
-    Ok(())
+    table
 }
 
-/// Rust's and C's.
-fn measure_level(level: u32) -> Result<[Measured; 2]> {
-    let languages = [Language::Rust, Language::C];
-    let mut programs = Vec::new();
-    for language in languages {
-        for retpolines in [false, true] {
-            let program = build(language, level, retpolines)?;
-            check_code(&program, retpolines)
-                .with_context(|| format!("in the machine code of {}", program.display()))?;
-            programs.push((language, retpolines, program));
-        }
+fn table_of_sites(runs: &Runs, language: Language, level: u32) -> Table {
+    let (name, source) = match language {
+        Language::Rust => ("Rust", SOURCES[0]),
+        Language::C => ("C", SOURCES[1]),
+    };
+    let (id, title) = of_level(
+        level,
+        &format!("calls-sites-{}", language.as_str()),
+        &format!("One call of so many different sites, {name}"),
+    );
+    let about = "A dependent chain of so many call instructions, one after the other, again and again; between two loops of one form \
+                 run those of all others, so that many sites compete for the branch predictor.";
+    let mut table = Table::new(Part::Calls, &id, &title, "sites", &[source], about).columns([
+        ("direct", Unit::Nanoseconds),
+        ("static call", Unit::Nanoseconds),
+        ("static to direct", Unit::Ratio),
+        ("second copy to direct", Unit::Ratio),
+        ("pointer", Unit::Nanoseconds),
+        ("pointer to direct", Unit::Ratio),
+        ("pointer, retpolines", Unit::Nanoseconds),
+        ("pointer to direct, retpolines", Unit::Ratio),
+    ]);
+    let of = |mitigation| runs.get(&Setting { language, mitigation, mode: INLINE, work: "sites" });
+    let (Some(plain), Some(mitigated)) = (of(Mitigation::None), of(Mitigation::Retpoline)) else {
+        return table;
+    };
+    for sites in SITES {
+        let work = format!("sites{sites}");
+        table.counted(
+            sites,
+            [
+                nanoseconds(plain, &work, "direct"),
+                nanoseconds(plain, &work, "static"),
+                ratio(plain, &work, "static", "direct", &PLACES),
+                ratio(plain, &work, "again", "direct", &PLACES),
+                nanoseconds(plain, &work, "pointer"),
+                ratio(plain, &work, "pointer", "direct", &PLACES),
+                nanoseconds(mitigated, &work, "pointer"),
+                ratio(mitigated, &work, "pointer", "direct", &PLACES),
+            ],
+        );
     }
-    let mut measured = [(); 2].map(|()| Measured { runs: Default::default() });
-    for _ in 0..RUNS {
-        for (index, Setting { retpolines, mode }) in SETTINGS.into_iter().enumerate() {
-            for (language, _, program) in programs.iter().filter(|program| program.1 == retpolines) {
-                let text = output(Command::new(program).env("STATIC_CALL_MODE", mode))?;
-                let run = Run::parse(&text).with_context(|| format!("{} printed", program.display()))?;
-                measured[usize::from(*language == Language::C)].runs[index].push(run);
-            }
-        }
-    }
-    Ok(measured)
+    table
 }
 
-fn build(language: Language, level: u32, retpolines: bool) -> Result<PathBuf> {
-    let suffix = if retpolines { "-retpolines" } else { "" };
-    match language {
-        Language::Rust => {
-            let directory = directory()?.join(format!("rust-o{level}{suffix}"));
-            rust_program("static-call-bench-calls", &directory, |cargo| {
-                cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
-                if retpolines {
-                    cargo
-                        .env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline")
-                        .env("RUSTC_BOOTSTRAP", "1");
+fn table_of_hooks(runs: &Runs, level: u32) -> Table {
+    let (id, title) = of_level(level, "hooks", "A hook that is off");
+    let about = "In a loop that calls a function anyway, and in one that calls nothing else (a leaf), against the same loop \
+                 without a hook. The hook's argument is evaluated all the same.";
+    let mut table = Table::new(Part::Calls, &id, &title, "hook", &SOURCES, about).columns([
+        ("Rust", Unit::Nanoseconds),
+        ("Rust to none", Unit::Ratio),
+        ("Rust, leaf to none", Unit::Ratio),
+        ("C", Unit::Nanoseconds),
+        ("C to none", Unit::Ratio),
+        ("C, leaf to none", Unit::Ratio),
+    ]);
+    let hooks = [
+        ("none", "none"),
+        ("none, a second copy", "again"),
+        ("static call, off", "static"),
+        ("relaxed load and branch", "branch"),
+        ("load of a pointer, null", "pointer"),
+        ("static-keys 0.8", "static-keys"),
+    ];
+    for (name, form) in hooks {
+        let cells = Language::ALL.into_iter().flat_map(|language| {
+            let of = |work| runs.get(&Setting { language, mitigation: Mitigation::None, mode: INLINE, work });
+            [
+                of("hook").and_then(|runs| nanoseconds(runs, "hook", form)),
+                of("hook").and_then(|runs| ratio(runs, "hook", form, "none", &PLACES)),
+                of("leaf").and_then(|runs| ratio(runs, "leaf", form, "none", &PLACES)),
+            ]
+        });
+        table.row(name, cells.collect::<Vec<_>>());
+    }
+    table
+}
+
+/// Every program, whose machine code is what we say it is.
+fn build(
+    bench: &mut Bench,
+    level: u32,
+    mitigations: &[Mitigation],
+) -> Result<HashMap<(Language, Mitigation), PathBuf>> {
+    let is_x86 = cfg!(target_arch = "x86_64");
+    if !is_x86 {
+        bench.report.miss(
+            "calls: retpolines, fences, places in a cache line, flushes, the look at the machine code",
+            "these are about x86-64",
+        );
+    }
+    let mut programs = HashMap::new();
+    for &mitigation in mitigations {
+        if mitigation != Mitigation::None && !is_x86 {
+            continue;
+        }
+        for language in Language::ALL {
+            let name = format!("{}-o{level}-{}", language.as_str(), mitigation.as_str());
+            bench.step(format!("building calls {name}"));
+            let program = match language {
+                Language::Rust => rust_program("static-call-bench-calls", &name, |cargo| {
+                    cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
+                    if mitigation != Mitigation::None {
+                        cargo.env("RUSTFLAGS", mitigation.rust_flags()).env("RUSTC_BOOTSTRAP", "1");
+                    }
+                }),
+                Language::C => {
+                    let level = format!("-O{level}");
+                    let flags = mitigation.c_flags();
+                    let flags: Vec<&str> =
+                        std::iter::once(&*level).chain(flags.iter().map(String::as_str)).collect();
+                    c_program("calls.c", &name, &flags)
                 }
-            })
-        }
-        Language::C => {
-            let program = directory()?.join(format!("c-o{level}{suffix}"));
-            let mut clang = clang(true);
-            clang.arg(format!("-O{level}")).arg(root().join("benches/c/calls.c")).arg("-o").arg(&program);
-            if retpolines {
-                clang.arg("-mretpoline");
+            };
+            let program = match program {
+                Ok(program) => program,
+                Err(error) if mitigation != Mitigation::None => {
+                    bench
+                        .report
+                        .miss(format!("calls: {name}"), format!("the compiler does not build it: {error}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if is_x86 {
+                check_code(&program, mitigation, &name)
+                    .with_context(|| format!("in the machine code of {}", program.display()))?;
             }
-            run(clang.args(link_flags()))?;
-            Ok(program)
+            programs.insert((language, mitigation), program);
         }
     }
+    Ok(programs)
 }
 
 /// Whether the program measures what we say it does: the direct and the static loop are the same
-/// instructions in the same place, and only the retpolined pointer goes through a retpoline.
-fn check_code(program: &Path, retpolines: bool) -> Result<()> {
+/// instructions in the same place, and only the pointer goes through a thunk, if there is one.
+fn check_code(program: &Path, mitigation: Mitigation, name: &str) -> Result<()> {
     let functions = code::functions(program)?;
-    for place in PLACES {
-        let body = |form: Form| {
-            let name = format!("{}_{place}", form.as_str());
-            functions
-                .get(&name)
-                .and_then(|function| code::Loop::of(function))
-                .with_context(|| format!("{name} has no loop"))
-        };
-        let [direct, static_call, pointer] = [body(Form::Direct)?, body(Form::Static)?, body(Form::Pointer)?];
-        ensure!(
-            direct.instructions == static_call.instructions,
-            "the direct loop is {:?}, and the static one {:?}",
-            direct.instructions,
-            static_call.instructions
-        );
-        ensure!(
-            direct.start % 64 == static_call.start % 64,
-            "the loops lie at {:#x} and {:#x}",
-            direct.start,
-            static_call.start
-        );
-        let is_retpoline =
-            |callee: &String| callee.contains("retpoline") || callee.contains("indirect_thunk");
-        if pointer.callees.iter().any(is_retpoline) != retpolines {
-            bail!("the pointer's loop calls {:?}", pointer.callees);
+    let is_ours = |name: &&String| WORK_NAMES.iter().any(|work| name.starts_with(work));
+    code::write(&functions, is_ours, &raw_directory()?.join(format!("code-{name}.txt")))?;
+    let body = |work: &str, form: &str, place: u32| {
+        let name = format!("{work}_{form}_{place}");
+        functions
+            .get(&name)
+            .and_then(|function| Loop::of(function))
+            .with_context(|| format!("{name} has no loop"))
+    };
+    for work in ["chain", "throughput"] {
+        for place in PLACES {
+            let [direct, again, static_call] =
+                [body(work, "direct", place)?, body(work, "again", place)?, body(work, "static", place)?];
+            for other in [&again, &static_call] {
+                ensure!(
+                    direct.instructions == other.instructions,
+                    "{work}_direct_{place} is {:?}, and another loop {:?}",
+                    direct.instructions,
+                    other.instructions
+                );
+                ensure!(
+                    direct.start % 64 == other.start % 64,
+                    "the loops lie at {:#x} and {:#x}",
+                    direct.start,
+                    other.start
+                );
+            }
         }
+    }
+    for sites in SITES {
+        let [direct, static_call] =
+            [body(&format!("sites{sites}"), "direct", 0)?, body(&format!("sites{sites}"), "static", 0)?];
         ensure!(
-            pointer.callees.iter().all(|callee| !callee.contains("target")),
-            "the compiler has made the pointer's call direct"
+            direct.callees.len() == sites && static_call.callees.len() == sites,
+            "{} direct calls and {} static ones instead of {sites}",
+            direct.callees.len(),
+            static_call.callees.len()
         );
+    }
+    for place in PLACES {
+        let none = body("hook", "none", place)?;
+        let hook = body("hook", "static", place)?;
+        ensure!(hook.callees.len() == none.callees.len() + 1, "the hook's loop calls {:?}", hook.callees);
+        let callees = body("chain", "pointer", place)?.callees;
+        let thunks = callees.iter().filter(|callee| callee.contains("thunk") || callee.contains("retpoline"));
+        match (mitigation.thunk(), thunks.collect::<Vec<_>>().as_slice()) {
+            (None, []) => {}
+            (Some(thunk), [callee]) if callee.contains(thunk) => {}
+            (wanted, _) => bail!("the pointer's loop calls {callees:?} instead of the thunk {wanted:?}"),
+        }
+        let is_direct = |callee: &String| callee.contains("target") || callee.contains("other");
+        ensure!(!callees.iter().any(is_direct), "the compiler has made the pointer's call direct");
     }
     Ok(())
 }
+
+const WORK_NAMES: [&str; 5] = ["chain_", "throughput_", "neighbours_", "hook_", "leaf_"];

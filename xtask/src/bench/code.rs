@@ -1,10 +1,11 @@
 //! A look at a program's machine code, through objdump.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::run::output;
 
@@ -27,6 +28,24 @@ pub(super) fn functions(program: &Path) -> Result<HashMap<String, Vec<Instructio
         }
     }
     Ok(functions)
+}
+
+/// Writes some functions to a file, for whoever doubts a number.
+pub(super) fn write(
+    functions: &HashMap<String, Vec<Instruction>>,
+    is_wanted: impl Fn(&&String) -> bool,
+    path: &Path,
+) -> Result<()> {
+    let mut names: Vec<&String> = functions.keys().filter(|name| is_wanted(name)).collect();
+    names.sort();
+    let mut text = String::new();
+    for name in names {
+        writeln!(text, "{name}:")?;
+        for (address, instruction) in functions[name].iter().filter(|(_, text)| text != "int3") {
+            writeln!(text, "  {address:8x}  {instruction}")?;
+        }
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The last loop of a function.

@@ -1,5 +1,5 @@
-//! What an update costs: whoever makes it, with each writer, and whoever calls meanwhile; and beside another
-//! implementation. `benches/` says how each is measured.
+//! What an update costs: whoever makes it, with each writer; and beside another implementation.
+//! `benches/` says how each is measured.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,194 +7,183 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection};
 
-use super::images::{self, Image, SITES, Times};
-use super::{best_tenth, directory, goal, median, quantile, rust_program, table};
-use crate::run::output;
+use super::Bench;
+use super::images::{self, Image, Kind};
+use super::model::{Part, Table, Unit};
+use super::samples::Samples;
+use super::statistics::Summary;
+use super::toolchain::rust_program;
 
-const WINDOW: &str = "window";
-const BREAKPOINT: &str = "breakpoint";
-/// Numbers of threads, as `benches/c/image.c` has them.
-const THREADS: [usize; 3] = [1, 8, 64];
+pub(super) const WINDOW: &str = "window";
+pub(super) const BREAKPOINT: &str = "breakpoint";
+pub(super) const WRITERS: [&str; 2] = [WINDOW, BREAKPOINT];
+/// Numbers of threads that sleep, this one included; of those that call besides; of keys in a transaction.
+const SLEEPING: [usize; 3] = [1, 8, 64];
+const CALLING: [usize; 4] = [0, 1, 2, 4];
+const KEYS: [usize; 4] = [1, 10, 100, 1_000];
 /// Sites of the program beside `static-keys`.
-const SITES_BESIDE: u64 = 1_000;
+const SITES_BESIDE: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// Measures everything, prints the tables and says whether the goals are met.
-pub(super) fn measure() -> Result<()> {
+pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    let sizes = bench.quick_or_full(
+        &[1, 10, 100, 1_000, 10_000, 100_000][..],
+        &[1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
+    );
+    let images: Vec<Image> = sizes.iter().map(|&sites| Image::of_one_key(sites)).collect();
+    let keyed = Image { sites: 1_000, keys: 1_000, with_pass: true, kind: Kind::Library, operations: 1 };
+    bench.step("building images to update");
+    images::build(&[images.as_slice(), &[keyed]].concat())?;
     let driver = images::driver()?;
-    let images: Vec<Image> = std::iter::once(1).chain(SITES).map(Image::of_one_key).collect();
-    images::build(&images)?;
-    measure_writer(&driver, &images, WINDOW, 2_000_000)?;
-    measure_writer(&driver, &images, BREAKPOINT, 20_000)?;
-    measure_threads(&driver, images[0])?;
-    measure_callers()?;
-    measure_beside_static_keys()
+    measure_sites(bench, &driver, &images)?;
+    measure_threads(bench, &driver, images[0])?;
+    measure_batches(bench, &driver, keyed)?;
+    measure_peers(bench)
 }
 
-/// An update of one image's sites.
-struct Cost {
-    sites: usize,
-    /// Nanoseconds where the sites have not run since the last update, and where all have.
-    at_rest: Vec<f64>,
-    just_run: Vec<f64>,
-}
-
-impl Cost {
-    fn a_site(&self, nanoseconds: f64) -> f64 {
-        nanoseconds / self.sites as f64
-    }
-
-    fn columns(&self) -> [&[f64]; 2] {
-        [&self.at_rest, &self.just_run]
-    }
-}
-
-fn middle(values: &[f64]) -> f64 {
-    median(values.iter().copied())
-}
-
-/// Updates of one key, with so many changes of a site in all.
-fn measure_writer(driver: &Path, images: &[Image], writer: &str, changes: usize) -> Result<()> {
-    println!("\nUpdate of one key, {writer} writer. With one site, that is what the system calls cost.");
-    let mut rows = table(["sites", "µs", "ns/site", "best tenth", "ns/site, just run", "best tenth"]);
-    let mut costs = Vec::new();
-    for &image in images {
-        let rounds = (changes / image.sites).clamp(6, 1_000).to_string();
-        let times = Times::of(
-            Command::new(driver)
-                .env("STATIC_CALL_WRITER", writer)
-                .args(["update", &rounds])
-                .arg(image.path()?),
-        )?;
-        let cost = Cost {
-            sites: image.sites,
-            at_rest: times.named("update").collect(),
-            just_run: times.named("update-hot").collect(),
+fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<()> {
+    let about = "Processor time of the updating thread, which is alone. With one site, that is what the system calls cost. \
+                 Between two updates the sites do not run; \"just run\" is with every site run after each update, so that its \
+                 code is in the caches. One store is what an update costs where every call loads a pointer.";
+    let mut table =
+        Table::new(Part::Update, "update-sites", "Update of one key", "sites", &["c/image.c"], about)
+            .columns([
+                ("window", Unit::Nanoseconds),
+                ("window, a site", Unit::Nanoseconds),
+                ("window, just run, a site", Unit::Nanoseconds),
+                ("breakpoint", Unit::Nanoseconds),
+                ("breakpoint, a site", Unit::Nanoseconds),
+                ("one store", Unit::Nanoseconds),
+            ]);
+    for image in images {
+        let sites = image.sites as f64;
+        let run = |writer, changes: usize| {
+            let rounds = (changes / image.sites).clamp(6, 300).to_string();
+            let mut command = Command::new(driver);
+            command.env("STATIC_CALL_WRITER", writer).args(["update", &rounds]).arg(image.path()?);
+            bench.run(&format!("update {} sites {writer}", image.sites), &mut command)
         };
-        let mut row = vec![image.sites.to_string(), format!("{:.1}", middle(&cost.at_rest) / 1e3)];
-        for times in cost.columns() {
-            row.push(format!("{:.1}", cost.a_site(middle(times))));
-            row.push(format!("{:.1}", cost.a_site(best_tenth(times.iter().copied()))));
-        }
-        rows.add_row(row);
-        costs.push(cost);
-    }
-    println!("{rows}");
-    let (one, many) = costs.split_first().context("no image")?;
-    if writer == WINDOW {
-        let microseconds = one.columns().map(|times| middle(times) / 1e3);
-        let is_met = microseconds.iter().all(|&time| time <= 5.0);
-        goal("one site costs at most 5 µs", is_met, at_rest_and_just_run(microseconds, "µs"));
-        for cost in many {
-            let nanoseconds = cost.columns().map(|times| cost.a_site(middle(times)));
-            let is_met = nanoseconds.iter().all(|&time| time <= 20.0);
-            let what = format!("{} sites cost at most 20 ns a site", cost.sites);
-            goal(&what, is_met, at_rest_and_just_run(nanoseconds, "ns"));
-        }
-        let slope = |from: &Cost, to: &Cost| {
-            (middle(&to.at_rest) - middle(&from.at_rest)) / (to.sites - from.sites) as f64
+        let window = run(WINDOW, 1_500_000)?;
+        let breakpoint = run(BREAKPOINT, 20_000)?;
+        let a_site = |samples: &Samples, name: &str| {
+            samples.summary(name).map(|summary| summary.map(|nanoseconds| nanoseconds / sites))
         };
-        let [small, medium, large] = many else { unreachable!("three sizes") };
-        let slopes = [slope(small, medium), slope(medium, large)];
-        goal(
-            "in linear time: one more site costs no more where there are many",
-            slopes[1] <= 1.25 * slopes[0],
-            format!("{:.1} ns from 1,000 to 10,000, {:.1} ns from there to 100,000", slopes[0], slopes[1]),
+        table.counted(
+            image.sites,
+            [
+                window.summary("update"),
+                a_site(&window, "update"),
+                a_site(&window, "update-hot"),
+                breakpoint.summary("update"),
+                a_site(&breakpoint, "update"),
+                window.summary("store"),
+            ],
         );
-    } else {
-        for cost in many {
-            let microseconds = cost.columns().map(|times| cost.a_site(middle(times)) / 1e3);
-            let is_met = microseconds.iter().all(|&time| time <= 5.0);
-            let what = format!("{} sites cost at most 5 µs a site", cost.sites);
-            goal(&what, is_met, at_rest_and_just_run(microseconds, "µs"));
+    }
+    bench.add(table);
+    Ok(())
+}
+
+fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<()> {
+    let about = "The breakpoint writer reads the signal mask of each thread, and the window writer does not. A processor on which \
+                 a thread runs is interrupted by each update, one on which none runs is not.";
+    let mut table = Table::new(
+        Part::Update,
+        "update-threads",
+        "Update of one site beside threads",
+        "threads",
+        &["c/image.c"],
+        about,
+    )
+    .columns([(WINDOW, Unit::Nanoseconds), (BREAKPOINT, Unit::Nanoseconds)]);
+    let rounds = bench.quick_or_full("10", "50");
+    for (kind, title, counts) in
+        [("sleeping", "that sleep, in all", &SLEEPING[..]), ("calling", "that call, besides", &CALLING)]
+    {
+        let mut samples = Vec::new();
+        for writer in WRITERS {
+            let mut command = Command::new(driver);
+            command.env("STATIC_CALL_WRITER", writer).args([kind, rounds]).arg(one_site.path()?);
+            command.args(counts.iter().map(usize::to_string));
+            samples.push(bench.run(&format!("update beside threads {kind} {writer}"), &mut command)?);
+        }
+        for count in counts {
+            let cells = samples.iter().map(|samples| samples.summary(&format!("threads-{count}")));
+            table.row(format!("{count} {title}"), cells.collect::<Vec<_>>());
         }
     }
+    bench.add(table);
     Ok(())
 }
 
-fn at_rest_and_just_run([at_rest, just_run]: [f64; 2], unit: &str) -> String {
-    format!("{at_rest:.1} {unit}, just run {just_run:.1} {unit}")
-}
-
-/// The breakpoint writer reads the signal mask of each thread, and the window writer does not.
-fn measure_threads(driver: &Path, one_site: Image) -> Result<()> {
-    println!("\nUpdate of one site in a process of so many threads, µs");
-    let mut rows = table(["threads", WINDOW, BREAKPOINT]);
-    let mut times = Vec::new();
-    for writer in [WINDOW, BREAKPOINT] {
-        let mut driver = Command::new(driver);
-        driver.env("STATIC_CALL_WRITER", writer).args(["threads", "20"]).arg(one_site.path()?);
-        times.push(Times::of(&mut driver)?);
+fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()> {
+    let about = "So many keys, with one site each on average: one by one, and as one transaction, which waits for the other \
+                 processors once.";
+    let mut table = Table::new(
+        Part::Update,
+        "update-batch",
+        "Updates one by one and as a batch",
+        "keys",
+        &["c/image.c"],
+        about,
+    )
+    .columns([
+        ("one by one", Unit::Nanoseconds),
+        ("batch", Unit::Nanoseconds),
+        ("one by one to batch", Unit::Ratio),
+    ]);
+    let mut command = Command::new(driver);
+    command
+        .env("STATIC_CALL_WRITER", WINDOW)
+        .args(["batch", bench.quick_or_full("50", "300")])
+        .arg(image.path()?);
+    command.args(KEYS.map(|count| count.to_string()));
+    let samples = bench.run("update batches", &mut command)?;
+    for count in KEYS {
+        let [single, batch] = ["single", "batch"].map(|how| format!("{how}-{count}"));
+        let ratio = Summary::of(samples.ratios(&single, &batch));
+        table.counted(count, [samples.summary(&single), samples.summary(&batch), ratio]);
     }
-    for count in THREADS {
-        let microseconds = |times: &Times| median(times.named(&format!("threads-{count}"))) / 1e3;
-        let cells = times.iter().map(|times| format!("{:.1}", microseconds(times)));
-        rows.add_row(std::iter::once(count.to_string()).chain(cells));
-    }
-    println!("{rows}");
-    Ok(())
-}
-
-/// Lines of numbers that a program prints.
-fn numbers<const N: usize>(program: &mut Command) -> Result<Vec<[f64; N]>> {
-    let line = |line: &str| -> Result<[f64; N]> {
-        let numbers: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        numbers.try_into().ok().context("another number of them")
-    };
-    let text = output(program)?;
-    text.lines().map(|text| line(text).with_context(|| format!("a line `{text}`"))).collect()
-}
-
-/// A thread that calls while another one updates.
-fn measure_callers() -> Result<()> {
-    let program = rust_program("static-call-bench-callers", &directory()?.join("rust"), |_| {})?;
-    println!("\nCalls while another thread updates their key");
-    let mut rows = table(["writer", "updates/s", "ns/call", "undisturbed", "rate kept", "worst tenth"]);
-    let mut all = Vec::new();
-    for writer in [WINDOW, BREAKPOINT] {
-        let pairs: Vec<[f64; 3]> = numbers(Command::new(&program).env("STATIC_CALL_WRITER", writer))?;
-        let column = |index: usize| pairs.iter().map(move |pair| pair[index]);
-        let kept = || pairs.iter().map(|[quiet, updated, _]| 100.0 * quiet / updated);
-        rows.add_row([
-            writer.into(),
-            format!("{:.0}", median(column(2))),
-            format!("{:.3}", median(column(1))),
-            format!("{:.3}", median(column(0))),
-            format!("{:.1} %", median(kept())),
-            format!("{:.1} %", quantile(kept(), 0.1)),
-        ]);
-        all.push((writer, median(kept())));
-    }
-    println!("{rows}");
-    for (writer, kept) in all {
-        let what = format!("a caller keeps 95 % of its rate at 1,000 updates a second, {writer} writer");
-        goal(&what, kept >= 95.0, format!("{kept:.1} %"));
-    }
+    bench.add(table);
     Ok(())
 }
 
 /// As many sites of ours and of the crate `static-keys`.
-fn measure_beside_static_keys() -> Result<()> {
-    let program = rust_program("static-call-bench-static-keys", &directory()?.join("rust"), |_| {})?;
+fn measure_peers(bench: &mut Bench) -> Result<()> {
+    bench.step("building the program beside static-keys");
+    let program = rust_program("static-call-bench-static-keys", "rust", |_| {})?;
+    let all: usize = SITES_BESIDE.iter().sum();
     let [ours, theirs] = count_sites(&program)?;
-    ensure!([ours, theirs] == [SITES_BESIDE; 2], "{ours} sites of ours and {theirs} of static-keys");
-    let pairs: Vec<[f64; 2]> = numbers(Command::new(&program).env("STATIC_CALL_WRITER", WINDOW))?;
-    println!("\nUpdate of one key with {SITES_BESIDE} sites, in turns with static-keys 0.8, one thread");
-    let mut rows = table(["crate", "ns/site", "best tenth"]);
-    for (index, name) in ["static-call", "static-keys"].into_iter().enumerate() {
-        let a_site = || pairs.iter().map(|pair| pair[index] / SITES_BESIDE as f64);
-        rows.add_row([
-            name.into(),
-            format!("{:.1}", median(a_site())),
-            format!("{:.1}", best_tenth(a_site())),
-        ]);
+    ensure!([ours, theirs] == [all as u64; 2], "{ours} sites of ours and {theirs} of static-keys");
+    let about = "static-keys patches branches, with a few system calls for each, and only while there is no other thread. Both \
+                 switch as many hooks on and off, in turns in one process.";
+    let mut table = Table::new(
+        Part::Update,
+        "update-peers",
+        "Update of one key, in turns with static-keys 0.8",
+        "sites",
+        &["src/static_keys.rs"],
+        about,
+    )
+    .columns([
+        ("static-call", Unit::Nanoseconds),
+        ("static-call, a site", Unit::Nanoseconds),
+        ("static-keys", Unit::Nanoseconds),
+        ("static-keys, a site", Unit::Nanoseconds),
+        ("static-keys to static-call", Unit::Ratio),
+    ]);
+    let mut command = Command::new(&program);
+    command.env("STATIC_CALL_WRITER", WINDOW).arg(bench.quick_or_full("30", "100"));
+    let samples = bench.run("update beside static-keys", &mut command)?;
+    for sites in SITES_BESIDE {
+        let [ours, theirs] = ["ours", "theirs"].map(|crate_name| format!("{crate_name}/{sites}"));
+        let a_site = |name| samples.summary(name).map(|summary| summary.map(|time| time / sites as f64));
+        let ratio = Summary::of(samples.ratios(&theirs, &ours));
+        table.counted(
+            sites,
+            [samples.summary(&ours), a_site(&ours), samples.summary(&theirs), a_site(&theirs), ratio],
+        );
     }
-    println!("{rows}");
-    let ratio = median(pairs.iter().map(|[ours, theirs]| theirs / ours));
-    goal(
-        "an update is at least 100 × cheaper than with static-keys",
-        ratio >= 100.0,
-        format!("{ratio:.0} ×"),
-    );
+    bench.add(table);
     Ok(())
 }
 

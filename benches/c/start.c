@@ -1,0 +1,63 @@
+/* The time from exec to main, with page faults and memory; run by `cargo xtask bench`.
+ *
+ *     start ROUNDS PROGRAM...    starts the programs in turns
+ *
+ * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), and ends. Prints lines of the program's
+ * number, what was measured, and nanoseconds, a number of page faults (of those that read no file), or bytes.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void start(int number, char *program)
+{
+	char *arguments[] = { program, NULL };
+	char text[64] = "";
+	posix_spawn_file_actions_t actions;
+	struct timespec time;
+	struct rusage usage;
+	int ends[2], status;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC))
+		fail("pipe2");
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	if (posix_spawn(&child, program, &actions, NULL, arguments, environ))
+		fail(program);
+	close(ends[1]);
+	if (wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status))
+		fail(program);
+	if (read(ends[0], text, sizeof text - 1) <= 0)
+		fail("read");
+	close(ends[0]);
+	posix_spawn_file_actions_destroy(&actions);
+	printf("%d/start %lld\n", number, atoll(text) - 1000000000ll * time.tv_sec - time.tv_nsec);
+	printf("%d/faults %ld\n%d/memory %ld\n", number, usage.ru_minflt, number, usage.ru_maxrss * 1024);
+}
+
+int main(int argc, char **argv)
+{
+	int rounds = argc > 1 ? atoi(argv[1]) : 0;
+
+	for (int round = 0; round < rounds; round++)
+		for (int program = 2; program < argc; program++)
+			start(program - 2, argv[program]);
+	return 0;
+}

@@ -1,0 +1,159 @@
+//! How long those who call are held up while the key is updated.
+//!
+//! One thread calls and reads the clock after each call, and never leaves its processor; another one updates the key
+//! a few thousand times a second from another processor. Slices of time with updates and slices without take turns: what the machine
+//! itself does to a thread shows in both. The updating thread announces each of its periods, with an update and without alike,
+//! so that the caller can say what the longest pause in each period was. Periods in which the scheduler gave the
+//! processor to somebody else do not count.
+//!
+//! `pauses MILLISECONDS one|many`: for so long in all, with a key of one site or of a thousand. Prints lines
+//! of a slice's kind, `call` or `period`, a percentile, and nanoseconds. `cargo xtask bench` builds it with the pass and runs it with each
+//! writer.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+#[path = "threads.rs"]
+mod threads;
+
+const SLICE: Duration = Duration::from_millis(50);
+const PERIOD: Duration = Duration::from_micros(100);
+const PERCENTILES: [&str; 6] = ["50", "90", "99", "99.9", "99.99", "99.999"];
+
+static_call::define! {
+    static ONE: fn(word: u64) -> u64 = one;
+    static MANY: fn(word: u64) -> u64 = one;
+}
+
+#[inline(never)]
+fn one(word: u64) -> u64 {
+    word.rotate_left(5) ^ 0x9e37_79b9
+}
+
+#[inline(never)]
+fn other(word: u64) -> u64 {
+    word.rotate_left(7) ^ 0x7f4a_7c15
+}
+
+macro_rules! ten {
+    ($($statement:tt)*) => {
+        $($statement)* $($statement)* $($statement)* $($statement)* $($statement)*
+        $($statement)* $($statement)* $($statement)* $($statement)* $($statement)*
+    };
+}
+
+/// A thousand sites that never run.
+#[inline(never)]
+fn many_sites(mut word: u64) -> u64 {
+    ten! { ten! { ten! { word = MANY.call(word); } } }
+    word
+}
+
+static UPDATING: AtomicBool = AtomicBool::new(false);
+static PERIODS: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+fn update(change: fn(bool) -> Result<(), static_call::Error>) -> Result<(), static_call::Error> {
+    let mut next = Instant::now();
+    let mut is_one = true;
+    while !ENDED.load(Ordering::Relaxed) {
+        next = (next + PERIOD).max(Instant::now());
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        PERIODS.fetch_add(1, Ordering::Relaxed);
+        if UPDATING.load(Ordering::Relaxed) {
+            is_one = !is_one;
+            change(is_one)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the caller has seen in one kind of slice.
+struct Pauses {
+    calls: Histogram<u64>,
+    periods: Histogram<u64>,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        let histogram = || Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("sound bounds");
+        Self { calls: histogram(), periods: histogram() }
+    }
+
+    fn print(&self, slice: &str) {
+        for (name, histogram) in [("call", &self.calls), ("period", &self.periods)] {
+            for percentile in PERCENTILES {
+                let quantile = percentile.parse::<f64>().expect("a number") / 100.0;
+                println!("{slice}/{name}/p{percentile} {}", histogram.value_at_quantile(quantile));
+            }
+            println!("{slice}/{name}/max {}\n{slice}/{name}/count {}", histogram.max(), histogram.len());
+        }
+    }
+}
+
+/// Calls for one slice.
+fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
+    let start = Instant::now();
+    let (mut last, mut longest, mut word) = (start, 0, black_box(1));
+    let mut period = PERIODS.load(Ordering::Relaxed);
+    let mut switches = threads::times_interrupted();
+    // The first period began before the slice did.
+    let mut is_whole = false;
+    while last - start < SLICE {
+        word = call(word);
+        let now = Instant::now();
+        let pause = (now - last).as_nanos() as u64;
+        last = now;
+        longest = longest.max(pause);
+        if is_whole {
+            pauses.calls.saturating_record(pause);
+        }
+        let current = PERIODS.load(Ordering::Relaxed);
+        if current != period {
+            period = current;
+            let before = std::mem::replace(&mut switches, threads::times_interrupted());
+            if is_whole && before == switches {
+                pauses.periods.saturating_record(longest);
+            }
+            is_whole = true;
+            longest = 0;
+            last = Instant::now();
+        }
+    }
+    black_box(word);
+}
+
+fn main() -> Result<(), static_call::Error> {
+    let mut arguments = std::env::args().skip(1);
+    let milliseconds = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(4_000);
+    let has_many = arguments.next().is_some_and(|kind| kind == "many");
+    black_box(many_sites(black_box(1)));
+    let updater = thread::spawn(move || {
+        threads::stay_on(1);
+        let target = |is_one| if is_one { one as fn(u64) -> u64 } else { other };
+        if has_many {
+            update(|is_one| MANY.update(target(is_one)))
+        } else {
+            update(|is_one| ONE.update(target(is_one)))
+        }
+    });
+    // After the other one has started: it would inherit this one's processor.
+    threads::stay_on(0);
+    let mut pauses = [Pauses::new(), Pauses::new()];
+    let slices = Duration::from_millis(milliseconds).as_nanos() / SLICE.as_nanos();
+    for number in 0..slices.max(2) {
+        let is_updating = number % 2 == 1;
+        UPDATING.store(is_updating, Ordering::Relaxed);
+        let pauses = &mut pauses[usize::from(is_updating)];
+        if has_many { slice(pauses, |word| MANY.call(word)) } else { slice(pauses, |word| ONE.call(word)) }
+    }
+    ENDED.store(true, Ordering::Relaxed);
+    let updated = updater.join().expect("the updating thread does not panic");
+    pauses[0].print("quiet");
+    pauses[1].print("updates");
+    updated
+}

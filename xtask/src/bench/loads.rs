@@ -1,0 +1,298 @@
+//! What many sites cost when a program starts, or an image is loaded; in time, in memory and in the file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use object::{Object, ObjectSection, ObjectSymbol};
+
+use super::images::{self, Image, KEYS, Kind};
+use super::model::{Part, Table, Unit};
+use super::samples::Samples;
+use super::statistics::{Summary, median};
+use super::toolchain::{c_program, clang, run_all};
+use super::{Bench, output_directory};
+use crate::run::run;
+
+pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    measure_start(bench)?;
+    measure_symbols(bench)?;
+    measure_loads(bench)?;
+    measure_sizes(bench)
+}
+
+fn program(sites: usize, with_pass: bool) -> Image {
+    // A program with one site shall have one key; the others as many as programs with many sites have.
+    let keys = if sites <= 1 { sites } else { KEYS };
+    Image { sites, keys, with_pass, kind: Kind::Program, operations: 1 }
+}
+
+/// From exec to main.
+fn measure_start(bench: &mut Bench) -> Result<()> {
+    let sizes =
+        bench.quick_or_full(&[0, 1, 1_000, 10_000, 100_000][..], &[0, 1, 1_000, 10_000, 100_000, 1_000_000]);
+    bench.step("building programs to start");
+    let programs: Vec<Image> =
+        sizes.iter().flat_map(|&sites| [program(sites, true), program(sites, false)]).collect();
+    images::build(&programs)?;
+    let driver = c_program("start.c", "start", &["-O2"])?;
+    let about = "From exec to main, as often with the pass as without it, in turns; the same source and the same static C library in both \
+                 (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair. Memory is the process's greatest resident \
+                 size, page faults are those that read no file. No site has run yet.";
+    let mut table = Table::new(Part::Load, "start", "Start-up of a program", "sites", &["c/start.c"], about)
+        .columns([
+            ("with", Unit::Nanoseconds),
+            ("without", Unit::Nanoseconds),
+            ("more", Unit::Nanoseconds),
+            ("a site", Unit::Nanoseconds),
+            ("more page faults", Unit::Count),
+            ("more memory a site", Unit::Bytes),
+            ("more file a site", Unit::Bytes),
+            ("more relocations", Unit::Count),
+        ]);
+    for &sites in sizes {
+        let pair = [program(sites, true).path()?, program(sites, false).path()?];
+        let rounds = bench.quick_or_full(3_000_000, 20_000_000) / sites.max(1);
+        let rounds = rounds.clamp(30, bench.quick_or_full(300, 1_000)).to_string();
+        let mut command = Command::new(&driver);
+        let samples = bench.run(&format!("start of {sites} sites"), command.arg(&rounds).args(&pair))?;
+        let more = |what: &str| {
+            samples.pairs(&format!("0/{what}"), &format!("1/{what}"), |with, without| with - without)
+        };
+        let a_site = |values: Vec<f64>| {
+            (sites > 1).then(|| Summary::of(values.iter().map(|value| value / sites as f64))).flatten()
+        };
+        let [with, without] = [elf(&pair[0])?, elf(&pair[1])?];
+        table.counted(
+            sites,
+            [
+                samples.summary("0/start"),
+                samples.summary("1/start"),
+                Summary::of(more("start")),
+                a_site(more("start")),
+                Summary::of(more("faults")),
+                a_site(more("memory")),
+                a_site(vec![with.loaded - without.loaded]),
+                Summary::exactly(with.relocations - without.relocations),
+            ],
+        );
+    }
+    bench.add(table);
+    Ok(())
+}
+
+/// What the dynamic linker takes to resolve as many symbols.
+fn measure_symbols(bench: &mut Bench) -> Result<()> {
+    let counts = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
+    bench.step("building programs with many symbols");
+    let driver = c_program("start.c", "start", &["-O2"])?;
+    let about = "From exec to main, for a program with so many pointers at functions of a shared object, which the dynamic linker \
+                 looks up by their names (as it does for calls through the PLT with -z now), less the same program with pointers at functions of its own.";
+    let mut table = Table::new(
+        Part::Load,
+        "symbols",
+        "Start-up with symbols for ld.so to resolve",
+        "symbols",
+        &["c/start.c"],
+        about,
+    )
+    .columns([
+        ("with", Unit::Nanoseconds),
+        ("without", Unit::Nanoseconds),
+        ("a symbol", Unit::Nanoseconds),
+    ]);
+    for &count in counts {
+        let pair = symbol_programs(count)?;
+        let rounds = (3_000_000 / count).clamp(15, 200).to_string();
+        let mut command = Command::new(&driver);
+        let samples = bench.run(&format!("start with {count} symbols"), command.arg(&rounds).args(&pair))?;
+        let more = samples.pairs("0/start", "1/start", |with, without| (with - without) / count as f64);
+        table.counted(count, [samples.summary("0/start"), samples.summary("1/start"), Summary::of(more)]);
+    }
+    bench.add(table);
+    Ok(())
+}
+
+/// A program with pointers at functions of a shared object, and one with pointers at its own.
+fn symbol_programs(count: usize) -> Result<[PathBuf; 2]> {
+    let directory = output_directory()?.join("images");
+    fs::create_dir_all(&directory)?;
+    let write = |name: String, text: &str| -> Result<PathBuf> {
+        let path = directory.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    let (mut library, mut foreign, mut own) = (
+        String::from("\t.text\n"),
+        String::from("\t.data\n\t.balign 8\n"),
+        String::from("\t.data\n\t.balign 8\n"),
+    );
+    for symbol in 0..count {
+        // Names as long as C++ and Rust have them.
+        let name = format!("function_with_a_name_of_some_length_{symbol:07}");
+        writeln!(library, "\t.globl {name}\n\t.type {name}, @function\n{name}: .byte 0")?;
+        writeln!(foreign, "\t.quad {name}")?;
+        writeln!(own, "\t.quad main")?;
+    }
+    let main = images::main_that_says_when();
+    let main = write("symbols-main.c".into(), &main)?;
+    let library_source = write(format!("symbols-{count}.s"), &library)?;
+    let library = directory.join(format!("libsymbols-{count}.so"));
+    run(clang(false).arg("-shared").arg(library_source).arg("-o").arg(&library))?;
+    let link = |source: PathBuf, end: &str, libraries: &[&Path]| {
+        let program = directory.join(format!("symbols-{count}{end}"));
+        let mut clang = clang(false);
+        clang.arg("-O1").arg(&main).arg(source).args(libraries).arg("-o").arg(&program);
+        clang.arg(format!("-Wl,-z,now,-rpath,{}", directory.display()));
+        (program, clang)
+    };
+    let (with, first) = link(write(format!("symbols-{count}-foreign.s"), &foreign)?, "", &[&library]);
+    let (without, second) = link(write(format!("symbols-{count}-own.s"), &own)?, "-without", &[]);
+    run_all([first, second])?;
+    Ok([with, without])
+}
+
+/// Loading and unloading of shared objects.
+fn measure_loads(bench: &mut Bench) -> Result<()> {
+    let sizes = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
+    let image = |sites, with_pass| Image { sites, keys: KEYS, with_pass, kind: Kind::Library, operations: 1 };
+    bench.step("building images to load");
+    let all: Vec<Image> = sizes.iter().flat_map(|&sites| [image(sites, true), image(sites, false)]).collect();
+    images::build(&all)?;
+    let driver = images::driver()?;
+    let about =
+        "dlopen and dlclose of a shared object with 64 keys, less the same without the pass, in turns.";
+    let mut table =
+        Table::new(Part::Load, "load", "Loading a shared object (dlopen)", "sites", &["c/image.c"], about)
+            .columns([
+                ("with", Unit::Nanoseconds),
+                ("without", Unit::Nanoseconds),
+                ("a site", Unit::Nanoseconds),
+                ("a site, generic mode", Unit::Nanoseconds),
+                ("unloading, a site", Unit::Nanoseconds),
+            ]);
+    for &sites in sizes {
+        let rounds = (bench.quick_or_full(1_000_000, 5_000_000) / sites).clamp(20, 300).to_string();
+        let pair = [image(sites, true).path()?, image(sites, false).path()?];
+        let run = |mode: &str| {
+            let mut command = Command::new(&driver);
+            command.env("STATIC_CALL_MODE", mode).args(["load", &rounds]).args(&pair);
+            bench.run(&format!("load of {sites} sites {mode}"), &mut command)
+        };
+        let [inline, generic] = [run("inline")?, run("generic")?];
+        let a_site = |samples: &Samples, what: &str| {
+            Summary::of(samples.pairs(
+                &format!("{what}-with"),
+                &format!("{what}-without"),
+                |with, without| (with - without) / sites as f64,
+            ))
+        };
+        table.counted(
+            sites,
+            [
+                inline.summary("load-with"),
+                inline.summary("load-without"),
+                a_site(&inline, "load"),
+                a_site(&generic, "load"),
+                a_site(&inline, "unload"),
+            ],
+        );
+    }
+    bench.add(table);
+    Ok(())
+}
+
+/// Bytes a site and a key.
+fn measure_sizes(bench: &mut Bench) -> Result<()> {
+    bench.step("measuring sizes");
+    let image = Image { sites: 10_000, keys: KEYS, with_pass: true, kind: Kind::Library, operations: 1 };
+    images::build(&[image])?;
+    let bytes = fs::read(image.path()?)?;
+    let file = object::File::parse(&*bytes)?;
+    let size = |name: &str| file.section_by_name(name).map_or(0, |section| section.size()) as f64;
+    // Less the anchors, of which each image has one.
+    let site = (size("static_call_sites") - 4.0) / image.sites as f64;
+    // Some 60 bytes apart, as in a program: closer together, a site's alignment depends on the last one's.
+    let padding = padding(Image { operations: 24, ..image })?;
+    let record = (size("static_call_records") - 40.0) / KEYS as f64;
+    let trampoline = trampoline_size(&file);
+    let about = "From the sections of a shared object of 64 keys and 10,000 sites. Padding is the code with the \
+                 directives that align sites less the code without them, for sites some 60 bytes apart.";
+    let mut table = Table::new(Part::Load, "size", "Bytes", "what", &["c/image.c"], about)
+        .columns([("bytes", Unit::Bytes)]);
+    for (what, bytes) in [
+        ("a site: table", site),
+        ("a site: padding before it, on average", padding),
+        ("a site: table and padding", site + padding),
+        ("a key and image: record", record),
+        ("a key and image: trampoline", trampoline),
+        ("a key", size("static_call_keys") / KEYS as f64),
+    ] {
+        table.row(what, [Summary::exactly(bytes)]);
+    }
+    bench.add(table);
+    Ok(())
+}
+
+/// What of a file takes part in a process.
+struct Elf {
+    relocations: f64,
+    /// Bytes of the sections that are loaded.
+    loaded: f64,
+}
+
+fn elf(path: &Path) -> Result<Elf> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = object::File::parse(&*bytes)?;
+    let relocations = file.dynamic_relocations().into_iter().flatten().count() as f64;
+    let is_loaded = |section: &object::Section<'_, '_>| section.address() != 0;
+    let loaded = file.sections().filter(is_loaded).map(|section| section.size()).sum::<u64>() as f64;
+    Ok(Elf { relocations, loaded })
+}
+
+/// From one trampoline to the next, prefix and alignment included.
+fn trampoline_size(file: &object::File<'_>) -> f64 {
+    let is_trampoline = |name: &[u8]| name.starts_with(b"__static_call_trampoline.");
+    let mut addresses: Vec<u64> = file
+        .symbols()
+        .filter(|symbol| symbol.name_bytes().is_ok_and(is_trampoline))
+        .map(|symbol| symbol.address())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    median(&addresses.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect::<Vec<_>>())
+}
+
+/// The code with the directives that align sites, less the code without them. Functions are not aligned
+/// here, since that would hide some of it.
+fn padding(image: Image) -> Result<f64> {
+    let mut difference = 0.0;
+    for source in image.sources()? {
+        let assembly = source.with_extension("s");
+        let mut compiler = clang(true);
+        compiler.args(["-O1", "-fPIC", "-falign-functions=1", "-S"]).arg(&source).arg("-o").arg(&assembly);
+        run(&mut compiler)?;
+        let with = fs::read_to_string(&assembly)?;
+        let is_ours = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            matches!(words[..], [".p2align", "3,,4" | "3,,5"] | [".p2align", "3,", ",", "4" | "5"])
+        };
+        let without: String =
+            with.lines().filter(|line| !is_ours(line)).flat_map(|line| [line, "\n"]).collect();
+        let plain = assembly.with_extension("without.s");
+        fs::write(&plain, without)?;
+        difference += code_size(&assembly)? - code_size(&plain)?;
+    }
+    Ok(difference / image.sites as f64)
+}
+
+fn code_size(assembly: &Path) -> Result<f64> {
+    let object = assembly.with_extension("o");
+    run(clang(false).arg("-c").arg(assembly).arg("-o").arg(&object))?;
+    let bytes = fs::read(&object)?;
+    let file = object::File::parse(&*bytes)?;
+    let text = file.section_by_name(".text").with_context(|| format!("{} has no code", object.display()))?;
+    Ok(text.size() as f64)
+}

@@ -1,0 +1,73 @@
+//! BENCHMARKS.md, and the README's section.
+
+use std::fmt::Write as _;
+
+use super::super::goals::Goal;
+use super::super::model::{Part, Report, Table};
+use super::terminal::lines;
+
+/// Of the plots, names and files relative to the document.
+pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(String, String)]) -> String {
+    let mut text = String::from(
+        "# Benchmarks\n\n\
+         Written by `cargo xtask bench --full --publish`; measure your own machine with `cargo xtask bench`, and compare with \
+         `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n\
+         Each number is a median, and in parentheses the least and the greatest median of several runs of the program (of \
+         one run, a range that holds its true median with a probability of 95 %). Ratios are taken pair by pair \
+         within one process, before their median.\n\n",
+    );
+    let rows: Vec<_> =
+        super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();
+    section(&mut text, "Where", &table_of(&["", ""], &rows));
+    section(&mut text, "Goals", &goal_table(goals));
+    if !report.missing.is_empty() {
+        let lines = report.missing.iter().map(|missing| format!("- {}: {}\n", missing.what, missing.why));
+        section(&mut text, "What is missing", &lines.collect::<String>());
+    }
+    for part in Part::ALL {
+        let tables: Vec<&Table> = report.tables.iter().filter(|table| table.part == part).collect();
+        if tables.is_empty() {
+            continue;
+        }
+        section(&mut text, part.title(), "");
+        for table in tables {
+            write!(text, "### {}\n\n", table.title).expect("memory");
+            if let Some((_, file)) = plots.iter().find(|(id, _)| *id == table.id) {
+                write!(text, "![{}]({file})\n\n", table.title).expect("memory");
+            }
+            write!(text, "{}\n\n{}\n\n", table.about, sources(table)).expect("memory");
+            writeln!(text, "{}\n", self::table(table)).expect("memory");
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+fn section(text: &mut String, title: &str, body: &str) {
+    write!(text, "## {title}\n\n").expect("memory");
+    if !body.is_empty() {
+        writeln!(text, "{}\n", body.trim_end()).expect("memory");
+    }
+}
+
+fn sources(table: &Table) -> String {
+    let links = table.sources.iter().map(|file| format!("[`benches/{file}`](benches/{file})"));
+    format!("Source: {}", links.collect::<Vec<_>>().join(", "))
+}
+
+pub(in super::super) fn table(table: &Table) -> String {
+    let (head, rows) = super::texts(table);
+    lines(&head, &rows)
+}
+
+fn table_of(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
+    lines(&head, rows)
+}
+
+pub(in super::super) fn goal_table(goals: &[Goal]) -> String {
+    let row = |goal: &Goal| {
+        vec![goal.figure.clone(), goal.wanted.clone(), goal.measured.clone(), goal.verdict().into()]
+    };
+    table_of(&["figure", "goal", "measured", ""], &goals.iter().map(row).collect::<Vec<_>>())
+}
