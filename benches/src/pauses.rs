@@ -57,7 +57,7 @@ static UPDATING: AtomicBool = AtomicBool::new(false);
 static PERIODS: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicBool = AtomicBool::new(false);
 
-fn update(change: fn(bool) -> Result<(), static_call::Error>) -> Result<(), static_call::Error> {
+fn update(change: impl Fn(bool) -> Result<(), static_call::Error>) -> Result<(), static_call::Error> {
     let mut next = Instant::now();
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {

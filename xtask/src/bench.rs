@@ -10,10 +10,12 @@ mod code;
 mod compile;
 mod goals;
 mod images;
+mod instructions;
 mod loads;
 mod machine;
 mod model;
 mod pauses;
+mod programs;
 mod render;
 mod samples;
 mod statistics;
@@ -102,6 +104,7 @@ fn measure(options: &Options) -> Result<Report> {
         match part {
             Part::Calls => {
                 calls::measure(&mut bench)?;
+                instructions::measure(&mut bench)?;
             }
             Part::Update => {
                 updates::measure(&mut bench)?;
@@ -109,7 +112,7 @@ fn measure(options: &Options) -> Result<Report> {
             }
             Part::Load => loads::measure(&mut bench)?,
             Part::Build => compile::measure(&mut bench)?,
-            Part::Programs => {}
+            Part::Programs => programs::measure(&mut bench)?,
         }
     }
     Ok(bench.finish())

@@ -35,7 +35,7 @@ pub(crate) fn by_table(crc: u32, data: &[u8]) -> u32 {
 
 /// Eight bytes at a time.
 #[cfg(target_arch = "x86_64")]
-fn by_instruction(crc: u32, data: &[u8]) -> u32 {
+pub(crate) fn by_instruction(crc: u32, data: &[u8]) -> u32 {
     use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u64};
 
     #[target_feature(enable = "sse4.2")]

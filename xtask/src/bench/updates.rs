@@ -30,7 +30,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         &[1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
     );
     let images: Vec<Image> = sizes.iter().map(|&sites| Image::of_one_key(sites)).collect();
-    let keyed = Image { sites: 1_000, keys: 1_000, with_pass: true, kind: Kind::Library, operations: 1 };
+    let keyed = Image { sites: 10_000, keys: 1_000, with_pass: true, kind: Kind::Library, operations: 1 };
     bench.step("building images to update");
     images::build(&[images.as_slice(), &[keyed]].concat())?;
     let driver = images::driver()?;
@@ -116,7 +116,7 @@ fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<
 }
 
 fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()> {
-    let about = "So many keys, with one site each on average: one by one, and as one transaction, which waits for the other \
+    let about = "So many keys, with ten sites each on average: one by one, and as one transaction, which waits for the other \
                  processors once.";
     let mut table = Table::new(
         Part::Update,

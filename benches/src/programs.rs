@@ -1,0 +1,132 @@
+//! Whole programs that dispatch on hot paths, each in several forms: direct calls of what is known when the program is compiled, static
+//! calls, and pointers. `cargo xtask bench` builds it twice, with retpolines and without, for the retpolined pointer.
+//!
+//! - `checksum`: CRC-32C by instruction or by table, over real files, in pieces of 16 bytes to a megabyte;
+//! - `search`: a byte in a text, by vectors or one by one: the end of each line, and a byte that is nowhere;
+//! - `interpreter`: a small interpreter that runs a loop, with a hook for tracing at each instruction, off and on;
+//! - `requests`: a loop that parses requests, with ten hooks for policies around each, off and on.
+//!
+//! `programs ROUNDS FILE...` prints lines of a program, an input, a form, and bytes, instructions or requests a second. The forms take turns in each
+//! round, in random order, and all have to find the same.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+/// A program on one input in one form: how much it does in one run, and what it finds.
+struct Case<'input> {
+    name: String,
+    amount: usize,
+    run: Box<dyn Fn() -> u64 + 'input>,
+}
+
+/// A function that is chosen while the program runs, in all its forms; `choose` chooses it.
+macro_rules! switchable {
+    ($vis:vis mod $name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty = $first:path) => {
+        $vis mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            use std::sync::atomic::{AtomicPtr, Ordering};
+
+            static_call::define! {
+                static KEY: fn($($argument: $type),*) -> $result = $first;
+            }
+            static POINTER: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+            pub(crate) fn choose(target: fn($($type),*) -> $result) {
+                KEY.update(target).expect("nothing forbids it");
+                POINTER.store(target as *mut (), Ordering::Relaxed);
+            }
+
+            #[inline(always)]
+            pub(crate) fn by_key($($argument: $type),*) -> $result {
+                KEY.call($($argument),*)
+            }
+
+            #[inline(always)]
+            pub(crate) fn by_pointer($($argument: $type),*) -> $result {
+                // SAFETY: `choose` has stored a function of this type.
+                let target: fn($($type),*) -> $result =
+                    unsafe { std::mem::transmute(POINTER.load(Ordering::Relaxed)) };
+                target($($argument),*)
+            }
+        }
+    };
+}
+
+/// A hook that may be off, in all its forms.
+macro_rules! hook {
+    ($vis:vis mod $name:ident: fn($($argument:ident: $type:ty),*)) => {
+        $vis mod $name {
+            use std::sync::atomic::{AtomicPtr, Ordering};
+
+            static_call::define! {
+                static KEY: Option<fn($($argument: $type),*)> = None;
+            }
+            static POINTER: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+            pub(crate) fn set(target: Option<fn($($type),*)>) {
+                KEY.update(target).expect("nothing forbids it");
+                POINTER.store(target.map_or(std::ptr::null_mut(), |target| target as *mut ()), Ordering::Relaxed);
+            }
+
+            #[inline(always)]
+            pub(crate) fn by_key($($argument: $type),*) {
+                KEY.call($($argument),*);
+            }
+
+            #[inline(always)]
+            pub(crate) fn by_pointer($($argument: $type),*) {
+                // SAFETY: a null pointer is `None`, and otherwise `set` has stored a function of this type.
+                let target: Option<fn($($type),*)> = unsafe { std::mem::transmute(POINTER.load(Ordering::Relaxed)) };
+                if let Some(target) = target {
+                    target($($argument),*);
+                }
+            }
+        }
+    };
+}
+
+#[path = "programs/checksum.rs"]
+mod checksum;
+#[path = "programs/interpreter.rs"]
+mod interpreter;
+#[path = "programs/requests.rs"]
+mod requests;
+#[path = "programs/search.rs"]
+mod search;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(20_usize);
+    let mut text = Vec::new();
+    for file in arguments {
+        text.extend(std::fs::read(&file).unwrap_or_else(|error| panic!("cannot read {file}: {error}")));
+    }
+    assert!(!text.is_empty(), "usage: programs ROUNDS FILE...");
+    run(rounds, checksum::cases(&text));
+    run(rounds, search::cases(&text));
+    // Those whose hooks are on come after those whose hooks are off.
+    interpreter::hooks(false);
+    run(rounds, interpreter::cases("off"));
+    interpreter::hooks(true);
+    run(rounds, interpreter::cases("on"));
+    requests::hooks(false);
+    run(rounds, requests::cases("off"));
+    requests::hooks(true);
+    run(rounds, requests::cases("on"));
+}
+
+/// Runs all cases, and sees to it that those that differ in nothing but the form find the same.
+fn run(rounds: usize, mut cases: Vec<Case<'_>>) {
+    let mut found = std::collections::HashMap::new();
+    for _ in 0..rounds {
+        fastrand::shuffle(&mut cases);
+        for Case { name, amount, run } in &cases {
+            let start = Instant::now();
+            let result = black_box(run());
+            println!("{name} {:.1}", *amount as f64 / start.elapsed().as_secs_f64());
+            let input = name.rsplit_once('/').map_or("", |(input, _)| input).to_owned();
+            assert_eq!(result, *found.entry(input).or_insert(result), "{name} found something else");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! CRC-32C of a file, piece by piece, by the function that fits the processor.
+
+use crate::Case;
+
+/// The example's.
+#[path = "../../../examples/checksum/src/crc32c.rs"]
+mod crc32c;
+
+switchable! { mod dispatched: fn(crc: u32, data: &[u8]) -> u32 = super::crc32c::by_table }
+
+/// What a program that is compiled for this very processor would call.
+#[inline(never)]
+fn known(crc: u32, data: &[u8]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    return crc32c::by_instruction(crc, data);
+    #[cfg(not(target_arch = "x86_64"))]
+    crc32c::by_table(crc, data)
+}
+
+#[inline(always)]
+fn whole(file: &[u8], piece: usize, checksum: impl Fn(u32, &[u8]) -> u32) -> u64 {
+    u64::from(file.chunks(piece).fold(0, |crc, data| checksum(crc, data)))
+}
+
+pub(crate) fn cases<'file>(file: &'file [u8]) -> Vec<Case<'file>> {
+    // All forms call the same function, if the processor is not too old for it.
+    let best = crc32c::best();
+    let can_know = best(0, b"static call") == known(0, b"static call");
+    assert!(can_know, "two implementations of CRC-32C differ");
+    dispatched::choose(known);
+    let pieces = [(16, "16 bytes"), (64, "64 bytes"), (1 << 10, "1 KiB"), (1 << 20, "1 MiB")];
+    let cases = pieces.into_iter().flat_map(|(piece, size)| {
+        // Short pieces take longer.
+        let file = if piece < 1_024 { &file[..file.len().min(256 << 10)] } else { file };
+        let case = |form, run: Box<dyn Fn() -> u64 + 'file>| Case {
+            name: format!("checksum/{size}/{form}"),
+            amount: file.len(),
+            run,
+        };
+        [
+            case("direct", Box::new(move || whole(file, piece, known))),
+            case("static", Box::new(move || whole(file, piece, dispatched::by_key))),
+            case("pointer", Box::new(move || whole(file, piece, dispatched::by_pointer))),
+        ]
+    });
+    cases.collect()
+}

@@ -1,0 +1,83 @@
+//! A small interpreter of registers and jumps, which may tell a hook of each instruction.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Case;
+
+hook! { mod trace: fn(place: usize, value: u64) }
+
+#[derive(Clone, Copy)]
+enum Instruction {
+    Set(usize, u64),
+    Add(usize, usize),
+    Multiply(usize, usize),
+    ShiftRight(usize, u32),
+    Xor(usize, usize),
+    Decrement(usize),
+    JumpUnlessZero(usize, usize),
+    End(usize),
+}
+
+/// Mixes a number as often as a counter says.
+const PROGRAM: [Instruction; 10] = [
+    Instruction::Set(0, 20_000),
+    Instruction::Set(1, 0x9e37_79b9_7f4a_7c15),
+    Instruction::Set(2, 0xbf58_476d_1ce4_e5b9),
+    Instruction::Add(1, 0),
+    Instruction::Multiply(1, 2),
+    Instruction::Xor(3, 1),
+    Instruction::ShiftRight(1, 1),
+    Instruction::Decrement(0),
+    Instruction::JumpUnlessZero(0, 3),
+    Instruction::End(3),
+];
+const INSTRUCTIONS: usize = 3 + 6 * 20_000 + 1;
+
+#[inline(always)]
+fn run(hook: impl Fn(usize, u64)) -> u64 {
+    let program = std::hint::black_box(&PROGRAM);
+    let mut registers = [0_u64; 4];
+    let mut place = 0;
+    loop {
+        hook(place, registers[3]);
+        match program[place] {
+            Instruction::Set(to, value) => registers[to] = value,
+            Instruction::Add(to, from) => registers[to] = registers[to].wrapping_add(registers[from]),
+            Instruction::Multiply(to, from) => registers[to] = registers[to].wrapping_mul(registers[from]),
+            Instruction::ShiftRight(to, bits) => registers[to] >>= bits,
+            Instruction::Xor(to, from) => registers[to] ^= registers[from],
+            Instruction::Decrement(to) => registers[to] -= 1,
+            Instruction::JumpUnlessZero(register, to) if registers[register] != 0 => {
+                place = to;
+                continue;
+            }
+            Instruction::JumpUnlessZero(..) => {}
+            Instruction::End(register) => return registers[register],
+        }
+        place += 1;
+    }
+}
+
+static TRACED: AtomicU64 = AtomicU64::new(0);
+
+#[inline(never)]
+fn count(place: usize, value: u64) {
+    TRACED.store(TRACED.load(Ordering::Relaxed) + place as u64 + (value & 1), Ordering::Relaxed);
+}
+
+pub(crate) fn hooks(are_on: bool) {
+    trace::set(are_on.then_some(count));
+}
+
+pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {
+    let case = |form: &str, run: fn() -> u64| Case {
+        name: format!("interpreter/hook {hooks}/{form}"),
+        amount: INSTRUCTIONS,
+        run: Box::new(run),
+    };
+    vec![
+        if hooks == "on" { case("direct", || run(count)) } else { case("direct", || run(|_, _| ())) },
+        case("static", || run(trace::by_key)),
+        case("pointer", || run(trace::by_pointer)),
+    ]
+}

@@ -1,0 +1,51 @@
+/* A key with 1,000 sites, or 10,000 with -DTEN_THOUSAND: how many instructions an update takes, and loading.
+ * Run under callgrind by tests/instructions.rs. */
+#include "check.h"
+
+static long one(long x)
+{
+	return x + 1;
+}
+
+static long three(long x)
+{
+	return x + 3;
+}
+
+DEFINE_STATIC_CALL(key, one);
+
+#define TEN(statement) statement statement statement statement statement statement statement statement statement statement
+#define TEN_(statement) statement statement statement statement statement statement statement statement statement statement
+#define TEN__(statement) statement statement statement statement statement statement statement statement statement statement
+#define THOUSAND(name)                                                                               \
+	__attribute__((noinline)) static long name(long x)                                           \
+	{                                                                                            \
+		TEN(TEN_(TEN__(x = static_call(key, x);)))                                           \
+		return x;                                                                            \
+	}
+
+THOUSAND(first)
+#ifdef TEN_THOUSAND
+THOUSAND(second) THOUSAND(third) THOUSAND(fourth) THOUSAND(fifth)
+THOUSAND(sixth) THOUSAND(seventh) THOUSAND(eighth) THOUSAND(ninth) THOUSAND(tenth)
+#endif
+
+static long run_all(long x)
+{
+	x = first(x);
+#ifdef TEN_THOUSAND
+	x = tenth(ninth(eighth(seventh(sixth(fifth(fourth(third(second(x)))))))));
+#endif
+	return x;
+}
+
+int main(void)
+{
+	long sites = run_all(0);
+
+	CHECK(sites == 1000 || sites == 10000);
+	CHECK(static_call_update(key, three) == 0);
+	CHECK(run_all(0) == 3 * sites);
+	report();
+	return 0;
+}

@@ -1,0 +1,123 @@
+//! How many instructions calls, updates and loading take, counted by callgrind: the figure that is the same on every machine of an
+//! architecture, whatever else it does. The bounds are tight, so that a change for the worse is noticed.
+//!
+//! `cargo xtask bench` runs these tests, too, and reads the lines that they print.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use static_call_tests::c::{Build, Compiler, in_mode};
+use static_call_tests::platform::platform;
+use static_call_tests::{root, run};
+
+const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O3" };
+/// Calls of each loop of `benches/c/calls.c` in a round.
+const CALLS: f64 = 16_384.0;
+
+/// How many instructions each function of a program took, what it called included.
+fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let out = directory.path().join("callgrind.out");
+    let mut valgrind = Command::new("valgrind");
+    // valgrind keeps what it has translated; it has to look whether the code is still the same.
+    valgrind.args([
+        "-q",
+        "--tool=callgrind",
+        "--smc-check=all",
+        "--compress-strings=no",
+        "--compress-pos=no",
+    ]);
+    valgrind.arg(format!("--callgrind-out-file={}", out.display()));
+    let program = in_mode(program, Some(mode));
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => valgrind.env(name, value),
+            None => valgrind.env_remove(name),
+        };
+    }
+    run(valgrind.arg(program.get_program()).args(program.get_args()).args(arguments));
+    let text = std::fs::read_to_string(&out).expect("callgrind's counts");
+    let mut counts = HashMap::new();
+    let mut function = None;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            // Calls of a function that calls itself are counted apart.
+            function = Some(name.split('\'').next().unwrap_or(name).to_owned());
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first))
+            && let (Some(function), Some(Ok(cost))) =
+                (&function, line.split_whitespace().next_back().map(str::parse::<f64>))
+        {
+            // The cost of a line, or, after `calls=`, of what was called from it.
+            *counts.entry(function.clone()).or_insert(0.0) += cost;
+        }
+    }
+    counts
+}
+
+fn say(what: &str, instructions: f64) {
+    println!("instructions: {what}: {instructions}");
+}
+
+#[test]
+fn a_call_takes_as_many_instructions_as_it_should() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("calls");
+    let mut compiler = BUILD.compiler(false);
+    compiler
+        .arg(root().join("benches/c/calls.c"))
+        .arg("-o")
+        .arg(&program)
+        .args(static_call_tests::link_flags());
+    run(&mut compiler);
+    for mode in ["inline", "trampoline", "generic"] {
+        let chain = count(&program, mode, &["1", "chain"]);
+        // Less what a loop's function does before and after it.
+        let of = |form: &str| (chain[&format!("chain_{form}_0")] / CALLS).round();
+        let more = if mode == "inline" { 0.0 } else { 1.0 };
+        assert_eq!(of("static"), of("direct") + more, "a static call in mode {mode}");
+        say(&format!("static call, {mode}"), of("static"));
+        if mode == "inline" {
+            for form in ["inlined", "direct", "pointer", "object", "choice", "ifunc"] {
+                say(form, of(form));
+            }
+            let hook = count(&program, mode, &["1", "hook"]);
+            let of = |form: &str| (hook[&format!("hook_{form}_0")] / CALLS).round();
+            for form in ["none", "static", "branch", "pointer"] {
+                say(&format!("hook, {form}"), of(form));
+            }
+            // The nop, one that aligns it, and two moves: the argument, and the value that a call would not keep.
+            assert_eq!(of("static"), of("none") + 4.0, "a hook that is off");
+        }
+    }
+}
+
+/// Instructions for each site, from the difference of two programs.
+fn a_site(few: &HashMap<String, f64>, many: &HashMap<String, f64>, function: &str) -> f64 {
+    let of = |counts: &HashMap<String, f64>| *counts.get(function).unwrap_or_else(|| panic!("no {function}"));
+    (of(many) - of(few)) / 9_000.0
+}
+
+#[test]
+fn an_update_and_a_load_take_few_instructions_a_site() {
+    /// What they take now, and little more.
+    const UPDATE: f64 = 165.0;
+    const LOAD: f64 = 460.0;
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let build =
+        |name: &str, flags: &[&str]| BUILD.link(&["many_sites.c"], flags, &directory.path().join(name));
+    let [few, many] = [build("few", &[]), build("many", &["-DTEN_THOUSAND"])];
+    let [few, many] = [&few, &many].map(|program| count(program, "inline", &[]));
+    let update = a_site(&few, &many, "__static_call_update");
+    let load = a_site(&few, &many, "__static_call_register");
+    say("update, a site", update);
+    say("load, a site", load);
+    assert!(update <= UPDATE, "{update} instructions for each site of an update");
+    assert!(load <= LOAD, "{load} instructions for each site of an image that is loaded");
+}

@@ -1,0 +1,118 @@
+//! Whole programs, in every form.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::Bench;
+use super::model::{Part, Table, Unit};
+use super::samples::Samples;
+use super::statistics::Summary;
+use super::toolchain::rust_program;
+use crate::run::{output, root};
+
+/// Tables: id, title, explanation, unit, and programs with their inputs.
+const TABLES: [(&str, &str, &str, Unit, &[&str]); 2] = [
+    (
+        "programs-bytes",
+        "A checksum and a search",
+        "CRC-32C by the processor's instruction, in pieces of so many bytes; and a search for the next end of a line, or for a byte that is \
+         nowhere, by vectors of 32 bytes. Both over the text files of this repository. More is better.",
+        Unit::BytesPerSecond,
+        &[
+            "checksum/16 bytes",
+            "checksum/64 bytes",
+            "checksum/1 KiB",
+            "checksum/1 MiB",
+            "search/lines",
+            "search/whole text",
+        ],
+    ),
+    (
+        "programs-rates",
+        "An interpreter and a request loop",
+        "An interpreter that has a hook for tracing at each instruction (instructions a second), and a loop that parses requests and has ten hooks for \
+         policies around each (requests a second). While hooks are off, \"direct\" is the program without any. Where it is slower than one with \
+         hooks, the compiler has laid out the loop differently. More is better.",
+        Unit::PerSecond,
+        &["interpreter/hook off", "interpreter/hook on", "requests/ten hooks off", "requests/ten hooks on"],
+    ),
+];
+const SOURCES: [&str; 5] = [
+    "src/programs.rs",
+    "src/programs/checksum.rs",
+    "src/programs/search.rs",
+    "src/programs/interpreter.rs",
+    "src/programs/requests.rs",
+];
+
+pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    bench.step("building whole programs");
+    let plain = rust_program("static-call-bench-programs", "rust", |_| {})?;
+    let mitigated = if cfg!(target_arch = "x86_64") {
+        Some(rust_program("static-call-bench-programs", "rust-retpolines", |cargo| {
+            cargo
+                .env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline")
+                .env("RUSTC_BOOTSTRAP", "1");
+        })?)
+    } else {
+        bench.report.miss("whole programs with retpolined pointers", "retpolines are about x86");
+        None
+    };
+    let files = text_files()?;
+    let (mut of_plain, mut of_mitigated) = (Vec::new(), Vec::new());
+    for run in 0..bench.quick_or_full(3, 7) {
+        let measure = |kind: &str, program: &PathBuf| {
+            let mut command = Command::new(program);
+            command.current_dir(root()).arg(bench.quick_or_full("30", "100")).args(&files);
+            bench.run(&format!("programs {kind} {run}"), &mut command)
+        };
+        of_plain.push(measure("plain", &plain)?);
+        if let Some(mitigated) = &mitigated {
+            of_mitigated.push(measure("retpolines", mitigated)?);
+        }
+    }
+    for (id, title, about, unit, inputs) in TABLES {
+        let mut table =
+            Table::new(Part::Programs, id, title, "program and input", &SOURCES, about).columns([
+                ("direct", unit),
+                ("static call", unit),
+                ("pointer", unit),
+                ("pointer, retpolines", unit),
+                ("static to direct", Unit::Ratio),
+                ("static to pointer", Unit::Ratio),
+                ("static to pointer, retpolines", Unit::Ratio),
+            ]);
+        for input in inputs {
+            let rate = |runs: &[Samples], form: &str| {
+                Summary::of_runs(runs.iter().map(|run| run.named(&format!("{input}/{form}")).to_vec()))
+            };
+            let ratio = |runs: &[Samples], form: &str| {
+                let [one, to] = ["static", form].map(|form| format!("{input}/{form}"));
+                Summary::of_runs(runs.iter().map(|run| run.ratios(&one, &to)))
+            };
+            table.row(
+                input.replace('/', ", "),
+                [
+                    rate(&of_plain, "direct"),
+                    rate(&of_plain, "static"),
+                    rate(&of_plain, "pointer"),
+                    rate(&of_mitigated, "pointer"),
+                    ratio(&of_plain, "direct"),
+                    ratio(&of_plain, "pointer"),
+                    ratio(&of_mitigated, "pointer"),
+                ],
+            );
+        }
+        bench.add(table);
+    }
+    Ok(())
+}
+
+/// The text files of this repository, from its root.
+fn text_files() -> Result<Vec<String>> {
+    let files =
+        output(Command::new("git").args(["ls-files", "*.rs", "*.c", "*.h", "*.md"]).current_dir(root()))?;
+    Ok(files.lines().map(str::to_owned).collect())
+}
