@@ -6,7 +6,7 @@
  *     image calling ROUNDS IMAGE N...   the same beside N threads that call
  *     image batch ROUNDS IMAGE N...     updates of N keys, one by one and as a transaction, in turns
  *
- * Prints one line a measurement: its name and nanoseconds. Those of an update are this thread's processor time:
+ * Prints one line a measurement: its name and nanoseconds. They are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)
  * The images come from xtask/src/bench/images.rs.
  */
@@ -18,14 +18,6 @@
 #include <time.h>
 
 #include "static_call.h"
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
 
 static double processor_time(void)
 {
@@ -44,17 +36,6 @@ static void *loaded(void *found)
 	return found;
 }
 
-static void load(const char *path, const char *name)
-{
-	double start = now();
-	void *image = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL));
-	double open = now();
-	dlclose(image);
-	double closed = now();
-
-	printf("load-%s %.0f\nunload-%s %.0f\n", name, open - start, name, closed - open);
-}
-
 /* To ask for the processor time is a system call of its own. */
 static double asking;
 
@@ -68,6 +49,17 @@ static void measure_asking(void)
 		if (elapsed < asking)
 			asking = elapsed;
 	}
+}
+
+static void load(const char *path, const char *name)
+{
+	double start = processor_time();
+	void *image = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL));
+	double open = processor_time();
+	dlclose(image);
+	double closed = processor_time();
+
+	printf("load-%s %.0f\nunload-%s %.0f\n", name, open - start - asking, name, closed - open - asking);
 }
 
 /* What the image's functions compute tells whether every site followed. */

@@ -2,8 +2,9 @@
  *
  *     start ROUNDS PROGRAM...    starts the programs in turns
  *
- * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), and ends. Prints lines of the program's
- * number, what was measured, and nanoseconds, a number of page faults (of those that read no file), or bytes.
+ * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), and the processor time that it had used
+ * by then, and ends. Prints lines of the program's number, what was measured, and nanoseconds, a number of page faults (of
+ * those that read no file), or bytes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,6 +32,7 @@ static void start(int number, char *program)
 	posix_spawn_file_actions_t actions;
 	struct timespec time;
 	struct rusage usage;
+	long long began, used;
 	int ends[2], status;
 	pid_t child;
 
@@ -48,7 +50,10 @@ static void start(int number, char *program)
 		fail("read");
 	close(ends[0]);
 	posix_spawn_file_actions_destroy(&actions);
-	printf("%d/start %lld\n", number, atoll(text) - 1000000000ll * time.tv_sec - time.tv_nsec);
+	if (sscanf(text, "%lld %lld", &began, &used) != 2)
+		fail(program);
+	printf("%d/elapsed %lld\n", number, began - 1000000000ll * time.tv_sec - time.tv_nsec);
+	printf("%d/used %lld\n", number, used);
 	printf("%d/faults %ld\n%d/memory %ld\n", number, usage.ru_minflt, number, usage.ru_maxrss * 1024);
 }
 

@@ -38,14 +38,15 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
         sizes.iter().flat_map(|&sites| [program(sites, true), program(sites, false)]).collect();
     images::build(&programs)?;
     let driver = c_program("start.c", "start", &["-O2"])?;
-    let about = "From exec to main, as often with the pass as without it, in turns; the same source and the same static C library in both \
-                 (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair. Memory is the process's greatest resident \
+    let about = "Processor time from exec to main, as often with the pass as without it, in turns; the same source and the same static C library in both \
+                 (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair, \"elapsed\" the same by the clock. Memory is the process's greatest resident \
                  size, page faults are those that read no file. No site has run yet.";
     let mut table = Table::new(Part::Load, "start", "Start-up of a program", "sites", &["c/start.c"], about)
         .columns([
             ("with", Unit::Nanoseconds),
             ("without", Unit::Nanoseconds),
             ("more", Unit::Nanoseconds),
+            ("more, elapsed", Unit::Nanoseconds),
             ("a site", Unit::Nanoseconds),
             ("more page faults", Unit::Count),
             ("more memory a site", Unit::Bytes),
@@ -68,10 +69,11 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
         table.counted(
             sites,
             [
-                samples.summary("0/start"),
-                samples.summary("1/start"),
-                Summary::of(more("start")),
-                a_site(more("start")),
+                samples.summary("0/used"),
+                samples.summary("1/used"),
+                Summary::of(more("used")),
+                Summary::of(more("elapsed")),
+                a_site(more("used")),
                 Summary::of(more("faults")),
                 a_site(more("memory")),
                 a_site(vec![with.loaded - without.loaded]),
@@ -88,7 +90,7 @@ fn measure_symbols(bench: &mut Bench) -> Result<()> {
     let counts = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
     bench.step("building programs with many symbols");
     let driver = c_program("start.c", "start", &["-O2"])?;
-    let about = "From exec to main, for a program with so many pointers at functions of a shared object, which the dynamic linker \
+    let about = "Processor time from exec to main, for a program with so many pointers at functions of a shared object, which the dynamic linker \
                  looks up by their names (as it does for calls through the PLT with -z now), less the same program with pointers at functions of its own.";
     let mut table = Table::new(
         Part::Load,
@@ -108,8 +110,8 @@ fn measure_symbols(bench: &mut Bench) -> Result<()> {
         let rounds = (3_000_000 / count).clamp(15, 200).to_string();
         let mut command = Command::new(&driver);
         let samples = bench.run(&format!("start with {count} symbols"), command.arg(&rounds).args(&pair))?;
-        let more = samples.pairs("0/start", "1/start", |with, without| (with - without) / count as f64);
-        table.counted(count, [samples.summary("0/start"), samples.summary("1/start"), Summary::of(more)]);
+        let more = samples.pairs("0/used", "1/used", |with, without| (with - without) / count as f64);
+        table.counted(count, [samples.summary("0/used"), samples.summary("1/used"), Summary::of(more)]);
     }
     bench.add(table);
     Ok(())
@@ -135,6 +137,9 @@ fn symbol_programs(count: usize) -> Result<[PathBuf; 2]> {
         writeln!(library, "\t.globl {name}\n\t.type {name}, @function\n{name}: .byte 0")?;
         writeln!(foreign, "\t.quad {name}")?;
         writeln!(own, "\t.quad main")?;
+    }
+    for text in [&mut library, &mut foreign, &mut own] {
+        *text += "\t.section .note.GNU-stack, \"\", @progbits\n";
     }
     let main = images::main_that_says_when();
     let main = write("symbols-main.c".into(), &main)?;
