@@ -152,7 +152,7 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 #define FOUR_____(statement) statement statement statement statement
 
 #define FOUR_PLACES(ROW, ...) ROW(__VA_ARGS__, 0) ROW(__VA_ARGS__, 16) ROW(__VA_ARGS__, 32) ROW(__VA_ARGS__, 48)
-#define ONE_PLACE(ROW, ...) ROW(__VA_ARGS__, 0)
+#define TWO_PLACES(ROW, ...) ROW(__VA_ARGS__, 0) ROW(__VA_ARGS__, 32)
 #ifdef __ELF__
 #define IFUNC(ROW, WORK, work) FOUR_PLACES(ROW, WORK, work, ifunc, resolved)
 #else
@@ -188,8 +188,8 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 	MANY(ROW, FOUR_PLACES, SITES16, sites16)                                                     \
 	MANY(ROW, FOUR_PLACES, SITES64, sites64)                                                     \
 	MANY(ROW, FOUR_PLACES, SITES256, sites256)                                                   \
-	MANY(ROW, ONE_PLACE, SITES1024, sites1024)                                                  \
-	MANY(ROW, ONE_PLACE, SITES4096, sites4096)                                                  \
+	MANY(ROW, TWO_PLACES, SITES1024, sites1024)                                                  \
+	MANY(ROW, TWO_PLACES, SITES4096, sites4096)                                                  \
 	OFF(ROW, HOOK, hook)                                                                         \
 	OFF(ROW, LEAF, leaf)
 

@@ -320,8 +320,8 @@ const LOOPS: &[Loop] = loops! {
     sites16 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
     sites64 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
     sites256 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
-    sites1024 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0];
-    sites4096 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0];
+    sites1024 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 32];
+    sites4096 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 32];
     hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
         "static-keys" static_key_hook] [0 16 32 48];
     leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,

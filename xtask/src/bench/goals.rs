@@ -9,6 +9,8 @@ pub(crate) struct Goal {
     pub(crate) measured: String,
     /// Nothing where it was not measured.
     pub(crate) is_met: Option<bool>,
+    /// What stands in the way where it is missed, as far as we know.
+    pub(crate) obstacle: Option<&'static str>,
 }
 
 impl Goal {
@@ -21,7 +23,12 @@ impl Goal {
     ) -> Self {
         let met = measured.as_ref().map(|(value, _)| is_met(*value));
         let measured = measured.map_or_else(|| "not measured".into(), |(_, text)| text);
-        Self { figure: figure.into(), wanted: wanted.into(), measured, is_met: met }
+        Self { figure: figure.into(), wanted: wanted.into(), measured, is_met: met, obstacle: None }
+    }
+
+    fn because(mut self, obstacle: &'static str) -> Self {
+        self.obstacle = (self.is_met == Some(false)).then_some(obstacle);
+        self
     }
 
     pub(crate) fn verdict(&self) -> &'static str {

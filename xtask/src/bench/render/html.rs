@@ -46,7 +46,13 @@ pub(in super::super) fn document(
         )
         .expect("memory");
     }
-    html += "</table>\n";
+    html += "</table>\n<ul>\n";
+    for goal in goals {
+        if let Some(obstacle) = goal.obstacle {
+            writeln!(html, "<li>{}: {}", escape(&goal.figure), escape(obstacle)).expect("memory");
+        }
+    }
+    html += "</ul>\n";
     if !report.missing.is_empty() {
         html += "<h2>What is missing</h2>\n<ul>\n";
         for missing in &report.missing {

@@ -19,7 +19,8 @@ pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(Stri
     let rows: Vec<_> =
         super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();
     section(&mut text, "Where", &table_of(&["", ""], &rows));
-    section(&mut text, "Goals", &goal_table(goals));
+    let obstacles = goals.iter().filter_map(|goal| Some(format!("- {}: {}\n", goal.figure, goal.obstacle?)));
+    section(&mut text, "Goals", &format!("{}\n\n{}", goal_table(goals), obstacles.collect::<String>()));
     if !report.missing.is_empty() {
         let lines = report.missing.iter().map(|missing| format!("- {}: {}\n", missing.what, missing.why));
         section(&mut text, "What is missing", &lines.collect::<String>());
