@@ -8,6 +8,7 @@
 mod calls;
 mod code;
 mod compile;
+mod counters;
 mod goals;
 mod images;
 mod instructions;
@@ -90,13 +91,6 @@ fn measure(options: &Options) -> Result<Report> {
     install::install(&prefix())?;
     let mut bench = Bench::new(!options.full)?;
     println!("{}", bench.report.machine.summary());
-    if !bench.report.machine.has_counters {
-        bench.report.miss(
-            "cycles and mispredicted branches of a call",
-            "perf may not count them on this machine (virtual machines and containers often have no counters); \
-             time and valgrind's instruction counts are there",
-        );
-    }
     for part in Part::ALL {
         if options.only.is_some_and(|only| only != part) {
             continue;

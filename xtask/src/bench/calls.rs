@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::code::{self, Loop};
+use super::counters;
 use super::model::{Part, Table, Unit};
 use super::samples::Samples;
 use super::statistics::Summary;
@@ -193,8 +194,13 @@ type Runs = HashMap<Setting, Vec<Samples>>;
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     for level in bench.quick_or_full(&[3][..], &[3, 2]) {
         let programs = build(bench, *level, &Mitigation::ALL)?;
-        let plain = |mitigation| mitigation == Mitigation::None;
         let mut runs = Runs::new();
+        if *level != 3 {
+            // The chain says what the level does to the others, too.
+            measure_work(bench, &programs, "chain", *level, &mut runs, |_| true)?;
+            bench.add(table_of_forms(&runs, WORK_LOADS[0], *level));
+            continue;
+        }
         for work in ["chain", "throughput", "neighbours", "sites"] {
             measure_work(bench, &programs, work, *level, &mut runs, |way| {
                 // The longer ones take their time, and what is particular to the others shows in the short ones.
@@ -206,10 +212,13 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         }
         for work in ["hook", "leaf"] {
             measure_work(bench, &programs, work, *level, &mut runs, |way| {
-                plain(way.mitigation) && way.mode == INLINE
+                way.mitigation == Mitigation::None && way.mode == INLINE
             })?;
         }
         add_tables(bench, *level, &runs);
+        if let Some(program) = programs.get(&(Language::Rust, Mitigation::None)) {
+            counters::measure(bench, program)?;
+        }
     }
     Ok(())
 }
@@ -240,7 +249,7 @@ fn measure_work(
             kinds.push((way.mitigation, way.mode));
         }
     }
-    for run in 0..bench.quick_or_full(3, 7) {
+    for run in 0..bench.quick_or_full(3, 5) {
         for &(mitigation, mode) in &kinds {
             for language in Language::ALL {
                 let Some(program) = programs.get(&(language, mitigation)) else { continue };

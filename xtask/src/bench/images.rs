@@ -15,7 +15,7 @@ use crate::install::prefix;
 pub(super) const KEYS: usize = 64;
 const SITES_A_FUNCTION: usize = 100;
 /// Images with more sites are made of so many objects, which are compiled once.
-const SITES_A_FILE: usize = 5_000;
+pub(super) const SITES_A_FILE: usize = 5_000;
 
 /// A shared object or a program of generated C.
 #[derive(Clone, Copy, PartialEq, Eq)]

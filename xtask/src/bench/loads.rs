@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use super::images::{self, Image, KEYS, Kind};
+use super::images::{self, Image, KEYS, Kind, SITES_A_FILE};
 use super::model::{Part, Table, Unit};
 use super::samples::Samples;
 use super::statistics::{Summary, median};
@@ -220,7 +220,7 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
     // Less the anchors, of which each image has one.
     let site = (size("static_call_sites") - 4.0) / image.sites as f64;
     // Some 60 bytes apart, as in a program: closer together, a site's alignment depends on the last one's.
-    let padding = padding(Image { operations: 24, ..image })?;
+    let padding = padding(Image { sites: SITES_A_FILE, operations: 24, ..image })?;
     let record = (size("static_call_records") - 40.0) / KEYS as f64;
     let trampoline = trampoline_size(&file);
     let about = "From the sections of a shared object of 64 keys and 10,000 sites. Padding is the code with the \

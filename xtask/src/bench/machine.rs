@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::counters;
 use crate::run::root;
 
 #[derive(Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Machine {
             kernel: first_line("uname", &["-s", "-r"]).unwrap_or_else(|| "unknown kernel".into()),
             mitigations: mitigations(),
             versions: versions(),
-            has_counters: has_counters(),
+            has_counters: counters::are_there(),
         }
     }
 
@@ -92,12 +93,4 @@ fn versions() -> BTreeMap<String, String> {
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
-}
-
-fn has_counters() -> bool {
-    let output =
-        Command::new("perf").args(["stat", "-x", ",", "-e", "cycles:u,branch-misses:u", "true"]).output();
-    output.is_ok_and(|output| {
-        output.status.success() && !String::from_utf8_lossy(&output.stderr).contains("not ")
-    })
 }

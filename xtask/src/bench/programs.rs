@@ -62,7 +62,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     };
     let files = text_files()?;
     let (mut of_plain, mut of_mitigated) = (Vec::new(), Vec::new());
-    for run in 0..bench.quick_or_full(3, 7) {
+    for run in 0..bench.quick_or_full(3, 5) {
         let measure = |kind: &str, program: &PathBuf| {
             let mut command = Command::new(program);
             command.current_dir(root()).arg(bench.quick_or_full("30", "100")).args(&files);

@@ -59,7 +59,8 @@ fn section(report: &Report) -> String {
             std::iter::once(sites.to_owned()).chain(cells).collect()
         })
         .collect();
-    let head = ["sites of the key", "window writer", "a site", "breakpoint writer", "a site"].map(str::to_owned);
+    let head =
+        ["sites of the key", "window writer", "a site", "breakpoint writer", "a site"].map(str::to_owned);
     write!(text, "{}\n\n", lines(&head, &rows)).expect("memory");
     let cell = |unit, table, row, column| median(unit, report.cell(table, row, column));
     let percent = |row| cell(Unit::Percent, "callers", row, "rate kept");
