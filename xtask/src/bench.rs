@@ -83,7 +83,9 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
 /// Prints the cost of a call of each form side by side, in Rust and in C. The prefix has to be installed.
 pub(crate) fn call_table() -> Result<()> {
     let mut bench = Bench::new(true)?;
-    calls::measure_chain(&mut bench)
+    calls::measure_chain(&mut bench)?;
+    bench.finish();
+    Ok(())
 }
 
 fn measure(options: &Options) -> Result<Report> {

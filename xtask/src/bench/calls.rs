@@ -193,10 +193,14 @@ type Runs = HashMap<Setting, Vec<Samples>>;
 /// All of part 1 but the instruction counts.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     for level in bench.quick_or_full(&[3][..], &[3, 2]) {
-        let programs = build(bench, *level, &Mitigation::ALL)?;
+        // The chain says what a lower level does to the others, too.
+        let is_main = *level == 3;
+        let has_sites =
+            |mitigation| is_main && matches!(mitigation, Mitigation::None | Mitigation::Retpoline);
+        let programs =
+            build(bench, *level, &Mitigation::ALL.map(|mitigation| (mitigation, has_sites(mitigation))))?;
         let mut runs = Runs::new();
-        if *level != 3 {
-            // The chain says what the level does to the others, too.
+        if !is_main {
             measure_work(bench, &programs, "chain", *level, &mut runs, |_| true)?;
             bench.add(table_of_forms(&runs, WORK_LOADS[0], *level));
             continue;
@@ -226,7 +230,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 /// The dependent chain alone.
 pub(super) fn measure_chain(bench: &mut Bench) -> Result<()> {
     let wanted = [Mitigation::None, Mitigation::Retpoline];
-    let programs = build(bench, 3, &wanted)?;
+    let programs = build(bench, 3, &wanted.map(|mitigation| (mitigation, false)))?;
     let mut runs = Runs::new();
     measure_work(bench, &programs, "chain", 3, &mut runs, |way| wanted.contains(&way.mitigation))?;
     let table = table_of_forms(&runs, WORK_LOADS[0], 3);
@@ -433,11 +437,11 @@ fn table_of_hooks(runs: &Runs, level: u32) -> Table {
     table
 }
 
-/// Every program, whose machine code is what we say it is.
+/// Every program, whose machine code is what we say it is; some with the work loads of many sites.
 fn build(
     bench: &mut Bench,
     level: u32,
-    mitigations: &[Mitigation],
+    mitigations: &[(Mitigation, bool)],
 ) -> Result<HashMap<(Language, Mitigation), PathBuf>> {
     let is_x86 = cfg!(target_arch = "x86_64");
     if !is_x86 {
@@ -447,23 +451,26 @@ fn build(
         );
     }
     let mut programs = HashMap::new();
-    for &mitigation in mitigations {
+    for &(mitigation, has_sites) in mitigations {
         if mitigation != Mitigation::None && !is_x86 {
             continue;
         }
         for language in Language::ALL {
-            let name = format!("{}-o{level}-{}", language.as_str(), mitigation.as_str());
+            let short = if has_sites { "" } else { "-short" };
+            let name = format!("{}-o{level}-{}{short}", language.as_str(), mitigation.as_str());
             bench.step(format!("building calls {name}"));
             let program = match language {
                 Language::Rust => rust_program("static-call-bench-calls", &name, |cargo| {
                     cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
+                    cargo.args(has_sites.then_some("--features=many-sites"));
                     if mitigation != Mitigation::None {
                         cargo.env("RUSTFLAGS", mitigation.rust_flags()).env("RUSTC_BOOTSTRAP", "1");
                     }
                 }),
                 Language::C => {
                     let level = format!("-O{level}");
-                    let flags = mitigation.c_flags();
+                    let mut flags = mitigation.c_flags();
+                    flags.extend((!has_sites).then(|| "-DSHORT_ONLY".into()));
                     let flags: Vec<&str> =
                         std::iter::once(&*level).chain(flags.iter().map(String::as_str)).collect();
                     c_program("calls.c", &name, &flags)
@@ -480,7 +487,7 @@ fn build(
                 Err(error) => return Err(error),
             };
             if is_x86 {
-                check_code(&program, mitigation, &name)
+                check_code(&program, mitigation, has_sites, &name)
                     .with_context(|| format!("in the machine code of {}", program.display()))?;
             }
             programs.insert((language, mitigation), program);
@@ -491,7 +498,7 @@ fn build(
 
 /// Whether the program measures what we say it does: the direct and the static loop are the same
 /// instructions in the same place, and only the pointer goes through a thunk, if there is one.
-fn check_code(program: &Path, mitigation: Mitigation, name: &str) -> Result<()> {
+fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &str) -> Result<()> {
     let functions = code::functions(program)?;
     let is_ours = |name: &&String| WORK_NAMES.iter().any(|work| name.starts_with(work));
     code::write(&functions, is_ours, &raw_directory()?.join(format!("code-{name}.txt")))?;
@@ -522,7 +529,7 @@ fn check_code(program: &Path, mitigation: Mitigation, name: &str) -> Result<()> 
             }
         }
     }
-    for sites in SITES {
+    for sites in SITES.into_iter().filter(|_| has_sites) {
         let [direct, static_call] =
             [body(&format!("sites{sites}"), "direct", 0)?, body(&format!("sites{sites}"), "static", 0)?];
         ensure!(

@@ -20,7 +20,7 @@ pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(Stri
         super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();
     section(&mut text, "Where", &table_of(&["", ""], &rows));
     let obstacles = goals.iter().filter_map(|goal| Some(format!("- {}: {}\n", goal.figure, goal.obstacle?)));
-    section(&mut text, "Goals", &format!("{}\n\n{}", goal_table(goals), obstacles.collect::<String>()));
+    section(&mut text, "Goals", &format!("{}\n{}", goal_table(goals), obstacles.collect::<String>()));
     if !report.missing.is_empty() {
         let lines = report.missing.iter().map(|missing| format!("- {}: {}\n", missing.what, missing.why));
         section(&mut text, "What is missing", &lines.collect::<String>());
@@ -56,17 +56,19 @@ fn sources(table: &Table) -> String {
     format!("Source: {}", links.collect::<Vec<_>>().join(", "))
 }
 
-pub(in super::super) fn table(table: &Table) -> String {
+fn table(table: &Table) -> String {
     let (head, rows) = super::texts(table);
     lines(&head, &rows)
 }
 
+/// Of texts, whose columns are as wide as they are.
 fn table_of(head: &[&str], rows: &[Vec<String>]) -> String {
-    let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
-    lines(&head, rows)
+    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
+    let texts = rows.iter().map(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
+    std::iter::once(line(head)).chain([line(&vec!["---"; head.len()])]).chain(texts).collect()
 }
 
-pub(in super::super) fn goal_table(goals: &[Goal]) -> String {
+fn goal_table(goals: &[Goal]) -> String {
     let row = |goal: &Goal| {
         vec![goal.figure.clone(), goal.wanted.clone(), goal.measured.clone(), goal.verdict().into()]
     };

@@ -134,13 +134,15 @@ fn lines(table: &Table, columns: &[&str], x: &str, has_slope: bool, svg: &mut St
     let (Some(xs), Some(ys)) = (range(all().map(|p| p.0)), range(all().map(|p| p.1))) else {
         return Ok(false);
     };
-    let ys = ys.start / 1.5..ys.end * 1.5;
+    // Room for the names of the curves.
+    let (xs, ys) = (xs.start..xs.end * 1.1, ys.start / 1.5..ys.end * 6.0);
     let unit = unit(table, columns);
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .caption(&table.title, ("sans-serif", 16))
         .margin(12)
+        .margin_right(30)
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d(xs.log_scale(), ys.log_scale())?;
@@ -149,6 +151,7 @@ fn lines(table: &Table, columns: &[&str], x: &str, has_slope: bool, svg: &mut St
         .x_desc(x)
         .x_label_formatter(&|x| Unit::Count.show(*x))
         .y_label_formatter(&|y| unit.show(*y))
+        .max_light_lines(1)
         .light_line_style(WHITE)
         .bold_line_style(RGBColor(0xdd, 0xdd, 0xdd))
         .draw()?;
