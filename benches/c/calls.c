@@ -177,19 +177,26 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 	FOUR_PLACES(ROW, WORK, work, static, hook_key)                                               \
 	FOUR_PLACES(ROW, WORK, work, branch, hook_branch)                                            \
 	FOUR_PLACES(ROW, WORK, work, pointer, hook_pointed)
-#define ALL(ROW)                                                                                     \
-	SHORT(ROW, CHAIN, chain)                                                                     \
-	FOUR_PLACES(ROW, CHAIN, chain, inlined, inlined)                                             \
-	SHORT(ROW, THROUGHPUT, throughput)                                                           \
-	FOUR_PLACES(ROW, THROUGHPUT, throughput, inlined, inlined)                                   \
-	SHORT(ROW, NEIGHBOURS, neighbours)                                                           \
+/* Those take the compiler longer than all others. */
+#ifdef SHORT_ONLY
+#define ALL_SITES(ROW)
+#else
+#define ALL_SITES(ROW)                                                                               \
 	MANY(ROW, FOUR_PLACES, SITES1, sites1)                                                       \
 	MANY(ROW, FOUR_PLACES, SITES4, sites4)                                                       \
 	MANY(ROW, FOUR_PLACES, SITES16, sites16)                                                     \
 	MANY(ROW, FOUR_PLACES, SITES64, sites64)                                                     \
 	MANY(ROW, FOUR_PLACES, SITES256, sites256)                                                   \
 	MANY(ROW, TWO_PLACES, SITES1024, sites1024)                                                  \
-	MANY(ROW, TWO_PLACES, SITES4096, sites4096)                                                  \
+	MANY(ROW, TWO_PLACES, SITES4096, sites4096)
+#endif
+#define ALL(ROW)                                                                                     \
+	SHORT(ROW, CHAIN, chain)                                                                     \
+	FOUR_PLACES(ROW, CHAIN, chain, inlined, inlined)                                             \
+	SHORT(ROW, THROUGHPUT, throughput)                                                           \
+	FOUR_PLACES(ROW, THROUGHPUT, throughput, inlined, inlined)                                   \
+	SHORT(ROW, NEIGHBOURS, neighbours)                                                           \
+	ALL_SITES(ROW)                                                               \
 	OFF(ROW, HOOK, hook)                                                                         \
 	OFF(ROW, LEAF, leaf)
 
@@ -211,20 +218,19 @@ struct loop {
 static const struct loop all[] = { ALL(ROW) };
 enum { LOOPS = sizeof all / sizeof *all };
 
-/* Code that has nothing to do with the calls: 256 KiB of jumps. */
-NOINLINE static void flush(void)
-{
-#ifdef __x86_64__
-	__asm__ volatile(".rept 32768\n\tjmp 2f\n\t.skip 6, 0xcc\n2:\n\t.endr");
-#endif
-}
-
 static double now(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+#ifdef __x86_64__
+/* Code that has nothing to do with the calls: 256 KiB of jumps. */
+NOINLINE static void flush(void)
+{
+	__asm__ volatile(".rept 32768\n\tjmp 2f\n\t.skip 6, 0xcc\n2:\n\t.endr");
 }
 
 enum { FLUSHES = 8 };
@@ -242,6 +248,7 @@ static double after_flush(const struct loop *loop)
 	}
 	return nanoseconds / (256 * FLUSHES);
 }
+#endif
 
 struct sample {
 	const struct loop *loop;

@@ -239,6 +239,7 @@ macro_rules! leaf {
     };
 }
 
+#[cfg(feature = "many-sites")]
 macro_rules! sites {
     ($($name:ident $count:literal $call:ident { $($calls:tt)* })*) => { $(
         macro_rules! $name {
@@ -252,6 +253,7 @@ macro_rules! sites {
     )* };
 }
 
+#[cfg(feature = "many-sites")]
 sites! {
     sites1 1 one { one!(); }
     sites4 4 one { four! { one!(); } }
@@ -265,7 +267,7 @@ sites! {
 /// A form's loop at one place in a cache line.
 struct Loop {
     name: &'static str,
-    run: extern "C" fn(u32, u64) -> u64,
+    run: fn(u32, u64) -> u64,
 }
 
 /// The functions have names for whoever disassembles the program.
@@ -277,7 +279,7 @@ macro_rules! a_loop {
                 // SAFETY: nothing else has such a name.
                 #[unsafe(export_name = concat!(stringify!($work), "_", $form, "_", $skip))]
                 #[inline(never)]
-                extern "C" fn body(calls: u32, mut word: u64) -> u64 {
+                fn body(calls: u32, mut word: u64) -> u64 {
                     // The comment keeps the compiler from making one function of equal ones.
                     // SAFETY: nops, at most.
                     unsafe {
@@ -308,13 +310,23 @@ macro_rules! loops {
 }
 
 #[rustfmt::skip]
-const LOOPS: &[Loop] = loops! {
+const SHORT: &[Loop] = loops! {
     chain ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
         "object" through_object, "choice" through_choice] [0 16 32 48];
     throughput ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
         "object" through_object, "choice" through_choice] [0 16 32 48];
     neighbours ["direct" target, "again" target, "static" through_key, "pointer" through_pointer,
         "object" through_object, "choice" through_choice] [0 16 32 48];
+    hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
+        "static-keys" static_key_hook] [0 16 32 48];
+    leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
+        "static-keys" static_key_hook] [0 16 32 48];
+};
+
+/// Those take the compiler longer than all others.
+#[cfg(feature = "many-sites")]
+#[rustfmt::skip]
+const MANY: &[Loop] = loops! {
     sites1 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
     sites4 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
     sites16 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
@@ -322,11 +334,9 @@ const LOOPS: &[Loop] = loops! {
     sites256 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 16 32 48];
     sites1024 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 32];
     sites4096 ["direct" target, "again" target, "static" through_key, "pointer" through_pointer] [0 32];
-    hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
-        "static-keys" static_key_hook] [0 16 32 48];
-    leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
-        "static-keys" static_key_hook] [0 16 32 48];
 };
+#[cfg(not(feature = "many-sites"))]
+const MANY: &[Loop] = &[];
 
 /// Code that has nothing to do with the calls: 256 KiB of jumps.
 #[cfg(target_arch = "x86_64")]
@@ -341,7 +351,7 @@ const FLUSHES: u32 = 8;
 
 /// Nanoseconds for calls from one site after the other that the branch predictor has forgotten.
 #[cfg(target_arch = "x86_64")]
-fn after_flush(run: extern "C" fn(u32, u64) -> u64) -> f64 {
+fn after_flush(run: fn(u32, u64) -> u64) -> f64 {
     let mut nanoseconds = 0.0;
     for _ in 0..FLUSHES {
         flush();
@@ -356,7 +366,8 @@ fn main() -> Result<(), static_call::Error> {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(200_usize);
     let only = arguments.next().unwrap_or_default();
-    let mut loops: Vec<&Loop> = LOOPS.iter().filter(|a_loop| a_loop.name.starts_with(&only)).collect();
+    let mut loops: Vec<&Loop> =
+        SHORT.iter().chain(MANY).filter(|a_loop| a_loop.name.starts_with(&only)).collect();
     BENCH.update(target)?;
     // A compiler that knows what is stored there calls it directly.
     POINTER.store(black_box(target as *const () as *mut ()), Ordering::Relaxed);

@@ -258,8 +258,8 @@ fn measure_work(
             for language in Language::ALL {
                 let Some(program) = programs.get(&(language, mitigation)) else { continue };
                 let rounds = match work {
-                    "sites" | "neighbours" => bench.quick_or_full("30", "100"),
-                    _ => bench.quick_or_full("100", "300"),
+                    "sites" | "neighbours" => bench.quick_or_full("25", "100"),
+                    _ => bench.quick_or_full("80", "300"),
                 };
                 let [language_name, mitigation_name] = [language.as_str(), mitigation.as_str()];
                 let name = format!("calls {work} {language_name}-o{level} {mitigation_name} {mode} {run}");
@@ -509,7 +509,7 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             .and_then(|function| Loop::of(function))
             .with_context(|| format!("{name} has no loop"))
     };
-    for work in ["chain", "throughput"] {
+    for work in ["chain", "throughput", "neighbours"] {
         for place in PLACES {
             let [direct, again, static_call] =
                 [body(work, "direct", place)?, body(work, "again", place)?, body(work, "static", place)?];
@@ -521,7 +521,7 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
                     other.instructions
                 );
                 ensure!(
-                    direct.start % 64 == other.start % 64,
+                    work == "neighbours" || direct.start % 64 == other.start % 64,
                     "the loops lie at {:#x} and {:#x}",
                     direct.start,
                     other.start
@@ -537,6 +537,10 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             "{} direct calls and {} static ones instead of {sites}",
             direct.callees.len(),
             static_call.callees.len()
+        );
+        ensure!(
+            direct.instructions == static_call.instructions,
+            "the loops of {sites} sites are not the same instructions"
         );
     }
     for place in PLACES {

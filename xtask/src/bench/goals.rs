@@ -49,11 +49,9 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             |ratio| ratio <= 1.02,
         )
         .because(
-            "the loops differ by more than the call. A static call's word must not cross a boundary of 8 bytes, so that up \
-             to 4 bytes of nop may stand before it (`nopl (%rax)` in `neighbours_static_16`, raw/code-c-o3-retpoline.txt): \
-             behind a return that was mispredicted, as each retpoline's is, that is one more instruction to fetch before the \
-             call. And rustc knows of a direct call's target that it does not unwind, and of a static call's nothing: it \
-             then leaves the loop's condition at its top, and the loop has one jump more (raw/code-rust-o3-retpoline.txt).",
+            "a static call's word must not cross a boundary of 8 bytes, so that up to 4 bytes of nop may stand before it, and \
+             nothing else differs (`neighbours_direct_16` and `neighbours_static_16`, raw/code-c-o3-retpoline.txt): behind a return \
+             that was mispredicted, as each retpoline's is, that is one more instruction to fetch before the call.",
         ),
         Goal::new(
             "retpolined pointer / static call, dependent chain",

@@ -54,7 +54,7 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
     ]);
     for writer in WRITERS {
         let mut command = Command::new(&program);
-        command.env("STATIC_CALL_WRITER", writer).arg(bench.quick_or_full("60", "300"));
+        command.env("STATIC_CALL_WRITER", writer).arg(bench.quick_or_full("40", "300"));
         let samples = bench.run(&format!("callers {writer}"), &mut command)?;
         let kept = samples.pairs("quiet", "updated", |quiet, updated| 100.0 * quiet / updated);
         let cells = [
@@ -71,7 +71,7 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
 
 fn measure_pauses(bench: &mut Bench) -> Result<()> {
     let program = rust_program("static-call-bench-pauses", "rust", |_| {})?;
-    let milliseconds = bench.quick_or_full("6000", "40000");
+    let milliseconds = bench.quick_or_full("4500", "40000");
     let run = |writer: &str, sites: &str| {
         let mut command = Command::new(&program);
         command.env("STATIC_CALL_WRITER", writer).args([milliseconds, sites]);
