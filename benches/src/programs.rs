@@ -44,9 +44,9 @@ macro_rules! switchable {
 
             #[inline(always)]
             pub(crate) fn by_pointer($($argument: $type),*) -> $result {
+                let target = POINTER.load(Ordering::Relaxed);
                 // SAFETY: `choose` has stored a function of this type.
-                let target: fn($($type),*) -> $result =
-                    unsafe { std::mem::transmute(POINTER.load(Ordering::Relaxed)) };
+                let target: fn($($type),*) -> $result = unsafe { std::mem::transmute(target) };
                 target($($argument),*)
             }
         }

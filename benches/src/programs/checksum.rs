@@ -19,7 +19,7 @@ fn known(crc: u32, data: &[u8]) -> u32 {
 
 #[inline(always)]
 fn whole(file: &[u8], piece: usize, checksum: impl Fn(u32, &[u8]) -> u32) -> u64 {
-    u64::from(file.chunks(piece).fold(0, |crc, data| checksum(crc, data)))
+    u64::from(file.chunks(piece).fold(0, checksum))
 }
 
 pub(crate) fn cases<'file>(file: &'file [u8]) -> Vec<Case<'file>> {

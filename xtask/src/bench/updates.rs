@@ -150,7 +150,9 @@ fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()>
 /// As many sites of ours and of the crate `static-keys`.
 fn measure_peers(bench: &mut Bench) -> Result<()> {
     bench.step("building the program beside static-keys");
-    let program = rust_program("static-call-bench-static-keys", "rust", |_| {})?;
+    let program = rust_program("static-call-bench-static-keys", "rust-many-sites", |cargo| {
+        cargo.arg("--features=many-sites");
+    })?;
     let all: usize = SITES_BESIDE.iter().sum();
     let [ours, theirs] = count_sites(&program)?;
     ensure!([ours, theirs] == [all as u64; 2], "{ours} sites of ours and {theirs} of static-keys");
