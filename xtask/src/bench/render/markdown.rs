@@ -10,7 +10,7 @@ use super::terminal::lines;
 pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(String, String)]) -> String {
     let mut text = String::from(
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench --full --publish`; measure your own machine with `cargo xtask bench`, and compare with \
+         Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, and compare with \
          `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n\
          Each number is a median, and in parentheses the least and the greatest median of several runs of the program (of \
          one run, a range that holds its true median with a probability of 95 %). Ratios are taken pair by pair \
