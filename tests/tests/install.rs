@@ -135,6 +135,7 @@ fn the_libraries_need_the_c_library_only() {
         "abort",
         "atexit",
         "close",
+        "dl_iterate_phdr",
         "fcntl",
         "getenv",
         "madvise",
