@@ -70,7 +70,7 @@ fn build(source: &Path, wrapper: bool, flags: &[&str]) -> Result<Build> {
 /// Alternates clean builds: the ratio is taken pair by pair.
 fn measure_builds(pairs: usize) -> Result<()> {
     let source = source()?;
-    let mut rows = table(["clean release build of ripgrep", "without, s", "with, s", "ratio"]);
+    let mut rows = table(["clean release build of ripgrep", "without, s", "with, s", "ratio", "from", "to"]);
     let mut builds = Vec::new();
     for pair in 0..pairs {
         let first = build(&source, pair % 2 == 1, &["--release"])?;
@@ -85,11 +85,17 @@ fn measure_builds(pairs: usize) -> Result<()> {
         ("wall time", |build| build.wall),
     ] {
         let seconds = |build: &Build| duration(build).as_secs_f64();
-        let without = median(&builds.iter().map(|(plain, _)| seconds(plain)).collect::<Vec<_>>());
-        let with = median(&builds.iter().map(|(_, ours)| seconds(ours)).collect::<Vec<_>>());
-        let ratio =
-            median(&builds.iter().map(|(plain, ours)| seconds(ours) / seconds(plain)).collect::<Vec<_>>());
-        rows.add_row([name.into(), format!("{without:.1}"), format!("{with:.1}"), format!("{ratio:.3}")]);
+        let each = |value: &dyn Fn(&(Build, Build)) -> f64| {
+            let mut values: Vec<f64> = builds.iter().map(value).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let without = median(&each(&|(plain, _)| seconds(plain)));
+        let with = median(&each(&|(_, ours)| seconds(ours)));
+        let ratios = each(&|(plain, ours)| seconds(ours) / seconds(plain));
+        let ratios = [median(&ratios), ratios[0], ratios[ratios.len() - 1]];
+        let cells = [name.into(), format!("{without:.1}"), format!("{with:.1}")];
+        rows.add_row(cells.into_iter().chain(ratios.map(|ratio| format!("{ratio:.3}"))));
     }
     println!("\nmedians of {pairs} pairs:\n{rows}");
     Ok(())
