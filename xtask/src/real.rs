@@ -93,7 +93,8 @@ fn measure_builds(pairs: usize) -> Result<()> {
         let without = median(&each(&|(plain, _)| seconds(plain)));
         let with = median(&each(&|(_, ours)| seconds(ours)));
         let ratios = each(&|(plain, ours)| seconds(ours) / seconds(plain));
-        let ratios = [median(&ratios), ratios[0], ratios[ratios.len() - 1]];
+        let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
+        let ratios = [median(&ratios), end(ratios.first()), end(ratios.last())];
         let cells = [name.into(), format!("{without:.1}"), format!("{with:.1}")];
         rows.add_row(cells.into_iter().chain(ratios.map(|ratio| format!("{ratio:.3}"))));
     }
