@@ -91,6 +91,8 @@ pub(crate) fn call_table() -> Result<()> {
 fn measure(options: &Options) -> Result<Report> {
     packages::ensure(packages::TEST)?;
     install::install(&prefix())?;
+    // What an older run left would stand beside this one's.
+    let _ = fs::remove_dir_all(raw_directory()?);
     let mut bench = Bench::new(!options.full)?;
     println!("{}", bench.report.machine.summary());
     for part in Part::ALL {
@@ -124,7 +126,6 @@ struct Bench {
 
 impl Bench {
     fn new(is_quick: bool) -> Result<Self> {
-        let _ = fs::remove_dir_all(raw_directory()?);
         let date = output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
         let style = ProgressStyle::with_template("{elapsed_precise} {spinner} {msg}")?;
         let progress = ProgressBar::new_spinner().with_style(style);

@@ -9,6 +9,7 @@ use super::super::statistics::Summary;
 use super::terminal::lines;
 
 const BEGIN: &str = "<!-- From here on written by cargo xtask bench --publish -->\n";
+const WIDTH: usize = 118;
 const END: &str = "<!-- To here -->\n";
 
 /// The README with this report's numbers.
@@ -18,7 +19,7 @@ pub(super) fn with_section(readme: &str, report: &Report) -> Result<String> {
         Some((before, rest.split_once(END)?.1))
     };
     let (before, after) = around().context("README.md lacks the comments between which the numbers are")?;
-    Ok(format!("{before}{BEGIN}{}{END}{after}", section(report)))
+    Ok(format!("{before}{BEGIN}{}{END}{after}", wrapped(&section(report))))
 }
 
 fn section(report: &Report) -> String {
@@ -88,6 +89,27 @@ fn section(report: &Report) -> String {
     )
     .expect("memory");
     text
+}
+
+/// With lines as long as in the rest of the README; tables as they are.
+fn wrapped(text: &str) -> String {
+    let mut wrapped = String::new();
+    for line in text.lines() {
+        let mut length = 0;
+        for word in line.split(' ').filter(|_| !line.starts_with('|')) {
+            let width = word.chars().count();
+            if length > 0 {
+                let is_full = length + 1 + width > WIDTH;
+                wrapped.push(if is_full { '\n' } else { ' ' });
+                length = if is_full { 0 } else { length + 1 };
+            }
+            wrapped += word;
+            length += width;
+        }
+        wrapped += if line.starts_with('|') { line } else { "" };
+        wrapped.push('\n');
+    }
+    wrapped
 }
 
 fn median(unit: Unit, cell: Option<&Summary>) -> String {
