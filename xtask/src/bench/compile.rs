@@ -235,7 +235,8 @@ fn rust_source(sites: usize) -> String {
     if sites > FUNCTIONS * CALLS_A_FUNCTION {
         for function in 0..sites / 200 {
             let body = format!("let x = {call}; ").repeat(200);
-            let _ = writeln!(rust, "pub fn f{function}(x: i64) -> i64 {{ {body}x }}");
+            // rustc makes one of equal functions.
+            let _ = writeln!(rust, "pub fn f{function}(x: i64) -> i64 {{ let x = x ^ {function}; {body}x }}");
         }
         return rust;
     }
