@@ -246,9 +246,13 @@ impl Unit {
         }
     }
 
-    /// Whether less of it is better.
-    pub(crate) fn is_cost(self) -> bool {
-        !matches!(self, Self::BytesPerSecond | Self::PerSecond)
+    /// Whether less of it is better, if that can be said of the unit.
+    pub(crate) fn is_cost(self) -> Option<bool> {
+        match self {
+            Self::Nanoseconds | Self::Bytes => Some(true),
+            Self::BytesPerSecond | Self::PerSecond => Some(false),
+            Self::Ratio | Self::Count | Self::Percent => None,
+        }
     }
 }
 

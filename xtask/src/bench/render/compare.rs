@@ -28,7 +28,8 @@ pub(in super::super) fn print(old: &Report, new: &Report) {
                     same += 1;
                     continue;
                 }
-                let verdict = if (change > 0.0) == column.unit.is_cost() { "worse" } else { "better" };
+                let is_worse = column.unit.is_cost().map(|is_cost| (change > 0.0) == is_cost);
+                let verdict = is_worse.map_or("", |is_worse| if is_worse { "worse" } else { "better" });
                 rows.push(vec![
                     format!("{}: {}: {}", table.id, row.name, column.name),
                     column.unit.show_range(before),
