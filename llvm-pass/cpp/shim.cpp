@@ -212,7 +212,11 @@ private:
       return false;
     bool Changed = false;
     for (Instruction &I : make_early_inc_range(instructions(*Constructor)))
-      if (auto *Call = dyn_cast<CallInst>(&I); Call && Call->isInlineAsm()) {
+      // Link-time optimization may have put the runtime in there, with assembler of its own.
+      if (auto *Call = dyn_cast<CallInst>(&I)) {
+        auto *Assembler = dyn_cast<InlineAsm>(Call->getCalledOperand());
+        if (!Assembler || Assembler->getAsmString() != text(static_call_refusal()))
+          continue;
         Call->eraseFromParent();
         Changed = true;
       }

@@ -42,6 +42,8 @@ StaticCallText static_call_sites_section();
 // The image descriptor, and the group of it, of its anchors and of what registers it.
 StaticCallText static_call_image();
 StaticCallText static_call_constructor();
+// Assembler in the constructor that the machine stage takes out.
+StaticCallText static_call_refusal();
 StaticCallText static_call_anchor_prefix();
 // Our sections in the order in which they lie in memory; behind the last one, an empty text.
 StaticCallText static_call_section(size_t Index);

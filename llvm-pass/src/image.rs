@@ -160,7 +160,7 @@ fn by_the_linker<'ctx>(module: &Module<'ctx>, name: &str) -> inkwell::values::Po
 }
 
 /// Assembler that stops code generation, where the machine stage does not take it out first.
-const REFUSAL: &str = ".error \"static-call: code for this machine is made without the pass, which has to be loaded there \
+pub(crate) const REFUSAL: &str = ".error \"static-call: code for this machine is made without the pass, which has to be loaded there \
 too: with LTO into the linker (-fuse-ld=lld -Wl,--load-pass-plugin=FILE), or compile without LTO\"";
 
 /// `void name(void) { entry(&image); }`, behind some assembler.

@@ -173,6 +173,11 @@ extern "C" fn static_call_constructor() -> shim::Text {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn static_call_refusal() -> shim::Text {
+    shim::Text::new(image::REFUSAL)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn static_call_anchor_prefix() -> shim::Text {
     shim::Text::new(abi::ANCHOR_PREFIX)
 }
