@@ -17,6 +17,8 @@ use anyhow::{Context, Result, bail};
 const WRAPPER: &str = "RUSTC_WRAPPER";
 const CHAINED: &str = "STATIC_CALL_RUSTC_WRAPPER";
 const TARGET: &str = "CARGO_TARGET_DIR";
+/// Where cargo keeps what it has built and how, if not in the target directory.
+const BUILD: &str = "CARGO_BUILD_BUILD_DIR";
 /// The pass's path, instead of the places relative to the wrapper.
 pub const PASS: &str = "STATIC_CALL_PASS";
 /// The file in the target directory that tells which pass it was built with.
@@ -60,8 +62,12 @@ impl Plan {
         if let Some(chained) = &self.chained {
             variables.push((CHAINED, chained.clone()));
         }
-        if let Some(target) = self.target.as_ref().filter(|_| !self.is_users) {
-            variables.push((TARGET, target.clone().into_os_string()));
+        if let Some(target) = &self.target {
+            if !self.is_users {
+                variables.push((TARGET, target.clone().into_os_string()));
+            }
+            // A directory in cargo's configuration would be that of builds without the pass, too.
+            variables.push((BUILD, target.clone().into_os_string()));
         }
         variables
     }
@@ -174,7 +180,8 @@ fn chained(wrapper: &Path) -> Option<OsString> {
     if let Some(chained) = variable(CHAINED) {
         return Some(chained);
     }
-    let users = variable(WRAPPER).or_else(configured_wrapper)?;
+    // An empty variable switches a configured wrapper off.
+    let users = std::env::var_os(WRAPPER).or_else(configured_wrapper).filter(|users| !users.is_empty())?;
     let is_ours = Path::new(&users).file_name() == wrapper.file_name();
     (!is_ours).then_some(users)
 }
@@ -182,11 +189,21 @@ fn chained(wrapper: &Path) -> Option<OsString> {
 /// Stable cargo tells its configuration only when it is asked like this.
 fn configured_wrapper() -> Option<OsString> {
     let mut cargo = cargo();
-    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "config", "get"]);
-    cargo.args(["--format", "json-value", "build.rustc-wrapper"]);
-    let output = cargo.stderr(Stdio::null()).output().ok()?;
-    let wrapper: String = serde_json::from_slice(&output.stdout).ok()?;
-    (!wrapper.is_empty()).then(|| wrapper.into())
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "config", "get", "--show-origin"]);
+    let output = cargo.arg("build.rustc-wrapper").stderr(Stdio::null()).output().ok()?;
+    origin_and_value(str::from_utf8(&output.stdout).ok()?)
+}
+
+/// The value in a line `build.rustc-wrapper = "value" # origin`. With a slash in it, it is relative to the directory that
+/// holds the configuration's (`.cargo`).
+fn origin_and_value(line: &str) -> Option<OsString> {
+    let (value, origin) = line.split_once(" = ")?.1.trim_end().rsplit_once(" # ")?;
+    let value: String = serde_json::from_str(value).ok()?;
+    let base = Path::new(origin).parent().and_then(Path::parent);
+    match base.filter(|_| value.contains('/')) {
+        Some(base) => Some(base.join(value).into_os_string()),
+        None => Some(value.into()),
+    }
 }
 
 /// The value of `--target-dir`, as far as the arguments are cargo's.
@@ -220,6 +237,18 @@ fn cargo_target(arguments: &[OsString]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configured_wrapper_is_relative_to_its_configuration() {
+        let found = |value: &str| {
+            let line = format!("build.rustc-wrapper = \"{value}\" # /p/.cargo/config.toml\n");
+            origin_and_value(&line).unwrap()
+        };
+        assert_eq!(found("sccache"), "sccache");
+        assert_eq!(found("tools/w.sh"), "/p/tools/w.sh");
+        assert_eq!(found("/usr/bin/w # x"), "/usr/bin/w # x");
+        assert_eq!(origin_and_value(""), None);
+    }
 
     #[test]
     fn options_are_found_before_the_programs_own() {

@@ -40,12 +40,13 @@ impl Doctor {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         let mut is_well = true;
+        let mut text = String::new();
         let mut say = |finding: Finding| match finding {
-            Good(text) => println!("ok    {text}"),
-            Note(text) => println!("note  {text}"),
-            Bad(text, advice) => {
+            Good(what) => text += &format!("ok    {what}\n"),
+            Note(what) => text += &format!("note  {what}\n"),
+            Bad(what, advice) => {
                 is_well = false;
-                println!("BAD   {text}\n      what to do: {advice}");
+                text += &format!("BAD   {what}\n      what to do: {advice}\n");
             }
         };
         let plan = Plan::new(&[]);
@@ -57,26 +58,23 @@ impl Doctor {
             }
             Err(error) => say(Bad(format!("{error:#}"), "install it again".into())),
         }
-        for finding in kernel() {
-            say(finding);
-        }
-        for finding in settings() {
-            say(finding);
-        }
+        kernel().into_iter().chain(settings()).for_each(&mut say);
         if let Ok(plan) = &plan {
-            for finding in self.built(plan) {
-                say(finding);
-            }
+            self.built(plan).into_iter().for_each(&mut say);
             let variables = plan.variables();
             let variables: Vec<String> =
                 variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
-            println!("\n`cargo static-call build` would run here:\n  {} cargo build", variables.join(" "));
+            let variables = variables.join(" ");
+            text += &format!("\n`cargo static-call build` would run here:\n  {variables} cargo build\n");
         }
-        if is_well {
-            println!("\nall is well");
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        text += if is_well { "\nall is well\n" } else { "" };
+        match crate::inspect::print(&text) {
+            Ok(()) if is_well => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("cargo-static-call: error: cannot print: {error}");
+                ExitCode::from(2)
+            }
         }
     }
 
@@ -124,11 +122,17 @@ fn programs_in(target: &Path) -> Vec<PathBuf> {
         use std::io::Read;
         let mut start = [0; 4];
         path.is_file()
-            && path.extension().is_none_or(|end| end != "o")
+            && path.extension().is_none_or(|end| !["o", "dwo", "dwp"].iter().any(|debug| end == *debug))
             && fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
             && start == *b"\x7fELF"
     };
-    let profiles = list(target).into_iter().filter(|path| path.is_dir());
+    let directories = |paths: Vec<PathBuf>| paths.into_iter().filter(|path| path.is_dir());
+    // With `--target` the profiles lie one level deeper.
+    let of_targets = directories(list(target)).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.contains('-')
+    });
+    let profiles = directories(list(target)).chain(of_targets.flat_map(|path| directories(list(&path))));
     profiles.flat_map(|profile| list(&profile)).filter(is_elf).collect()
 }
 

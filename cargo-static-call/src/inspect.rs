@@ -51,7 +51,10 @@ impl Inspect {
                 ExitCode::from(2)
             }
             Ok(outcome) => {
-                print(&outcome.text);
+                if let Err(error) = print(&outcome.text) {
+                    eprintln!("{program}: error: cannot print: {error}");
+                    return ExitCode::from(2);
+                }
                 if self.require_all_direct && !outcome.all_direct {
                     let because = outcome.because.join("; ");
                     eprintln!("{program}: --require-all-direct: {what}{because}");
@@ -81,8 +84,12 @@ fn json(report: &impl serde::Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 
-/// Whoever reads may stop (`| head`), which is no error.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// Prints all of it. Whoever reads may stop (`| head`), which is no error.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }

@@ -283,6 +283,12 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool) -> Vec<Str
         let count = file.without_pass.len();
         reasons.push(format!("{count} calls load their key, since they were compiled without the pass"));
     }
+    if let Some(count) = file.loads.as_ref().map(Vec::len).filter(|&count| count > 0) {
+        reasons.push(format!("calls that were not lowered may be among {count} loads of keys' pointers"));
+    }
+    if file.kind.ends_with("program") && file.sites == 0 && !file.keys.is_empty() {
+        reasons.push("no call is recorded".into());
+    }
     let veneers = file.other_sites.iter().filter(|site| site.is_behind_veneer).count();
     if veneers > 0 {
         reasons.push(format!("{veneers} calls reach their trampoline through a linker's bridge"));

@@ -168,6 +168,14 @@ fn the_users_own_target_directory() {
     run(project.static_call(&["build", "--quiet"]).env("CARGO_TARGET_DIR", &there));
     assert_eq!(project.sites(&there.join("debug/program")), 0);
     assert_eq!(project.sites(&there.join("static-call/debug/program")), SITES);
+    // What cargo builds may lie elsewhere than what it delivers, for all builds alike.
+    let build = project.path("build");
+    for _ in 0..2 {
+        run(project.cargo(&["build", "--quiet"]).env("CARGO_BUILD_BUILD_DIR", &build));
+        run(project.static_call(&["build", "--quiet"]).env("CARGO_BUILD_BUILD_DIR", &build));
+        assert_eq!(project.sites(&project.path("target/debug/program")), 0);
+        assert_eq!(project.sites(&project.program()), SITES);
+    }
     // On the command line: as it is, but never what cargo would not build again.
     let elsewhere = there.to_str().expect("UTF-8");
     let output = project.static_call(&["build", "--target-dir", elsewhere]).output().expect("it runs");

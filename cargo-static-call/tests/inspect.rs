@@ -254,6 +254,25 @@ fn a_file_compiled_without_the_pass_beside_one_with_it() {
     assert_eq!(requires(&program).0, Some(1));
     // It works.
     run(&mut Command::new(&program));
+
+    // gcc's code, without debug information: what it loads is seen all the same.
+    let mut gcc = Command::new("gcc");
+    gcc.arg("-I").arg(prefix().join("include")).args(["-O2", "-c"]);
+    run(gcc.arg(workshop.path("other.c")).arg("-o").arg(&without));
+    run(plain_clang("clang").args([&with, &without]).args(link_flags()).arg("-o").arg(&program));
+    let (code, message) = requires(&program);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("calls that were not lowered may be among 1 loads"), "{message}");
+}
+
+/// Its keys are there, and nothing says which code calls them.
+#[test]
+fn a_program_without_a_recorded_call() {
+    let workshop = Workshop::new();
+    let program = workshop.build(clang(), &["-O2", "-mcmodel=large", "-fPIE", "-pie"], "large");
+    let (code, message) = requires(&program);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("no call is recorded"), "{message}");
 }
 
 #[test]
@@ -377,6 +396,17 @@ fn other_machines() {
         );
         assert_eq!(requires(&program).0, Some(0), "{triple}: {report:#}");
     }
+}
+
+/// A full disk is no success.
+#[test]
+fn what_cannot_be_printed() {
+    let workshop = Workshop::new();
+    let program = workshop.program();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let output = inspector().arg(&program).stdout(full).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot print"), "{output:?}");
 }
 
 /// The pass has a backend for aarch64, and none for MIPS, whose instructions nobody reads here.

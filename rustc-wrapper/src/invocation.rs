@@ -72,6 +72,11 @@ impl Invocation {
         self.arguments.iter().any(|given| given == argument)
     }
 
+    /// Whether there is an option of this name with a value.
+    pub(crate) fn has_option(&self, name: &str) -> bool {
+        self.values_of(name).next().is_some()
+    }
+
     /// Whether there is a `-Z` option.
     pub(crate) fn has_unstable_options(&self) -> bool {
         self.arguments.iter().any(|argument| argument.starts_with("-Z"))

@@ -13,7 +13,7 @@
 //! | `-Zllvm-plugins=PATH` | loads the pass |
 //! | `--cfg static_call_pass` | the macros expand to what the pass lowers |
 //! | `--cfg static_call_pass="HASH"` | compilation caches tell one plugin from the next |
-//! | `--check-cfg cfg(static_call_pass,values(any()))` | no crate is warned about the above |
+//! | `--check-cfg cfg(static_call_pass,values(any()))` | no crate is warned about the above, where names are checked |
 //! | `-Zallow-features=` and others, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
 //!
 //! A question to the compiler ([`Invocation::is_probe`]) gets nothing. Where the pass cannot be
@@ -98,8 +98,11 @@ fn add_pass(invocation: &Invocation, command: &mut Command) -> Result<(), Unavai
     command.arg(load);
     command.args(["--cfg", "static_call_pass"]);
     command.args(["--cfg", &format!("static_call_pass=\"{hash}\"")]);
-    // `any()` includes the form without a value; rustc 1.95 rejects `values(none(), any())`.
-    command.args(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
+    // The first one has rustc check all names, which it did not do for whoever gives none.
+    if invocation.has_option("--check-cfg") {
+        // `any()` includes the form without a value; rustc 1.95 rejects `values(none(), any())`.
+        command.args(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
+    }
     if !is_unstable {
         command.args(stability::flags(invocation));
         command.env(variables::RUSTC_BOOTSTRAP, "1");

@@ -20,6 +20,15 @@ fn the_flags_come_last() {
 }
 
 #[test]
+fn names_are_checked_only_where_they_were() {
+    let world = World::new();
+    for (name, is_checked) in [("--check-cfg", true), ("--cfg", false)] {
+        let outcome = world.call(["--crate-name", "demo", name, "cfg(test)", "demo.rs"]).run();
+        assert_eq!(outcome.arguments.iter().any(|argument| argument == "--check-cfg"), is_checked);
+    }
+}
+
+#[test]
 fn features_stay_as_closed_as_they_were() {
     let world = World::new();
     // Release, the user's RUSTC_BOOTSTRAP, whether rustc lets this crate use features.

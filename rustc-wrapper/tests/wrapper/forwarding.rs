@@ -80,7 +80,7 @@ fn chains_to_another_wrapper() {
     let chained = world.install_wrapper("sccache");
     let outcome = world.call(COMPILATION).env("STATIC_CALL_RUSTC_WRAPPER", &chained).run();
     assert_eq!(outcome.through, ["sccache"]);
-    assert_eq!(outcome.arguments[..3], COMPILATION);
+    assert_eq!(outcome.arguments[..COMPILATION.len()], COMPILATION);
     assert!(outcome.has_pass(), "{outcome:?}");
 
     let outcome = world.call(["-V"]).env("STATIC_CALL_RUSTC_WRAPPER", &chained).run();
@@ -113,7 +113,7 @@ fn clippy_driver_before_rustc_is_a_wrapper() {
         world.install_compiler(&rustc, "1.95.0", "22.1.2");
         let outcome = world.bare_call([&driver, &rustc]).args(COMPILATION).run();
         assert_eq!(outcome.through, ["clippy-driver"]);
-        assert_eq!(outcome.arguments[..3], COMPILATION);
+        assert_eq!(outcome.arguments[..COMPILATION.len()], COMPILATION);
         assert!(outcome.has_pass(), "{outcome:?}");
 
         let outcome = world.bare_call([&driver, &rustc]).args(["-vV"]).run();

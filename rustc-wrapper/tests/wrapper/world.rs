@@ -12,7 +12,8 @@ pub(crate) const WRAPPER: &str = env!("CARGO_BIN_EXE_static-call-rustc");
 pub(crate) const STABLE: &str = "1.95.0";
 
 /// The arguments of a compilation, as far as the wrapper is concerned.
-pub(crate) const COMPILATION: [&str; 3] = ["--crate-name", "demo", "demo.rs"];
+pub(crate) const COMPILATION: [&str; 5] =
+    ["--crate-name", "demo", "--check-cfg", "cfg(docsrs,test)", "demo.rs"];
 
 /// A `rustc` that prints its arguments, answers `-vV` and counts that in the file `asked`, and
 /// otherwise ends as the environment says.
