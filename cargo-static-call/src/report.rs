@@ -254,13 +254,13 @@ pub fn file(path: &str, elf: &Elf<'_>) -> File {
     };
     let loads = code.loads.iter().chain(&code.without_pass);
     let loaded_only: HashSet<usize> = loads.filter_map(|load| load.key).collect();
-    file.not_direct_because = not_direct(&file, &loaded_only, decoder.is_some());
+    file.not_direct_because = not_direct(&file, &loaded_only, decoder.is_some(), names.debug.is_some());
     file.all_direct = file.not_direct_because.is_empty();
     file
 }
 
 /// Why some call will not be direct, or is not known to be.
-fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool) -> Vec<String> {
+fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool, has_debug: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     if !file.is_image && file.keys.is_empty() {
         reasons.push(
@@ -283,7 +283,9 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool) -> Vec<Str
         let count = file.without_pass.len();
         reasons.push(format!("{count} calls load their key, since they were compiled without the pass"));
     }
-    if let Some(count) = file.loads.as_ref().map(Vec::len).filter(|&count| count > 0) {
+    // Debug information tells which loads are calls. Sanitizers load keys for other reasons.
+    let loads = file.loads.as_ref().filter(|_| !has_debug);
+    if let Some(count) = loads.map(Vec::len).filter(|&count| count > 0) {
         reasons.push(format!("calls that were not lowered may be among {count} loads of keys' pointers"));
     }
     if file.kind.ends_with("program") && file.sites == 0 && !file.keys.is_empty() {
