@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 #[path = "threads.rs"]
 mod threads;
 
+use threads::{one, other};
+
 /// Of calls that count. Twenty updates, and short enough for neighbours to be alike on a busy machine.
 const SLICE: Duration = Duration::from_millis(20);
 /// Not measured, so that the updating thread has seen what slice it is.
@@ -28,16 +30,6 @@ const CALLS: u32 = 100_000;
 
 static_call::define! {
     static BENCH: fn(word: u64) -> u64 = one;
-}
-
-#[inline(never)]
-fn one(word: u64) -> u64 {
-    word.rotate_left(5) ^ 0x9e37_79b9
-}
-
-#[inline(never)]
-fn other(word: u64) -> u64 {
-    word.rotate_left(7) ^ 0x7f4a_7c15
 }
 
 static UPDATING: AtomicBool = AtomicBool::new(false);

@@ -20,6 +20,8 @@ use hdrhistogram::Histogram;
 #[path = "threads.rs"]
 mod threads;
 
+use threads::{one, other};
+
 const SLICE: Duration = Duration::from_millis(50);
 const PERIOD: Duration = Duration::from_micros(100);
 const PERCENTILES: [&str; 6] = ["50", "90", "99", "99.9", "99.99", "99.999"];
@@ -27,16 +29,6 @@ const PERCENTILES: [&str; 6] = ["50", "90", "99", "99.9", "99.99", "99.999"];
 static_call::define! {
     static ONE: fn(word: u64) -> u64 = one;
     static MANY: fn(word: u64) -> u64 = one;
-}
-
-#[inline(never)]
-fn one(word: u64) -> u64 {
-    word.rotate_left(5) ^ 0x9e37_79b9
-}
-
-#[inline(never)]
-fn other(word: u64) -> u64 {
-    word.rotate_left(7) ^ 0x7f4a_7c15
 }
 
 macro_rules! ten {

@@ -1,4 +1,15 @@
-//! What programs of two threads need: a processor for each, and whether the scheduler has taken it.
+//! What programs of two threads need: a processor for each, whether the scheduler has taken it, and two targets that take
+//! the same time.
+
+#[inline(never)]
+pub(crate) fn one(word: u64) -> u64 {
+    word.rotate_left(5) ^ 0x9e37_79b9
+}
+
+#[inline(never)]
+pub(crate) fn other(word: u64) -> u64 {
+    word.rotate_left(7) ^ 0x7f4a_7c15
+}
 
 /// How often the scheduler has taken the processor from this thread.
 pub(crate) fn times_interrupted() -> i64 {

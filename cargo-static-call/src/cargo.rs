@@ -159,11 +159,12 @@ pub fn prefix() -> PathBuf {
 pub fn pass(wrapper: &Path) -> PathBuf {
     const NAME: &str = "libstatic_call_pass.so";
     let directory = wrapper.parent().unwrap_or_else(|| Path::new(""));
+    let installed = directory.with_file_name("lib").join("static-call").join(NAME);
     let beside = directory.join(NAME);
     match variable(PASS) {
         Some(path) => path.into(),
-        None if beside.exists() => beside,
-        None => directory.with_file_name("lib").join("static-call").join(NAME),
+        None if !installed.exists() && beside.exists() => beside,
+        None => installed,
     }
 }
 

@@ -100,7 +100,8 @@ impl Text {
         Some(Fetched { word, offset, bytes, len })
     }
 
-    /// Replaces an instruction, unless its word is not the old one any more.
+    /// Replaces an instruction, unless its word is not the old one any more. (Where only its displacement changes, x86-64
+    /// does not ask again.)
     ///
     /// # Safety
     ///

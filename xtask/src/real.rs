@@ -8,12 +8,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::resource::{UsageWho, getrusage};
 use object::{Object, ObjectSection};
 
 use crate::bench::{median, table};
 use crate::install::prefix;
-use crate::run::{cargo, run, target};
+use crate::run::{cargo, processor_time_of_children, run, target};
 use crate::{install, packages};
 
 /// From crates.io, with what its own Cargo.lock names.
@@ -154,13 +153,6 @@ fn time(command: &mut Command) -> Result<(Duration, Duration)> {
     let (start, before) = (Instant::now(), processor_time_of_children()?);
     run(command)?;
     Ok((start.elapsed(), processor_time_of_children()?.saturating_sub(before)))
-}
-
-fn processor_time_of_children() -> Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let times = [usage.user_time(), usage.system_time()];
-    let microseconds: i64 = times.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum();
-    Ok(Duration::from_micros(microseconds.try_into()?))
 }
 
 /// ripgrep's source, as crates.io has it.

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
@@ -48,6 +50,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("{} failed: {}", show(command), output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Processor time of all programs that this one has run to their end.
+pub(crate) fn processor_time_of_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let times = [usage.user_time(), usage.system_time()];
+    let microseconds: i64 = times.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum();
+    Ok(Duration::from_micros(microseconds.try_into()?))
 }
 
 fn show(command: &Command) -> String {

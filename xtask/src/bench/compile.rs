@@ -14,7 +14,7 @@ use super::statistics::Summary;
 use super::toolchain::{clang, rust_program, wrapper};
 use crate::fuzz::host;
 use crate::install::prefix;
-use crate::run::run;
+use crate::run::{processor_time_of_children, run};
 
 /// As the pass names its stages in reports of time.
 const STAGES: [&str; 2] = ["LowerStaticCalls", "Record static call sites"];
@@ -156,19 +156,9 @@ fn shares(report: &str) -> [Option<Summary>; 2] {
 
 /// Nanoseconds of processor time that children of this process used meanwhile.
 fn children_time(work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let now = || {
-        // SAFETY: all zeros are a value, and getrusage(2) writes another one.
-        let usage = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
-            usage
-        };
-        let nanoseconds = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
-        nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime)
-    };
-    let before = now();
+    let before = processor_time_of_children()?;
     work()?;
-    Ok(now() - before)
+    Ok(processor_time_of_children()?.saturating_sub(before).as_secs_f64() * 1e9)
 }
 
 /// The crate, as the programs of `benches/` use it.
