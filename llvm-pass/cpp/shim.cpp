@@ -332,8 +332,8 @@ private:
                   MF.getSubtarget().getInstrInfo()->getInstSizeInBytes(MI) > 4;
     if (Layout.Log2Align != 0 && IsPair == Layout.OnlyPairs)
       insertDirective(MF, *MI.getParent(), MI.getIterator(),
-                      ".p2align " + std::to_string(Layout.Log2Align) + ",," +
-                          std::to_string(Layout.MaxBytes));
+                      ".p2align " + std::to_string(Layout.Log2Align) + "," + text(Layout.Padding).str() +
+                          "," + std::to_string(Layout.MaxBytes));
     StringRef Assembler = text(Layout.Assembler);
     MachineInstr &Site = Assembler.empty() ? MI : insertAssembler(MF, MI, Assembler);
     LLVMContext &Context = MF.getFunction().getContext();

@@ -24,6 +24,7 @@ struct StaticCallText {
 struct StaticCallSiteLayout {
   uint32_t Log2Align; // the boundary that the instruction must not cross, 0 for none
   uint32_t MaxBytes;  // the most padding that this can need
+  StaticCallText Padding; // the byte to pad with; empty: no-ops
   uint32_t MaxFunction; // a function that is longer, in bytes, has no recorded sites; 0: any may have some
   StaticCallText Assembler; // what to write instead of the instruction, with the trampoline as $0; empty: nothing
   bool OnlyPairs; // only for what a later pass makes two instructions of

@@ -5,22 +5,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::run::{cargo, output, run, target};
+use crate::run::{output, run, target};
 use crate::{bench, install, packages};
 
 pub(crate) fn demo() -> Result<()> {
     packages::ensure(packages::TEST)?;
-    let prefix = install::prefix();
-    install::install(&prefix)?;
+    install::install(&install::prefix())?;
 
     let built = target().join("static-call");
     let file = compiler_library()?;
     println!("\n$ RUSTC_WRAPPER=static-call-rustc cargo build --release -p checksum");
-    run(cargo()
-        .args(["build", "--quiet", "--release", "-p", "checksum", "--target-dir"])
-        .arg(&built)
-        .env("RUSTC_WRAPPER", prefix.join("bin/static-call-rustc"))
-        .env("STATIC_CALL_REQUIRE", "1"))?;
+    run(install::cargo_with_pass(&built)?.args(["build", "--quiet", "--release", "-p", "checksum"]))?;
     println!("$ checksum {}\n", file.display());
     run(Command::new(built.join("release/checksum")).arg(&file))?;
 

@@ -23,6 +23,8 @@ use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
+const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
+
 /// Where the tests, the demo and the benchmark have it installed.
 pub(crate) fn prefix() -> PathBuf {
     target().join("prefix")
@@ -54,7 +56,7 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     for program in ["static-call-rustc", "cargo-static-call", "static-call-inspect"] {
         copy(&release.join(program), &prefix.join("bin").join(program))?;
     }
-    let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
+    let plugin = prefix.join(PLUGIN);
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
     weaken(&plugin)?;
     let pass = link_with_hash(&plugin)?;
@@ -73,6 +75,26 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     }
     println!("installed in {}", prefix.display());
     Ok(())
+}
+
+/// Cargo that builds with the installed pass into a directory. Cargo does not know the pass, so what another one
+/// has built there goes away.
+pub(crate) fn cargo_with_pass(directory: &Path) -> Result<Command> {
+    let pass = hash(&prefix().join(PLUGIN))?;
+    let stamp = directory.join("pass");
+    if !fs::read_to_string(&stamp).is_ok_and(|before| before == pass) {
+        if directory.exists() {
+            fs::remove_dir_all(directory)
+                .with_context(|| format!("cannot remove {}", directory.display()))?;
+        }
+        write(&stamp, &pass)?;
+    }
+    let mut cargo = cargo();
+    cargo
+        .env("CARGO_TARGET_DIR", directory)
+        .env("RUSTC_WRAPPER", prefix().join("bin/static-call-rustc"))
+        .env("STATIC_CALL_REQUIRE", "1");
+    Ok(cargo)
 }
 
 /// The static library: the one object that link-time optimization made of the runtime, with the C symbols
@@ -101,10 +123,7 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
 /// plugin, and Meson before 1.4 takes a flag that ends with `.so` for a library to be linked.
 fn link_with_hash(plugin: &Path) -> Result<String> {
     let directory = plugin.parent().expect("it lies in a directory");
-    let content = fs::read(plugin).with_context(|| format!("cannot read {}", plugin.display()))?;
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&content);
-    let name = format!("pass-{:016x}", hasher.finish());
+    let name = format!("pass-{}", hash(plugin)?);
     for entry in fs::read_dir(directory)?.filter_map(Result::ok) {
         if entry.file_name().as_encoded_bytes().starts_with(b"pass-") {
             fs::remove_file(entry.path())?;
@@ -112,6 +131,13 @@ fn link_with_hash(plugin: &Path) -> Result<String> {
     }
     link(&directory.join(&name), "libstatic_call_pass.so")?;
     Ok(name)
+}
+
+fn hash(file: &Path) -> Result<String> {
+    let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&content);
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// Writes the package from its templates.

@@ -97,6 +97,8 @@ pub(crate) struct SiteLayout {
     log2_align: u32,
     /// The padding that this needs at the most; with more, the instruction does not cross it anyway.
     max_bytes: u32,
+    /// The byte that it consists of, which does nothing as a prefix of the instruction; empty: no-ops.
+    padding: Text,
     /// The longest function that may be padded: in a longer one there may be branches that just reach. Zero where
     /// the assembler takes a longer branch then.
     max_function: u32,
@@ -124,6 +126,7 @@ impl SiteLayout {
         Self {
             log2_align,
             max_bytes,
+            padding: NOTHING,
             max_function: 0,
             assembler: NOTHING,
             only_pairs: false,
@@ -131,6 +134,11 @@ impl SiteLayout {
             behind: NOTHING,
             skip: 0,
         }
+    }
+
+    /// The same, padded with prefixes.
+    const fn prefixed(log2_align: u32, max_bytes: u32, prefix: &'static str) -> Self {
+        Self { padding: Text::new(prefix), ..Self::aligned(log2_align, max_bytes) }
     }
 
     /// The same for assembler that is written instead of the instruction.

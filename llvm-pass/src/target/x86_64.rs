@@ -24,12 +24,18 @@ pub(super) const TARGET: Target = Target {
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
 /// (24593), section 7.6.1. A five-byte instruction at offset 4 of its word needs four bytes of padding; at 0 to 3
 /// it fits as it is.
+///
+/// The padding is part of the instruction: prefixes that override a segment where no memory is meant. Volume 3 (24594),
+/// section 1.2.4, has 64-bit code ignore them; GCC and LLVM put them before branches as well
+/// (`-mindirect-branch-cs-prefix`). The runtime's instructions may stand behind them as well as the call. Where the
+/// processor waits for instructions, a no-op before a call costs time, and a prefix does not. Before a conditional jump it
+/// would be a hint.
 pub(super) fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
-    let max_bytes = match kind {
-        SiteKind::Call | SiteKind::Jump => 4,
-        SiteKind::ConditionalJump => 5,
-    };
-    SiteLayout::aligned(3, max_bytes)
+    const CS: &str = "0x2e";
+    match kind {
+        SiteKind::Call | SiteKind::Jump => SiteLayout::prefixed(3, 4, CS),
+        SiteKind::ConditionalJump => SiteLayout::aligned(3, 5),
+    }
 }
 
 fn thunk(features: Features<'_>) -> Option<&'static str> {

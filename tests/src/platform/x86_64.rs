@@ -36,7 +36,10 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-/// `bits` is the processor's mode.
+/// The prefix that sites are padded with.
+const CS: u8 = 0x2e;
+
+/// `bits` is the processor's mode. A branch lies where its opcode does.
 pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
     let branches = instructions.into_iter().filter_map(|instruction| {
@@ -46,7 +49,9 @@ pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
             FlowControl::ConditionalBranch => Kind::ConditionalJump,
             _ => return None,
         };
-        let (at, len) = (instruction.ip(), instruction.len() as u64);
+        let own = &code[(instruction.ip() - address) as usize..];
+        let padding = own.iter().take_while(|&&byte| byte == CS).count() as u64;
+        let (at, len) = (instruction.ip() + padding, instruction.len() as u64 - padding);
         Some(Branch { at, len, target: instruction.near_branch_target(), kind })
     });
     branches.collect()

@@ -68,16 +68,27 @@ impl Loop {
         })?;
         let body = || {
             let inside = function.iter().filter(|(address, _)| (start..=end).contains(address));
-            inside.map(|(_, instruction)| instruction).filter(|instruction| !is_nop(instruction))
+            inside
+                .map(|(_, instruction)| without_padding(instruction))
+                .filter(|instruction| !is_nop(instruction))
         };
         let is_branch = |instruction: &str| instruction.starts_with('j') || instruction.starts_with("call");
         let instructions = body().map(|instruction| match instruction.split_once(' ') {
             Some((branch, _)) if is_branch(branch) => branch.to_owned(),
-            _ => instruction.clone(),
+            _ => instruction.to_owned(),
         });
         let callees = body().filter(|instruction| instruction.starts_with("call"));
-        Some(Self { start, instructions: instructions.collect(), callees: callees.cloned().collect() })
+        Some(Self {
+            start,
+            instructions: instructions.collect(),
+            callees: callees.map(str::to_owned).collect(),
+        })
     }
+}
+
+/// Prefixes that do nothing may stand before a static call.
+fn without_padding(instruction: &str) -> &str {
+    instruction.trim_start_matches("cs ")
 }
 
 fn is_nop(instruction: &str) -> bool {

@@ -49,10 +49,9 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             |ratio| ratio <= 1.02,
         )
         .because(
-            "a static call's word must not cross a boundary of 8 bytes, so that up to 4 bytes of nop may stand before it, and \
-             nothing else differs (`neighbours_direct_16` and `neighbours_static_16`, target/bench/raw/code-c-o3-retpoline.txt): behind a return \
-             that was mispredicted, as each retpoline's is, that is one more instruction to fetch before the call. A \
-             direct call with the same nop before it is as slow.",
+            "a static call's word must not cross a boundary of 8 bytes, so that up to 4 prefixes may stand before it, and \
+             nothing else differs (`neighbours_direct_16` and `neighbours_static_16`, target/bench/raw/code-c-o3-retpoline.txt): code behind it \
+             lies a few bytes further on.",
         ),
         Goal::new(
             "retpolined pointer / static call, dependent chain",
@@ -74,7 +73,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             |ratio| ratio <= 1.02,
         )
         .because(
-            "a nop of 5 bytes, up to 4 more that align it, and the move of the argument make a loop of 15 bytes one of 25, \
+            "a nop of 5 bytes, up to 4 prefixes that align it, and the move of the argument make a loop of 15 bytes one of 25, \
              which then may lie in two cache lines; static-keys has its nop as well (target/bench/raw/code-c-o3-plain.txt, `hook_static_32`).",
         ),
         Goal::new(

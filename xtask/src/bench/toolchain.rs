@@ -9,8 +9,8 @@ use anyhow::Result;
 
 use super::output_directory;
 use crate::fuzz::host;
-use crate::install::prefix;
-use crate::run::{cargo, root, run};
+use crate::install::{cargo_with_pass, prefix};
+use crate::run::{root, run};
 
 /// A Rust program of `benches/src`, built with the pass. Each way to build has a directory of its own, so that cargo
 /// builds it only once.
@@ -18,23 +18,18 @@ pub(crate) fn rust_program(name: &str, way: &str, adapt: impl FnOnce(&mut Comman
     let directory = output_directory()?.join(way);
     // With the target named, flags are for the program and not for build scripts.
     let host = host()?;
-    let mut cargo = cargo();
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "-p",
-            "static-call-benches",
-            "--bin",
-            name,
-            "--target",
-            &host,
-        ])
-        .arg("--target-dir")
-        .arg(&directory)
-        .env("RUSTC_WRAPPER", wrapper())
-        .env("STATIC_CALL_REQUIRE", "1");
+    let mut cargo = cargo_with_pass(&directory)?;
+    cargo.args([
+        "build",
+        "--quiet",
+        "--release",
+        "-p",
+        "static-call-benches",
+        "--bin",
+        name,
+        "--target",
+        &host,
+    ]);
     adapt(&mut cargo);
     run(&mut cargo)?;
     Ok(directory.join(host).join("release").join(name))
