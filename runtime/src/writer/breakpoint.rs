@@ -122,7 +122,7 @@ impl Breakpoints {
         // the handler sends them back to it.
         let _ = writer::serialize();
         if all {
-            return TABLE.withdraw();
+            return withdraw();
         }
         self.patches[..count].iter_mut().for_each(|patch| patch.new = patch.old);
         STUCK.store(count, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Breakpoints {
     /// is no error: calls go through their keys, to where they shall.
     pub(crate) fn replace(mut self) {
         match self.replace_bytes() {
-            Ok(()) => TABLE.withdraw(),
+            Ok(()) => withdraw(),
             Err(_) => STUCK.store(self.len, Ordering::Relaxed),
         }
     }
@@ -193,7 +193,7 @@ pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
     let file = os::CodeFile::open().map_err(refused)?;
     let mut left = Breakpoints { file, patches: Memory::patches(), len };
     left.replace_bytes()?;
-    TABLE.withdraw();
+    withdraw();
     STUCK.store(0, Ordering::Relaxed);
     Ok(())
 }
@@ -220,6 +220,13 @@ pub(crate) fn leave() {
 
 fn publish(patches: &[Patch]) {
     TABLE.publish(patches.iter().map(|&Patch { pc, key, kind, .. }| Trapped { pc, key, kind }));
+}
+
+/// All breakpoints are gone. The program may now replace our handler, so those who have met one shall be through.
+fn withdraw() {
+    TABLE.withdraw();
+    // Refused if the process has no file left that it may open: then there may still be one.
+    let _ = os::wait_until_taken(trap::SIGNAL);
 }
 
 /// The word of code, as it is now.

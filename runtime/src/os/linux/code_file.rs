@@ -152,13 +152,29 @@ pub(crate) enum Blocked {
 /// program; no code of the program's runs then. Such a thread is known by it that signal 33 is blocked as well,
 /// which glibc and musl use themselves and do not let programs block.
 pub(crate) fn blocked(signal: c_int) -> Result<Option<Blocked>, Refused> {
-    const TRIES: u32 = 10;
     if let Some(other) = handler_that_blocks(signal) {
         return Ok(Some(Blocked::Handler(other)));
     }
+    Ok(lasting_thread(|status| !status.can_take(signal))?.map(Blocked::Thread))
+}
+
+/// Waits until no thread has this synchronous signal before it, for some hundredths of a second at the most: who
+/// replaces the signal's handler after that replaces it for signals that come after that. (A kernel that may be
+/// preempted anywhere can interrupt a thread between its trap and its signal; that one is not seen.)
+///
+/// # Errors
+///
+/// If the threads cannot be looked at.
+pub(crate) fn wait_until_taken(signal: c_int) -> Result<(), Refused> {
+    lasting_thread(|status| status.is_pending(signal)).map(drop)
+}
+
+/// A thread of which this is true, and remains true for some hundredths of a second.
+fn lasting_thread(is: impl Fn(&Status) -> bool) -> Result<Option<u32>, Refused> {
+    const TRIES: u32 = 10;
     let mut pause = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
     for _ in 1..TRIES {
-        if thread_that_blocks(signal)?.is_none() {
+        if first_thread(&is)?.is_none() {
             return Ok(None);
         }
         // SAFETY: reads the time.
@@ -167,7 +183,7 @@ pub(crate) fn blocked(signal: c_int) -> Result<Option<Blocked>, Refused> {
         });
         pause.tv_nsec *= 2;
     }
-    Ok(thread_that_blocks(signal)?.map(Blocked::Thread))
+    first_thread(&is)
 }
 
 /// A signal whose handler blocks this one while it runs.
@@ -188,7 +204,7 @@ fn handler_that_blocks(signal: c_int) -> Option<c_int> {
     })
 }
 
-fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
+fn first_thread(is: impl Fn(&Status) -> bool) -> Result<Option<u32>, Refused> {
     // struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name.
     const LENGTH: usize = 16;
     const NAME: usize = 19;
@@ -209,7 +225,8 @@ fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
             let name = entry.get(NAME..).and_then(|name| CStr::from_bytes_until_nul(name).ok());
             if let Some(name) = name
                 && let Some(thread) = number(name.to_bytes(), 10)
-                && !can_take(&tasks, name, signal)?
+                && let Some(status) = Status::read(&tasks, name)?
+                && is(&status)
             {
                 return Ok(Some(thread as u32));
             }
@@ -220,56 +237,124 @@ fn thread_that_blocks(signal: c_int) -> Result<Option<u32>, Refused> {
 /// SIGSETXID (glibc), SIGCANCEL (musl): not in their headers.
 const C_LIBRARYS_OWN: c_int = 33;
 
-/// Whether a thread can take a signal: none blocks it, and no debugger comes first. True if it is gone.
-fn can_take(tasks: &File, thread: &CStr, signal: c_int) -> Result<bool, Refused> {
-    let mut path = [0; 32];
-    let mut end = 0;
-    for part in [thread.to_bytes(), b"/status\0"] {
-        let Some(room) = path.get_mut(end..end + part.len()) else { return Ok(true) };
-        room.copy_from_slice(part);
-        end += part.len();
-    }
-    let Ok(path) = CStr::from_bytes_until_nul(&path) else { return Ok(true) };
-    let status = match File::open(tasks.0, path, libc::O_RDONLY) {
-        Err(Refused(libc::ENOENT | libc::ESRCH)) => return Ok(true),
-        status => status?,
-    };
-    let mut mask = None;
-    let mut is_traced = false;
-    let mut take = |line: &[u8]| {
-        if let Some(digits) = line.strip_prefix(b"SigBlk:") {
-            mask = number(digits.trim_ascii(), 16);
-        } else if let Some(tracer) = line.strip_prefix(b"TracerPid:") {
-            is_traced = tracer.trim_ascii() != b"0";
+/// What the kernel says of a thread.
+#[derive(Default)]
+struct Status {
+    /// Sets of signals. Without this line it is none that we understand.
+    blocked: Option<u64>,
+    pending: u64,
+    is_traced: bool,
+}
+
+impl Status {
+    /// None if the thread is gone.
+    fn read(tasks: &File, thread: &CStr) -> Result<Option<Self>, Refused> {
+        let mut path = [0; 32];
+        let mut end = 0;
+        for part in [thread.to_bytes(), b"/status\0"] {
+            let Some(room) = path.get_mut(end..end + part.len()) else { return Ok(None) };
+            room.copy_from_slice(part);
+            end += part.len();
         }
-    };
-    // Line by line. The one with the groups may be longer than the buffer, and says nothing to us.
-    let mut buffer = [0; 1024];
-    let mut len = 0;
-    loop {
-        let more = match status.read(&mut buffer[len..]) {
-            Err(Refused(libc::ESRCH)) => return Ok(true),
-            more => more?.len(),
+        let Ok(path) = CStr::from_bytes_until_nul(&path) else { return Ok(None) };
+        let file = match File::open(tasks.0, path, libc::O_RDONLY) {
+            Err(Refused(libc::ENOENT | libc::ESRCH)) => return Ok(None),
+            file => file?,
         };
-        if more == 0 {
-            break;
-        }
-        len += more;
-        while let Some(end) = buffer[..len].iter().position(|&byte| byte == b'\n') {
-            take(&buffer[..end]);
-            buffer.copy_within(end + 1..len, 0);
-            len -= end + 1;
-        }
-        if len == buffer.len() {
-            len = 0;
+        let mut status = Self::default();
+        // Line by line. The one with the groups may be longer than the buffer, and says nothing to us.
+        let mut buffer = [0; 1024];
+        let mut len = 0;
+        loop {
+            let more = match file.read(&mut buffer[len..]) {
+                Err(Refused(libc::ESRCH)) => return Ok(None),
+                more => more?.len(),
+            };
+            if more == 0 {
+                return Ok(Some(status));
+            }
+            len += more;
+            while let Some(end) = buffer[..len].iter().position(|&byte| byte == b'\n') {
+                status.take(&buffer[..end]);
+                buffer.copy_within(end + 1..len, 0);
+                len -= end + 1;
+            }
+            if len == buffer.len() {
+                len = 0;
+            }
         }
     }
-    // A thread without this line is none that we understand.
-    let Some(mask) = mask else { return Ok(false) };
-    let blocks = |signal: c_int| mask >> (signal - 1) & 1 != 0;
-    Ok(!is_traced && (!blocks(signal) || blocks(C_LIBRARYS_OWN)))
+
+    fn take(&mut self, line: &[u8]) {
+        if let Some(digits) = line.strip_prefix(b"SigBlk:") {
+            self.blocked = number(digits.trim_ascii(), 16);
+        } else if let Some(digits) = line.strip_prefix(b"SigPnd:") {
+            self.pending = number(digits.trim_ascii(), 16).unwrap_or(0);
+        } else if let Some(tracer) = line.strip_prefix(b"TracerPid:") {
+            self.is_traced = tracer.trim_ascii() != b"0";
+        }
+    }
+
+    fn blocks(&self, signal: c_int) -> bool {
+        self.blocked.is_none_or(|set| contains(set, signal))
+    }
+
+    /// Whether the thread itself does not block the signal, and no debugger comes first.
+    fn can_take(&self, signal: c_int) -> bool {
+        let by_program = self.blocks(signal) && !(self.blocked.is_some() && self.blocks(C_LIBRARYS_OWN));
+        !self.is_traced && !by_program
+    }
+
+    /// Whether the thread will take the signal before it does anything else.
+    fn is_pending(&self, signal: c_int) -> bool {
+        contains(self.pending, signal) && !self.blocks(signal) && !self.is_traced
+    }
+}
+
+fn contains(set: u64, signal: c_int) -> bool {
+    set >> (signal - 1) & 1 != 0
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicBool, Ordering};
+    use std::io::{Read, pipe};
+    use std::os::fd::AsRawFd;
+    use std::thread;
+
+    use super::*;
+
+    /// A thread that waits for its child, which sleeps (`vfork`), takes no signal before that.
+    #[test]
+    fn signals_that_are_on_their_way_are_waited_for() {
+        const SIGNAL: c_int = libc::SIGUSR2;
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+        extern "C" fn take(_: c_int) {
+            IS_TAKEN.store(true, Ordering::Relaxed);
+        }
+        let (mut started, start) = pipe().expect("a pipe");
+        // SAFETY: the handler sets a flag; what the child calls may be called behind fork(2).
+        let parent = thread::spawn(move || unsafe {
+            libc::signal(SIGNAL, take as *const () as libc::sighandler_t);
+            let thread = (libc::gettid() as u32).to_ne_bytes();
+            if libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0) == 0 {
+                libc::write(start.as_raw_fd(), thread.as_ptr().cast(), thread.len());
+                libc::usleep(5_000);
+                libc::_exit(0);
+            }
+        });
+        let mut thread = [0; 4];
+        started.read_exact(&mut thread).expect("the child says whose it is");
+        // SAFETY: signals a thread of ours that has a handler.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), u32::from_ne_bytes(thread), SIGNAL) };
+        assert_eq!(sent, 0);
+        wait_until_taken(SIGNAL).expect("/proc");
+        assert!(IS_TAKEN.load(Ordering::Relaxed));
+        parent.join().expect("no panic");
+    }
 }

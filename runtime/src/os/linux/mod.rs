@@ -21,7 +21,9 @@ use libc::Elf32_Phdr as ProgramHeader;
 use libc::Elf64_Phdr as ProgramHeader;
 
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
-pub(crate) use code_file::{Blocked, CodeFile, NOT_SUPPORTED, blocked, has_shadow_stack, map_memory};
+pub(crate) use code_file::{
+    Blocked, CodeFile, NOT_SUPPORTED, blocked, has_shadow_stack, map_memory, wait_until_taken,
+};
 
 pub(crate) const THREADS_ARE_NUMBERED: bool = true;
 
