@@ -8,6 +8,21 @@ use crate::variables;
 
 /// Options that print something and compile nothing. `--print` is treated apart.
 const QUESTIONS: [&str; 7] = ["-V", "-vV", "-Vv", "--version", "-h", "--help", "--explain"];
+/// Options that list what there is if their value is `help`.
+const LISTED: [&str; 12] = [
+    "-A",
+    "-C",
+    "-D",
+    "-F",
+    "-W",
+    "-Z",
+    "--allow",
+    "--codegen",
+    "--deny",
+    "--forbid",
+    "--force-warn",
+    "--warn",
+];
 /// Kinds of `--print` that rustc answers while it compiles.
 const PRINTED_WHILE_COMPILING: [&str; 2] = ["native-static-libs", "link-args"];
 
@@ -53,7 +68,7 @@ impl Invocation {
         &self.words[self.compiler.clone()]
     }
 
-    /// Whether this only asks the compiler something, so that nothing may be added: a version, a
+    /// Whether this only asks the compiler something, so that nothing may be added: a version, a list, a
     /// `--print`, or a source read from stdin, which is how cargo and build scripts ask.
     pub(crate) fn is_probe(&self) -> bool {
         let is_question = |argument: &String| QUESTIONS.contains(&argument.as_str());
@@ -63,6 +78,7 @@ impl Invocation {
         };
         self.arguments.is_empty()
             || self.arguments.iter().any(is_question)
+            || LISTED.iter().any(|option| self.asks_for_help(option))
             || self.reads_stdin()
             || self.values_of("--print").any(is_answered_first)
     }
@@ -91,6 +107,12 @@ impl Invocation {
 
     pub(crate) fn crate_name(&self) -> Option<&str> {
         self.values_of("--crate-name").next()
+    }
+
+    /// Whether an option has the value `help`, spelled apart or joined.
+    fn asks_for_help(&self, option: &str) -> bool {
+        let is_joined = |argument: &String| argument.strip_prefix(option) == Some("help");
+        self.values_of(option).any(|value| value == "help") || self.arguments.iter().any(is_joined)
     }
 
     /// A `-` is the source, unless it is where `-o` writes.

@@ -8,7 +8,7 @@ use crate::world::{COMPILATION, WRAPPER, World};
 fn a_probe_is_untouched() {
     let world = World::new();
     fs::write(world.path("probe"), "--print\ncfg\n").unwrap();
-    let probes: [&[&str]; 13] = [
+    let probes: [&[&str]; 17] = [
         &[],
         &["-vV"],
         &["-V"],
@@ -21,6 +21,10 @@ fn a_probe_is_untouched() {
         &["-", "--crate-name", "___", "--print=file-names"],
         &["--crate-name", "probe", "--emit=metadata", "-"],
         &["--explain", "E0001"],
+        &["-W", "help"],
+        &["demo.rs", "-Whelp"],
+        &["-C", "help"],
+        &["--force-warn=help"],
         &["@probe"],
     ];
     for probe in probes {
@@ -35,11 +39,12 @@ fn a_probe_is_untouched() {
 #[test]
 fn what_looks_like_a_probe_but_compiles_gets_the_pass() {
     let world = World::new();
-    let compilations: [&[&str]; 4] = [
+    let compilations: [&[&str]; 5] = [
         &["demo.rs", "-o", "-"],
         &["demo.rs", "--print", "native-static-libs"],
         &["demo.rs", "--print=native-static-libs=list.txt", "--print=link-args"],
         &["demo.rs", "--printer"],
+        &["demo.rs", "-Dwarnings", "-o", "help"],
     ];
     for compilation in compilations {
         let outcome = world.call(compilation).run();
