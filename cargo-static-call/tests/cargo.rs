@@ -217,6 +217,35 @@ fn the_users_own_wrapper_is_called() {
     assert_eq!(project.sites(&project.program()), SITES);
 }
 
+/// Also what cargo has built before, when it was not required.
+#[test]
+fn a_pass_that_is_required() {
+    let project = Project::new();
+    let pass = plugin_in(&project.prefix());
+    let hidden = pass.with_extension("hidden");
+    fs::rename(&pass, &hidden).expect("the pass");
+    let wrapper = project.prefix().join("bin/static-call-rustc");
+    let by_hand = || {
+        let mut cargo = project.cargo(&["build"]);
+        cargo.env("RUSTC_WRAPPER", &wrapper);
+        cargo
+    };
+    let ours = || project.static_call(&["build"]);
+    for build in [&ours as &dyn Fn() -> Command, &by_hand] {
+        assert!(says(&run(&mut build())).contains("warning: building without the pass: no plugin at"));
+        assert!(!says(&run(&mut build())).contains("Compiling"), "not required, it stays");
+        let output = build().env("STATIC_CALL_REQUIRE", "1").output().expect("it runs");
+        assert_eq!(output.status.code(), Some(101), "{}", says(&output));
+        assert!(says(&output).contains("STATIC_CALL_REQUIRE is set"), "{}", says(&output));
+    }
+    fs::rename(&hidden, &pass).expect("the pass");
+    run(ours().env("STATIC_CALL_REQUIRE", "1"));
+    assert_eq!(project.sites(&project.program()), SITES);
+    assert!(!says(&run(&mut ours())).contains("Compiling"), "with the pass it stays, required or not");
+    run(by_hand().env("STATIC_CALL_REQUIRE", "1"));
+    assert_eq!(project.sites(&project.path("target/debug/program")), SITES);
+}
+
 /// It works, and everybody says so.
 #[test]
 fn a_crate_that_was_built_without_the_pass() {

@@ -1,7 +1,7 @@
 //! What cargo, or a build script, asked the wrapper to run.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::variables;
@@ -98,11 +98,27 @@ impl Invocation {
         self.arguments.iter().any(|argument| argument.starts_with("-Z"))
     }
 
-    /// Whether there is a `-C` option of this name, however it is spelled.
+    /// Whether there is a `-C` option of this name.
     pub(crate) fn has_codegen_option(&self, name: &str) -> bool {
+        self.codegen_options().any(|(given, _)| given == name)
+    }
+
+    /// The names of `-C` options and their values, however they are spelled.
+    fn codegen_options(&self) -> impl Iterator<Item = (String, &str)> {
         let joined = self.arguments.iter().filter_map(|argument| argument.strip_prefix("-C"));
-        let mut options = joined.chain(self.values_of("-C")).chain(self.values_of("--codegen"));
-        options.any(|option| option.split('=').next().is_some_and(|given| given.replace('_', "-") == name))
+        let options = joined.chain(self.values_of("-C")).chain(self.values_of("--codegen"));
+        options.map(|option| {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            (name.replace('_', "-"), value)
+        })
+    }
+
+    /// The file in which rustc tells cargo what the crate depends on, if it is asked to.
+    pub(crate) fn dep_info(&self) -> Option<PathBuf> {
+        self.values_of("--emit").flat_map(|kinds| kinds.split(',')).find(|&kind| kind == "dep-info")?;
+        let extra = self.codegen_options().find(|(name, _)| name == "extra-filename");
+        let name = format!("{}{}.d", self.crate_name()?, extra.map_or("", |(_, extra)| extra));
+        Some(Path::new(self.values_of("--out-dir").next()?).join(name))
     }
 
     pub(crate) fn crate_name(&self) -> Option<&str> {

@@ -17,7 +17,8 @@
 //! | `-Zallow-features=` and others, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
 //!
 //! A question to the compiler ([`Invocation::is_probe`]) gets nothing. Where the pass cannot be
-//! loaded ([`Unavailable`]) the program is built without it, which is correct, only slower.
+//! loaded ([`Unavailable`]) the program is built without it, which is correct, only slower. Then the
+//! wrapper stays, to tell cargo that [`variables::REQUIRE`] matters to the crate (see [`run_and_note`]).
 //!
 //! The environment variables are listed in [`variables`]. To use another wrapper as well, name it
 //! in `STATIC_CALL_RUSTC_WRAPPER`. It has to come behind this one: sccache, for one, knows no
@@ -33,7 +34,10 @@ mod toolchain;
 mod unavailable;
 mod variables;
 
-use std::os::unix::process::CommandExt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use invocation::Invocation;
@@ -63,8 +67,39 @@ fn main() -> ExitCode {
         if is_worth_telling() {
             eprintln!("static-call-rustc: warning: building without the pass: {unavailable}");
         }
+        if let Some(dep_info) = invocation.dep_info() {
+            return run_and_note(command, &dep_info);
+        }
     }
     let error = command.exec();
+    cannot_run(&command, &error)
+}
+
+/// Compiles without the pass, and adds to cargo's list of what the crate depends on that it was not required. So cargo
+/// compiles it again when it is; it would take it for good otherwise, and nobody would be told.
+fn run_and_note(mut command: Command, dep_info: &Path) -> ExitCode {
+    let status = match command.status() {
+        Ok(status) => status,
+        Err(error) => return cannot_run(&command, &error),
+    };
+    if status.success() {
+        // Cargo tells an empty variable from none.
+        let value = std::env::var_os(variables::REQUIRE).map(|value| format!("={}", value.display()));
+        let line = format!("\n# env-dep:{}{}\n", variables::REQUIRE, value.unwrap_or_default());
+        let file = OpenOptions::new().append(true).open(dep_info);
+        if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
+            let (dep_info, variable) = (dep_info.display(), variables::REQUIRE);
+            eprintln!(
+                "static-call-rustc: warning: cannot add to {dep_info}: {error}; so cargo will not build this \
+                 crate again when {variable} is set"
+            );
+        }
+    }
+    let code = status.code().or_else(|| Some(128 + status.signal()?)); // As a shell has it.
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn cannot_run(command: &Command, error: &io::Error) -> ExitCode {
     let program = command.get_program().display();
     eprintln!("static-call-rustc: error: cannot run `{program}`: {error}");
     if let Some(wrapper) = variables::get(variables::CHAINED_WRAPPER)

@@ -128,3 +128,34 @@ fn a_path_rustc_would_misread_is_told() {
     let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", "plugin.so").run();
     assert_goes_on(&outcome, &["plugin.so", "relative"]);
 }
+
+/// Cargo reads there when to compile the crate again.
+#[test]
+fn cargo_is_told_that_the_pass_was_not_required() {
+    let world = World::new();
+    let list = world.path("demo-0123.d");
+    let call = || {
+        fs::write(&list, "demo: demo.rs\n").unwrap();
+        let output = ["--emit=dep-info,link", "-C", "extra-filename=-0123", "--out-dir"];
+        world.call(COMPILATION).args(output).args([world.path("")])
+    };
+    let listed = || fs::read_to_string(&list).unwrap();
+    assert!(call().run().has_pass());
+    assert_eq!(listed(), "demo: demo.rs\n", "with the pass there is nothing to require");
+
+    world.install_rustc("1.94.0", "21.1.8");
+    let expected = [(None, ""), (Some(""), "="), (Some("0"), "=0")];
+    for (value, line) in expected {
+        let call = value.into_iter().fold(call(), |call, value| call.env("STATIC_CALL_REQUIRE", value));
+        assert_eq!(call.run().code, Some(0));
+        assert_eq!(listed(), format!("demo: demo.rs\n\n# env-dep:STATIC_CALL_REQUIRE{line}\n"));
+    }
+    assert_eq!(call().env("FAKE_EXIT", "101").run().code, Some(101));
+    assert_eq!(call().env("FAKE_SIGNAL", "TERM").run().code, Some(128 + 15));
+    assert_eq!(listed(), "demo: demo.rs\n", "rustc has not made it");
+
+    let there = world.path("nowhere");
+    let outcome = world.call(COMPILATION).args(["--emit", "dep-info", "--out-dir"]).args([there]).run();
+    assert_eq!(outcome.code, Some(0));
+    assert!(outcome.stderr.contains("nowhere/demo.d"), "{}", outcome.stderr);
+}
