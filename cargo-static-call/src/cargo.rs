@@ -42,7 +42,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If the wrapper is not there.
+    /// If the wrapper is not there, or `--config` names a build directory.
     pub fn new(arguments: &[OsString]) -> Result<Self> {
         if let Some(toolchain) = arguments.iter().find(|word| word.as_encoded_bytes().starts_with(b"+")) {
             let toolchain = toolchain.display();
@@ -51,8 +51,8 @@ impl Plan {
         let wrapper = wrapper()?;
         let named = target_argument(arguments);
         let is_users = named.is_some();
-        let target = named.or_else(|| Some(cargo_target(arguments)?.join("static-call")));
-        Ok(Self { chained: chained(&wrapper), wrapper, target, is_users })
+        let cargos = cargo_target(arguments)?.map(|target| target.join("static-call"));
+        Ok(Self { chained: chained(&wrapper, arguments), wrapper, target: named.or(cargos), is_users })
     }
 
     /// The variables for cargo.
@@ -177,34 +177,42 @@ fn pass_hash(wrapper: &Path) -> String {
 }
 
 /// The wrapper that the user has set, in the environment or in cargo's configuration: ours shall call it.
-fn chained(wrapper: &Path) -> Option<OsString> {
+fn chained(wrapper: &Path, arguments: &[OsString]) -> Option<OsString> {
     if let Some(chained) = variable(CHAINED) {
         return Some(chained);
     }
     // An empty variable switches a configured wrapper off.
-    let users = std::env::var_os(WRAPPER).or_else(configured_wrapper).filter(|users| !users.is_empty())?;
+    let users = std::env::var_os(WRAPPER).or_else(|| configured("build.rustc-wrapper", arguments));
+    let users = users.filter(|users| !users.is_empty())?;
     let is_ours = Path::new(&users).file_name() == wrapper.file_name();
     (!is_ours).then_some(users)
 }
 
-/// Stable cargo tells its configuration only when it is asked like this.
-fn configured_wrapper() -> Option<OsString> {
+/// The compiler that cargo would run.
+#[must_use]
+pub fn rustc() -> OsString {
+    variable("RUSTC").or_else(|| configured("build.rustc", &[])).unwrap_or_else(|| "rustc".into())
+}
+
+/// A program in cargo's configuration, with what the arguments add to that. Stable cargo tells it only when it is asked
+/// like this.
+fn configured(program: &str, arguments: &[OsString]) -> Option<OsString> {
     let mut cargo = cargo();
-    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "config", "get", "--show-origin"]);
-    let output = cargo.arg("build.rustc-wrapper").stderr(Stdio::null()).output().ok()?;
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "config", "get", "--show-origin", program]);
+    let output = pass_on(&mut cargo, &["--config"], arguments).stderr(Stdio::null()).output().ok()?;
     origin_and_value(str::from_utf8(&output.stdout).ok()?)
 }
 
 /// The value in a line `build.rustc-wrapper = "value" # origin`. With a slash in it, it is relative to the directory that
-/// holds the configuration's (`.cargo`).
+/// holds the configuration's (`.cargo`), or to ours if no file but a variable or an argument gives it.
 fn origin_and_value(line: &str) -> Option<OsString> {
     let (value, origin) = line.split_once(" = ")?.1.trim_end().rsplit_once(" # ")?;
     let value: String = serde_json::from_str(value).ok()?;
-    let base = Path::new(origin).parent().and_then(Path::parent);
-    match base.filter(|_| value.contains('/')) {
-        Some(base) => Some(base.join(value).into_os_string()),
-        None => Some(value.into()),
+    if !value.contains('/') {
+        return Some(value.into());
     }
+    let base = Path::new(origin).parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    std::path::absolute(base.join(value)).ok().map(PathBuf::into_os_string)
 }
 
 /// The value of `--target-dir`, as far as the arguments are cargo's.
@@ -221,18 +229,32 @@ fn value_of<'a>(arguments: &'a [OsString], option: &'a str) -> impl Iterator<Ite
     })
 }
 
-/// The directory that cargo would use, as it says itself.
-fn cargo_target(arguments: &[OsString]) -> Option<PathBuf> {
-    let mut cargo = cargo();
-    cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
-    for option in ["--manifest-path", "--config"] {
+/// Gives cargo the values of these options among the arguments.
+fn pass_on<'a>(cargo: &'a mut Command, options: &[&str], arguments: &[OsString]) -> &'a mut Command {
+    for option in options {
         for value in value_of(arguments, option) {
             cargo.arg(option).arg(value);
         }
     }
-    let output = cargo.stderr(Stdio::null()).output().ok()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-    Some(metadata.get("target_directory")?.as_str()?.into())
+    cargo
+}
+
+/// The directory that cargo would use, as it says itself.
+fn cargo_target(arguments: &[OsString]) -> Result<Option<PathBuf>> {
+    const BUILD_HERE: &str = "/static-call";
+    let mut cargo = cargo();
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]).env(BUILD, BUILD_HERE);
+    let cargo = pass_on(&mut cargo, &["--manifest-path", "--config"], arguments);
+    let Ok(output) = cargo.stderr(Stdio::null()).output() else { return Ok(None) };
+    let Ok(metadata) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return Ok(None) };
+    let directory = |name| metadata.get(name)?.as_str();
+    if directory("build_directory").is_some_and(|build| build != BUILD_HERE) {
+        bail!(
+            "`--config` sets build.build-dir, and builds without the pass would share that directory: leave it out; \
+             what is built with the pass lies in the target directory"
+        );
+    }
+    Ok(directory("target_directory").map(PathBuf::from))
 }
 
 #[cfg(test)]
@@ -249,6 +271,8 @@ mod tests {
         assert_eq!(found("tools/w.sh"), "/p/tools/w.sh");
         assert_eq!(found("/usr/bin/w # x"), "/usr/bin/w # x");
         assert_eq!(origin_and_value(""), None);
+        let here = origin_and_value("build.rustc-wrapper = \"tools/w\" # --config cli option\n");
+        assert_eq!(here.unwrap(), *std::env::current_dir().unwrap().join("tools/w"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `cargo static-call doctor`: is all there that direct calls need, and what would happen.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -50,16 +50,18 @@ impl Doctor {
             }
         };
         let plan = Plan::new(&[]);
-        say(rustc());
+        let compiler = crate::cargo::rustc();
+        say(rustc(&compiler));
         match &plan {
             Ok(plan) => {
-                say(rust_pass(&plan.wrapper));
+                say(rust_pass(&plan.wrapper, &compiler));
                 say(c_pass(&plan.wrapper));
             }
             Err(error) => say(Bad(format!("{error:#}"), "install it again".into())),
         }
         kernel().into_iter().chain(settings()).for_each(&mut say);
         if let Ok(plan) = &plan {
+            plan.target.as_deref().map(writable).into_iter().for_each(&mut say);
             self.built(plan).into_iter().for_each(&mut say);
             let variables = plan.variables();
             let variables: Vec<String> =
@@ -136,21 +138,28 @@ fn programs_in(target: &Path) -> Vec<PathBuf> {
     profiles.flat_map(|profile| list(&profile)).filter(is_elf).collect()
 }
 
-/// The compiler, as cargo would run it.
-fn compiler() -> OsString {
-    std::env::var_os("RUSTC").filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".into())
+/// Whether cargo can build there.
+fn writable(target: &Path) -> Finding {
+    let shown = target.display();
+    let existing = target.ancestors().find(|path| path.exists()).unwrap_or(target);
+    match tempfile::tempfile_in(existing) {
+        Ok(_) => Good(format!("{shown} can be written")),
+        Err(error) => Bad(
+            format!("{shown} cannot be written: {error}"),
+            "permit it, or have cargo build elsewhere: `--target-dir`, or CARGO_TARGET_DIR".into(),
+        ),
+    }
 }
 
-fn rustc() -> Finding {
-    let rustc = compiler();
-    let shown = rustc.display();
-    let output = Command::new(&rustc).arg("-vV").output();
+fn rustc(compiler: &OsStr) -> Finding {
+    let shown = compiler.display();
+    let output = Command::new(compiler).arg("-vV").output();
     let answer = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout)).unwrap_or_default();
     let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
     let install = "install Rust 1.95 or newer (https://rustup.rs), as long as it has LLVM 22".to_owned();
     match (field("release: "), field("LLVM version: ")) {
         (Some(release), Some(llvm)) => {
-            let text = format!("rustc {release} has LLVM {llvm}; the pass needs LLVM {LLVM}");
+            let text = format!("rustc {release} has LLVM {llvm} ({shown}); the pass needs LLVM {LLVM}");
             if llvm.split('.').next() == Some(LLVM) { Good(text) } else { Bad(text, install) }
         }
         _ => Bad(format!("`{shown} -vV` does not say what it is"), install),
@@ -178,10 +187,10 @@ void doctor(void) { static_call(doctor_key); }
 ";
 
 /// Compiles something by the wrapper, and looks whether the pass was there.
-fn rust_pass(wrapper: &Path) -> Finding {
+fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
     let pass = pass(wrapper);
     let mut rustc = Command::new(wrapper);
-    rustc.arg(compiler()).args(["--crate-name=doctor", "--crate-type=lib", "--edition=2021", "--emit=obj"]);
+    rustc.arg(compiler).args(["--crate-name=doctor", "--crate-type=lib", "--edition=2021", "--emit=obj"]);
     rustc.arg("-Copt-level=1").env("STATIC_CALL_REQUIRE", "1");
     judge(compile(rustc, "doctor.rs", RUST), "rustc", &pass)
 }

@@ -184,6 +184,10 @@ fn the_users_own_target_directory() {
     let new = project.path("new");
     run(&mut project.static_call(&["build", "--quiet", &format!("--target-dir={}", new.display())]));
     assert_eq!(project.sites(&new.join("debug/program")), SITES);
+    let shared = ["build", "--config", "build.build-dir='build'"];
+    let output = project.static_call(&shared).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(says(&output).contains("`--config` sets build.build-dir"), "{}", says(&output));
     // From elsewhere.
     let manifest = project.path("Cargo.toml");
     let mut cargo = project.static_call(&["build", "--quiet", "--manifest-path", manifest.to_str().unwrap()]);
@@ -209,8 +213,12 @@ fn the_users_own_wrapper_is_called() {
     fs::write(project.path(".cargo/config.toml"), format!("[build]\nrustc-wrapper = {wrapper:?}\n"))
         .expect("a file");
     check(&mut project.static_call(&["build", "--quiet"]));
-    // Ours is not called by itself.
     fs::remove_file(project.path(".cargo/config.toml")).expect("a file");
+    check(&mut project.static_call(&["build", "--quiet", "--config=build.rustc-wrapper='./wrapper'"]));
+    let configuration = project.path("keys/more.toml");
+    fs::write(&configuration, "[build]\nrustc-wrapper = './wrapper'\n").expect("a file");
+    check(&mut project.static_call(&["build", "--quiet", "--config", configuration.to_str().unwrap()]));
+    // Ours is not called by itself.
     let own = project.prefix().join("bin/static-call-rustc");
     let _ = fs::remove_dir_all(project.path("target"));
     run(project.static_call(&["build", "--quiet"]).env("RUSTC_WRAPPER", own));
@@ -304,6 +312,7 @@ fn the_doctor() {
         "rustc loads the pass",
         "clang-22 loads the pass",
         "membarrier",
+        "target/static-call can be written",
         "all is well",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
@@ -326,6 +335,19 @@ fn the_doctor() {
     let (code, said) = doctor(&|doctor| _ = doctor.env("RUSTC", &rustc));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("BAD   rustc 1.94.0 has LLVM 21.1.8"), "{said}");
+    // Cargo takes it from its configuration, too.
+    fs::create_dir(project.path(".cargo")).expect("a directory");
+    let configuration = project.path(".cargo/config.toml");
+    fs::write(&configuration, "[build]\nrustc = './rustc'\n").expect("a file");
+    let (code, said) = doctor(&|_| {});
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("BAD   rustc 1.94.0 has LLVM 21.1.8"), "{said}");
+    fs::remove_file(&configuration).expect("a file");
+
+    // Where nobody can write.
+    let (code, said) = doctor(&|doctor| _ = doctor.env("CARGO_TARGET_DIR", "/proc/self/target"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("BAD   /proc/self/target/static-call cannot be written"), "{said}");
 
     // A process that may not make its code writable.
     let (source, launcher) = (project.path("launcher.c"), project.path("launcher"));
