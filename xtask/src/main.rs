@@ -59,8 +59,8 @@ enum Command {
     },
     /// Measure what calls, updates, loading and building cost, and what whole programs gain: target/bench/report.html
     Bench(bench::Options),
-    /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them (it takes some
-    /// minutes, once)
+    /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them (compiling them
+    /// takes a quarter of an hour, once)
     Tools,
     /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the wrapper costs
     /// (a clean build takes a minute or two)
