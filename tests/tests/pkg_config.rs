@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use static_call_tests::{moved, plugin_in, root, run, stdout};
+use static_call_tests::{install_another_pass, moved, plugin_in, root, run, stdout};
 use tempfile::TempDir;
 
 /// What the consumer prints: its results, and that both of its calls are direct, or go through the pointer.
@@ -85,4 +85,12 @@ fn meson() {
         format!("-D{language}_link_args=['-fuse-ld=lld', '-Wl,--load-pass-plugin={}']", pass.display())
     };
     check("optimized", clang, &["-Db_lto=true", &link("c"), &link("cpp")], DIRECT, true);
+
+    // Meson keeps what pkg-config has said, until it is told to forget that.
+    install_another_pass(&world.prefix);
+    let directory = world.directory.path().join("shared");
+    run(Command::new("meson").args(["configure", "--clearcache"]).arg(&directory));
+    let built = stdout(Command::new("ninja").arg("-C").arg(&directory));
+    assert!(built.contains("Compiling C object") && built.contains("Compiling C++ object"), "{built}");
+    assert_eq!(printed(&directory), [DIRECT, DIRECT]);
 }
