@@ -7,7 +7,8 @@
 //!
 //! It also makes rustc name symbols as a nightly does. So the names of a stable compiler are asked
 //! for, which in turn needs `-Zunstable-options`. What remains is the `cfg`s of a nightly, nearly all
-//! of which need a feature: on x86-64, `target_feature = "x87"` does not.
+//! of which need a feature: on x86-64, `target_feature = "x87"` does not; and the variable itself, for a crate that
+//! asks for it by `option_env!`, since rustc expands macros before it loads plugins, which could unset it.
 
 use crate::invocation::Invocation;
 use crate::toolchain::Toolchain;
