@@ -97,7 +97,7 @@ static struct image image_at(const char *path)
 {
 	struct image image = { .handle = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL)) };
 
-	image.key = loaded(dlsym(image.handle, "__static_call_key_k0"));
+	image.key = loaded(dlsym(image.handle, "k0__static_call_key"));
 	image.targets[0] = loaded(dlsym(image.handle, "first"));
 	image.targets[1] = loaded(dlsym(image.handle, "second"));
 	image.run = (long (*)(long))loaded(dlsym(image.handle, "run"));
@@ -189,7 +189,7 @@ static void batch_rounds(const char *path, int rounds, char **counts)
 			for (size_t i = 0; i < count; i++) {
 				char name[64];
 
-				snprintf(name, sizeof name, "__static_call_key_k%zu", i);
+				snprintf(name, sizeof name, "k%zu__static_call_key", i);
 				changes[i].key = loaded(dlsym(image.handle, name));
 				changes[i].target = image.targets[1];
 				error |= __static_call_update(changes[i].key, image.targets[0]);

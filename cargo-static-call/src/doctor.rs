@@ -173,11 +173,11 @@ const RUST: &str = "
 #![no_std]
 extern \"C\" {
     fn __static_call_target(key: *const [usize; 5]) -> *const ();
-    static __static_call_key_doctor: [usize; 5];
+    static doctor__static_call_key: [usize; 5];
 }
 #[no_mangle]
 pub unsafe fn doctor() {
-    core::mem::transmute::<*const (), fn()>(__static_call_target(&raw const __static_call_key_doctor))()
+    core::mem::transmute::<*const (), fn()>(__static_call_target(&raw const doctor__static_call_key))()
 }
 ";
 const C: &str = "

@@ -506,8 +506,8 @@ fn imported_key(symbol: &[u8], offset: i64) -> Key {
 
 /// A key's name from its symbol.
 fn key_name(symbol: &[u8]) -> String {
-    let plain = symbol.strip_prefix(static_call_abi::KEY_PREFIX.as_bytes());
-    demangle(plain.unwrap_or(symbol)).replace("::_::", "::")
+    let name = demangle(symbol).replace("::_::", "::");
+    name.strip_suffix(static_call_abi::KEY_SUFFIX).map(str::to_owned).unwrap_or(name)
 }
 
 /// Many things of one kind, of which the first ones are said in full.

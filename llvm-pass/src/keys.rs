@@ -68,7 +68,7 @@ fn is_key(module: &Module<'_>, global: GlobalValue<'_>) -> bool {
     // SAFETY: a global variable, alive, has a type.
     let ty = unsafe { LLVMGlobalGetValueType(global.as_value_ref()) };
     consists_of_keys(ty)
-        || (name.starts_with(abi::KEY_PREFIX.as_bytes()) && size(module, ty) == key_size(module))
+        || (name.ends_with(abi::KEY_SUFFIX.as_bytes()) && size(module, ty) == key_size(module))
 }
 
 /// Whether a type is C's `struct static_call_key`, or an array of it.

@@ -49,13 +49,11 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
             FunctionValue::new(symbol).is_some_and(|function| is_our_function(module, function, name))
         } else if !LLVMIsAGlobalVariable(symbol).is_null() {
             let global = GlobalValue::new(symbol);
-            // Whether it is a key is seen where it is called.
-            name.starts_with(abi::KEY_PREFIX)
-                || image::is_our_descriptor(module, global)
+            image::is_our_descriptor(module, global)
                 || image::is_our_anchor(global, name)
                 || trampoline::is_our_record(global)
         } else {
-            name.starts_with(abi::KEY_PREFIX)
+            false
         }
     }
 }

@@ -21,9 +21,10 @@
  *   In a file, or `static` in a file or a function. To share one between shared objects built with
  *   -fvisibility=hidden, put __attribute__((visibility("default"))) before DEFINE_STATIC_CALL.
  *   In C++ also in a namespace, or in a class as `static inline DEFINE_STATIC_CALL(key, func);`. From
- *   elsewhere, name both of its parts:
+ *   elsewhere it is named as everything there is:
  *
- *     static_call_at(ns::STATIC_CALL_TYPE(key), &ns::STATIC_CALL_KEY(key), arg1, arg2);
+ *     static_call(ns::key, arg1, arg2);
+ *     static_call_update(ns::key, func_b);
  *
  *   In an array or a struct, see STATIC_CALL_INIT.
  *
@@ -97,11 +98,11 @@ __STATIC_CALL_LIBRARY int __static_call_update(struct static_call_key *key, __st
 __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *key);
 __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *key);
 
-/* The two parts of a key: an object and a function type. */
-#define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(__static_call_key_, key)
-#define STATIC_CALL_TYPE(key) __STATIC_CALL_PASTE(__static_call_type_, key)
-#define __STATIC_CALL_PASTE(prefix, key) __STATIC_CALL_PASTE_EXPANDED(prefix, key)
-#define __STATIC_CALL_PASTE_EXPANDED(prefix, key) prefix##key
+/* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope before it. */
+#define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(key, __static_call_key)
+#define STATIC_CALL_TYPE(key) __STATIC_CALL_PASTE(key, __static_call_type)
+#define __STATIC_CALL_PASTE(first, second) __STATIC_CALL_PASTE_EXPANDED(first, second)
+#define __STATIC_CALL_PASTE_EXPANDED(first, second) first##second
 #define __STATIC_CALL_STRING(key) #key
 
 /* What the two languages say differently:

@@ -250,7 +250,7 @@ macro_rules! __static_call_items {
     (@key declare $kind:ident $name:ident [] [] $($function:tt)*) => {
         unsafe extern "C" {
             #[link_name = $crate::private::concat!(
-                "__static_call_key_", $crate::private::stringify!($name)
+                $crate::private::stringify!($name), "__static_call_key"
             )]
             static $name: $crate::private::Key;
         }
@@ -300,9 +300,9 @@ macro_rules! __static_call_items {
     };
     (@static $name:ident [export] $value:block) => {
         $crate::__static_call_items! { @section $name [
-            // SAFETY: the prefix is static-call's own; two keys of one name do not link.
+            // SAFETY: the suffix is static-call's own; two keys of one name do not link.
             #[unsafe(export_name = $crate::private::concat!(
-                "__static_call_key_", $crate::private::stringify!($name)
+                $crate::private::stringify!($name), "__static_call_key"
             ))]
         ] $value }
     };

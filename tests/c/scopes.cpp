@@ -66,21 +66,30 @@ static void namespaces()
 		CHECK(static_call_update(key, subtract) == 0);
 	}
 	CHECK(outer::inner::call(5, 3) == 2);
-	using Type = outer::other::STATIC_CALL_TYPE(key);
-	CHECK(static_call_at(Type, &outer::other::STATIC_CALL_KEY(key), 5, 3) == 15);
-	CHECK(static_call_at(outer::other::STATIC_CALL_TYPE(key), &outer::other::STATIC_CALL_KEY(key), 5, 3) == 15);
-	CHECK(static_call_update_at(Type, &outer::other::STATIC_CALL_KEY(key), outer::inner::add) == 0);
-	CHECK(static_call_at(Type, &outer::other::STATIC_CALL_KEY(key), 5, 3) == 8);
+	CHECK(static_call(outer::other::key, 5, 3) == 15);
+	CHECK(static_call_fn(::outer::other::key)(5, 3) == 15);
+	CHECK(static_call_query(outer::other::key) == outer::other::multiply);
+	CHECK(static_call_update(outer::other::key, outer::inner::add) == 0);
+	CHECK(static_call(outer::other::key, 5, 3) == 8);
+	struct static_call_change changes[] = {
+		STATIC_CALL_CHANGE(outer::inner::key, outer::inner::add),
+		STATIC_CALL_CHANGE(outer::other::key, outer::inner::subtract)
+	};
+	CHECK(static_call_update_batch(changes, 2) == 0);
+	CHECK(static_call(outer::inner::key, 5, 3) == 8 && static_call(outer::other::key, 5, 3) == 2);
+	// By its two parts.
+	CHECK(static_call_at(outer::other::STATIC_CALL_TYPE(key), &outer::other::STATIC_CALL_KEY(key), 5, 3) == 2);
 }
 
 static void classes()
 {
 	CHECK(Codec::call(1) == 1 && Codec::mask() == 0 && Codec::call(1) == 0xfe);
-	CHECK(static_call_at(Codec::STATIC_CALL_TYPE(encode), &Codec::STATIC_CALL_KEY(encode), 1) == 0xfe);
+	CHECK(static_call(Codec::encode, 1) == 0xfe);
 	CHECK(Doubler<int>::call(2) == 2 && Doubler<double>::call(1.5) == 1.5);
 	CHECK(Doubler<int>::update() == 0);
 	CHECK(Doubler<int>::call(2) == 4 && Doubler<double>::call(1.5) == 1.5);
-	CHECK(static_call(inline_key) == 1);
+	CHECK(static_call(Doubler<double>::key, 1.5) == 1.5 && static_call(Doubler<int>::key, 2) == 4);
+	CHECK(static_call(inline_key) == 1 && static_call(::inline_key) == 1);
 }
 
 static void functions()

@@ -17,7 +17,7 @@
 ; CHECK-NEXT: @inline = linkonce_odr global %struct.static_call_key zeroinitializer, section "static_call_keys", comdat{{$}}
 ; CHECK-NEXT: @array = global [2 x [3 x %struct.static_call_key]] zeroinitializer, section "static_call_keys"{{$}}
 ; CHECK-NEXT: @mostly_zero = global <{ %struct.static_call_key, [9 x %struct.static_call_key] }> zeroinitializer, section "static_call_keys"{{$}}
-; CHECK-NEXT: @__static_call_key_rust = global <{ [40 x i8] }> zeroinitializer, section "static_call_keys"{{$}}
+; CHECK-NEXT: @rust__static_call_key = global <{ [40 x i8] }> zeroinitializer, section "static_call_keys"{{$}}
 ; CHECK-NOT: section "static_call_keys"
 ; CHECK: @__static_call_image = linkonce_odr hidden global
 ; CHECK-SAME: ptr @__start_static_call_keys, ptr @__stop_static_call_keys, ptr @__stop_static_call_end, ptr @__ehdr_start,
@@ -42,13 +42,13 @@ $inline = comdat any
 @inline = linkonce_odr global %struct.static_call_key zeroinitializer, comdat
 @array = global [2 x [3 x %struct.static_call_key]] zeroinitializer
 @mostly_zero = global <{ %struct.static_call_key, [9 x %struct.static_call_key] }> zeroinitializer
-@__static_call_key_rust = global <{ [40 x i8] }> zeroinitializer
+@rust__static_call_key = global <{ [40 x i8] }> zeroinitializer
 @elsewhere = global %struct.static_call_key zeroinitializer, section "mine"
 @another = global %struct.static_call_key.rest zeroinitializer
 @in_a_struct = global %struct.user zeroinitializer
 @none = global [0 x %struct.static_call_key] zeroinitializer
 @declared = external global %struct.static_call_key
-@__static_call_key_of_another_size = global [41 x i8] zeroinitializer
+@of_another_size__static_call_key = global [41 x i8] zeroinitializer
 @constant = constant %struct.static_call_key zeroinitializer
 @thread_local = thread_local global %struct.static_call_key zeroinitializer
 @common = common global %struct.static_call_key zeroinitializer

@@ -50,7 +50,6 @@ declare void @__static_call_record.function()
 @__static_call_anchor.static_call_keys = global i32 0, section "static_call_sites"
 declare void @__static_call_image_constructor()
 @__static_call_target = external global i32
-@__static_call_key_mine = global %key zeroinitializer
 
 define ptr @resolver() {
   ret ptr @resolver

@@ -12,8 +12,8 @@
 
 ;--- plain.ll
 target triple = "x86_64-unknown-linux-gnu"
-@__static_call_key_unused = external global [40 x i8]
-@kept = global ptr @__static_call_key_unused
+@unused__static_call_key = external global [40 x i8]
+@kept = global ptr @unused__static_call_key
 define i32 @f(ptr %p) {
   %r = call i32 %p()
   ret i32 %r

@@ -9,7 +9,7 @@ use object::{
     elf,
 };
 use static_call_abi::{
-    KEY_PREFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
+    KEY_SUFFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
 };
 
 use crate::platform::platform;
@@ -107,7 +107,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     }
     for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
         let name = symbol.name().expect("UTF-8");
-        if symbol.kind() == SymbolKind::Data && name.contains(KEY_PREFIX) && !name.starts_with(RECORD_PREFIX)
+        if symbol.kind() == SymbolKind::Data && name.contains(KEY_SUFFIX) && !name.starts_with(RECORD_PREFIX)
         {
             assert!(keys.contains(&symbol.address()), "{path_name}: {name} lies elsewhere");
         }

@@ -44,7 +44,7 @@ fn code_that_somebody_else_patched() {
     let (start, size) = symbol(&program, "call_second");
     let sites = StaticCalls::read(&program).recorded;
     let site = sites.into_iter().find(|site| (start..start + size).contains(site)).expect("a site");
-    let trampoline = symbol(&program, "__static_call_trampoline.__static_call_key_second").0;
+    let trampoline = symbol(&program, "__static_call_trampoline.second__static_call_key").0;
     for (mode, address) in [
         (None, site),
         (None, site + 1),

@@ -93,7 +93,7 @@ fn two_runtimes_that_share_a_key() {
     let archive = prefix().join("lib/libstatic_call.a").display().to_string();
     let hidden = ["-fPIC", "-shared", "-Wl,--exclude-libs,ALL", &archive];
     let plugin = build.link(&["plugin.c"], &hidden, &directory.path().join("plugin.so"));
-    let exported = ["-Wl,--export-dynamic-symbol=__static_call_key_host_key", "-ldl"];
+    let exported = ["-Wl,--export-dynamic-symbol=host_key__static_call_key", "-ldl"];
     let program = build.link(&["two_runtimes.c"], &exported, &directory.path().join("program"));
     for &mode in modes() {
         run(in_mode(&program, mode).arg(&plugin));

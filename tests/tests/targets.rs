@@ -607,7 +607,7 @@ fn the_c_header_on_every_target() {
             if lowered.contains("@__static_call_trampoline") != row.2.has_sites() {
                 return Err(format!("trampolines:\n{lowered}"));
             }
-            let key = lowered.lines().find(|line| line.starts_with("@__static_call_key_key ="));
+            let key = lowered.lines().find(|line| line.starts_with("@key__static_call_key ="));
             let key = key.ok_or("the key is gone")?;
             // The version is in the upper half of the flags.
             if !key.contains("i32 0, i32 65536 }") {

@@ -58,8 +58,8 @@ pub const VERSION: u32 = 1;
 pub const RESERVED_PREFIX: &str = "__static_call_";
 /// The intrinsic: `fn(*const Key) -> *const ()`, the function that a key points at.
 pub const INTRINSIC: &str = "__static_call_target";
-/// A C-visible key named `k` has the symbol `__static_call_key_k`.
-pub const KEY_PREFIX: &str = "__static_call_key_";
+/// A C-visible key named `k` has the symbol `k__static_call_key`: what follows the name leaves room for a scope before it.
+pub const KEY_SUFFIX: &str = "__static_call_key";
 /// A trampoline's symbol: this, then its key's symbol, then `+offset` for a field of a static.
 pub const TRAMPOLINE_PREFIX: &str = "__static_call_trampoline.";
 /// A record's symbol, formed in the same way.
