@@ -35,6 +35,8 @@ fn main() {
         .flag("-fvisibility-inlines-hidden")
         .flag("-Wno-unused-parameter")
         .flag("-Wno-comment")
+        // The compiler that loads the plugin may bring a C++ library of its own, as rustc's LLVM does, and no other be there.
+        .cpp_link_stdlib_static(true)
         // LLVM's symbols come from the process that loads the plugin, if it has them.
         .pic(true)
         .compile("static_call_shim");

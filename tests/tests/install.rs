@@ -124,6 +124,13 @@ fn the_libraries_have_the_interface_and_nothing_else() {
     assert!(dynamic.contains("[libstatic_call.so.0]"), "no soname:\n{dynamic}");
 }
 
+/// A rustc brings its own C++ library along, and there may be no other.
+#[test]
+fn the_pass_needs_no_cpp_library() {
+    let needed = stdout(llvm("llvm-readelf").arg("-d").arg(plugin_in(&prefix())));
+    assert!(needed.contains("[libc.so.6]") && !needed.contains("++"), "{needed}");
+}
+
 /// Nothing of Rust's comes along, and little of anything: a few functions of the C library.
 #[test]
 fn the_libraries_need_the_c_library_only() {
