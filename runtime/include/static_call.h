@@ -21,7 +21,7 @@
  *   In a file, or `static` in a file or a function. To share one between shared objects built with
  *   -fvisibility=hidden, put __attribute__((visibility("default"))) before DEFINE_STATIC_CALL.
  *   In C++ also in a namespace, or in a class as `static inline DEFINE_STATIC_CALL(key, func);`. From
- *   elsewhere it is named as everything there is:
+ *   elsewhere it is named as everything there is (a scope with a comma in it needs an alias):
  *
  *     static_call(ns::key, arg1, arg2);
  *     static_call_update(ns::key, func_b);
