@@ -12,7 +12,7 @@ int instantiated(int value) { return in_template<long>(value); }
 
 int member(int value)
 {
-	return static_call_at(Static::STATIC_CALL_TYPE(member), &Static::STATIC_CALL_KEY(member), 9, value) + 1;
+	return static_call(Static::member, 9, value) + 1;
 }
 
 int in_lambda(int value)

@@ -47,6 +47,7 @@ const CLANG: Cell = Cell {
 };
 
 const LOADED_ONLY: &str = "is only loaded from memory";
+const NOT_RECORDED: &str = "no call is recorded";
 const LTO_WITHOUT_PASS: &str = "branches to trampolines are not recorded";
 const WITHOUT_PASS: &str = "compiled without the pass";
 
@@ -147,6 +148,24 @@ const CELLS: &[Cell] = &[
         flags: &["-O2", "-fsanitize=kcfi"],
         expected: Expected::Generic(LOADED_ONLY),
         traces: &["__cfi_"],
+        ..CLANG
+    },
+    Cell {
+        name: "large_code_model",
+        flags: &["-O2", "-mcmodel=large"],
+        expected: Expected::Generic(NOT_RECORDED),
+        ..CLANG
+    },
+    Cell {
+        name: "medium_code_model",
+        flags: &["-O2", "-mcmodel=medium"],
+        expected: Expected::Generic(NOT_RECORDED),
+        ..CLANG
+    },
+    Cell {
+        name: "ipra",
+        flags: &["-O2", "-mllvm", "-enable-ipra"],
+        expected: Expected::Generic(LOADED_ONLY),
         ..CLANG
     },
     Cell {
