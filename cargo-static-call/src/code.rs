@@ -29,6 +29,8 @@ pub struct Code {
     pub unrecorded: Vec<Use>,
     /// Calls through a key's pointer, or loads of it that may be such.
     pub loads: Vec<Use>,
+    /// How many of them are in functions that debug information does not know.
+    pub doubtful: usize,
     /// Calls that were compiled without the pass: they call the function that loads a key, or have it inlined.
     pub without_pass: Vec<Use>,
     /// Whether loads were looked for.
@@ -88,19 +90,27 @@ impl Code {
             find_indirect_calls(elf, &loaders, &mut code.without_pass);
         }
         code.loads.sort_unstable_by_key(|load| load.address);
-        let mut is_inlined = vec![false; code.loads.len()];
-        for address in debug.map(DebugInfo::inlined_loads).unwrap_or_default() {
+        let Some(debug) = debug else {
+            code.doubtful = code.loads.len();
+            return code;
+        };
+        let mut is_call = vec![None; code.loads.len()];
+        for address in debug.inlined_loads() {
             // Of a load that was found the key is known.
             let next = code.loads.partition_point(|load| load.address < address);
-            let same =
-                code.loads.get(next).filter(|load| load.address - address < SPREAD && !is_inlined[next]);
-            code.without_pass.push(same.copied().unwrap_or(Use { address, key: None }));
-            if same.is_some() {
-                is_inlined[next] = true;
+            match code.loads.get(next).filter(|load| load.address - address < SPREAD) {
+                Some(_) if is_call[next].is_none() => is_call[next] = Some(true),
+                _ => code.without_pass.push(Use { address, key: None }),
             }
         }
-        let mut others = is_inlined.iter().map(|is_inlined| !is_inlined);
-        code.loads.retain(|_| others.next().unwrap_or(true));
+        for (is_call, load) in is_call.iter_mut().zip(&code.loads) {
+            *is_call = is_call.or_else(|| debug.is_in_call_method(load.address));
+        }
+        code.doubtful = is_call.iter().filter(|is_call| is_call.is_none()).count();
+        let mut is_call = is_call.into_iter();
+        let calls = code.loads.extract_if(.., |_| is_call.next() == Some(Some(true)));
+        code.without_pass.extend(calls);
+        code.without_pass.sort_unstable_by_key(|call| call.address);
         code
     }
 }

@@ -92,8 +92,7 @@ impl Doctor {
         let mut findings = Vec::new();
         for path in binaries {
             let shown = path.display();
-            let report = read_file(&path)
-                .and_then(|data| Ok(report::file(&path.to_string_lossy(), &Elf::parse(&data)?)));
+            let report = read_file(&path).and_then(|data| Ok(report::file(&path, &Elf::parse(&data)?)));
             findings.push(match report {
                 Err(error) => Bad(format!("{shown}: {error:#}"), "name a program or shared object".into()),
                 Ok(file) if file.keys.is_empty() && !file.is_image => Note(format!("{shown}: no static calls")),

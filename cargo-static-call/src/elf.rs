@@ -59,10 +59,6 @@ pub struct Section<'data> {
     pub address: u64,
     /// How long it is there.
     pub size: u64,
-    /// Its bytes in the file, as they lie there.
-    pub data: &'data [u8],
-    /// Whether they are compressed.
-    pub is_compressed: bool,
 }
 
 /// A named function or variable.
@@ -195,13 +191,10 @@ impl<'data> Elf<'data> {
             if section.sh_type(endian) == elf::SHT_NULL {
                 continue;
             }
-            let flags = section.sh_flags(endian);
             elf.sections.push(Section {
                 name: table.section_name(endian, section).unwrap_or_default(),
                 address: section.sh_addr(endian).into(),
                 size: section.sh_size(endian).into(),
-                data: section.data(endian, data).unwrap_or_default(),
-                is_compressed: flags & elf::SHF_COMPRESSED == elf::SHF_COMPRESSED,
             });
         }
         elf.read_dynamic(dynamic.unwrap_or_default());
@@ -282,6 +275,12 @@ impl<'data> Elf<'data> {
             [a, b, c, d, e, f, g, h] => self.endian.read_u64([a, b, c, d, e, f, g, h]),
             _ => 0,
         }
+    }
+
+    /// All of the file.
+    #[must_use]
+    pub fn data(&self) -> &'data [u8] {
+        self.data
     }
 
     /// The file's size.

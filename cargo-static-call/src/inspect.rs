@@ -74,7 +74,7 @@ impl Inspect {
         }
         let path = self.binary.as_deref().unwrap_or_else(|| std::path::Path::new(""));
         let data = process::read_file(path)?;
-        let file = report::file(&path.to_string_lossy(), &Elf::parse(&data)?);
+        let file = report::file(path, &Elf::parse(&data)?);
         let text = if self.json { json(&file)? } else { text::file(&file, length) };
         Ok(Outcome { text, all_direct: file.all_direct, because: file.not_direct_because })
     }

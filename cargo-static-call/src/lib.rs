@@ -5,7 +5,7 @@
 //! | [`elf`] | an ELF file as the dynamic linker sees it |
 //! | [`tables`] | its keys, records and sites |
 //! | [`code`] | what was not lowered |
-//! | [`debug`], [`name`] | types, lines and names for people |
+//! | [`dwarf`], [`debug`], [`types`], [`name`] | lines, types and names for people |
 //! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
 //! | [`process`] | a running process |
 //! | [`cargo`] | cargo with the pass |
@@ -17,6 +17,7 @@ pub mod cargo;
 pub mod code;
 pub mod debug;
 pub mod doctor;
+pub mod dwarf;
 pub mod elf;
 pub mod inspect;
 pub mod name;
@@ -25,3 +26,4 @@ pub mod process;
 pub mod report;
 pub mod tables;
 pub mod text;
+pub mod types;

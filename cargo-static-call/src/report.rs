@@ -4,15 +4,18 @@
 //! Addresses are those in the file. Where something is `null`, it could not be found out.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use serde::Serialize;
 use static_call::inspect::{Decoder, Kind};
 
 use crate::code::{Code, Use, trampoline_size};
-use crate::debug::{DebugInfo, DebugSections};
+use crate::debug::DebugInfo;
+use crate::dwarf::DebugSections;
 use crate::elf::Elf;
-use crate::name::demangle;
+use crate::name::{demangle, printable};
 use crate::tables::{Key, Layout, Site, Tables, Target};
+use crate::text::counted;
 
 /// The version of what `--json` prints.
 pub const FORMAT: u32 = 1;
@@ -180,11 +183,11 @@ impl<'a> Names<'a> {
 
 /// Reads all of a file.
 #[must_use]
-pub fn file(path: &str, elf: &Elf<'_>) -> File {
+pub fn file(path: &Path, elf: &Elf<'_>) -> File {
     let decoder =
         Decoder::of(elf.machine, elf.pointer as u32 * 8, object::Endian::is_little_endian(elf.endian()));
     let tables = Tables::read(elf, decoder);
-    let sections = DebugSections::of(elf);
+    let sections = DebugSections::read(path, elf);
     let names = Names::new(elf, &sections);
     let code = Code::read(elf, &tables, decoder, names.debug.as_ref());
     let types = types(&tables.keys, &names);
@@ -235,7 +238,7 @@ pub fn file(path: &str, elf: &Elf<'_>) -> File {
         .collect();
     let mut file = File {
         format: FORMAT,
-        file: crate::name::printable(path),
+        file: printable(&path.to_string_lossy()),
         kind: elf.to_string(),
         size: elf.len(),
         is_image: tables.places.is_some(),
@@ -248,19 +251,19 @@ pub fn file(path: &str, elf: &Elf<'_>) -> File {
         without_pass,
         crates_without_pass: crates_without_pass.into_iter().collect(),
         damage: tables.damage.clone(),
-        unknown: unknown(elf, &tables, &code, decoder.is_some(), names.debug.is_some()),
+        unknown: unknown(elf, &tables, &code, decoder.is_some(), names.debug.as_ref()),
         all_direct: false,
         not_direct_because: Vec::new(),
     };
     let loads = code.loads.iter().chain(&code.without_pass);
     let loaded_only: HashSet<usize> = loads.filter_map(|load| load.key).collect();
-    file.not_direct_because = not_direct(&file, &loaded_only, decoder.is_some(), names.debug.is_some());
+    file.not_direct_because = not_direct(&file, &loaded_only, code.doubtful, decoder.is_some());
     file.all_direct = file.not_direct_because.is_empty();
     file
 }
 
 /// Why some call will not be direct, or is not known to be.
-fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool, has_debug: bool) -> Vec<String> {
+fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     if !file.is_image && file.keys.is_empty() {
         reasons.push(
@@ -284,9 +287,9 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool, has_debug:
         reasons.push(format!("{count} calls load their key, since they were compiled without the pass"));
     }
     // Debug information tells which loads are calls. Sanitizers load keys for other reasons.
-    let loads = file.loads.as_ref().filter(|_| !has_debug);
-    if let Some(count) = loads.map(Vec::len).filter(|&count| count > 0) {
-        reasons.push(format!("calls that were not lowered may be among {count} loads of keys' pointers"));
+    if doubtful > 0 {
+        let loads = counted(doubtful, "load");
+        reasons.push(format!("calls that were not lowered may be among {loads} of keys' pointers"));
     }
     if file.kind.ends_with("program") && file.sites == 0 && !file.keys.is_empty() {
         reasons.push("no call is recorded".into());
@@ -309,7 +312,13 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, is_decoded: bool, has_debug:
 }
 
 /// What the file cannot tell.
-fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool, has_lines: bool) -> Vec<String> {
+fn unknown(
+    elf: &Elf<'_>,
+    tables: &Tables,
+    code: &Code,
+    is_decoded: bool,
+    debug: Option<&DebugInfo<'_>>,
+) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
     let machine = elf.machine_name();
     if !is_decoded {
@@ -343,9 +352,10 @@ fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool, has_li
             "the names of its functions, and how long trampolines are: it was stripped of symbols".into(),
         );
     }
-    if !has_lines && !tables.sites.is_empty() {
+    if debug.is_none() && !tables.sites.is_empty() {
         unknown.push("source lines and types: it has no debug information (-g, or -Cdebuginfo=1)".into());
     }
+    unknown.extend(debug.and_then(DebugInfo::missing));
     unknown
 }
 

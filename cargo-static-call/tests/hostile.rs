@@ -77,7 +77,7 @@ impl Victim {
 /// Everything that is done with a file.
 fn inspect(data: &[u8]) {
     let Ok(elf) = Elf::parse(data) else { return };
-    let report = report::file("victim", &elf);
+    let report = report::file(Path::new("victim"), &elf);
     let text = text::file(&report, text::Length::Full);
     assert!(!text.contains('\x1b'));
     serde_json::to_string(&report).expect("JSON");
@@ -137,7 +137,7 @@ proptest! {
 fn undamaged_files_are_read() {
     for victim in &*VICTIMS {
         let elf = Elf::parse(&victim.data).expect("an ELF file");
-        assert_eq!(report::file("victim", &elf).keys.len(), 2);
+        assert_eq!(report::file(Path::new("victim"), &elf).keys.len(), 2);
     }
 }
 
@@ -151,7 +151,7 @@ fn a_compression_bomb() {
     let mut data = victim.data.clone();
     data[start + 8..start + 16].copy_from_slice(&(1u64 << 40).to_le_bytes());
     let elf = Elf::parse(&data).expect("an ELF file");
-    let report = report::file("victim", &elf);
+    let report = report::file(Path::new("victim"), &elf);
     assert_eq!(report.keys.len(), 2);
     assert!(report.keys.iter().all(|key| key.sites.iter().all(|site| site.place.line.is_none())));
 }

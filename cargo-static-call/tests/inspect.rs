@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use object::{Object, ObjectSection};
 use serde_json::Value;
 use static_call_tests::binary::StaticCalls;
 use static_call_tests::c::source;
-use static_call_tests::{clang, link_flags, llvm, plain_clang, prefix, run, stdout};
+use static_call_tests::rust::cargo;
+use static_call_tests::{clang, link_flags, llvm, plain_clang, plugin, prefix, root, run, stdout, target};
 
 fn inspector() -> Command {
     Command::new(env!("CARGO_BIN_EXE_static-call-inspect"))
@@ -182,6 +184,170 @@ fn kinds_functions_lines_and_types() {
     }
 }
 
+/// Calls in Rust and in C, each with its function behind it.
+const IN_RUST: &str = "\
+mod inner {
+    static_call::define! {
+        pub static COUNTED: fn(x: u32) -> u32 = crate::one;
+        pub static HOOK: Option<fn(x: u32)> = None;
+    }
+}
+fn one(x: u32) -> u32 {
+    x + 1
+}
+struct Service;
+impl Service {
+    #[inline]
+    fn call(&self, x: u32) -> u32 {
+        inner::COUNTED.call(x) + 7 // call
+    }
+}
+#[inline(never)]
+fn plain(x: u32) -> u32 {
+    inner::HOOK.call(x); // plain
+    static_call::static_call!(inner::COUNTED, x) * 5 // plain
+}
+fn main() {
+    let x = std::env::args().count() as u32;
+    println!(\"{}\", plain(x) + Service.call(x));
+}
+";
+const IN_C: &str = "\
+#include <static_call.h>
+int one(int x) { return x + 1; }
+DEFINE_STATIC_CALL(counted, one);
+DEFINE_STATIC_CALL_NULL(hook, one);
+static inline int call(int x)
+{
+	return static_call(counted, x) + 7; // call
+}
+__attribute__((noinline)) static int plain(int x)
+{
+	static_call_cond(hook, x); // plain
+	return static_call(counted, x) * 5; // plain
+}
+int outer(int x) { return plain(x) + call(x); }
+";
+
+/// The crate `static-call`, for rustc: its archive, and the directory of what that needs.
+static RUNTIME: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
+    let directory = target().join("tests/inspect");
+    let mut cargo = cargo(None, &root().join("runtime"));
+    cargo.env("RUSTC_WRAPPER", prefix().join("bin/static-call-rustc"));
+    run(cargo.args(["build", "--quiet", "--target-dir"]).arg(&directory));
+    (directory.join("debug/libstatic_call.rlib"), directory.join("debug/deps"))
+});
+
+fn rustc(directory: &Path, level: &str, split: &str) -> PathBuf {
+    std::fs::write(directory.join("main.rs"), IN_RUST).expect("a file");
+    let mut rustc = Command::new(prefix().join("bin/static-call-rustc"));
+    rustc.current_dir(directory).args(["rustc", "main.rs", "--edition=2024", "-O", "-L"]).arg(&RUNTIME.1);
+    rustc.arg("--extern").arg(format!("static_call={}", RUNTIME.0.display()));
+    run(rustc.args([format!("-Cdebuginfo={level}"), format!("-Csplit-debuginfo={split}")]));
+    directory.join("main")
+}
+
+/// Compiles and links apart, so that all that debug information needs stays there.
+fn compile_apart(workshop: &Workshop, level: &str, split: &str) -> PathBuf {
+    std::fs::write(workshop.path("program.c"), IN_C).expect("a file");
+    let flags: Vec<&str> = level.split(' ').chain(split.split(' ').filter(|flag| !flag.is_empty())).collect();
+    for name in ["program", "main"] {
+        let mut clang = clang();
+        clang.current_dir(workshop.0.path()).args(["-O2", "-c"]).args(&flags).arg(format!("{name}.c"));
+        run(&mut clang);
+    }
+    let mut link = plain_clang("clang");
+    link.current_dir(workshop.0.path()).args(["main.o", "program.o", "-o", "program"]).args(link_flags());
+    if split.contains("-flto") {
+        let pass = format!("-Wl,--load-pass-plugin={}", plugin().display());
+        link.args(&flags).args(["-O2", "-fuse-ld=lld", &pass]);
+    }
+    run(&mut link);
+    workshop.path("program")
+}
+
+/// Wherever compilers put it, there are the same lines and types; and no others where it is missing.
+#[test]
+fn debug_information_of_every_kind() {
+    let rust = ["line-tables-only", "full"]
+        .map(|level| ["off", "packed", "unpacked"].map(|split| ("rust", level, split)));
+    let c = [
+        ("c", "-gline-tables-only", ""),
+        ("c", "-g1", "-gsplit-dwarf"),
+        ("c", "-g -gz", "-gsplit-dwarf"),
+        ("c", "-g -gdwarf-5", "-gsplit-dwarf=single"),
+        ("c", "-g -gdwarf-4", ""),
+        ("c", "-g -gdwarf-4", "-gsplit-dwarf"),
+        ("c", "-g", "-flto -gsplit-dwarf"),
+    ];
+    for case in rust.into_iter().flatten().chain(c) {
+        let (language, level, split) = case;
+        let workshop = Workshop::new();
+        let directory = workshop.0.path();
+        let (program, source, file, counted, ty) = if language == "rust" {
+            let program = rustc(directory, level, split);
+            (program, IN_RUST, "main.rs", "main::inner::COUNTED", "fn(u32) -> u32")
+        } else {
+            (compile_apart(&workshop, level, split), IN_C, "program.c", "counted", "int (int)")
+        };
+        // Which lines are told, each with the function that it is in.
+        let lines = || {
+            let report = inspect(&program);
+            let keys = report["keys"].as_array().unwrap();
+            let sites: Vec<&Value> = keys.iter().flat_map(|key| key["sites"].as_array().unwrap()).collect();
+            let lines = sites.iter().filter_map(|site| {
+                let Some(line) = site["line"].as_u64() else {
+                    assert_eq!(site["file"], Value::Null, "{case:?}: {site:#}");
+                    return None;
+                };
+                assert!(site["file"].as_str().unwrap().ends_with(file), "{case:?}: {site:#}");
+                let function =
+                    source.lines().nth(line as usize - 1).unwrap().split_once("// ").expect("a call").1;
+                Some((function, site["function"].as_str().unwrap().ends_with(function)))
+            });
+            let mut lines: Vec<_> = lines.collect();
+            lines.sort_unstable();
+            (
+                lines,
+                key(&report, counted)["type"].clone(),
+                report["unknown"].to_string().matches("split off").count(),
+            )
+        };
+        let has_types = !["line-tables-only", "-gline-tables-only", "-g1"].contains(&level);
+        let ty = if has_types { ty.into() } else { Value::Null };
+        assert_eq!(lines(), (vec![("call", true), ("plain", true), ("plain", true)], ty, 0), "{case:?}");
+        if split.is_empty() || split == "off" {
+            continue;
+        }
+        if language == "c" {
+            let mut package = llvm("llvm-dwp");
+            package.current_dir(directory).args(["-e", "program", "-o", "program.dwp"]);
+            run(&mut package);
+            let with_objects = lines();
+            remove_split(directory, &["dwo", "o"]);
+            assert_eq!(lines(), with_objects, "{case:?}");
+        }
+        remove_split(directory, &["dwo", "o", "dwp"]);
+        // What is left are lines: in Rust those of the macro, and in C without the inlined function.
+        let expected = match language {
+            "c" => vec![("call", false), ("plain", true), ("plain", true)],
+            _ => Vec::new(),
+        };
+        assert_eq!(lines(), (expected, Value::Null, 1), "{case:?}");
+    }
+}
+
+fn remove_split(directory: &Path, ends: &[&str]) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).expect("a directory");
+        } else if ends.iter().any(|&end| path.extension().is_some_and(|extension| extension == end)) {
+            std::fs::remove_file(&path).expect("a file");
+        }
+    }
+}
+
 #[test]
 fn a_file_without_the_pass() {
     let workshop = Workshop::new();
@@ -255,15 +421,17 @@ fn a_file_compiled_without_the_pass_beside_one_with_it() {
     // It works.
     run(&mut Command::new(&program));
 
-    // gcc's code, and no debug information at all: what is loaded is seen all the same.
-    run(clang().args(["-O2", "-c"]).arg(workshop.path("program.c")).arg("-o").arg(&with));
-    let mut gcc = Command::new("gcc");
-    gcc.arg("-I").arg(prefix().join("include")).args(["-O2", "-c"]);
-    run(gcc.arg(workshop.path("other.c")).arg("-o").arg(&without));
-    run(plain_clang("clang").args([&with, &without]).args(link_flags()).arg("-o").arg(&program));
-    let (code, message) = requires(&program);
-    assert_eq!(code, Some(1), "{message}");
-    assert!(message.contains("calls that were not lowered may be among 1 loads"), "{message}");
+    // gcc's code without debug information, beside a file with it or without: what is loaded is seen all the same.
+    for flags in [&["-O2", "-c"][..], &["-O2", "-c", "-g"]] {
+        run(clang().args(flags).arg(workshop.path("program.c")).arg("-o").arg(&with));
+        let mut gcc = Command::new("gcc");
+        gcc.arg("-I").arg(prefix().join("include")).args(["-O2", "-c"]);
+        run(gcc.arg(workshop.path("other.c")).arg("-o").arg(&without));
+        run(plain_clang("clang").args([&with, &without]).args(link_flags()).arg("-o").arg(&program));
+        let (code, message) = requires(&program);
+        assert_eq!(code, Some(1), "{message}");
+        assert!(message.contains("calls that were not lowered may be among 1 load of"), "{message}");
+    }
 }
 
 /// Its keys are there, and nothing says which code calls them.
