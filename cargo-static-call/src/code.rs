@@ -2,16 +2,16 @@
 //!
 //! Branches to trampolines are looked for at every place where an instruction may start, without a disassembly of
 //! what lies between: that some other bytes look like a branch to just this address is as good as impossible. How code
-//! loads a key is read on x86-64 alone; elsewhere an address takes several instructions to make, and a file
-//! cannot tell.
+//! loads a key is read on x86-64 alone ([`crate::loads`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use static_call::inspect::{Action, Decoder};
 
 use crate::debug::{DebugInfo, is_loader};
 use crate::elf::{Elf, Pointer};
-use crate::tables::{Layout, Tables};
+use crate::loads;
+use crate::tables::Tables;
 
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +86,9 @@ impl Code {
         }
         if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
             code.knows_loads = true;
-            find_loads(elf, tables, is_in_trampoline, &mut code.loads);
+            code.loads = loads::find(elf, tables, is_in_trampoline);
             find_indirect_calls(elf, &loaders, &mut code.without_pass);
         }
-        code.loads.sort_unstable_by_key(|load| load.address);
         let Some(debug) = debug else {
             code.doubtful = code.loads.len();
             return code;
@@ -127,59 +126,6 @@ pub fn trampoline_size(elf: &Elf<'_>, trampoline: u64) -> u64 {
 /// The functions that return what a key points at.
 fn loaders(elf: &Elf<'_>) -> HashSet<u64> {
     elf.functions().iter().filter(|symbol| is_loader(symbol.name)).map(|symbol| symbol.address).collect()
-}
-
-/// Finds `mov key(%rip), %reg`, `call *key(%rip)` and `jmp *key(%rip)`, or the same with an absolute address.
-fn find_loads(elf: &Elf<'_>, tables: &Tables, skip: impl Fn(u64) -> bool, loads: &mut Vec<Use>) {
-    let layout = Layout { pointer: elf.pointer };
-    let mut targets = HashMap::new();
-    for (number, key) in tables.keys.iter().enumerate() {
-        if let Some(address) = key.address {
-            targets.insert(address, (number, false));
-            targets.insert(address.wrapping_add(layout.key_form()), (number, true));
-        }
-    }
-    let (Some(&low), Some(&high)) = (targets.keys().min(), targets.keys().max()) else { return };
-    // Who loads the form as well asks what the target is, and does not call it.
-    let mut forms: Vec<(u64, usize)> = Vec::new();
-    let mut found: Vec<(u64, usize)> = Vec::new();
-    for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
-        for (offset, bytes) in segment.data.windows(6).enumerate() {
-            let is_load = bytes[0] == 0x8b;
-            let is_branch = bytes[0] == 0xff && matches!(bytes[1] >> 3 & 7, 2 | 4);
-            if !is_load && !is_branch {
-                continue;
-            }
-            let address = segment.address.wrapping_add(offset as u64);
-            let target = match bytes[1] & 0xc7 {
-                0x05 => address.wrapping_add(6).wrapping_add_signed(displacement(&bytes[2..])),
-                0x04 if bytes[2] == 0x25 => match segment.data.get(offset + 3..offset + 7) {
-                    Some(absolute) => displacement(absolute).cast_unsigned(),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            if !(low..=high).contains(&target) || skip(address) || skip(address.wrapping_sub(1)) {
-                continue;
-            }
-            match targets.get(&target) {
-                Some(&(key, true)) => forms.push((address, key)),
-                Some(&(key, false)) => found.push((address, key)),
-                None => {}
-            }
-        }
-    }
-    forms.sort_unstable();
-    const NEAR: u64 = 64;
-    let asks = |(address, key): &(u64, usize)| {
-        let from = forms.partition_point(|form| form.0 < address.saturating_sub(NEAR));
-        forms[from..]
-            .iter()
-            .take_while(|form| form.0 <= address.saturating_add(NEAR))
-            .any(|form| form.1 == *key)
-    };
-    found.retain(|load| !asks(load));
-    loads.extend(found.into_iter().map(|(address, key)| Use { address, key: Some(key) }));
 }
 
 /// Finds calls of these functions through the global offset table, as rustc makes them: `call *slot(%rip)`.

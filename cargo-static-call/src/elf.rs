@@ -366,6 +366,12 @@ impl<'data> Elf<'data> {
         })
     }
 
+    /// The symbols of other files that its data refers to.
+    pub fn imports(&self) -> impl Iterator<Item = &'data [u8]> {
+        let symbols = self.relocations.iter().filter_map(|relocation| self.dynamic_symbol(relocation.symbol));
+        symbols.filter(|(_, value)| value.is_none()).map(|(name, _)| name)
+    }
+
     fn truncate(&self, address: u64) -> u64 {
         if self.pointer == 8 { address } else { address & 0xffff_ffff }
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`elf`] | an ELF file as the dynamic linker sees it |
 //! | [`tables`] | its keys, records and sites |
-//! | [`code`] | what was not lowered |
+//! | [`code`], [`loads`] | what was not lowered |
 //! | [`dwarf`], [`debug`], [`types`], [`name`] | lines, types and names for people |
 //! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
 //! | [`process`] | a running process |
@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod dwarf;
 pub mod elf;
 pub mod inspect;
+pub mod loads;
 pub mod name;
 pub mod permissions;
 pub mod process;

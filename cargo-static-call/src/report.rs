@@ -83,6 +83,15 @@ pub struct KeyReport {
     pub trampolines: Vec<u64>,
 }
 
+impl KeyReport {
+    /// Whether it lies in this file, and not in the section of the keys.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        // Of a copy that the dynamic linker will make, nothing is known.
+        self.address.is_some() && !self.is_in_section && self.default_target.is_some()
+    }
+}
+
 /// A recorded call.
 #[derive(Clone, Debug, Serialize)]
 pub struct SiteReport {
@@ -302,7 +311,7 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded:
         let name = &key.name;
         if loaded.contains(&number) {
             reasons.push(format!("{name} is only loaded from memory: no call of it is recorded"));
-        } else if !key.is_in_section && key.address.is_some() {
+        } else if key.is_outside() {
             reasons.push(format!(
                 "{name} has no recorded call, and was compiled without the pass or is part of a larger object"
             ));
@@ -342,8 +351,8 @@ fn unknown(
         ));
     } else if !tables.keys.is_empty() {
         unknown.push(
-            "which code calls keys through their pointer after taking their address (as without optimization, and \
-             for keys of other files), which looks like an update"
+            "which code calls keys through their pointer in a function that was handed their address, or has it in \
+             its own data: that looks like an update"
                 .into(),
         );
     }

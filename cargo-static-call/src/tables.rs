@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{
-    Form, IMAGE, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR,
-    SITES_SECTION, VERSION, is_entry,
+    Form, IMAGE, KEY_PREFIX, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY,
+    SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
 
 use crate::elf::{Elf, Pointer};
@@ -172,7 +172,12 @@ impl Tables {
             site_bytes: 0,
             damage: Vec::new(),
         };
-        let mut reader = Reader { elf, layout: Layout { pointer: elf.pointer }, known: HashMap::new() };
+        let mut reader = Reader {
+            elf,
+            layout: Layout { pointer: elf.pointer },
+            known: HashMap::new(),
+            imported: BTreeMap::new(),
+        };
         reader.read_keys(&mut tables);
         reader.read_records(&mut tables);
         reader.read_sites(&mut tables, decoder);
@@ -249,6 +254,8 @@ struct Reader<'elf, 'data> {
     layout: Layout,
     /// The keys that were found, by address.
     known: HashMap<u64, usize>,
+    /// Those of other files, by symbol and distance from there.
+    imported: BTreeMap<(Vec<u8>, i64), usize>,
 }
 
 impl Reader<'_, '_> {
@@ -262,6 +269,22 @@ impl Reader<'_, '_> {
             let end = segment.address.saturating_add(segment.data.len() as u64);
             self.find_keys(tables, segment.address..end, false);
         }
+        for symbol in elf.imports().filter(|symbol| symbol.starts_with(KEY_PREFIX.as_bytes())) {
+            self.add_imported(tables, symbol, 0);
+        }
+        // The dynamic linker's copies of other files' keys have no contents here.
+        for symbol in elf.objects() {
+            if symbol.name.starts_with(KEY_PREFIX.as_bytes()) && !self.known.contains_key(&symbol.address) {
+                self.add_key_elsewhere(tables, symbol.address, symbol.address);
+            }
+        }
+    }
+
+    fn add_imported(&mut self, tables: &mut Tables, symbol: &[u8], offset: i64) -> usize {
+        *self.imported.entry((symbol.to_vec(), offset)).or_insert_with(|| {
+            tables.keys.push(imported_key(symbol, offset));
+            tables.keys.len() - 1
+        })
     }
 
     /// Looks at every place that may hold a key.
@@ -350,7 +373,6 @@ impl Reader<'_, '_> {
     fn read_records(&mut self, tables: &mut Tables) {
         let Some(places) = tables.places.clone() else { return };
         let (elf, layout) = (self.elf, self.layout);
-        let mut imported: BTreeMap<(Vec<u8>, i64), usize> = BTreeMap::new();
         let has = elf.from(places.records.start).len() as u64;
         let len = places.records.end.saturating_sub(places.records.start);
         if len > has || len % layout.record() != 0 {
@@ -374,12 +396,7 @@ impl Reader<'_, '_> {
                     // In a struct or of another version, or a copy that the dynamic linker makes.
                     None => self.add_key_elsewhere(tables, address, place),
                 },
-                Some(Pointer::Import(symbol, offset)) => {
-                    *imported.entry((symbol.to_vec(), offset)).or_insert_with(|| {
-                        tables.keys.push(imported_key(symbol, offset));
-                        tables.keys.len() - 1
-                    })
-                }
+                Some(Pointer::Import(symbol, offset)) => self.add_imported(tables, symbol, offset),
                 _ => {
                     damaged.add(|| format!("the record at {place:#x} names no key"));
                     continue;

@@ -114,12 +114,7 @@ pub fn file(file: &File, length: Length) -> String {
         "loads of a key's pointer, for a call that was not lowered or as a value",
         file.loads.as_deref().unwrap_or_default(),
     );
-    let outside: Vec<&str> = file
-        .keys
-        .iter()
-        .filter(|key| key.address.is_some() && !key.is_in_section)
-        .map(|key| &*key.name)
-        .collect();
+    let outside: Vec<&str> = file.keys.iter().filter(|key| key.is_outside()).map(|key| &*key.name).collect();
     if !outside.is_empty() {
         out += &format!("\ncompiled without the pass, or part of a larger object: {}\n", outside.join(", "));
     }

@@ -377,6 +377,66 @@ fn a_file_without_the_pass() {
     }
 }
 
+/// What compilers make of calls without the pass, and without debug information: a key's address and then a load, on
+/// the stack without optimization, from the global offset table where the key is another file's.
+#[test]
+fn loads_as_compilers_make_them() {
+    const CALLS: &str = "#include <static_call.h>\n\
+        int one(int x) { return x + 1; }\n\
+        DEFINE_STATIC_CALL(exported, one);\n\
+        static DEFINE_STATIC_CALL(local, one);\n\
+        DECLARE_STATIC_CALL(away, int(int, int, int, int, int, int, int));\n\
+        int tail(int a) { return static_call(exported, a); }\n\
+        int call(int a) { return static_call(local, a) + 1; }\n\
+        int other(int);\n\
+        int loop(int a)\n\
+        { for (int i = a; i--;) a += other(a) + static_call(away, a, a, a, a, a, a, a); return a; }\n\
+        int update(int (*f)(int)) { return static_call_update(exported, f) + static_call_update(local, f); }\n\
+        int main(void) { return 0; }\n";
+    const AWAY: &str = "#include <static_call.h>\n\
+        int seven(int a, int b, int c, int d, int e, int f, int g) { return a + b + c + d + e + f + g; }\n\
+        DEFINE_STATIC_CALL(away, seven);\n\
+        int other(int x) { return x; }\n";
+    let workshop = Workshop::new();
+    let [calls, away, library, program] =
+        ["calls.c", "away.c", "libaway.so", "calls"].map(|name| workshop.path(name));
+    std::fs::write(&calls, CALLS).expect("a file");
+    std::fs::write(&away, AWAY).expect("a file");
+    let ways: [(&[&str], &Path); 6] = [
+        (&["-fPIE", "-pie"], &library),
+        (&["-fno-pie", "-no-pie"], &library),
+        (&["-fPIC", "-pie"], &away),
+        (&["-fPIC", "-fno-plt", "-pie"], &library),
+        (&["-fPIC", "-shared"], &away),
+        (&["-static"], &away),
+    ];
+    for compiler in ["clang", "gcc"] {
+        let command = |flags: &[&str]| {
+            let mut command = if compiler == "gcc" { Command::new("gcc") } else { plain_clang(compiler) };
+            command.args(flags).arg("-I").arg(prefix().join("include"));
+            command
+        };
+        run(command(&["-fPIC", "-shared"]).arg(&away).arg("-o").arg(&library));
+        for (flags, other) in ways {
+            for level in ["-O0", "-O2"] {
+                let mut command = command(flags);
+                run(command.arg(level).args([&calls, other]).args(link_flags()).arg("-o").arg(&program));
+                let report = inspect(&program);
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let mut loads: Vec<_> = report["loads"].as_array().unwrap().iter().collect();
+                // Loops have several copies.
+                loads.dedup_by_key(|load| (text(&load["function"]), text(&load["key"])));
+                let mut loads: Vec<_> =
+                    loads.iter().map(|load| (text(&load["function"]), text(&load["key"]))).collect();
+                loads.sort();
+                let expected = [("call", "local"), ("loop", "away"), ("tail", "exported")];
+                let expected = expected.map(|(function, key)| (function.to_owned(), key.to_owned()));
+                assert_eq!(loads, expected, "{compiler} {flags:?} {level}");
+            }
+        }
+    }
+}
+
 /// Asking what a key calls, as Rust's `target` does, is no call.
 #[test]
 fn a_query_is_no_call() {
