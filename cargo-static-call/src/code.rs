@@ -39,9 +39,6 @@ pub struct Code {
     pub knows_branches: bool,
 }
 
-/// How far a load may lie behind where its inlined function starts.
-const SPREAD: u64 = 8;
-
 /// The longest trampoline of any machine with what stands before it; nothing else is that close to its start.
 const TRAMPOLINE: u64 = 32;
 
@@ -94,12 +91,15 @@ impl Code {
             return code;
         };
         let mut is_call = vec![None; code.loads.len()];
-        for address in debug.inlined_loads() {
+        for ranges in debug.inlined_loads() {
             // Of a load that was found the key is known.
-            let next = code.loads.partition_point(|load| load.address < address);
-            match code.loads.get(next).filter(|load| load.address - address < SPREAD) {
-                Some(_) if is_call[next].is_none() => is_call[next] = Some(true),
-                _ => code.without_pass.push(Use { address, key: None }),
+            let loads = ranges.iter().flat_map(|range| {
+                let first = code.loads.partition_point(|load| load.address < range.begin);
+                (first..code.loads.len()).take_while(|&number| code.loads[number].address < range.end)
+            });
+            match loads.into_iter().find(|&number| is_call[number].is_none()) {
+                Some(number) => is_call[number] = Some(true),
+                None => code.without_pass.push(Use { address: ranges[0].begin, key: None }),
             }
         }
         for (is_call, load) in is_call.iter_mut().zip(&code.loads) {

@@ -118,9 +118,9 @@ impl<'data> DebugInfo<'data> {
     }
 
     /// Where code loads a key's pointer because it was compiled without the pass: the inlined copies of what C's header
-    /// and Rust's macros then call.
+    /// and Rust's macros then call, each with at least one range of addresses.
     #[must_use]
-    pub fn inlined_loads(&self) -> Vec<u64> {
+    pub fn inlined_loads(&self) -> Vec<Vec<gimli::Range>> {
         // Units refer to each other's functions, but not those that were split off.
         let mut loaders = HashSet::new();
         self.units.for_each(|unit| {
@@ -147,16 +147,15 @@ impl<'data> DebugInfo<'data> {
                     Some(AttributeValue::DebugInfoRef(origin)) => Some(origin),
                     _ => continue,
                 };
-                if loaders.contains(&(unit.dwo_id, origin))
-                    && let Some(range) = unit.die_ranges(entry)?.next()?
-                {
-                    found.push(range.begin);
+                if loaders.contains(&(unit.dwo_id, origin)) {
+                    let mut ranges = unit.die_ranges(entry)?;
+                    let ranges: Vec<_> =
+                        std::iter::from_fn(|| ranges.next().transpose()).collect::<Result<_, _>>()?;
+                    found.extend((!ranges.is_empty()).then_some(ranges));
                 }
             }
             Ok(())
         });
-        found.sort_unstable();
-        found.dedup();
         found
     }
 

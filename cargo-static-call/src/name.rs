@@ -7,7 +7,7 @@ pub fn demangle(symbol: &[u8]) -> String {
     const LONGEST: usize = 1 << 16;
     let symbol = &symbol[..symbol.len().min(LONGEST)];
     let name = String::from_utf8_lossy(symbol);
-    if let Ok(rust) = rustc_demangle::try_demangle(&name) {
+    if let Some(rust) = rust(&name) {
         return printable(&format!("{rust:#}"));
     }
     if name.starts_with("_Z")
@@ -17,6 +17,18 @@ pub fn demangle(symbol: &[u8]) -> String {
         return printable(&cpp);
     }
     printable(&name)
+}
+
+/// Whether Rust's compiler has made this symbol.
+#[must_use]
+pub fn is_rust(symbol: &[u8]) -> bool {
+    str::from_utf8(symbol).is_ok_and(|symbol| rust(symbol).is_some())
+}
+
+fn rust(symbol: &str) -> Option<rustc_demangle::Demangle<'_>> {
+    // A path that does not end in a hash is one of C++.
+    let is_rust = symbol.starts_with("_R") || symbol.contains("17h");
+    rustc_demangle::try_demangle(symbol).ok().filter(|_| is_rust)
 }
 
 /// With control characters escaped, and cut where nobody reads on.
@@ -40,10 +52,11 @@ mod tests {
 
     #[test]
     fn rust_cpp_c_and_hostile_names() {
-        let cases: [(&[u8], &str); 5] = [
+        let cases: [(&[u8], &str); 6] = [
             (b"_RNvCskwGfYPst2Cb_3foo3bar", "foo::bar"),
             (b"_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write"),
             (b"_ZN2ns3fooEi", "ns::foo(int)"),
+            (b"_ZN5outer12_GLOBAL__N_13keyE", "outer::(anonymous namespace)::key"),
             (b"plain", "plain"),
             (b"\x1b[31mred\xff\n", "\\u{1b}[31mred\u{fffd}\\n"),
         ];

@@ -465,9 +465,9 @@ impl Process {
         for image in self.images.iter().filter(|image| image.direct < image.sites) {
             let LiveImage { file, sites, direct, state, reason, .. } = image;
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let left = sites - direct;
             self.not_direct_because.push(format!(
-                "{file}: {} of {sites} calls go through their trampolines ({state}){reason}",
-                sites - direct
+                "{file}: calls go through their trampolines ({state}): {left} of {sites}{reason}"
             ));
         }
         let lost = self.unknown.iter();

@@ -13,9 +13,8 @@ use crate::code::{Code, Use, trampoline_size};
 use crate::debug::DebugInfo;
 use crate::dwarf::DebugSections;
 use crate::elf::Elf;
-use crate::name::{demangle, printable};
+use crate::name::{demangle, is_rust, printable};
 use crate::tables::{Key, Layout, Site, Tables, Target};
-use crate::text::counted;
 
 /// The version of what `--json` prints.
 pub const FORMAT: u32 = 1;
@@ -50,6 +49,8 @@ pub struct File {
     pub without_pass: Vec<Place>,
     /// The Rust crates with such loads and calls.
     pub crates_without_pass: Vec<String>,
+    /// The same for C and C++: source files, or functions where no file is known.
+    pub files_without_pass: Vec<String>,
     /// Why the runtime will leave the whole file to its trampolines.
     pub damage: Vec<String>,
     /// What the file cannot tell.
@@ -188,6 +189,12 @@ impl<'a> Names<'a> {
             line: source.line,
         }
     }
+
+    /// Whether a place is in code that was compiled from Rust.
+    fn is_rust(&self, place: &Place) -> bool {
+        let by_file = || place.file.as_ref().is_some_and(|file| file.ends_with(".rs"));
+        self.elf.function(place.address).map_or_else(by_file, |symbol| is_rust(symbol.name))
+    }
 }
 
 /// Reads all of a file.
@@ -239,12 +246,14 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
     let unrecorded = places(&code.unrecorded);
     let loads = code.knows_loads.then(|| places(&code.loads));
     let without_pass = places(&code.without_pass);
-    let crates_without_pass: BTreeSet<String> = loads
-        .iter()
-        .flatten()
-        .chain(&without_pass)
-        .filter_map(|place| crate_of(place.function.as_deref()?))
-        .collect();
+    let (mut crates, mut files) = (BTreeSet::new(), BTreeSet::new());
+    for place in loads.iter().flatten().chain(&without_pass) {
+        if names.is_rust(place) {
+            crates.extend(place.function.as_deref().and_then(crate_of));
+        } else {
+            files.extend(place.file.as_ref().or(place.function.as_ref()).cloned());
+        }
+    }
     let mut file = File {
         format: FORMAT,
         file: printable(&path.to_string_lossy()),
@@ -258,7 +267,8 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
         unrecorded,
         loads,
         without_pass,
-        crates_without_pass: crates_without_pass.into_iter().collect(),
+        crates_without_pass: crates.into_iter().collect(),
+        files_without_pass: files.into_iter().collect(),
         damage: tables.damage.clone(),
         unknown: unknown(elf, &tables, &code, decoder.is_some(), names.debug.as_ref()),
         all_direct: false,
@@ -287,25 +297,19 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded:
     if file.sites > 0 && !is_decoded {
         reasons.push("the instructions of this machine cannot be read here".into());
     }
-    if !file.unrecorded.is_empty() {
-        let count = file.unrecorded.len();
-        reasons.push(format!("{count} branches to trampolines are not recorded"));
-    }
-    if !file.without_pass.is_empty() {
-        let count = file.without_pass.len();
-        reasons.push(format!("{count} calls load their key, since they were compiled without the pass"));
-    }
+    let mut counted = |what: &str, count: usize| {
+        if count > 0 {
+            reasons.push(format!("{what}: {count}"));
+        }
+    };
+    counted("branches to trampolines are not recorded", file.unrecorded.len());
+    counted("calls load their key, since they were compiled without the pass", file.without_pass.len());
     // Debug information tells which loads are calls. Sanitizers load keys for other reasons.
-    if doubtful > 0 {
-        let loads = counted(doubtful, "load");
-        reasons.push(format!("calls that were not lowered may be among {loads} of keys' pointers"));
-    }
+    counted("calls that were not lowered may be among loads of keys' pointers", doubtful);
+    let veneers = file.other_sites.iter().filter(|site| site.is_behind_veneer).count();
+    counted("calls reach their trampoline through a linker's bridge", veneers);
     if file.kind.ends_with("program") && file.sites == 0 && !file.keys.is_empty() {
         reasons.push("no call is recorded".into());
-    }
-    let veneers = file.other_sites.iter().filter(|site| site.is_behind_veneer).count();
-    if veneers > 0 {
-        reasons.push(format!("{veneers} calls reach their trampoline through a linker's bridge"));
     }
     for (number, key) in file.keys.iter().enumerate().filter(|(_, key)| key.sites.is_empty()) {
         let name = &key.name;

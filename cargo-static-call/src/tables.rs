@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{
-    Form, IMAGE, KEY_PREFIX, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY,
+    Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY,
     SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
 
@@ -269,12 +269,12 @@ impl Reader<'_, '_> {
             let end = segment.address.saturating_add(segment.data.len() as u64);
             self.find_keys(tables, segment.address..end, false);
         }
-        for symbol in elf.imports().filter(|symbol| symbol.starts_with(KEY_PREFIX.as_bytes())) {
+        for symbol in elf.imports().filter(|symbol| symbol.starts_with(KEY_SUFFIX.as_bytes())) {
             self.add_imported(tables, symbol, 0);
         }
         // The dynamic linker's copies of other files' keys have no contents here.
         for symbol in elf.objects() {
-            if symbol.name.starts_with(KEY_PREFIX.as_bytes()) && !self.known.contains_key(&symbol.address) {
+            if symbol.name.starts_with(KEY_SUFFIX.as_bytes()) && !self.known.contains_key(&symbol.address) {
                 self.add_key_elsewhere(tables, symbol.address, symbol.address);
             }
         }
@@ -347,6 +347,8 @@ impl Reader<'_, '_> {
             _ => None,
         };
         let name = match (name, symbol) {
+            // What C++'s macros know is the last part.
+            (_, Some(symbol)) if is_cpp_key(symbol) => key_name(symbol),
             (Some(name), _) => printable(&String::from_utf8_lossy(name)),
             (None, Some(symbol)) => demangle(symbol),
             (None, None) => format!("key at {place:#x}"),
@@ -523,8 +525,13 @@ fn imported_key(symbol: &[u8], offset: i64) -> Key {
 
 /// A key's name from its symbol.
 fn key_name(symbol: &[u8]) -> String {
-    let name = demangle(symbol).replace("::_::", "::");
-    name.strip_suffix(static_call_abi::KEY_SUFFIX).map(str::to_owned).unwrap_or(name)
+    demangle(symbol).replace(KEY_SUFFIX, "").replace("::_::", "::")
+}
+
+/// Whether this is the symbol of a C++ key in a namespace, a class or a function.
+fn is_cpp_key(symbol: &[u8]) -> bool {
+    let suffix = KEY_SUFFIX.as_bytes();
+    symbol.starts_with(b"_Z") && symbol.windows(suffix.len()).any(|part| part == suffix)
 }
 
 /// Many things of one kind, of which the first ones are said in full.
@@ -548,7 +555,7 @@ impl Counted {
         let more = self.count - self.first.len();
         to.extend(self.first);
         if more > 0 {
-            to.push(format!("{more} more {what} are like that"));
+            to.push(format!("the same of other {what}: {more}"));
         }
     }
 }

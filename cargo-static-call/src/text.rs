@@ -124,6 +124,13 @@ pub fn file(file: &File, length: Length) -> String {
             file.crates_without_pass.join(", ")
         );
     }
+    if !file.files_without_pass.is_empty() {
+        out += &format!(
+            "\nC or C++ that seems to be compiled without the pass: {} (use clang 22, with the flags of `pkg-config \
+             --cflags static-call` or CMake's StaticCall::static_call)\n",
+            file.files_without_pass.join(", ")
+        );
+    }
     for damage in &file.damage {
         out += &format!("\ndamaged: {damage}");
     }
@@ -223,7 +230,9 @@ pub fn process(process: &Process, length: Length) -> String {
         out += &format!("\n{}:\n{table}", counted(process.keys.len(), "key"));
     }
     if !process.images.is_empty() {
-        let mut table = Table::new(&["image", "state", "keys", "sites", "direct", "why not"]);
+        let titles = ["image", "state", "keys", "sites", "direct", "why not"];
+        let has_reasons = process.images.iter().any(|image| image.reason.is_some());
+        let mut table = Table::new(if has_reasons { &titles } else { &titles[..5] });
         for image in &process.images {
             table.row([
                 image.file.clone(),

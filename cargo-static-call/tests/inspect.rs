@@ -437,6 +437,56 @@ fn loads_as_compilers_make_them() {
     }
 }
 
+/// Keys have the names that C++ gives them, and its namespaces are no crates.
+#[test]
+fn keys_of_cpp() {
+    const CPP: &str = "#include <static_call.h>\n\
+        int one(int x) { return x + 1; }\n\
+        namespace outer {\n\
+        namespace { DEFINE_STATIC_CALL(hidden, one); }\n\
+        struct Class { static inline DEFINE_STATIC_CALL(member, one); };\n\
+        int calls(int x) { return static_call(hidden, x) + static_call_update(hidden, one); }\n\
+        int member(int x) {\n\
+        return static_call_at(Class::STATIC_CALL_TYPE(member), &Class::STATIC_CALL_KEY(member), x);\n\
+        }\n\
+        }\n\
+        DEFINE_STATIC_CALL(plain, one);\n\
+        int main(int c, char **) {\n\
+        static DEFINE_STATIC_CALL(local, one);\n\
+        return static_call(local, c) + static_call(plain, c) + static_call_update(local, one)\n\
+        + outer::calls(c) + outer::member(c);\n\
+        }\n";
+    let workshop = Workshop::new();
+    let [source, program] = ["program.cpp", "program"].map(|name| workshop.path(name));
+    std::fs::write(&source, CPP).expect("a file");
+    for has_pass in [true, false] {
+        for flags in [&["-O1"][..], &["-O1", "-g"]] {
+            let mut compiler = plain_clang("clang++");
+            compiler.args(flags).arg("-I").arg(prefix().join("include"));
+            if has_pass {
+                compiler.arg(format!("-fpass-plugin={}", plugin().display()));
+            }
+            run(compiler.arg(&source).arg("-o").arg(&program).args(link_flags()));
+            let report = inspect(&program);
+            let keys = report["keys"].as_array().unwrap().iter();
+            let mut names: Vec<&str> = keys.map(|key| key["name"].as_str().unwrap()).collect();
+            names.sort_unstable();
+            let expected =
+                ["main::local", "outer::(anonymous namespace)::hidden", "outer::Class::member", "plain"];
+            assert_eq!(names, expected);
+            assert_eq!(report["crates_without_pass"], Value::Array(Vec::new()), "{report:#}");
+            let lost = report["files_without_pass"].to_string();
+            let place = if flags.contains(&"-g") { "program.cpp\"]" } else { "main\",\"outer::calls(int)" };
+            assert!(
+                if has_pass { lost == "[]" } else { lost.contains(place) },
+                "{has_pass} {flags:?}: {lost}"
+            );
+            let hint = stdout(inspector().arg(&program)).contains("`pkg-config --cflags static-call`");
+            assert_eq!(hint, !has_pass);
+        }
+    }
+}
+
 /// Asking what a key calls, as Rust's `target` does, is no call.
 #[test]
 fn a_query_is_no_call() {
@@ -490,7 +540,10 @@ fn a_file_compiled_without_the_pass_beside_one_with_it() {
         run(plain_clang("clang").args([&with, &without]).args(link_flags()).arg("-o").arg(&program));
         let (code, message) = requires(&program);
         assert_eq!(code, Some(1), "{message}");
-        assert!(message.contains("calls that were not lowered may be among 1 load of"), "{message}");
+        assert!(
+            message.contains("calls that were not lowered may be among loads of keys' pointers: 1"),
+            "{message}"
+        );
     }
 }
 
@@ -548,7 +601,7 @@ fn a_branch_that_is_not_recorded() {
     assert_eq!(unrecorded[0]["address"], lost);
     let (code, message) = requires(&victim);
     assert_eq!(code, Some(1));
-    assert!(message.contains("1 branches to trampolines are not recorded"), "{message}");
+    assert!(message.contains("branches to trampolines are not recorded: 1"), "{message}");
 
     // And one that leads elsewhere.
     data[at..at + 4].copy_from_slice(&(entry + 1).to_le_bytes());

@@ -163,6 +163,9 @@ fn todays_targets_in_every_mode_with_every_writer() {
                 };
                 assert_eq!(report["writer"], shown, "{case}");
                 assert_eq!(running.requires(), Some(i32::from(expected != "inline")), "{case}");
+                // Who asks why is told, and nobody else.
+                let text = stdout(&mut running.inspector());
+                assert_eq!(text.contains("why not"), expected == "generic", "{case}: {text}");
                 let image = &report["images"][0];
                 assert_eq!(
                     image["state"],
