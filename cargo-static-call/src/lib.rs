@@ -5,6 +5,7 @@
 //! | [`elf`] | an ELF file as the dynamic linker sees it |
 //! | [`tables`] | its keys, records and sites |
 //! | [`code`], [`loads`] | what was not lowered |
+//! | [`padding`] | what aligns the calls |
 //! | [`dwarf`], [`debug`], [`types`], [`name`] | lines, types and names for people |
 //! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
 //! | [`process`] | a running process |
@@ -22,6 +23,7 @@ pub mod elf;
 pub mod inspect;
 pub mod loads;
 pub mod name;
+pub mod padding;
 pub mod permissions;
 pub mod process;
 pub mod report;

@@ -3,7 +3,7 @@
 //! The fields' names and meanings stay as they are as long as `format` is [`FORMAT`]; there may be more of them.
 //! Addresses are those in the file. Where something is `null`, it could not be found out.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::debug::DebugInfo;
 use crate::dwarf::DebugSections;
 use crate::elf::Elf;
 use crate::name::{demangle, is_rust, printable};
+use crate::padding;
 use crate::tables::{Key, Layout, Site, Tables, Target};
 
 /// The version of what `--json` prints.
@@ -100,6 +101,8 @@ pub struct SiteReport {
     pub kind: Option<&'static str>,
     /// Whether a linker's bridge leads from it to its trampoline: then it stays on its trampoline.
     pub is_behind_veneer: bool,
+    /// Bytes of no-ops in front of it, which align it. `null`: of this machine or without symbols nobody knows.
+    pub padding: Option<u64>,
     /// Where it is.
     #[serde(flatten)]
     pub place: Place,
@@ -136,7 +139,7 @@ pub struct Overhead {
     pub trampolines: Option<u64>,
     /// What the four sections take beyond that: anchors, and what fills their pages.
     pub pages: u64,
-    /// What aligns the calls. Always `null`: it cannot be told from other padding.
+    /// No-ops that align the calls. `null`: of some call it is not known.
     pub padding: Option<u64>,
 }
 
@@ -208,9 +211,11 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
     let code = Code::read(elf, &tables, decoder, names.debug.as_ref());
     let types = types(&tables.keys, &names);
 
+    let padding = padding::of(elf, &tables.sites);
     let site = |site: &Site| SiteReport {
         kind: site.kind.map(kind_name),
         is_behind_veneer: site.is_behind_veneer,
+        padding: padding.get(&site.address).copied(),
         place: names.place(site.address),
     };
     let mut keys: Vec<KeyReport> = tables
@@ -263,7 +268,7 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
         keys,
         other_sites,
         sites: tables.sites.len(),
-        overhead: overhead(elf, &tables),
+        overhead: overhead(elf, &tables, &padding),
         unrecorded,
         loads,
         without_pass,
@@ -372,12 +377,13 @@ fn unknown(
     unknown
 }
 
-fn overhead(elf: &Elf<'_>, tables: &Tables) -> Overhead {
+fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Overhead {
     let layout = Layout { pointer: elf.pointer };
     let mut overhead = Overhead {
         sites: tables.site_bytes,
         records: layout.record() * tables.records.len() as u64,
         keys: layout.key() * tables.keys.iter().filter(|key| key.address.is_some()).count() as u64,
+        padding: tables.sites.iter().map(|site| padding.get(&site.address).copied()).sum(),
         ..Overhead::default()
     };
     let has_names = tables.records.iter().all(|record| {

@@ -203,10 +203,11 @@ fn source(place: &Place) -> String {
 
 fn overhead(file: &File) -> String {
     let overhead = &file.overhead;
-    let trampolines = overhead.trampolines.map_or_else(|| "?".into(), |bytes| bytes.to_string());
+    let [trampolines, padding] = [overhead.trampolines, overhead.padding]
+        .map(|bytes| bytes.map_or_else(|| "?".into(), |bytes| bytes.to_string()));
     format!(
-        "bytes: {} site table, {} records, {} keys, {trampolines} trampolines, {} anchors and the rest of their pages; \
-         the padding of calls cannot be told from other padding (about 1.3 a call on x86-64)\n",
+        "bytes: {} site table, {} records, {} keys, {trampolines} trampolines, {} anchors and the rest of their pages, \
+         {padding} padding of calls\n",
         overhead.sites, overhead.records, overhead.keys, overhead.pages
     )
 }
