@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ impl<'data> Sections<'data> {
     }
 
     fn read(path: &Path) -> Option<Sections<'static>> {
+        // The file says which: some of the kernel's have no length, and reading them does not end.
+        fs::metadata(path).ok().filter(|data| data.len() > 0)?;
         let data = read_file(path).ok()?;
         let Sections { endian, contents } = Sections::of(&data);
         let contents = contents.into_iter().map(|(name, data)| (name, Cow::Owned(data.into_owned())));

@@ -9,16 +9,17 @@ use object::{Object, ObjectSection};
 use proptest::prelude::*;
 use static_call_tests::{clang, link_flags, llvm, run};
 
+const PROGRAM: &str = "#include <static_call.h>\nint one(int x) { return x + 1; }\nDEFINE_STATIC_CALL(key, one);\n\
+    DEFINE_STATIC_CALL_NULL(hook, one);\n\
+    int caller(int x) { static_call_cond(hook, x); return static_call(key, x); }\n";
+
 /// Real files, small enough to be read thousands of times: x86-64 with debug information, and the same stripped; a
 /// shared object of 32 bits and another byte order.
 static VICTIMS: LazyLock<Vec<Victim>> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = |name: &str| directory.path().join(name);
     let source = path("program.c");
-    let text = "#include <static_call.h>\nint one(int x) { return x + 1; }\nDEFINE_STATIC_CALL(key, one);\n\
-                DEFINE_STATIC_CALL_NULL(hook, one);\n\
-                int caller(int x) { static_call_cond(hook, x); return static_call(key, x); }\n";
-    std::fs::write(&source, text).expect("a file");
+    std::fs::write(&source, PROGRAM).expect("a file");
     let library = |flags: &[&str], name: &str| {
         let output = path(name);
         let mut clang = clang();
@@ -72,7 +73,35 @@ impl Victim {
         places.extend([0..64, 64..512, end - 512.min(end)..end, whole]);
         Self { data, places }
     }
+
+    fn damaged(&self, damages: &[Damage]) -> Vec<u8> {
+        let mut data = self.data.clone();
+        for Damage { place, at, bytes } in damages {
+            let range = place.get(&self.places);
+            let start = range.start + at.index(range.len());
+            for (to, from) in data[start..].iter_mut().zip(bytes) {
+                *to = *from;
+            }
+        }
+        data
+    }
 }
+
+/// A program whose debug information lies in another file, which is damaged there: its directory, the program, the file.
+static SPLIT: LazyLock<(tempfile::TempDir, Vec<u8>, Victim)> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("program.c"), PROGRAM).expect("a file");
+    let mut clang = clang();
+    clang.current_dir(directory.path()).args(["-O1", "-g", "-gsplit-dwarf", "-fPIC", "-c", "program.c"]);
+    run(&mut clang);
+    run(llvm("ld.lld").arg("-shared").arg(path("program.o")).arg("-o").arg(path("program")));
+    let program = std::fs::read(path("program")).expect("the program");
+    let victim = Victim::read(&path("program.dwo"));
+    let elf = Elf::parse(&program).expect("an ELF file");
+    assert!(report::file(&path("program"), &elf).keys.iter().any(|key| key.ty.is_some()));
+    (directory, program, victim)
+});
 
 /// Everything that is done with a file.
 fn inspect(data: &[u8]) {
@@ -114,16 +143,14 @@ proptest! {
 
     #[test]
     fn damaged_bytes(victim: prop::sample::Index, damages in prop::collection::vec(damage(), 1..6)) {
-        let victim = victim.get(&VICTIMS);
-        let mut data = victim.data.clone();
-        for Damage { place, at, bytes } in damages {
-            let range = place.get(&victim.places);
-            let start = range.start + at.index(range.len());
-            for (to, from) in data[start..].iter_mut().zip(bytes) {
-                *to = from;
-            }
-        }
-        inspect(&data);
+        inspect(&victim.get(&VICTIMS).damaged(&damages));
+    }
+
+    #[test]
+    fn damaged_bytes_of_split_debug_information(damages in prop::collection::vec(damage(), 1..6)) {
+        let (directory, program, victim) = &*SPLIT;
+        std::fs::write(directory.path().join("program.dwo"), victim.damaged(&damages)).expect("a file");
+        inspect(program);
     }
 
     #[test]

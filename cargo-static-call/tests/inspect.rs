@@ -156,7 +156,7 @@ fn padding_of_calls() {
         let sum: u64 = expected.iter().map(|(_, bytes)| bytes).sum();
         assert_eq!(report["overhead"]["padding"], sum, "{flags:?}");
         most = most.max(sum);
-        run(&mut Command::new("strip").arg(&program));
+        run(Command::new("strip").arg(&program));
         assert_eq!(inspect(&program)["overhead"]["padding"], Value::Null);
     }
     assert!(most > 0);
