@@ -2,7 +2,7 @@
 //!
 //! Branches to trampolines are looked for at every place where an instruction may start, without a disassembly of
 //! what lies between: that some other bytes look like a branch to just this address is as good as impossible. How code
-//! loads a key is read on x86-64 alone ([`crate::loads`]).
+//! loads a key is read on x86-64 and AArch64 ([`crate::loads`]).
 
 use std::collections::HashSet;
 
@@ -81,9 +81,11 @@ impl Code {
                 }
             }
         }
-        if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
+        if let Some(loads) = loads::find(elf, tables, is_in_trampoline) {
             code.knows_loads = true;
-            code.loads = loads::find(elf, tables, is_in_trampoline);
+            code.loads = loads;
+        }
+        if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
             find_indirect_calls(elf, &loaders, &mut code.without_pass);
         }
         let Some(debug) = debug else {

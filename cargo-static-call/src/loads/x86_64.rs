@@ -1,97 +1,31 @@
-//! Where x86-64 code reads a key's pointer: how a call looks that was not lowered.
-//!
-//! What an instruction says of a key's address, or of a word that holds it (as the global offset table does), is found
-//! at every place where one may start. From there the address is followed through registers and the stack, up to the
-//! instructions that read through it. An address that is only handed on belongs to an update.
+//! What an instruction says of a key's address is found at every place where one may start.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
     Register,
 };
 
-use crate::code::Use;
-use crate::elf::{Elf, Pointer};
-use crate::tables::{Layout, Tables};
+use super::{INSTRUCTIONS, Keys, Meaning, Reads};
+use crate::elf::Segment;
 
-/// How far an address is followed.
-const INSTRUCTIONS: usize = 64;
-
-/// Who reads a key's form this close to its pointer asks what the key calls, and does not call it.
-const NEAR: u64 = 64;
-
-/// What lies at an address.
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// This key's pointer, which is what its address leads to.
-    Key(usize),
-    /// Its form.
-    Form(usize),
-    /// A pointer at the key.
-    Pointer(usize),
-}
-
-/// Finds all loads, by address.
-pub(crate) fn find(elf: &Elf<'_>, tables: &Tables, skip: impl Fn(u64) -> bool) -> Vec<Use> {
-    let meanings = meanings(elf, tables);
-    let form = Layout { pointer: elf.pointer }.key_form();
-    let mut reads = Reads::default();
-    for segment in elf.segments.iter().filter(|segment| segment.is_executable && !meanings.is_empty()) {
-        for offset in 0..segment.data.len() {
-            let code = &segment.data[offset..];
-            let address = segment.address + offset as u64;
-            let Some(names) = names(code, address, elf.is_relocatable) else { continue };
-            if !meanings.contains_key(&names) {
-                continue;
-            }
-            let has_prefix = offset > 0 && matches!(segment.data[offset - 1], 0x48..=0x4f);
-            let start = offset - usize::from(has_prefix);
-            let start_address = segment.address + start as u64;
-            if !skip(start_address) {
-                let decoder =
-                    Decoder::with_ip(64, &segment.data[start..], start_address, DecoderOptions::NONE);
-                Trace { meanings: &meanings, form, holders: HashMap::new() }.run(decoder, &mut reads);
-            }
+/// Reads a segment's code.
+pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> bool, reads: &mut Reads) {
+    for offset in 0..segment.data.len() {
+        let code = &segment.data[offset..];
+        let Some(names) = names(code, segment.address + offset as u64, keys.is_relocatable) else { continue };
+        if !keys.meanings.contains_key(&names) {
+            continue;
+        }
+        let has_prefix = offset > 0 && matches!(segment.data[offset - 1], 0x48..=0x4f);
+        let start = offset - usize::from(has_prefix);
+        let address = segment.address + start as u64;
+        if !skip(address) {
+            let decoder = Decoder::with_ip(64, &segment.data[start..], address, DecoderOptions::NONE);
+            Trace { keys, holders: HashMap::new() }.run(decoder, reads);
         }
     }
-    reads.loads()
-}
-
-fn meanings(elf: &Elf<'_>, tables: &Tables) -> HashMap<u64, Meaning> {
-    let layout = Layout { pointer: elf.pointer };
-    let (mut meanings, mut symbols) = (HashMap::new(), HashMap::new());
-    for (number, key) in tables.keys.iter().enumerate() {
-        match (key.address, &key.symbol) {
-            (Some(address), _) => {
-                meanings.insert(address, Meaning::Key(number));
-                meanings.insert(address.wrapping_add(layout.key_form()), Meaning::Form(number));
-            }
-            (None, Some(symbol)) => _ = symbols.insert(symbol.as_bytes(), number),
-            (None, None) => {}
-        }
-    }
-    if meanings.is_empty() && symbols.is_empty() {
-        return meanings;
-    }
-    for segment in elf.segments.iter().filter(|segment| segment.is_writable && !segment.is_executable) {
-        let first = segment.address.next_multiple_of(elf.pointer);
-        let end = segment.address + segment.data.len() as u64;
-        for place in (first..end).step_by(elf.pointer as usize) {
-            let key = match elf.pointer(place) {
-                Some(Pointer::Address(address)) => match meanings.get(&address) {
-                    Some(Meaning::Key(key)) => Some(*key),
-                    _ => None,
-                },
-                Some(Pointer::Import(name, 0)) => symbols.get(name).copied(),
-                _ => None,
-            };
-            if let Some(key) = key {
-                meanings.insert(place, Meaning::Pointer(key));
-            }
-        }
-    }
-    meanings
 }
 
 /// The address that an instruction with its opcode here reads (`mov`, `call`, `jmp`), computes (`lea`) or has as a
@@ -113,28 +47,6 @@ fn names(code: &[u8], address: u64, is_relocatable: bool) -> Option<u64> {
     }
 }
 
-/// What was read of keys, and where.
-#[derive(Default)]
-struct Reads {
-    pointers: HashSet<(u64, usize)>,
-    forms: Vec<(u64, usize)>,
-}
-
-impl Reads {
-    fn loads(mut self) -> Vec<Use> {
-        self.forms.sort_unstable();
-        let asks = |&(address, key): &(u64, usize)| {
-            let from = self.forms.partition_point(|form| form.0 < address.saturating_sub(NEAR));
-            let near = self.forms[from..].iter().take_while(|form| form.0 <= address.saturating_add(NEAR));
-            near.into_iter().any(|form| form.1 == key)
-        };
-        let loads = self.pointers.iter().filter(|load| !asks(load));
-        let mut loads: Vec<Use> = loads.map(|&(address, key)| Use { address, key: Some(key) }).collect();
-        loads.sort_unstable_by_key(|load| load.address);
-        loads
-    }
-}
-
 /// What may hold a key's address: a register, or a word at so many bytes from where a register points.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
@@ -147,9 +59,7 @@ const KEPT: [Register; 6] =
     [Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
 
 struct Trace<'a> {
-    meanings: &'a HashMap<u64, Meaning>,
-    /// Where the form lies in a key.
-    form: u64,
+    keys: &'a Keys,
     holders: HashMap<Holder, usize>,
 }
 
@@ -199,11 +109,12 @@ impl Trace<'_> {
             (Mnemonic::Mov, _, OpKind::Register) => {
                 self.holders.get(&Holder::Register(instruction.op1_register())).copied()
             }
-            (Mnemonic::Mov, ..) => match self.meanings.get(&instruction.try_immediate(1).unwrap_or_default())
-            {
-                Some(Meaning::Key(key)) => Some(*key),
-                _ => None,
-            },
+            (Mnemonic::Mov, ..) => {
+                match self.keys.meanings.get(&instruction.try_immediate(1).unwrap_or_default()) {
+                    Some(Meaning::Key(key)) => Some(*key),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         for register in info.info(instruction).used_registers() {
@@ -231,10 +142,10 @@ impl Trace<'_> {
         }
         match self.holders.get(&Holder::Register(base)) {
             Some(&key) if displacement == 0 => Some(Meaning::Key(key)),
-            Some(&key) if displacement == self.form => Some(Meaning::Form(key)),
+            Some(&key) if displacement == self.keys.form => Some(Meaning::Form(key)),
             Some(_) => None,
             None if matches!(base, Register::None | Register::RIP) => {
-                self.meanings.get(&displacement).copied()
+                self.keys.meanings.get(&displacement).copied()
             }
             None => self.holders.get(&Holder::Memory(base, displacement)).copied().map(Meaning::Pointer),
         }
