@@ -64,7 +64,7 @@ impl<'data> DebugInfo<'data> {
         Some(format!(
             "types, inlined functions and Rust's source lines of {}: that was split off, and cannot be \
              read (the first is {})",
-            counted(*count, "unit"),
+            counted(*count, "compilation unit"),
             printable(&path.to_string_lossy())
         ))
     }
@@ -156,6 +156,8 @@ impl<'data> DebugInfo<'data> {
             }
             Ok(())
         });
+        found.sort_unstable_by_key(|ranges| ranges[0].begin);
+        found.dedup();
         found
     }
 

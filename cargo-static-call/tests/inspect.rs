@@ -271,6 +271,7 @@ fn plain(x: u32) -> u32 {
 }
 fn main() {
     let x = std::env::args().count() as u32;
+    inner::COUNTED.update(one).and(inner::HOOK.update(None)).unwrap();
     println!(\"{}\", plain(x) + Service.call(x));
 }
 ";
@@ -300,10 +301,16 @@ static RUNTIME: LazyLock<(PathBuf, PathBuf)> = LazyLock::new(|| {
     (directory.join("debug/libstatic_call.rlib"), directory.join("debug/deps"))
 });
 
-fn rustc(directory: &Path, level: &str, split: &str) -> PathBuf {
-    std::fs::write(directory.join("main.rs"), IN_RUST).expect("a file");
+/// The compiler with the pass.
+fn wrapped_rustc() -> Command {
     let mut rustc = Command::new(prefix().join("bin/static-call-rustc"));
-    rustc.current_dir(directory).args(["rustc", "main.rs", "--edition=2024", "-O", "-L"]).arg(&RUNTIME.1);
+    rustc.arg("rustc");
+    rustc
+}
+
+fn build_rust(mut rustc: Command, directory: &Path, level: &str, split: &str) -> PathBuf {
+    std::fs::write(directory.join("main.rs"), IN_RUST).expect("a file");
+    rustc.current_dir(directory).args(["main.rs", "--edition=2024", "-O", "-L"]).arg(&RUNTIME.1);
     rustc.arg("--extern").arg(format!("static_call={}", RUNTIME.0.display()));
     run(rustc.args([format!("-Cdebuginfo={level}"), format!("-Csplit-debuginfo={split}")]));
     directory.join("main")
@@ -347,7 +354,7 @@ fn debug_information_of_every_kind() {
         let workshop = Workshop::new();
         let directory = workshop.0.path();
         let (program, source, file, counted, ty) = if language == "rust" {
-            let program = rustc(directory, level, split);
+            let program = build_rust(wrapped_rustc(), directory, level, split);
             (program, IN_RUST, "main.rs", "main::inner::COUNTED", "fn(u32) -> u32")
         } else {
             (compile_apart(&workshop, level, split), IN_C, "program.c", "counted", "int (int)")
@@ -436,6 +443,27 @@ fn a_file_without_the_pass() {
     for file in [stripped, bare] {
         assert_eq!(inspect(&file)["loads"].as_array().unwrap().len(), 4, "{}", file.display());
         assert_eq!(requires(&file).0, Some(1));
+    }
+}
+
+#[test]
+fn rust_without_the_pass() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for level in ["line-tables-only", "full"] {
+        let program = build_rust(Command::new("rustc"), directory.path(), level, "off");
+        let report = inspect(&program);
+        let calls = report["without_pass"].as_array().unwrap().iter();
+        let mut calls: Vec<_> = calls
+            .map(|call| {
+                assert!(call["key"].as_str().unwrap().starts_with("main::inner::"), "{level}: {call:#}");
+                let line = call["line"].as_u64().unwrap() as usize;
+                IN_RUST.lines().nth(line - 1).unwrap().split_once("// ").expect("a call").1
+            })
+            .collect();
+        calls.sort_unstable();
+        assert_eq!(calls, ["call", "plain", "plain"], "{level}: {report:#}");
+        assert_eq!(report["loads"], Value::Array(Vec::new()), "{level}");
+        assert_eq!(report["crates_without_pass"].to_string(), "[\"main\"]", "{level}");
     }
 }
 
