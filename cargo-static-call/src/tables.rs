@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{
-    Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, SIGNATURE, SIGNATURE_CALL_ONLY,
-    SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
+    Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE,
+    SIGNATURE_CALL_ONLY, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
 
 use crate::elf::{Elf, Pointer};
@@ -269,12 +269,12 @@ impl Reader<'_, '_> {
             let end = segment.address.saturating_add(segment.data.len() as u64);
             self.find_keys(tables, segment.address..end, false);
         }
-        for symbol in elf.imports().filter(|symbol| symbol.starts_with(KEY_SUFFIX.as_bytes())) {
+        for symbol in elf.imports().filter(|symbol| is_key(symbol)) {
             self.add_imported(tables, symbol, 0);
         }
         // The dynamic linker's copies of other files' keys have no contents here.
         for symbol in elf.objects() {
-            if symbol.name.starts_with(KEY_SUFFIX.as_bytes()) && !self.known.contains_key(&symbol.address) {
+            if is_key(symbol.name) && !self.known.contains_key(&symbol.address) {
                 self.add_key_elsewhere(tables, symbol.address, symbol.address);
             }
         }
@@ -528,10 +528,16 @@ fn key_name(symbol: &[u8]) -> String {
     demangle(symbol).replace(KEY_SUFFIX, "").replace("::_::", "::")
 }
 
+/// Whether this is the symbol of a key in C or C++, or of one in Rust that those see. Trampolines and records have the same
+/// name behind a prefix.
+fn is_key(symbol: &[u8]) -> bool {
+    let suffix = KEY_SUFFIX.as_bytes();
+    !symbol.starts_with(RESERVED_PREFIX.as_bytes()) && symbol.windows(suffix.len()).any(|part| part == suffix)
+}
+
 /// Whether this is the symbol of a C++ key in a namespace, a class or a function.
 fn is_cpp_key(symbol: &[u8]) -> bool {
-    let suffix = KEY_SUFFIX.as_bytes();
-    symbol.starts_with(b"_Z") && symbol.windows(suffix.len()).any(|part| part == suffix)
+    symbol.starts_with(b"_Z") && is_key(symbol)
 }
 
 /// Many things of one kind, of which the first ones are said in full.

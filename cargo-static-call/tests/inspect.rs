@@ -112,10 +112,7 @@ fn padding_of_calls() {
         { for (int i = 0; i < x; i++) { x ^= static_call(key, 3 * x); if (x == 77) return static_call(key, 1);\n\
         x += static_call(key, 9) << static_call(key, x + 0x90); static_call_cond(hook); } return x; }\n\
         int tail(int x) { if (x > 7) return static_call(key, x); return static_call(key, -x); }\n\
-        void nops(void)\n\
-        { __asm__ volatile(\"nopl 512(%rax)\"); static_call_cond(hook); __asm__ volatile(\"nopl 512(%rax)\");\n\
-        static_call_cond(hook); __asm__ volatile(\"nopl 512(%rax)\"); static_call_cond(hook); }\n\
-        int main(int c, char **v) { nops(); return repeat(c) + many(c) + tail(c) + one(!v); }\n";
+        int main(int c, char **v) { return repeat(c) + many(c) + tail(c) + one(!v); }\n";
     let workshop = Workshop::new();
     let [source, assembler, object, program] =
         ["calls.c", "calls.s", "calls.o", "calls"].map(|name| workshop.path(name));
@@ -126,7 +123,7 @@ fn padding_of_calls() {
         let text = std::fs::read_to_string(&assembler).expect("assembler");
         let mut labelled = String::new();
         for (number, line) in text.lines().enumerate() {
-            labelled += &if line.contains(".p2align\t3, , ") {
+            labelled += &if line.contains(".p2align\t3, 0x2e, ") {
                 format!("before_{number}:\n{line}\nbehind_{number}:\n")
             } else {
                 format!("{line}\n")

@@ -27,15 +27,15 @@ pub(super) const TARGET: Target = Target {
 ///
 /// The padding is part of the instruction: prefixes that override a segment where no memory is meant. Volume 3 (24594),
 /// section 1.2.4, has 64-bit code ignore them; GCC and LLVM put them before branches as well
-/// (`-mindirect-branch-cs-prefix`). The runtime's instructions may stand behind them as well as the call. Where the
-/// processor waits for instructions, a no-op before a call costs time, and a prefix does not. Before a conditional jump it
-/// would be a hint.
+/// (`-mindirect-branch-cs-prefix`, `-x86-pad-for-branch-align`). The runtime's instructions may stand behind them as well as
+/// the call. Where the processor waits for instructions, a no-op before a call costs time, and a prefix does not.
 pub(super) fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
     const CS: &str = "0x2e";
-    match kind {
-        SiteKind::Call | SiteKind::Jump => SiteLayout::prefixed(3, 4, CS),
-        SiteKind::ConditionalJump => SiteLayout::aligned(3, 5),
-    }
+    let max_bytes = match kind {
+        SiteKind::Call | SiteKind::Jump => 4,
+        SiteKind::ConditionalJump => 5,
+    };
+    SiteLayout::prefixed(3, max_bytes, CS)
 }
 
 fn thunk(features: Features<'_>) -> Option<&'static str> {
