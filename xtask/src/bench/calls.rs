@@ -14,7 +14,7 @@ use super::statistics::Summary;
 use super::toolchain::{c_program, c_source, rust_program};
 use super::{Bench, raw_directory};
 
-const SOURCES: [&str; 2] = ["src/calls.rs", "c/calls.c"];
+const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
 const PLACES: [u32; 4] = [0, 16, 32, 48];
 /// How many call instructions there are, one after the other.
 const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];

@@ -93,13 +93,14 @@ fn measure_compiler(
     sizes: &[usize],
     compiler: &dyn Fn(usize, bool) -> Result<(Command, Command)>,
 ) -> Result<()> {
-    let mut table = Table::new(Part::Build, id, title, "sites", &[], about).columns([
-        ("without", Unit::Nanoseconds),
-        ("with", Unit::Nanoseconds),
-        ("ratio", Unit::Ratio),
-        ("IR stage", Unit::Percent),
-        ("machine stage", Unit::Percent),
-    ]);
+    let mut table = Table::new(Part::Build, id, title, "sites", &["xtask/src/bench/compile.rs"], about)
+        .columns([
+            ("without", Unit::Nanoseconds),
+            ("with", Unit::Nanoseconds),
+            ("ratio", Unit::Ratio),
+            ("IR stage", Unit::Percent),
+            ("machine stage", Unit::Percent),
+        ]);
     for &sites in sizes {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         // The largest takes minutes.

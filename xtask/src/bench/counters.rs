@@ -42,7 +42,7 @@ pub(super) fn measure(bench: &mut Bench, program: &Path) -> Result<()> {
         "counters",
         "One call, counted by the processor",
         "form",
-        &["src/calls.rs"],
+        &["benches/src/calls.rs"],
         about,
     )
     .columns(EVENTS.map(|(_, name)| (name, Unit::Count)));

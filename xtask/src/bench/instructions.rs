@@ -12,8 +12,9 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let about = "Counted by valgrind's callgrind: the same on every machine of an architecture. A turn of a loop with one call, in C at -O3, what it calls and \
                  the loop's own two instructions included; a site's share of an update, and of the registration of an image. CI holds these \
                  numbers (tests/tests/instructions.rs).";
-    let mut table = Table::new(Part::Calls, "instructions", "Instructions", "what", &["c/calls.c"], about)
-        .columns([("instructions", Unit::Count)]);
+    let mut table =
+        Table::new(Part::Calls, "instructions", "Instructions", "what", &["benches/c/calls.c"], about)
+            .columns([("instructions", Unit::Count)]);
     let printed = output(cargo().args([
         "test",
         "--quiet",

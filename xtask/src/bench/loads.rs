@@ -41,18 +41,19 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
     let about = "Processor time from exec to main, as often with the pass as without it, in turns; the same source and the same static C library in both \
                  (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair, \"elapsed\" the same by the clock. Memory is the process's greatest resident \
                  size, page faults are those that read no file. No site has run yet.";
-    let mut table = Table::new(Part::Load, "start", "Start-up of a program", "sites", &["c/start.c"], about)
-        .columns([
-            ("with", Unit::Nanoseconds),
-            ("without", Unit::Nanoseconds),
-            ("more", Unit::Nanoseconds),
-            ("more, elapsed", Unit::Nanoseconds),
-            ("a site", Unit::Nanoseconds),
-            ("more page faults", Unit::Count),
-            ("more memory a site", Unit::Bytes),
-            ("more file a site", Unit::Bytes),
-            ("more relocations", Unit::Count),
-        ]);
+    let mut table =
+        Table::new(Part::Load, "start", "Start-up of a program", "sites", &["benches/c/start.c"], about)
+            .columns([
+                ("with", Unit::Nanoseconds),
+                ("without", Unit::Nanoseconds),
+                ("more", Unit::Nanoseconds),
+                ("more, elapsed", Unit::Nanoseconds),
+                ("a site", Unit::Nanoseconds),
+                ("more page faults", Unit::Count),
+                ("more memory a site", Unit::Bytes),
+                ("more file a site", Unit::Bytes),
+                ("more relocations", Unit::Count),
+            ]);
     for &sites in sizes {
         let pair = [program(sites, true).path()?, program(sites, false).path()?];
         let rounds = bench.quick_or_full(3_000_000, 20_000_000) / sites.max(1);
@@ -97,7 +98,7 @@ fn measure_symbols(bench: &mut Bench) -> Result<()> {
         "symbols",
         "Start-up with symbols for ld.so to resolve",
         "symbols",
-        &["c/start.c"],
+        &["benches/c/start.c"],
         about,
     )
     .columns([
@@ -169,15 +170,21 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
     let driver = images::driver()?;
     let about =
         "dlopen and dlclose of a shared object with 64 keys, less the same without the pass, in turns.";
-    let mut table =
-        Table::new(Part::Load, "load", "Loading a shared object (dlopen)", "sites", &["c/image.c"], about)
-            .columns([
-                ("with", Unit::Nanoseconds),
-                ("without", Unit::Nanoseconds),
-                ("a site", Unit::Nanoseconds),
-                ("a site, generic mode", Unit::Nanoseconds),
-                ("unloading, a site", Unit::Nanoseconds),
-            ]);
+    let mut table = Table::new(
+        Part::Load,
+        "load",
+        "Loading a shared object (dlopen)",
+        "sites",
+        &["benches/c/image.c"],
+        about,
+    )
+    .columns([
+        ("with", Unit::Nanoseconds),
+        ("without", Unit::Nanoseconds),
+        ("a site", Unit::Nanoseconds),
+        ("a site, generic mode", Unit::Nanoseconds),
+        ("unloading, a site", Unit::Nanoseconds),
+    ]);
     for &sites in sizes {
         let rounds = (bench.quick_or_full(1_000_000, 5_000_000) / sites).clamp(20, 300).to_string();
         let pair = [image(sites, true).path()?, image(sites, false).path()?];
@@ -225,7 +232,7 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
     let trampoline = trampoline_size(&file);
     let about = "From the sections of a shared object of 64 keys and 10,000 sites. Padding is the code with the \
                  directives that align sites less the code without them, for sites some 60 bytes apart.";
-    let mut table = Table::new(Part::Load, "size", "Bytes", "what", &["c/image.c"], about)
+    let mut table = Table::new(Part::Load, "size", "Bytes", "what", &["benches/c/image.c"], about)
         .columns([("bytes", Unit::Bytes)]);
     for (what, bytes) in [
         ("a site: table", site),

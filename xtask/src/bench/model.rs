@@ -110,7 +110,7 @@ pub(crate) struct Row {
 }
 
 impl Table {
-    /// An empty one. `sources` lie below `benches/`.
+    /// An empty one. `sources` are paths in the repository.
     pub(crate) fn new(part: Part, id: &str, title: &str, of: &str, sources: &[&str], about: &str) -> Self {
         Self {
             id: id.into(),

@@ -43,7 +43,7 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
         "callers",
         "Calls while another thread updates their key",
         "writer",
-        &["src/callers.rs"],
+        &["benches/src/callers.rs"],
         about,
     )
     .columns([
@@ -87,8 +87,8 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
         ("pauses", "Longest pause of a caller in the period of an update", longest, "period"),
         ("pauses-call", "Time from call to call during updates", each, "call"),
     ] {
-        let mut table =
-            Table::new(Part::Update, id, title, "percentile", &["src/pauses.rs"], about).columns([
+        let mut table = Table::new(Part::Update, id, title, "percentile", &["benches/src/pauses.rs"], about)
+            .columns([
                 ("no updates", Unit::Nanoseconds),
                 ("window", Unit::Nanoseconds),
                 ("window, 1,000 sites", Unit::Nanoseconds),

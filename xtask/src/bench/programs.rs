@@ -41,11 +41,11 @@ const TABLES: [(&str, &str, &str, Unit, &[&str]); 2] = [
     ),
 ];
 const SOURCES: [&str; 5] = [
-    "src/programs.rs",
-    "src/programs/checksum.rs",
-    "src/programs/search.rs",
-    "src/programs/interpreter.rs",
-    "src/programs/requests.rs",
+    "benches/src/programs.rs",
+    "benches/src/programs/checksum.rs",
+    "benches/src/programs/search.rs",
+    "benches/src/programs/interpreter.rs",
+    "benches/src/programs/requests.rs",
 ];
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {

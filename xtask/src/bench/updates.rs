@@ -45,7 +45,7 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<(
                  Between two updates the sites do not run; \"just run\" is with every site run after each update, so that its \
                  code is in the caches. One store is what an update costs where every call loads a pointer.";
     let mut table =
-        Table::new(Part::Update, "update-sites", "Update of one key", "sites", &["c/image.c"], about)
+        Table::new(Part::Update, "update-sites", "Update of one key", "sites", &["benches/c/image.c"], about)
             .columns([
                 ("window", Unit::Nanoseconds),
                 ("window, a site", Unit::Nanoseconds),
@@ -91,7 +91,7 @@ fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<
         "update-threads",
         "Update of one site beside threads",
         "threads",
-        &["c/image.c"],
+        &["benches/c/image.c"],
         about,
     )
     .columns([(WINDOW, Unit::Nanoseconds), (BREAKPOINT, Unit::Nanoseconds)]);
@@ -123,7 +123,7 @@ fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()>
         "update-batch",
         "Updates one by one and as a batch",
         "keys",
-        &["c/image.c"],
+        &["benches/c/image.c"],
         about,
     )
     .columns([
@@ -163,7 +163,7 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
         "update-peers",
         "Update of one key, in turns with static-keys 0.8",
         "sites",
-        &["src/static_keys.rs"],
+        &["benches/src/static_keys.rs"],
         about,
     )
     .columns([

@@ -74,8 +74,7 @@ pub(in super::super) fn document(
                 escape(&table.about)
             )
             .expect("memory");
-            writeln!(html, "<p><small>Source: benches/{}</small>", table.sources.join(", benches/"))
-                .expect("memory");
+            writeln!(html, "<p><small>Source: {}</small>", table.sources.join(", ")).expect("memory");
             for (_, svg) in plots.iter().filter(|(id, _)| *id == table.id) {
                 writeln!(html, "<figure>{svg}</figure>").expect("memory");
             }

@@ -52,7 +52,7 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 fn sources(table: &Table) -> String {
-    let links = table.sources.iter().map(|file| format!("[`benches/{file}`](benches/{file})"));
+    let links = table.sources.iter().map(|file| format!("[`{file}`]({file})"));
     format!("Source: {}", links.collect::<Vec<_>>().join(", "))
 }
 
