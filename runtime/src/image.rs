@@ -296,6 +296,10 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         } else if is_behind_veneer(pc, text) {
             // Once patched it could not come back, since its trampoline is out of reach: it is none of ours.
             *site = SITE_ANCHOR;
+        } else if breakpoint::stands_at(pc, text) {
+            // Whoever has set it puts back what was there: a call of the trampoline, which nobody may have changed.
+            log!("the call at {pc:#x} has a debugger's breakpoint: left to its trampoline");
+            *site = SITE_ANCHOR;
         } else {
             return Err(Reason::Damaged);
         }

@@ -123,7 +123,10 @@ fn note_unrecorded(key: &Key) {
     let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
     if is_first && key.records.load(Ordering::Relaxed).is_null() && !key.name.is_null() {
         let name = name(key);
-        log!("key {name}: no recorded call; what calls it was built without the pass, or is not loaded yet");
+        log!(
+            "key {name}: no recorded call; what calls it was built without the pass, is not loaded yet, or is in a \
+             generic image"
+        );
     }
 }
 

@@ -206,6 +206,24 @@ fn an_entry_leads_to_something_else() {
     assert_eq!((report.mode, report.sites, report.direct), (2, whole.sites - 1, whole.direct - 1));
 }
 
+/// A debugger's, which has been there since before the program started: the call is left alone, and no other one.
+#[test]
+fn an_entry_leads_to_a_breakpoint() {
+    if !platform().has_breakpoints {
+        eprintln!("skipped: on this machine the runtime does not know a debugger's breakpoint");
+        return;
+    }
+    let victim = Victim::build();
+    // Behind the trampoline's jump.
+    let trampoline = victim.trampolines[0];
+    let breakpoint = (trampoline..).find(|&place| victim.data[place] == 0xcc).expect("a trap");
+    let site = victim.text.1 + (breakpoint - victim.text.0.start) as u64;
+    let (output, whole) = (victim.run(&victim.with_site_at(site), None), victim.run(&victim.data, None));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("has a debugger's breakpoint"), "{output:?}");
+    let (report, whole) = (Report::find(&output.stdout), Report::find(&whole.stdout));
+    assert_eq!((report.mode, report.sites, report.direct), (2, whole.sites - 1, whole.direct - 1));
+}
+
 #[test]
 fn a_trampoline_has_lost_its_record() {
     let victim = Victim::build();

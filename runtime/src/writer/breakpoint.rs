@@ -32,7 +32,7 @@ use crate::arch::{WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
 use crate::os::{self, Blocked, Refused, trap};
-use crate::text;
+use crate::text::{self, Text};
 use crate::update::Patch;
 use crate::writer;
 use crate::writer::table::{Entries, Entry, Table, Trapped};
@@ -227,6 +227,12 @@ fn withdraw() {
     TABLE.withdraw();
     // Refused if the process has no file left that it may open: then there may still be one.
     let _ = os::wait_until_taken(trap::SIGNAL);
+}
+
+/// Whether somebody else has set a breakpoint at `pc`, where none of ours can be.
+#[cold]
+pub(crate) fn stands_at(pc: usize, text: Text) -> bool {
+    text.fetch(pc).is_some_and(|fetched| fetched.bytes().first() == Some(&native::BREAKPOINT))
 }
 
 /// The word of code, as it is now.

@@ -32,3 +32,7 @@ pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
 pub(crate) fn forget(_code: core::ops::Range<usize>, _lock: &Guard) {}
 
 pub(crate) fn leave() {}
+
+pub(crate) fn stands_at(_pc: usize, _text: crate::text::Text) -> bool {
+    false
+}
