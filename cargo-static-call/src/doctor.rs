@@ -51,10 +51,14 @@ impl Doctor {
         };
         let plan = Plan::new(&[]);
         let compiler = crate::cargo::rustc();
-        say(rustc(&compiler));
+        let rustc = rustc(&compiler);
+        let has_rustc = !matches!(rustc, Bad(..));
+        say(rustc);
         match &plan {
             Ok(plan) => {
-                say(rust_pass(&plan.wrapper, &compiler));
+                if has_rustc {
+                    say(rust_pass(&plan.wrapper, &compiler));
+                }
                 say(c_pass(&plan.wrapper));
             }
             Err(error) => say(Bad(format!("{error:#}"), "install it again".into())),

@@ -285,6 +285,14 @@ fn a_crate_that_was_built_without_the_pass() {
 }
 
 #[test]
+fn options_before_the_command() {
+    let project = Project::new();
+    let output = project.static_call(&["--offline", "build"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(says(&output).contains("`cargo static-call build --offline …`"), "{}", says(&output));
+}
+
+#[test]
 fn the_doctor() {
     let project = Project::new();
     let doctor = |change: &dyn Fn(&mut Command)| {

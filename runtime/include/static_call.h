@@ -26,6 +26,10 @@
  *     static_call(ns::key, arg1, arg2);
  *     static_call_update(ns::key, func_b);
  *
+ *   Where the scope depends on a parameter of a template, C++17 wants to be told which of a key's two parts is a type:
+ *
+ *     static_call_at(typename T::STATIC_CALL_TYPE(key), &T::STATIC_CALL_KEY(key), arg1, arg2);
+ *
  *   In an array or a struct, see STATIC_CALL_INIT.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0

@@ -31,6 +31,12 @@ template <typename Number> struct Doubler {
 	static int update() { return static_call_update(key, twice); }
 };
 
+// C++17 does not know that it is a type; C++20 does.
+template <typename Owner, typename Number> Number call_of(Number a)
+{
+	return static_call_at(typename Owner::STATIC_CALL_TYPE(key), &Owner::STATIC_CALL_KEY(key), a);
+}
+
 inline int inline_default() { return 1; }
 inline DEFINE_STATIC_CALL(inline_key, inline_default);
 
@@ -88,6 +94,7 @@ static void classes()
 	CHECK(Doubler<int>::call(2) == 2 && Doubler<double>::call(1.5) == 1.5);
 	CHECK(Doubler<int>::update() == 0);
 	CHECK(Doubler<int>::call(2) == 4 && Doubler<double>::call(1.5) == 1.5);
+	CHECK(call_of<Doubler<int>>(2) == 4 && call_of<Doubler<double>>(1.5) == 1.5);
 	CHECK(static_call(Doubler<double>::key, 1.5) == 1.5 && static_call(Doubler<int>::key, 2) == 4);
 	CHECK(static_call(inline_key) == 1 && static_call(::inline_key) == 1);
 }

@@ -38,6 +38,13 @@ fn main() -> ExitCode {
     if words.get(1).is_some_and(|word| word == "static-call") {
         words.remove(1);
     }
+    if let Some(option) = words.get(1).and_then(|word| word.to_str()).filter(|word| is_for_cargo(word)) {
+        eprintln!(
+            "cargo-static-call: error: {option} stands before the command; cargo's options stand behind it, as in \
+             `cargo static-call build {option} …`"
+        );
+        return ExitCode::from(2);
+    }
     match Arguments::parse_from(words).command {
         Command::Inspect(inspect) => inspect.run("cargo-static-call"),
         Command::Doctor(doctor) => doctor.run(),
@@ -47,4 +54,9 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Whether this is an option, and none of ours.
+fn is_for_cargo(word: &str) -> bool {
+    word.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&word)
 }
