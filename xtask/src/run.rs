@@ -9,7 +9,15 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").into()
+    root_above(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))
+}
+
+/// Above the directory of this package as cargo names it when it runs us: in a copied repository, the one of which we were built
+/// is another one.
+fn root_above(package: Option<PathBuf>) -> PathBuf {
+    let built_in = env!("CARGO_MANIFEST_DIR");
+    let package = package.filter(|package| package.file_name() == Path::new(built_in).file_name());
+    package.unwrap_or_else(|| built_in.into()).parent().expect("xtask lies in the repository").into()
 }
 
 /// Where cargo puts what it builds.
@@ -63,4 +71,17 @@ pub(crate) fn processor_time_of_children() -> Result<Duration> {
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_repository_is_its_own_root() {
+        assert_eq!(root_above(Some("/copy/xtask".into())), Path::new("/copy"));
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent");
+        assert_eq!(root_above(None), original);
+        assert_eq!(root_above(Some("/another/package".into())), original);
+    }
 }
