@@ -10,6 +10,7 @@ use super::counters;
 use crate::run::root;
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Machine {
     pub(crate) processors: usize,
     pub(crate) processor: String,

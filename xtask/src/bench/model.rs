@@ -2,6 +2,8 @@
 //! and from nothing else; it is the JSON file, too.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +13,7 @@ use super::machine::Machine;
 use super::statistics::Summary;
 
 /// Raised when old files cannot be read any more.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Report {
@@ -41,20 +43,35 @@ impl Report {
 
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let report: Self = serde_json::from_str(&text)
-            .with_context(|| format!("{} is no report of cargo xtask bench", path.display()))?;
-        ensure!(
-            report.format == FORMAT,
-            "{} has format {}, and this program reads {FORMAT}: measure again",
-            path.display(),
-            report.format
-        );
+        Self::parse(&text).with_context(|| format!("{} cannot be used", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        /// What all formats have.
+        #[derive(Deserialize)]
+        struct AnyFormat {
+            format: u32,
+        }
+        const NONE: &str = "this is no report of cargo xtask bench, or a damaged one";
+        let AnyFormat { format } = serde_json::from_str(text).context(NONE)?;
+        ensure!(format == FORMAT, "it has format {format}, and this program reads {FORMAT}: measure again");
+        let report: Self = serde_json::from_str(text).context(NONE)?;
+        for table in &report.tables {
+            for row in &table.rows {
+                let [cells, columns] = [row.cells.len(), table.columns.len()];
+                ensure!(
+                    cells == columns,
+                    "{NONE}: the row {} of {} has {cells} cells for {columns} columns",
+                    row.name,
+                    table.id
+                );
+            }
+        }
         Ok(report)
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        fs::write(path, serde_json::to_string_pretty(self)?)
-            .with_context(|| format!("cannot write {}", path.display()))
+        put(path, &serde_json::to_string_pretty(self)?)
     }
 
     pub(crate) fn table(&self, id: &str) -> Option<&Table> {
@@ -140,6 +157,8 @@ impl Table {
 
     pub(crate) fn push(&mut self, name: String, x: Option<f64>, cells: Vec<Option<Summary>>) {
         assert_eq!(cells.len(), self.columns.len(), "cells of the row {name} of {}", self.id);
+        // JSON has no others.
+        let cells = cells.into_iter().map(|cell| cell.filter(Summary::is_finite)).collect();
         self.rows.push(Row { name, x, cells });
     }
 
@@ -264,9 +283,62 @@ pub(crate) fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
+/// Writes a file, or leaves the one that is there as it is.
+pub(crate) fn put(path: &Path, text: &str) -> Result<()> {
+    let directory = path.parent().context("a file in a directory")?;
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let write = || -> std::io::Result<()> {
+        // As any other file is made: whoever the umask lets read it.
+        let permissions = fs::Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn report() -> Report {
+        let mut report = Report::new(Machine::default(), "today".into(), true);
+        let mut table = Table::new(Part::Calls, "id", "title", "what", &[], "about")
+            .columns([("one", Unit::Ratio), ("other", Unit::Count)]);
+        // Numbers that a reader without `float_roundtrip` makes others of.
+        table.row(
+            "row",
+            [Summary::of([0.8479999999999999, 1.0840000000000003]), Summary::exactly(f64::INFINITY)],
+        );
+        report.tables.push(table);
+        report
+    }
+
+    #[test]
+    fn a_report_that_is_read_and_written_stays_as_it_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("deeper/report.json");
+        report().write(&path).expect("written");
+        let text = fs::read_to_string(&path).expect("a report");
+        Report::read(&path).expect("a report").write(&path).expect("written over it");
+        assert_eq!(fs::read_to_string(&path).expect("a report"), text);
+        assert_eq!(fs::read_dir(path.parent().expect("a directory")).expect("a directory").count(), 1);
+        assert_eq!(path.metadata().expect("a file").permissions().mode() & 0o600, 0o600);
+    }
+
+    #[test]
+    fn reports_that_cannot_be_used_say_why() {
+        let text = serde_json::to_string(&report()).expect("JSON");
+        let error = |text: &str| format!("{:#}", Report::parse(text).err().expect("an error"));
+        assert!(Report::parse(&text).is_ok());
+        let newer = error("{\"format\": 99, \"pages\": []}");
+        assert!(newer.contains("format 99"), "{newer}");
+        let short = error(&text.replace(",null]", "]"));
+        assert!(short.contains("the row row of id has 1 cells for 2 columns"), "{short}");
+        let cut = error(&text[..text.len() / 2]);
+        assert!(cut.contains("damaged"), "{cut}");
+    }
 
     #[test]
     fn numbers_for_people() {

@@ -54,6 +54,10 @@ impl Summary {
         Self::of([value])
     }
 
+    pub(crate) fn is_finite(&self) -> bool {
+        [self.median, self.p10, self.p90, self.low, self.high].iter().all(|value| value.is_finite())
+    }
+
     pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
         Self {
             median: change(self.median),

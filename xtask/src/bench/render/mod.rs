@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::goals::Goal;
-use super::model::{Report, Row, Table};
+use super::model::{Report, Row, Table, put};
 
 /// Writes the report in all its forms into a directory.
 pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result<()> {
@@ -51,12 +51,6 @@ fn put_plots(plots: &[(String, String)], root: &Path, directory: &str) -> Result
         Ok((id.clone(), file))
     });
     files.collect()
-}
-
-fn put(path: &Path, text: &str) -> Result<()> {
-    let directory = path.parent().context("a file in a directory")?;
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A table's head, and its rows as text.
