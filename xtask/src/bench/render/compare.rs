@@ -1,51 +1,241 @@
 //! Two reports side by side.
 
-use super::super::model::Report;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::model::{Report, Table, Unit};
+use super::super::statistics::Summary;
 use super::terminal::lines;
 
-/// A difference that is smaller is noise on any machine.
-const LEAST: f64 = 0.02;
+/// A difference that is so many times the spread within one report is more than the spread.
+const FACTOR: f64 = 3.0;
+/// Even so, a smaller difference is noise: another start of a program gives it other addresses, and another hour another clock.
+const LEAST: f64 = 0.05;
+/// Ratios of what takes turns in one process feel less of that.
+const LEAST_RATIO: f64 = 0.02;
 
-/// What has changed from one report to another: values whose ranges do not overlap. `old` and `new` name
-/// the files.
+/// What has changed from one report to another.
 pub(in super::super) fn print(old: &Report, new: &Report) {
     println!("old: {}, {}\nnew: {}, {}", old.date, old.machine.summary(), new.date, new.machine.summary());
     if old.machine.processor != new.machine.processor || old.machine.kernel != new.machine.kernel {
         println!("not the same machine or kernel: compare ratios, not times");
     }
-    let (mut rows, mut same, mut alone) = (Vec::new(), 0, 0);
-    for table in &new.tables {
-        for row in &table.rows {
-            for (column, cell) in table.columns.iter().zip(&row.cells) {
-                let Some(cell) = cell else { continue };
-                let Some(before) = old.cell(&table.id, &row.name, &column.name) else {
-                    alone += 1;
-                    continue;
-                };
-                let change = cell.median / before.median - 1.0;
-                let is_apart = cell.low > before.high || cell.high < before.low;
-                if !is_apart || change.abs() < LEAST || !change.is_finite() {
-                    same += 1;
-                    continue;
+    print!("{}", Comparison::of(old, new).text());
+}
+
+/// What stands in the way of saying that something has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Differs,
+    Same,
+    /// Measured once, so that nobody knows how far another measurement is off.
+    Unknown,
+}
+
+fn verdict(unit: Unit, before: &Summary, now: &Summary) -> Verdict {
+    let difference = (now.median - before.median).abs();
+    if before.samples == 1 || now.samples == 1 {
+        // What was counted, is exact; but a difference of counts that were measured has many samples.
+        let is_counted = matches!(unit, Unit::Count | Unit::Bytes) && before.samples == now.samples;
+        return match is_counted {
+            true if difference > 0.0 => Verdict::Differs,
+            true => Verdict::Same,
+            false => Verdict::Unknown,
+        };
+    }
+    let least = if unit == Unit::Ratio { LEAST_RATIO } else { LEAST };
+    let noise = f64::max(FACTOR * f64::max(spread(before), spread(now)), least * before.median.abs());
+    if difference > noise { Verdict::Differs } else { Verdict::Same }
+}
+
+/// How far one run is off another one: half of what lies between the least and the greatest of several. Of a single run, whose median is
+/// much surer than that of another run would be the same, half of what eight samples in ten lie in.
+fn spread(summary: &Summary) -> f64 {
+    let (low, high) = if summary.runs > 1 { (summary.low, summary.high) } else { (summary.p10, summary.p90) };
+    (high - low) / 2.0
+}
+
+/// Whether static calls have nothing to do with a figure: what differs there is the machine, or the compiler.
+fn is_of_others(table: &str, row: &str, column: &str) -> bool {
+    const ROWS: [&str; 9] =
+        ["direct", "inlined", "pointer", "dyn", "enum", "ifunc", "none", "relaxed load", "load of a pointer"];
+    const COLUMNS: [&str; 13] = [
+        "direct",
+        "second copy to direct",
+        "pointer",
+        "pointer to direct",
+        "pointer, retpolines",
+        "pointer to direct, retpolines",
+        "Rust, second copy",
+        "C, second copy",
+        "without",
+        "without updates",
+        "no updates",
+        "one store",
+        "static-keys",
+    ];
+    let is_row = ROWS.iter().any(|start| row.starts_with(start));
+    table == "symbols" || COLUMNS.contains(&column) || (is_row && !column.contains("static"))
+}
+
+#[derive(Default)]
+struct Comparison {
+    rows: Vec<Vec<String>>,
+    same: usize,
+    unknown: usize,
+    /// Of what is not ours: how many figures there are, and how many of them differ.
+    of_others: usize,
+    of_others_differ: usize,
+    only_old: Vec<String>,
+    only_new: Vec<String>,
+}
+
+impl Comparison {
+    fn of(old: &Report, new: &Report) -> Self {
+        let mut found = Self { only_old: only(old, new), only_new: only(new, old), ..Self::default() };
+        for (table, row, column, unit, now) in figures(new) {
+            let Some(before) = old.cell(&table.id, row, column) else { continue };
+            let verdict = verdict(unit, before, now);
+            if verdict != Verdict::Unknown && is_of_others(&table.id, row, column) {
+                found.of_others += 1;
+                found.of_others_differ += usize::from(verdict == Verdict::Differs);
+            }
+            match verdict {
+                Verdict::Same => found.same += 1,
+                Verdict::Unknown => found.unknown += 1,
+                Verdict::Differs => {
+                    let change = now.median / before.median - 1.0;
+                    let is_worse = unit.is_cost().map(|is_cost| (now.median > before.median) == is_cost);
+                    let word = match is_worse {
+                        _ if is_of_others(&table.id, row, column) => "not ours",
+                        Some(true) => "worse",
+                        Some(false) => "better",
+                        None => "",
+                    };
+                    found.rows.push(vec![
+                        format!("{}: {row}: {column}", table.id),
+                        unit.show_range(before),
+                        unit.show_range(now),
+                        if change.is_finite() { format!("{:+.1} %", 100.0 * change) } else { String::new() },
+                        word.into(),
+                    ]);
                 }
-                let is_worse = column.unit.is_cost().map(|is_cost| (change > 0.0) == is_cost);
-                let verdict = is_worse.map_or("", |is_worse| if is_worse { "worse" } else { "better" });
-                rows.push(vec![
-                    format!("{}: {}: {}", table.id, row.name, column.name),
-                    column.unit.show_range(before),
-                    column.unit.show_range(cell),
-                    format!("{:+.1} %", 100.0 * change),
-                    verdict.into(),
-                ]);
             }
         }
+        found
     }
-    if !rows.is_empty() {
-        println!("\n{}", lines(&["figure", "old", "new", "change", ""].map(str::to_owned), &rows));
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if !self.rows.is_empty() {
+            let head = ["figure", "old", "new", "change", ""].map(str::to_owned);
+            text += &format!("\n{}\n", lines(&head, &self.rows));
+        }
+        text += &format!(
+            "\n{} figures differ, {} do not, and {} were measured only once, so that nothing can be said.\n\
+             A figure differs if its medians are further apart than {FACTOR} times the spread in either report (of several runs' medians, or, where there \
+             is one run, of eight samples in ten), and than {:.0} % ({:.0} % for a ratio); what is counted, if it is not the same.\n\
+             That is no proof: of {} figures of what is not ours (direct calls, pointers, what runs without static calls) {} differ as well. \
+             As large a part of the others may be no change of ours.\n",
+            self.rows.len(),
+            self.same,
+            self.unknown,
+            100.0 * LEAST,
+            100.0 * LEAST_RATIO,
+            self.of_others,
+            self.of_others_differ
+        );
+        for (which, only) in [("old", &self.only_old), ("new", &self.only_new)] {
+            if !only.is_empty() {
+                text += &format!("\nonly in the {which} report:\n{}\n", only.join("\n"));
+            }
+        }
+        text
     }
-    println!(
-        "\n{} figures differ by more than their spread and {:.0} %, {same} do not, {alone} are only in the new report",
-        rows.len(),
-        100.0 * LEAST
-    );
+}
+
+/// All values of a report: table, row, column, and unit.
+fn figures(report: &Report) -> impl Iterator<Item = (&Table, &str, &str, Unit, &Summary)> {
+    report.tables.iter().flat_map(|table| {
+        table.rows.iter().flat_map(move |row| {
+            let cells = table.columns.iter().zip(&row.cells);
+            cells.filter_map(move |(column, cell)| {
+                Some((table, &*row.name, &*column.name, column.unit, cell.as_ref()?))
+            })
+        })
+    })
+}
+
+/// What the other report does not have: a line for each row, or for a whole table.
+fn only(report: &Report, other: &Report) -> Vec<String> {
+    let mut rows: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut tables = BTreeSet::new();
+    for (table, row, column, ..) in figures(report) {
+        if other.table(&table.id).is_none() {
+            tables.insert(format!("{} (the whole table)", table.id));
+        } else if other.cell(&table.id, row, column).is_none() {
+            rows.entry((&table.id, row)).or_default().push(column);
+        }
+    }
+    let rows =
+        rows.into_iter().map(|((table, row), columns)| format!("{table}: {row}: {}", columns.join("; ")));
+    tables.into_iter().chain(rows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::machine::Machine;
+    use super::super::super::model::Part;
+    use super::*;
+
+    fn runs(medians: [f64; 3]) -> Option<Summary> {
+        Summary::of_runs(medians.map(|median| vec![median, median]))
+    }
+
+    fn report(rows: &[(&str, Option<Summary>)]) -> Report {
+        let mut table = Table::new(Part::Calls, "calls", "", "", &[], "").columns([("C", Unit::Nanoseconds)]);
+        for (name, cell) in rows {
+            table.row(*name, [cell.clone()]);
+        }
+        let mut report = Report::new(Machine::default(), String::new(), true);
+        report.tables.push(table);
+        report
+    }
+
+    #[test]
+    fn what_is_noise_and_what_is_not() {
+        let judge = |unit, before: Option<Summary>, now: Option<Summary>| {
+            verdict(unit, &before.expect("samples"), &now.expect("samples"))
+        };
+        let before = || runs([9.9, 10.0, 10.1]);
+        let ns = Unit::Nanoseconds;
+        // The ranges do not overlap, which says little of three runs.
+        assert_eq!(judge(ns, before(), runs([10.2, 10.3, 10.4])), Verdict::Same);
+        assert_eq!(judge(ns, before(), runs([10.7, 10.8, 10.9])), Verdict::Differs);
+        assert_eq!(judge(Unit::Ratio, before(), runs([10.3, 10.4, 10.5])), Verdict::Differs);
+        // A larger spread in either.
+        assert_eq!(judge(ns, before(), runs([10.5, 10.8, 11.1])), Verdict::Same);
+        assert_eq!(judge(ns, runs([10.5, 10.8, 11.1]), before()), Verdict::Same);
+        // Of one run, the samples' own spread.
+        let wide = |from: i32| Summary::of((from..from + 100).map(f64::from));
+        assert_eq!(judge(ns, wide(0), wide(60)), Verdict::Same);
+        assert_eq!(judge(ns, wide(0), wide(160)), Verdict::Differs);
+        assert_eq!(judge(Unit::Bytes, Summary::exactly(5.28), Summary::exactly(5.29)), Verdict::Differs);
+        assert_eq!(judge(ns, Summary::exactly(5.0), Summary::exactly(50.0)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn figures_that_only_one_report_has_are_named() {
+        let old = report(&[("direct", runs([1.0; 3])), ("ours", runs([1.0; 3])), ("gone", runs([1.0; 3]))]);
+        let mut new = report(&[("direct", runs([2.0; 3])), ("ours", runs([1.5; 3])), ("gone", None)]);
+        new.tables.push(Table { id: "more".into(), ..report(&[("row", runs([1.0; 3]))]).tables.remove(0) });
+        let found = Comparison::of(&old, &new);
+        assert_eq!(found.only_old, ["calls: gone: C"]);
+        assert_eq!(found.only_new, ["more (the whole table)"]);
+        assert_eq!((found.of_others, found.of_others_differ, found.rows.len()), (1, 1, 2));
+        let words: Vec<&str> = found.rows.iter().map(|row| &*row[4]).collect();
+        assert_eq!(words, ["not ours", "worse"]);
+        let text = found.text();
+        assert!(text.contains("of 1 figures of what is not ours"), "{text}");
+        assert!(text.contains("only in the old report:\ncalls: gone: C\n"), "{text}");
+    }
 }
