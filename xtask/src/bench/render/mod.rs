@@ -10,10 +10,10 @@ pub(super) mod terminal;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::goals::Goal;
-use super::model::{Report, Row, Table, put};
+use super::model::{Part, Report, Row, Table, put};
 
 /// Writes the report in all its forms into a directory.
 pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result<()> {
@@ -28,19 +28,38 @@ pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result
     put(&directory.join("report.html"), &html::document(report, goals, &plots, &raw))?;
     let files = put_plots(&plots, directory, "plots")?;
     put(&directory.join("BENCHMARKS.md"), &markdown::document(report, goals, &files))?;
-    println!("\nwritten: {0}/report.html, BENCHMARKS.md, report.json and raw/", directory.display());
+    let with_raw = if raw.is_empty() { "" } else { ", with raw/ beside them" };
+    println!("\nwritten: {}/report.html, BENCHMARKS.md and report.json{with_raw}", directory.display());
     Ok(())
 }
 
 /// Puts the report where readers of the repository find it.
 pub(super) fn publish(report: &Report, goals: &[Goal], root: &Path) -> Result<()> {
+    check_complete(report)?;
     let plots = plots::plots(report)?;
+    let readme = root.join("README.md");
+    let text = fs::read_to_string(&readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    // First of all, since a report that lacks numbers ends here.
+    let text = readme::with_section(&text, report)?;
     let files = put_plots(&plots, root, "benches/plots")?;
     report.write(&root.join("benches/report.json"))?;
     put(&root.join("BENCHMARKS.md"), &markdown::document(report, goals, &files))?;
-    let readme = root.join("README.md");
-    let text = fs::read_to_string(&readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    put(&readme, &readme::with_section(&text, report)?)
+    put(&readme, &text)
+}
+
+/// An error if a whole part or what a picture shows was not measured.
+fn check_complete(report: &Report) -> Result<()> {
+    let has_part = |part: &Part| report.tables.iter().any(|table| table.part == *part);
+    let parts = Part::ALL.into_iter().filter(|part| !has_part(part)).map(|part| part.title().to_owned());
+    let pictures =
+        plots::tables().filter(|id| report.table(id).is_none()).map(|id| format!("the table {id}"));
+    let lacking: Vec<String> = parts.chain(pictures).collect();
+    ensure!(
+        lacking.is_empty(),
+        "this report cannot be published: it lacks {} (publish a run of all parts, on a machine with two processors)",
+        lacking.join(", ")
+    );
+    Ok(())
 }
 
 /// Writes a file for each plot below `root`: their tables' ids, and their paths from there.
@@ -86,4 +105,26 @@ fn circumstances(report: &Report) -> Vec<(String, String)> {
         .chain(versions)
         .chain(mitigations.map(|(name, state)| (name.clone(), state.clone())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::root;
+
+    #[test]
+    fn what_is_published_again_stays_as_it_is() {
+        let published = || Report::read(&root().join("benches/report.json")).expect("the published report");
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        fs::copy(root().join("README.md"), copy.path().join("README.md")).expect("a copy");
+        publish(&published(), &[], copy.path()).expect("published");
+        let read = |root: &Path, file: &str| fs::read_to_string(root.join(file)).expect("a file");
+        assert_eq!(read(copy.path(), "README.md"), read(&root(), "README.md"));
+        assert_eq!(read(copy.path(), "benches/report.json"), read(&root(), "benches/report.json"));
+
+        let mut partial = published();
+        partial.tables.retain(|table| table.part != Part::Build && table.id != "pauses");
+        let error = publish(&partial, &[], copy.path()).expect_err("no build cost").to_string();
+        assert!(error.contains("it lacks Build cost, the table pauses"), "{error}");
+    }
 }

@@ -62,6 +62,11 @@ const PLOTS: [Plot; 7] = [
     Plot { table: "start", columns: &["more"], kind: Kind::Lines { x: "sites", has_slope: true } },
 ];
 
+/// The tables of which there are pictures.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    PLOTS.iter().map(|plot| plot.table)
+}
+
 /// Each plot that the report has numbers for: its table's id, and the SVG.
 pub(in super::super) fn plots(report: &Report) -> Result<Vec<(String, String)>> {
     let mut plots = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::super::model::{Report, Unit};
 use super::super::statistics::Summary;
@@ -19,10 +19,41 @@ pub(super) fn with_section(readme: &str, report: &Report) -> Result<String> {
         Some((before, rest.split_once(END)?.1))
     };
     let (before, after) = around().context("README.md lacks the comments between which the numbers are")?;
-    Ok(format!("{before}{BEGIN}{}{END}{after}", wrapped(&section(report))))
+    let mut numbers = Numbers { report, lacking: Vec::new() };
+    let text = section(&mut numbers);
+    // A sentence with a hole is worse than an old number.
+    let lacking = numbers.lacking;
+    ensure!(lacking.is_empty(), "the README needs numbers that this report lacks: {}", lacking.join("; "));
+    Ok(format!("{before}{BEGIN}{}{END}{after}", wrapped(&text)))
 }
 
-fn section(report: &Report) -> String {
+/// A report, and what was looked for there in vain.
+struct Numbers<'report> {
+    report: &'report Report,
+    lacking: Vec<String>,
+}
+
+impl<'report> Numbers<'report> {
+    fn cell(&mut self, table: &str, row: &str, column: &str) -> Option<&'report Summary> {
+        let cell = self.report.cell(table, row, column);
+        if cell.is_none() {
+            self.lacking.push(format!("{table}: {row}: {column}"));
+        }
+        cell
+    }
+
+    fn median(&mut self, unit: Unit, table: &str, row: &str, column: &str) -> String {
+        let cell = self.cell(table, row, column);
+        cell.map_or_else(String::new, |summary| unit.show(summary.median))
+    }
+
+    fn range(&mut self, unit: Unit, table: &str, row: &str, column: &str) -> String {
+        self.cell(table, row, column).map_or_else(String::new, |summary| unit.show_range(summary))
+    }
+}
+
+fn section(numbers: &mut Numbers<'_>) -> String {
+    let report = numbers.report;
     let ns = Unit::Nanoseconds;
     let mut text = format!(
         "Measured on {} on {}. `cargo xtask bench` measures your machine, in three minutes once its programs are built, and \
@@ -43,7 +74,7 @@ fn section(report: &Report) -> String {
     ];
     let columns = [("Rust", ns), ("Rust to direct", Unit::Ratio), ("C", ns), ("C to direct", Unit::Ratio)];
     let rows = forms.map(|(name, row)| {
-        let cells = columns.map(|(column, unit)| median(unit, report.cell("calls-chain", row, column)));
+        let cells = columns.map(|(column, unit)| numbers.median(unit, "calls-chain", row, column));
         std::iter::once(name.to_owned()).chain(cells).collect::<Vec<_>>()
     });
     let head = ["call", "Rust `-O3`", "to direct", "C `-O3`", "to direct"].map(str::to_owned);
@@ -51,20 +82,19 @@ fn section(report: &Report) -> String {
     text += "Where many calls compete for the branch predictor, pointers lose more:\n\n\
              ![One call of so many different sites](benches/plots/calls-sites-rust.svg)\n\n\
              An update (processor time of the updating thread):\n\n";
-    let sites = ["1", "1,000", "10,000", "100,000", "1,000,000"];
-    let measured = sites.into_iter().filter(|sites| report.cell("update-sites", sites, "window").is_some());
-    let rows: Vec<_> = measured
-        .map(|sites| {
-            let cells = ["window", "window, a site", "breakpoint", "breakpoint, a site"]
-                .map(|column| range(ns, report.cell("update-sites", sites, column)));
-            std::iter::once(sites.to_owned()).chain(cells).collect()
-        })
-        .collect();
+    let mut sites = vec!["1", "1,000", "10,000", "100,000"];
+    // Only in a full run.
+    sites.extend(report.cell("update-sites", "1,000,000", "window").map(|_| "1,000,000"));
+    let mut row = |sites: &str| {
+        let cells = ["window", "window, a site", "breakpoint", "breakpoint, a site"]
+            .map(|column| numbers.range(ns, "update-sites", sites, column));
+        std::iter::once(sites.to_owned()).chain(cells).collect()
+    };
+    let rows: Vec<_> = sites.into_iter().map(&mut row).collect();
     let head =
         ["sites of the key", "window writer", "a site", "breakpoint writer", "a site"].map(str::to_owned);
     write!(text, "{}\n\n", lines(&head, &rows)).expect("memory");
-    let cell = |unit, table, row, column| median(unit, report.cell(table, row, column));
-    let percent = |row| cell(Unit::Percent, "callers", row, "rate kept");
+    let mut cell = |unit, table, row, column| numbers.median(unit, table, row, column);
     write!(
         text,
         "That is linear in the sites; what one site costs are system calls. The breakpoint writer looks at every signal's handler, \
@@ -78,8 +108,8 @@ fn section(report: &Report) -> String {
          looks up), and one with one key {}.\n",
         cell(ns, "update-threads", "8 that sleep, in all", "breakpoint"),
         cell(ns, "update-threads", "64 that sleep, in all", "breakpoint"),
-        percent("window"),
-        percent("breakpoint"),
+        cell(Unit::Percent, "callers", "window", "rate kept"),
+        cell(Unit::Percent, "callers", "breakpoint", "rate kept"),
         cell(ns, "update-peers", "1,000", "static-keys, a site"),
         cell(ns, "update-peers", "1,000", "static-call, a site"),
         cell(Unit::Ratio, "update-peers", "1,000", "static-keys to static-call"),
@@ -112,10 +142,25 @@ fn wrapped(text: &str) -> String {
     wrapped
 }
 
-fn median(unit: Unit, cell: Option<&Summary>) -> String {
-    cell.map_or_else(String::new, |summary| unit.show(summary.median))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::root;
 
-fn range(unit: Unit, cell: Option<&Summary>) -> String {
-    cell.map_or_else(String::new, |summary| unit.show_range(summary))
+    #[test]
+    fn a_report_with_holes_gets_into_no_readme() {
+        let readme = format!("before\n{BEGIN}old\n{END}after\n");
+        let published = || Report::read(&root().join("benches/report.json")).expect("the published report");
+        let text = with_section(&readme, &published()).expect("the section");
+        assert!(
+            text.starts_with(&format!("before\n{BEGIN}Measured on "))
+                && text.ends_with(&format!("{END}after\n"))
+        );
+        let mut without_callers = published();
+        without_callers.tables.retain(|table| table.id != "callers");
+        let error = with_section(&readme, &without_callers).expect_err("no numbers of callers").to_string();
+        assert!(error.contains("callers: window: rate kept"), "{error}");
+        assert!(!error.contains("calls-chain"), "{error}");
+        assert!(with_section("no comments\n", &published()).is_err());
+    }
 }
