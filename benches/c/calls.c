@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "static_call.h"
+#include "process.h"
 
 /* A multiple of all numbers of sites. */
 #define CALLS 16384
@@ -308,5 +308,6 @@ int main(int argc, char **argv)
 		if (sample->flushed > 0)
 			printf("flush-%s/%s/%d %.4f\n", loop->work, loop->form, loop->skip, sample->flushed);
 	}
+	print_process();
 	return 0;
 }

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "static_call.h"
+#include "process.h"
 
 static double processor_time(void)
 {
@@ -275,5 +275,6 @@ int main(int argc, char **argv)
 				"       image (sleeping|calling|batch) ROUNDS IMAGE NUMBER...\n");
 		return 2;
 	}
+	print_process();
 	return 0;
 }

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "process.rs"]
+mod process;
 #[path = "threads.rs"]
 mod threads;
 
@@ -106,6 +108,7 @@ fn main() -> Result<(), static_call::Error> {
         assert!(none < 100.0, "a slice without updates had some");
         println!("quiet {quiet:.4}\nupdated {updated:.4}\nupdates {updates:.0}");
     }
+    process::print();
     ENDED.store(true, Ordering::Relaxed);
     updater.join().expect("the updating thread does not panic")
 }

@@ -33,6 +33,9 @@ use std::time::Instant;
 
 use static_keys::{define_static_key_false, static_branch_unlikely};
 
+#[path = "process.rs"]
+mod process;
+
 /// A multiple of all numbers of sites.
 const CALLS: u32 = 16_384;
 
@@ -394,5 +397,6 @@ fn main() -> Result<(), static_call::Error> {
     for (before, name, nanoseconds) in samples {
         println!("{before}{name} {nanoseconds:.4}");
     }
+    process::print();
     Ok(())
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+#[path = "process.rs"]
+mod process;
 #[path = "threads.rs"]
 mod threads;
 
@@ -147,5 +149,6 @@ fn main() -> Result<(), static_call::Error> {
     let updated = updater.join().expect("the updating thread does not panic");
     pauses[0].print("quiet");
     pauses[1].print("updates");
+    process::print();
     updated
 }

@@ -90,6 +90,8 @@ macro_rules! hook {
 mod checksum;
 #[path = "programs/interpreter.rs"]
 mod interpreter;
+#[path = "process.rs"]
+mod process;
 #[path = "programs/requests.rs"]
 mod requests;
 #[path = "programs/search.rs"]
@@ -114,6 +116,7 @@ fn main() {
     run(rounds, requests::cases("off"));
     requests::hooks(true);
     run(rounds, requests::cases("on"));
+    process::print();
 }
 
 /// Runs all cases, and sees to it that those that differ in nothing but the form find the same.

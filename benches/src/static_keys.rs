@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use static_call::StaticCall;
 
+#[path = "process.rs"]
+mod process;
+
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
 #[inline(never)]
@@ -135,4 +138,5 @@ fn main() {
             println!("ours/{0} {ours:.0}\ntheirs/{0} {theirs:.0}", size.sites);
         }
     }
+    process::print();
 }

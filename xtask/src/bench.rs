@@ -24,11 +24,11 @@ mod toolchain;
 mod updates;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::machine::Machine;
@@ -38,7 +38,7 @@ use self::samples::Samples;
 pub(crate) use self::statistics::median;
 use crate::install::{self, prefix};
 use crate::packages;
-use crate::run::{output, root, target};
+use crate::run::{output, root, target, without_foreign_settings};
 
 /// What `cargo xtask bench` is asked for.
 #[derive(clap::Args)]
@@ -61,11 +61,21 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn bench(options: &Options) -> Result<()> {
+    without_foreign_settings()?;
     // First of all: a bad path shall not cost half an hour.
     let old = options.compare.as_deref().map(Report::read).transpose()?;
-    let report = match &options.from {
-        Some(path) => Report::read(path)?,
-        None => measure(options)?,
+    let (report, directory, failures) = match &options.from {
+        Some(path) => (Report::read(path)?, directory_for(path)?, Vec::new()),
+        None => {
+            ensure!(
+                !options.publish || std::thread::available_parallelism()?.get() > 1,
+                "with one processor there are no callers during updates to measure, of which the README tells: publish from a machine with two"
+            );
+            let (report, failures) = measure(options)?;
+            ensure!(!report.tables.is_empty(), "nothing could be measured: {}", failures.join("; "));
+            keep_raw()?;
+            (report, output_directory()?, failures)
+        }
     };
     let goals = goals::goals(&report);
     render::terminal::print_goals(&goals);
@@ -73,7 +83,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     if let Some(old) = old {
         render::compare::print(&old, &report);
     }
-    render::write(&report, &goals, &output_directory()?)?;
+    render::write(&report, &goals, &directory)?;
+    ensure!(failures.is_empty(), "the report lacks what could not be measured: {}", failures.join("; "));
     if options.publish {
         render::publish(&report, &goals, &root())?;
     }
@@ -88,11 +99,12 @@ pub(crate) fn call_table() -> Result<()> {
     Ok(())
 }
 
-fn measure(options: &Options) -> Result<Report> {
+/// Measures what is asked for: the report, and what went wrong.
+fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
     packages::ensure(packages::TEST)?;
     install::install(&prefix())?;
-    // What an older run left would stand beside this one's.
-    let _ = fs::remove_dir_all(raw_directory()?);
+    // What a run left that did not come to its end would stand beside this one's.
+    let _ = fs::remove_dir_all(unfinished_directory()?);
     let mut bench = Bench::new(!options.full)?;
     println!("{}", bench.report.machine.summary());
     for part in Part::ALL {
@@ -101,19 +113,20 @@ fn measure(options: &Options) -> Result<Report> {
         }
         match part {
             Part::Calls => {
-                calls::measure(&mut bench)?;
-                instructions::measure(&mut bench)?;
+                bench.attempt("call cost", calls::measure)?;
+                bench.attempt("instruction counts", instructions::measure)?;
             }
             Part::Update => {
-                updates::measure(&mut bench)?;
-                pauses::measure(&mut bench)?;
+                bench.attempt("update cost", updates::measure)?;
+                bench.attempt("callers during updates", pauses::measure)?;
             }
-            Part::Load => loads::measure(&mut bench)?,
-            Part::Build => compile::measure(&mut bench)?,
-            Part::Programs => programs::measure(&mut bench)?,
+            Part::Load => bench.attempt("load cost and size", loads::measure)?,
+            Part::Build => bench.attempt("build cost", compile::measure)?,
+            Part::Programs => bench.attempt("whole programs", programs::measure)?,
         }
     }
-    Ok(bench.finish())
+    let failures = std::mem::take(&mut bench.failures);
+    Ok((bench.finish(), failures))
 }
 
 /// A run of the benchmark.
@@ -122,6 +135,8 @@ struct Bench {
     is_quick: bool,
     start: Instant,
     progress: ProgressBar,
+    /// What could not be measured for another reason than what this machine is, and why.
+    failures: Vec<String>,
 }
 
 impl Bench {
@@ -131,7 +146,7 @@ impl Bench {
         let progress = ProgressBar::new_spinner().with_style(style);
         progress.enable_steady_tick(Duration::from_millis(200));
         let report = Report::new(Machine::this(), date.trim().to_owned(), is_quick);
-        Ok(Self { report, is_quick, start: Instant::now(), progress })
+        Ok(Self { report, is_quick, start: Instant::now(), progress, failures: Vec::new() })
     }
 
     /// One of two numbers: what a quick run does, and a full one.
@@ -148,12 +163,33 @@ impl Bench {
         self.progress.set_message(what);
     }
 
-    /// Runs a program that measures, and keeps what it prints under this name.
+    /// Measures something. If that fails, what it has found before stays, the report says that the rest is missing and why, and the run goes
+    /// on; either way, what there is lies in a file from now on.
+    fn attempt(&mut self, what: &str, measure: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if let Err(error) = measure(self) {
+            let why = format!("{error:#}");
+            self.progress.suspend(|| eprintln!("failed: {what}: {why}"));
+            self.failures.push(format!("{what} ({why})"));
+            self.report.miss(format!("{what}, all or some of it"), format!("measuring it failed: {why}"));
+        }
+        self.report.seconds = self.start.elapsed().as_secs_f64();
+        self.report.write(&unfinished_directory()?.join("report.json"))
+    }
+
+    /// Runs a program that measures, and keeps what it prints under this name. An error if it says that it has not run in the mode and with the
+    /// writer that its variables ask for; inline is what a process should run in without.
     fn run(&self, name: &str, command: &mut Command) -> Result<Samples> {
         self.step(name);
         let text = output(command)?;
         fs::write(raw_directory()?.join(format!("{}.txt", name.replace(['/', ' ', ','], "-"))), &text)?;
-        Samples::parse(&text).with_context(|| format!("what {name} printed"))
+        let samples = Samples::parse(&text).with_context(|| format!("what {name} printed"))?;
+        let asked = |name: &str| {
+            let found = command.get_envs().find(|(known, _)| *known == name)?.1?;
+            found.to_str()
+        };
+        let mode = asked("STATIC_CALL_MODE").unwrap_or("inline");
+        samples.check(mode, asked("STATIC_CALL_WRITER")).with_context(|| format!("{name} does not count"))?;
+        Ok(samples)
     }
 
     /// Takes a table into the report, and prints it.
@@ -181,9 +217,35 @@ fn output_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// What programs printed, and the code of their loops.
+/// Where the documents of a report go: beside it, where a run has left it, with its raw data; and otherwise into a directory of
+/// their own, so that the last run's report stays with its raw data.
+fn directory_for(report: &Path) -> Result<PathBuf> {
+    let output = output_directory()?.canonicalize()?;
+    let report = report.canonicalize()?;
+    let beside = report.parent().expect("a file in a directory");
+    Ok(if beside.starts_with(&output) { beside.into() } else { output.join("from") })
+}
+
+/// What a run has found so far: its report.json, and raw/.
+fn unfinished_directory() -> Result<PathBuf> {
+    Ok(output_directory()?.join("unfinished"))
+}
+
+/// What programs printed, and the code of their loops, until the run comes to its end.
 fn raw_directory() -> Result<PathBuf> {
-    let directory = output_directory()?.join("raw");
+    let directory = unfinished_directory()?.join("raw");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
+}
+
+/// Puts the raw data of a run that has come to its end in the place of the last one's.
+fn keep_raw() -> Result<()> {
+    let (new, kept) = (raw_directory()?, output_directory()?.join("raw"));
+    if kept.exists() {
+        fs::remove_dir_all(&kept).with_context(|| format!("cannot remove {}", kept.display()))?;
+    }
+    fs::rename(&new, &kept)
+        .with_context(|| format!("cannot move {} to {}", new.display(), kept.display()))?;
+    let unfinished = unfinished_directory()?;
+    fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))
 }

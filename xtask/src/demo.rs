@@ -5,10 +5,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::run::{output, run, target};
+use crate::run::{output, run, target, without_foreign_settings};
 use crate::{bench, install, packages};
 
 pub(crate) fn demo() -> Result<()> {
+    without_foreign_settings()?;
     packages::ensure(packages::TEST)?;
     install::install(&install::prefix())?;
 

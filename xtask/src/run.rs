@@ -1,5 +1,6 @@
 //! Running other programs.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -26,6 +27,46 @@ pub(crate) fn target() -> PathBuf {
         Some(target) => root().join(target),
         None => root().join("target"),
     }
+}
+
+/// Starts this program anew without those variables of its environment that change what is built, or how a program with static
+/// calls runs; returns at once if there are none. So no program that it starts has them.
+pub(crate) fn without_foreign_settings() -> Result<()> {
+    let foreign = std::env::vars_os().map(|(name, _)| name);
+    let foreign: Vec<_> = foreign.filter(|name| name.to_str().is_some_and(changes_what_is_built)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let mut again = Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1));
+    for name in foreign {
+        eprintln!("without the variable {}, which would change what is measured", name.display());
+        again.env_remove(name);
+    }
+    Err(again.exec()).context("cannot start this program anew")
+}
+
+/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a compiler or a runner may be needed,
+/// and stays.
+fn changes_what_is_built(name: &str) -> bool {
+    let starts = ["STATIC_CALL_", "CARGO_PROFILE_", "CFLAGS", "CXXFLAGS"];
+    let is_of_target = name.starts_with("CARGO_TARGET_") || name.starts_with("CARGO_BUILD_");
+    starts.iter().any(|start| name.starts_with(start))
+        || (is_of_target && name.ends_with("RUSTFLAGS"))
+        || [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "CARGO_BUILD_INCREMENTAL",
+            "CARGO_INCREMENTAL",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+            "RUSTC_BOOTSTRAP",
+            "CCC_OVERRIDE_OPTIONS",
+        ]
+        .contains(&name)
 }
 
 /// cargo, as it runs us, in the repository's root.
@@ -76,6 +117,25 @@ fn show(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_others_are_known() {
+        for name in [
+            "STATIC_CALL_MODE",
+            "RUSTFLAGS",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CFLAGS_x86_64-unknown-linux-gnu",
+        ] {
+            assert!(changes_what_is_built(name), "{name}");
+        }
+        for name in
+            ["PATH", "CARGO", "CARGO_TARGET_DIR", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "RUSTC"]
+        {
+            assert!(!changes_what_is_built(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_copied_repository_is_its_own_root() {

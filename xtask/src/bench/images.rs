@@ -96,7 +96,10 @@ impl Image {
         }
         c += "\treturn x;\n}\n";
         if self.kind == Kind::Program {
-            c += &main_that_says_when();
+            c += &match self.keys {
+                0 => main_that_says_when(),
+                _ => main_that_says_when_and("if (argc > 1) printf(\"%d\\n\", static_call_mode());"),
+            };
         }
         c
     }
@@ -127,16 +130,20 @@ impl Image {
 /// C of a main that says when it began, and what processor time it had used by then. It does no more than it must, so
 /// that what it needs is not what is measured.
 pub(super) fn main_that_says_when() -> String {
+    main_that_says_when_and("")
+}
+
+fn main_that_says_when_and(statement: &str) -> String {
     "#include <stdio.h>\n#include <time.h>\n\
      static long long now(clockid_t clock)\n{\n\
      \tstruct timespec now;\n\
      \tclock_gettime(clock, &now);\n\
      \treturn 1000000000ll * now.tv_sec + now.tv_nsec;\n}\n\
-     int main(void)\n{\n\
+     int main(int argc, char **argv)\n{\n\
      \tlong long used = now(CLOCK_PROCESS_CPUTIME_ID);\n\
      \tprintf(\"%lld %lld\\n\", now(CLOCK_MONOTONIC), used);\n\
-     \treturn 0;\n}\n"
-        .into()
+     \tSTATEMENT\n\treturn 0;\n}\n"
+        .replace("STATEMENT", statement)
 }
 
 /// Some code between two sites, of all lengths.

@@ -77,6 +77,9 @@ mod tests {
         assert!(counts("instructions: load, a site: many\n").is_err());
         let panicked = "\nthread 'a' (7) panicked at tests/instructions.rs:83:9:\nassertion failed\n  left: 5\nnote: run with\n";
         assert_eq!(reason(panicked), "assertion failed left: 5");
-        assert_eq!(reason("error[E0425]: no such thing\n\nerror: could not compile\n\n"), "error: could not compile");
+        assert_eq!(
+            reason("error[E0425]: no such thing\n\nerror: could not compile\n\n"),
+            "error: could not compile"
+        );
     }
 }

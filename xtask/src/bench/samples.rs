@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::statistics::Summary;
 
@@ -18,6 +18,37 @@ impl Samples {
             samples.entry(name.to_owned()).or_default().push(value);
         }
         Ok(Self(samples))
+    }
+
+    /// An error if the process has said that it did not run in this mode, or with this writer if one was asked for, or has left calls as
+    /// they were compiled: its times would be those of something else.
+    pub(crate) fn check(&self, mode: &str, writer: Option<&str>) -> Result<()> {
+        const MODES: [&str; 3] = ["generic", "trampoline", "inline"];
+        const WRITERS: [&str; 4] = ["none", "window", "breakpoint", "custom"];
+        let name = |names: &[&'static str], number: &f64| *names.get(*number as usize).unwrap_or(&"unknown");
+        let because = || {
+            self.0.keys().find_map(|name| name.strip_prefix("process/because ")).unwrap_or("no reason given")
+        };
+        for number in self.named("process/mode") {
+            let found = name(&MODES, number);
+            ensure!(found == mode, "it ran in mode {found} instead of {mode} ({})", because());
+        }
+        for number in self.named("process/writer") {
+            let found = name(&WRITERS, number);
+            let wanted = if mode == "generic" { Some("none") } else { writer };
+            ensure!(
+                wanted.is_none_or(|wanted| found == wanted),
+                "its writer was {found} instead of {}",
+                wanted.unwrap_or_default()
+            );
+        }
+        for (direct, sites) in self.named("process/direct").iter().zip(self.named("process/sites")) {
+            ensure!(
+                mode != "inline" || direct == sites,
+                "only {direct} of its {sites} static calls were direct"
+            );
+        }
+        Ok(())
     }
 
     /// Of all rounds; none if the program did not measure it.
@@ -51,5 +82,24 @@ mod tests {
         assert_eq!(samples.named("a/x y"), [7.5]);
         assert!(samples.summary("c").is_none());
         assert!(Samples::parse("a\n").is_err());
+    }
+
+    #[test]
+    fn a_program_that_ran_otherwise_does_not_count() {
+        let check = |text: &str, mode, writer| {
+            Samples::parse(text).expect("samples").check(mode, writer).map_err(|error| error.to_string())
+        };
+        let inline = "process/mode 2\nprocess/because the best 2\nprocess/writer 1\nprocess/sites 9\nprocess/direct 9\n";
+        assert_eq!(check(inline, "inline", None), Ok(()));
+        assert_eq!(check(inline, "inline", Some("window")), Ok(()));
+        let error = check(inline, "inline", Some("breakpoint")).expect_err("another writer");
+        assert!(error.contains("window instead of breakpoint"), "{error}");
+        let generic = "process/mode 0\nprocess/because the kernel forbids it 0\nprocess/writer 0\n";
+        let error = check(generic, "inline", Some("window")).expect_err("another mode");
+        assert!(error.contains("generic instead of inline (the kernel forbids it)"), "{error}");
+        assert_eq!(check(generic, "generic", Some("window")), Ok(()));
+        let error =
+            check("process/sites 9\nprocess/direct 8\n", "inline", None).expect_err("a site is not direct");
+        assert!(error.contains("8 of its 9"), "{error}");
     }
 }

@@ -19,6 +19,8 @@ pub(crate) fn rust_program(name: &str, way: &str, adapt: impl FnOnce(&mut Comman
     // With the target named, flags are for the program and not for build scripts.
     let host = host()?;
     let mut cargo = cargo_with_pass(&directory)?;
+    // Also the flags of a configuration file in the user's home are not for these; `adapt` may say which are.
+    cargo.env("RUSTFLAGS", "");
     cargo.args([
         "build",
         "--quiet",

@@ -34,10 +34,10 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     bench.step("building images to update");
     images::build(&[images.as_slice(), &[keyed]].concat())?;
     let driver = images::driver()?;
-    measure_sites(bench, &driver, &images)?;
-    measure_threads(bench, &driver, images[0])?;
-    measure_batches(bench, &driver, keyed)?;
-    measure_peers(bench)
+    bench.attempt("updates of one key", |bench| measure_sites(bench, &driver, &images))?;
+    bench.attempt("updates beside threads", |bench| measure_threads(bench, &driver, images[0]))?;
+    bench.attempt("updates as a batch", |bench| measure_batches(bench, &driver, keyed))?;
+    bench.attempt("updates beside static-keys", measure_peers)
 }
 
 fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<()> {

@@ -1,0 +1,17 @@
+/* How this process has run its static calls: for the harness, which compares that with what it has asked for. */
+#pragma once
+
+#include <stdio.h>
+
+#include "static_call.h"
+
+/* Prints lines like all others: the mode and the writer by their numbers, why it is that mode, and how many sites there are, and are
+ * direct. */
+static void print_process(void)
+{
+	struct static_call_info info;
+
+	static_call_process_info(&info);
+	printf("process/mode %d\nprocess/because %s %d\n", static_call_mode(), static_call_mode_reason(), static_call_mode());
+	printf("process/writer %d\nprocess/sites %zu\nprocess/direct %zu\n", static_call_writer(), info.sites, info.direct);
+}
