@@ -1,11 +1,13 @@
 //! Whole programs, in every form.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use super::Bench;
+use super::code::{self, Instruction};
 use super::model::{Part, Table, Unit};
 use super::samples::Samples;
 use super::statistics::Summary;
@@ -61,6 +63,12 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         bench.report.miss("whole programs with retpolined pointers", "retpolines are about x86");
         None
     };
+    if let Some(mitigated) = &mitigated {
+        for (program, has_retpolines) in [(&plain, false), (mitigated, true)] {
+            check_code(&code::functions(program)?, has_retpolines)
+                .with_context(|| format!("in the machine code of {}", program.display()))?;
+        }
+    }
     let files = text_files()?;
     let (mut of_plain, mut of_mitigated) = (Vec::new(), Vec::new());
     for run in 0..bench.quick_or_full(3, 5) {
@@ -111,9 +119,60 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
+/// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The standard library has been
+/// compiled without.)
+fn check_code(functions: &HashMap<String, Vec<Instruction>>, has_retpolines: bool) -> Result<()> {
+    let is_thunk = |text: &str| text.contains("<__llvm_retpoline");
+    let is_indirect =
+        |text: &str| (text.starts_with("call") || text.starts_with("jmp")) && text.contains(" *");
+    // However names are mangled, a closure's or a generic function's has the program's in it.
+    let own = || functions.iter().filter(|(name, _)| name.contains("static_call_bench_programs"));
+    let count = |is_one: &dyn Fn(&str) -> bool| {
+        own().flat_map(|(_, code)| code).filter(|(_, text)| is_one(text)).count()
+    };
+    let [thunks, plain] = [count(&is_thunk), count(&is_indirect)];
+    let [wanted, others] = if has_retpolines { [thunks, plain] } else { [plain, thunks] };
+    ensure!(
+        wanted > 0 && others == 0,
+        "{thunks} calls and jumps go through retpolines and {plain} do not, where all should be {} retpolines",
+        if has_retpolines { "through" } else { "without" }
+    );
+    Ok(())
+}
+
 /// The text files of this repository, from its root.
 fn text_files() -> Result<Vec<String>> {
     let files =
         output(Command::new("git").args(["ls-files", "*.rs", "*.c", "*.h", "*.md"]).current_dir(root()))?;
     Ok(files.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_without_the_retpolines_they_should_have_are_known() {
+        let program = |calls: &[&str]| -> HashMap<String, Vec<Instruction>> {
+            let code = calls.iter().map(|call| (1, (*call).to_owned())).collect();
+            let library = vec![(2, "jmp    *%rax".to_owned()), (3, "call   *0x8(%rax)".to_owned())];
+            [
+                ("_ZN26static_call_bench_programs3run17h0E".into(), code),
+                ("_ZN4core3fmt5write17h0E".into(), library),
+            ]
+            .into()
+        };
+        let (plain, thunk) = ("call   *%rax", "call   1234 <__llvm_retpoline_r11>");
+        assert!(
+            check_code(&program(&[plain]), false).is_ok() && check_code(&program(&[thunk]), true).is_ok()
+        );
+        assert!(
+            check_code(&program(&[plain]), true).is_err() && check_code(&program(&[thunk]), false).is_err()
+        );
+        assert!(check_code(&program(&["ret"]), true).is_err());
+        let error = check_code(&program(&[thunk, "jmp    *0x10(%rip)"]), true)
+            .expect_err("a jump without")
+            .to_string();
+        assert!(error.starts_with("1 calls and jumps go through retpolines and 1 do not"), "{error}");
+    }
 }
