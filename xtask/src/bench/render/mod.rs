@@ -62,8 +62,14 @@ fn check_complete(report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file for each plot below `root`: their tables' ids, and their paths from there.
+/// Writes a file for each plot below `root`, and removes those of older reports: their tables' ids, and their paths from there.
 fn put_plots(plots: &[(String, String)], root: &Path, directory: &str) -> Result<Vec<(String, String)>> {
+    for old in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
+        let is_plot = |(id, _): &(String, String)| old.file_name() == *format!("{id}.svg");
+        if old.path().extension().is_some_and(|extension| extension == "svg") && !plots.iter().any(is_plot) {
+            fs::remove_file(old.path()).with_context(|| format!("cannot remove {}", old.path().display()))?;
+        }
+    }
     let files = plots.iter().map(|(id, svg)| {
         let file = format!("{directory}/{id}.svg");
         put(&root.join(&file), svg)?;
@@ -117,7 +123,10 @@ mod tests {
         let published = || Report::read(&root().join("benches/report.json")).expect("the published report");
         let copy = tempfile::tempdir().expect("a temporary directory");
         fs::copy(root().join("README.md"), copy.path().join("README.md")).expect("a copy");
+        let older = copy.path().join("benches/plots/older.svg");
+        put(&older, "a picture of what is no longer measured").expect("an older plot");
         publish(&published(), &[], copy.path()).expect("published");
+        assert!(!older.exists() && older.with_file_name("start.svg").exists());
         let read = |root: &Path, file: &str| fs::read_to_string(root.join(file)).expect("a file");
         assert_eq!(read(copy.path(), "README.md"), read(&root(), "README.md"));
         assert_eq!(read(copy.path(), "benches/report.json"), read(&root(), "benches/report.json"));
