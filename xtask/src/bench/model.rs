@@ -328,6 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_replaced_and_not_written_into() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("file");
+        put(&path, "what was there").expect("written");
+        let before = fs::File::open(&path).expect("a file");
+        put(&path, "new").expect("written");
+        assert_eq!(std::io::read_to_string(before).expect("text"), "what was there");
+        assert_eq!(fs::read_to_string(&path).expect("text"), "new");
+    }
+
+    #[test]
     fn reports_that_cannot_be_used_say_why() {
         let text = serde_json::to_string(&report()).expect("JSON");
         let error = |text: &str| format!("{:#}", Report::parse(text).err().expect("an error"));
