@@ -128,8 +128,12 @@ mod tests {
         publish(&published(), &[], copy.path()).expect("published");
         assert!(!older.exists() && older.with_file_name("start.svg").exists());
         let read = |root: &Path, file: &str| fs::read_to_string(root.join(file)).expect("a file");
-        assert_eq!(read(copy.path(), "README.md"), read(&root(), "README.md"));
         assert_eq!(read(copy.path(), "benches/report.json"), read(&root(), "benches/report.json"));
+        let files = ["README.md", "BENCHMARKS.md", "benches/report.json"];
+        let first = files.map(|file| read(copy.path(), file));
+        let again = Report::read(&copy.path().join("benches/report.json")).expect("what was published");
+        publish(&again, &[], copy.path()).expect("published again");
+        assert_eq!(files.map(|file| read(copy.path(), file)), first);
 
         let mut partial = published();
         partial.tables.retain(|table| table.part != Part::Build && table.id != "pauses");
