@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection, ObjectSymbol};
 
 use super::images::{self, Image, KEYS, Kind, SITES_A_FILE};
@@ -281,23 +281,37 @@ fn trampoline_size(file: &object::File<'_>) -> f64 {
 /// here, since that would hide some of it.
 fn padding(image: Image) -> Result<f64> {
     let mut difference = 0.0;
+    let mut directives = 0;
     for source in image.sources()? {
         let assembly = source.with_extension("s");
         let mut compiler = clang(true);
         compiler.args(["-O1", "-fPIC", "-falign-functions=1", "-S"]).arg(&source).arg("-o").arg(&assembly);
         run(&mut compiler)?;
-        let with = fs::read_to_string(&assembly)?;
-        let is_ours = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            matches!(words[..], [".p2align", "3,,4" | "3,,5"] | [".p2align", "3,", ",", "4" | "5"])
-        };
-        let without: String =
-            with.lines().filter(|line| !is_ours(line)).flat_map(|line| [line, "\n"]).collect();
+        let (without, count) = without_padding(&fs::read_to_string(&assembly)?);
+        directives += count;
         let plain = assembly.with_extension("without.s");
         fs::write(&plain, without)?;
         difference += code_size(&assembly)? - code_size(&plain)?;
     }
+    // Elsewhere a site is a word that is aligned anyway. Directives that were not found would be less padding than there is.
+    ensure!(
+        directives == image.sites || !cfg!(target_arch = "x86_64"),
+        "in the assembly of {} sites, {directives} directives are known as theirs: does the pass write others by now (llvm-pass/src/target/)?",
+        image.sites
+    );
     Ok(difference / image.sites as f64)
+}
+
+/// Assembly without the directives that align sites, and how many those were.
+fn without_padding(assembly: &str) -> (String, usize) {
+    // Filled with prefixes on x86-64, with nops elsewhere; functions and loops are aligned to 16 bytes, trampolines without a limit.
+    let is_of_site = |line: &&str| {
+        let operands = line.trim().strip_prefix(".p2align").unwrap_or_default();
+        let operands: Vec<&str> = operands.split(',').map(str::trim).collect();
+        matches!(operands[..], ["3", "" | "0x2e", "4" | "5" | "6"])
+    };
+    let (ours, others): (Vec<&str>, Vec<&str>) = assembly.lines().partition(is_of_site);
+    (others.iter().flat_map(|line| [*line, "\n"]).collect(), ours.len())
 }
 
 fn code_size(assembly: &Path) -> Result<f64> {
@@ -307,4 +321,21 @@ fn code_size(assembly: &Path) -> Result<f64> {
     let file = object::File::parse(&*bytes)?;
     let text = file.section_by_name(".text").with_context(|| format!("{} has no code", object.display()))?;
     Ok(text.size() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_is_that_of_sites() {
+        // A call on x86-64, one of an older pass, and what is aligned for other reasons.
+        let (without, count) = without_padding(
+            "\t.p2align\t4\nf:\n\t.p2align\t3, 0x2e, 4\n\tcallq\tt\n\t.p2align 3,,5\n\tjne\tt\n\t.p2align\t3, 0xcc\n\t.p2align\t4, 0x90\n",
+        );
+        assert_eq!(
+            (without.as_str(), count),
+            ("\t.p2align\t4\nf:\n\tcallq\tt\n\tjne\tt\n\t.p2align\t3, 0xcc\n\t.p2align\t4, 0x90\n", 2)
+        );
+    }
 }
