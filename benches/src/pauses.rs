@@ -7,8 +7,9 @@
 //! processor to somebody else do not count.
 //!
 //! `pauses MILLISECONDS one|many`: for so long in all, with a key of one site or of a thousand. Prints lines
-//! of a slice's kind, `call` or `period`, a percentile, and nanoseconds. `cargo xtask bench` builds it with the pass and runs it with each
-//! writer.
+//! of a slice's kind, `call`, `pause` (2 µs and more from call to call), `period` or `update` (from its start to its end, as the
+//! updating thread sees it), a percentile, and nanoseconds; and of `number`, how many pauses a period had, and how many periods had so many.
+//! `cargo xtask bench` builds it with the pass and runs it with each writer.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +26,9 @@ mod threads;
 use threads::{one, other};
 
 const SLICE: Duration = Duration::from_millis(50);
-const PERIOD: Duration = Duration::from_micros(100);
+const PERIOD: Duration = Duration::from_micros(80);
+/// What takes as long from call to call is no call.
+const PAUSE: u64 = 2_000;
 const PERCENTILES: [&str; 6] = ["50", "90", "99", "99.9", "99.99", "99.999"];
 
 static_call::define! {
@@ -51,7 +54,11 @@ static UPDATING: AtomicBool = AtomicBool::new(false);
 static PERIODS: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicBool = AtomicBool::new(false);
 
-fn update(change: impl Fn(bool) -> Result<(), static_call::Error>) -> Result<(), static_call::Error> {
+/// Updates, and says how long each one took.
+fn update(
+    change: impl Fn(bool) -> Result<(), static_call::Error>,
+) -> Result<Histogram<u64>, static_call::Error> {
+    let mut durations = histogram();
     let mut next = Instant::now();
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
@@ -60,31 +67,46 @@ fn update(change: impl Fn(bool) -> Result<(), static_call::Error>) -> Result<(),
         PERIODS.fetch_add(1, Ordering::Relaxed);
         if UPDATING.load(Ordering::Relaxed) {
             is_one = !is_one;
+            let start = Instant::now();
             change(is_one)?;
+            durations.saturating_record(start.elapsed().as_nanos() as u64);
         }
     }
-    Ok(())
+    Ok(durations)
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("sound bounds")
+}
+
+fn print(name: &str, histogram: &Histogram<u64>) {
+    for percentile in PERCENTILES {
+        let quantile = percentile.parse::<f64>().expect("a number") / 100.0;
+        println!("{name}/p{percentile} {}", histogram.value_at_quantile(quantile));
+    }
+    println!("{name}/max {}\n{name}/count {}", histogram.max(), histogram.len());
 }
 
 /// What the caller has seen in one kind of slice.
 struct Pauses {
     calls: Histogram<u64>,
+    pauses: Histogram<u64>,
     periods: Histogram<u64>,
+    /// Periods with no pause, with one, and so on; the last one has those with more, too.
+    numbers: [u64; 6],
 }
 
 impl Pauses {
     fn new() -> Self {
-        let histogram = || Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("sound bounds");
-        Self { calls: histogram(), periods: histogram() }
+        Self { calls: histogram(), pauses: histogram(), periods: histogram(), numbers: [0; 6] }
     }
 
     fn print(&self, slice: &str) {
-        for (name, histogram) in [("call", &self.calls), ("period", &self.periods)] {
-            for percentile in PERCENTILES {
-                let quantile = percentile.parse::<f64>().expect("a number") / 100.0;
-                println!("{slice}/{name}/p{percentile} {}", histogram.value_at_quantile(quantile));
-            }
-            println!("{slice}/{name}/max {}\n{slice}/{name}/count {}", histogram.max(), histogram.len());
+        print(&format!("{slice}/call"), &self.calls);
+        print(&format!("{slice}/pause"), &self.pauses);
+        print(&format!("{slice}/period"), &self.periods);
+        for (number, periods) in self.numbers.iter().enumerate() {
+            println!("{slice}/number/{number} {periods}");
         }
     }
 }
@@ -93,6 +115,7 @@ impl Pauses {
 fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
     let start = Instant::now();
     let (mut last, mut longest, mut word) = (start, 0, black_box(1));
+    let mut number = 0;
     let mut period = PERIODS.load(Ordering::Relaxed);
     let mut switches = threads::times_interrupted();
     // The first period began before the slice did.
@@ -106,15 +129,23 @@ fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
         if is_whole {
             pauses.calls.saturating_record(pause);
         }
+        if pause >= PAUSE {
+            number += 1;
+            if is_whole {
+                pauses.pauses.saturating_record(pause);
+            }
+        }
         let current = PERIODS.load(Ordering::Relaxed);
         if current != period {
             period = current;
             let before = std::mem::replace(&mut switches, threads::times_interrupted());
             if is_whole && before == switches {
                 pauses.periods.saturating_record(longest);
+                let most = pauses.numbers.len() - 1;
+                pauses.numbers[number.min(most)] += 1;
             }
             is_whole = true;
-            longest = 0;
+            (longest, number) = (0, 0);
             last = Instant::now();
         }
     }
@@ -146,9 +177,10 @@ fn main() -> Result<(), static_call::Error> {
         if has_many { slice(pauses, |word| MANY.call(word)) } else { slice(pauses, |word| ONE.call(word)) }
     }
     ENDED.store(true, Ordering::Relaxed);
-    let updated = updater.join().expect("the updating thread does not panic");
+    let durations = updater.join().expect("the updating thread does not panic")?;
     pauses[0].print("quiet");
     pauses[1].print("updates");
+    print("updates/update", &durations);
     process::print();
-    updated
+    Ok(())
 }

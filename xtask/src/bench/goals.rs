@@ -134,14 +134,11 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             |nanoseconds| nanoseconds <= 50_000.0,
         )
         .because(
-            "an update interrupts the caller's processor two or three times, some 3 µs each on a virtual machine (the median \
-             is all of it). Whatever is longer is the machine's own: without updates the same thread has such pauses, too.",
-        ),
-        Goal::new(
-            "start-up, 100,000 sites, a site",
-            "≤ 30 ns",
-            cell(report, "start", "100,000", "a site", Unit::Nanoseconds),
-            |nanoseconds| nanoseconds <= 30.0,
+            "an update interrupts the processor of a caller three times (table Pauses of a caller in the period of an update). Half of these \
+             pauses are no longer than the median in the table Single pauses, which is far from the goal; the few that are above the goal \
+             took so long each, since the longest single one of a period is what counts here. The thread waits for nobody meanwhile. \
+             How long the machine's own pauses are, the column without updates says; what the others have above it comes with the updates, \
+             and what the machine did in that time cannot be seen from inside the program.",
         )
         .because(
             "each entry is checked against the code, the trampoline and the record before the site is patched (so many \

@@ -71,21 +71,25 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
 
 fn measure_pauses(bench: &mut Bench) -> Result<()> {
     let program = rust_program("static-call-bench-pauses", "rust", |_| {})?;
-    let milliseconds = bench.quick_or_full("4500", "40000");
-    let run = |writer: &str, sites: &str| {
+    let run = |writer: &str, sites: &str, milliseconds: &str| {
         let mut command = Command::new(&program);
         command.env("STATIC_CALL_WRITER", writer).args([milliseconds, sites]);
         bench.run(&format!("pauses {writer} {sites}"), &mut command)
     };
-    let window = run(WINDOW, "one")?;
-    let many = run(WINDOW, "many")?;
-    let breakpoint = run(BREAKPOINT, "one")?;
-    let longest = "Another thread updates the key several thousand times a second. Of each period of its, the longest time that passed between two \
-                   calls, the reading of the clock included; \"no updates\" is the same thread with the same periods, in turns.";
-    let each = "The same for each call, however many there are in a period.";
+    // The goal is about one period in 10,000: it takes ten of those.
+    let window = run(WINDOW, "one", bench.quick_or_full("24000", "60000"))?;
+    let many = run(WINDOW, "many", bench.quick_or_full("3000", "20000"))?;
+    let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full("3000", "20000"))?;
+    let writers = [&window, &many, &breakpoint];
+    let longest = "Another thread updates the key some ten thousand times a second. Of each period of its, the longest time that passed between two \
+                   calls, the reading of the clock included; \"no updates\" is the same thread with the same periods, in turns. Beside it, how long \
+                   the update took from its start to its end, for the thread that made it.";
+    let each = "The same from each call to the next, however many there are in a period.";
+    let pauses = "Of those, what took 2 µs or more: more than any call, so that something else ran.";
     for (id, title, about, kind) in [
         ("pauses", "Longest pause of a caller in the period of an update", longest, "period"),
         ("pauses-call", "Time from call to call during updates", each, "call"),
+        ("pauses-single", "Single pauses of a caller during updates", pauses, "pause"),
     ] {
         let mut table = Table::new(Part::Update, id, title, "percentile", &["benches/src/pauses.rs"], about)
             .columns([
@@ -94,19 +98,21 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
                 ("window, 1,000 sites", Unit::Nanoseconds),
                 ("breakpoint", Unit::Nanoseconds),
             ]);
+        let has_update = kind == "period";
+        if has_update {
+            table = table.columns([("the update itself, window", Unit::Nanoseconds)]);
+        }
         for (percentile, x) in PERCENTILES {
-            let of =
-                |samples: &Samples, slice: &str| samples.summary(&format!("{slice}/{kind}/{percentile}"));
+            let of = |samples: &Samples, what: &str| Summary::of(percentile_of(samples, what, percentile, x));
             // What the median of several runs would be, of the quiet halves of all.
-            let quiet = [&window, &many, &breakpoint]
-                .map(|samples| samples.named(&format!("quiet/{kind}/{percentile}")).to_vec());
-            let cells = [
-                Summary::of_runs(quiet),
-                of(&window, "updates"),
-                of(&many, "updates"),
-                of(&breakpoint, "updates"),
-            ];
-            table.push(percentile.into(), x, cells.into());
+            let quiet =
+                writers.map(|samples| percentile_of(samples, &format!("quiet/{kind}"), percentile, x));
+            let mut cells = vec![Summary::of_runs(quiet)];
+            cells.extend(writers.map(|samples| of(samples, &format!("updates/{kind}"))));
+            cells.extend(has_update.then(|| of(&window, "updates/update")));
+            if cells.iter().any(Option::is_some) {
+                table.push(percentile.into(), x, cells);
+            }
         }
         let counts = [&window, &window, &many, &breakpoint]
             .into_iter()
@@ -117,8 +123,80 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
                 Unit::Count.show(count.first().copied().unwrap_or(0.0))
             })
             .collect();
-        table.about += &format!(" In the order of the columns: {} samples.", counts.join(", "));
+        table.about += &format!(
+            " In the order of the columns: {} samples (without updates: beside those of the window writer). A percentile is \
+             shown where at least ten samples are above it.",
+            counts.join(", ")
+        );
         bench.add(table);
     }
+    bench.add(table_of_numbers(writers));
     Ok(())
+}
+
+/// How often an update interrupts a caller.
+fn table_of_numbers([window, many, breakpoint]: [&Samples; 3]) -> Table {
+    let about = "Of all periods, those with so many pauses of 2 µs or more. On Linux and x86-64, an update by the window writer interrupts a \
+                 processor on which a thread of the process runs three times, as /proc/interrupts counts them: for each of two calls of mprotect, it drops what \
+                 it knows of the page's rights (TLB shootdowns), and it is told of the new code by membarrier.";
+    let mut table = Table::new(
+        Part::Update,
+        "pauses-number",
+        "Pauses of a caller in the period of an update",
+        "pauses",
+        &["benches/src/pauses.rs"],
+        about,
+    )
+    .columns([
+        ("no updates", Unit::Percent),
+        (WINDOW, Unit::Percent),
+        ("window, 1,000 sites", Unit::Percent),
+        (BREAKPOINT, Unit::Percent),
+    ]);
+    let names = ["none", "1", "2", "3", "4", "5 and more"];
+    for (number, name) in names.into_iter().enumerate() {
+        let share = |(samples, slice): (&Samples, &str)| {
+            let periods =
+                |number: usize| samples.named(&format!("{slice}/number/{number}")).iter().sum::<f64>();
+            let all: f64 = (0..names.len()).map(periods).sum();
+            if all > 0.0 { Summary::exactly(100.0 * periods(number) / all) } else { None }
+        };
+        let cells =
+            [(window, "quiet"), (window, "updates"), (many, "updates"), (breakpoint, "updates")].map(share);
+        table.row(name, cells);
+    }
+    table
+}
+
+/// A percentile that a program printed, where ten samples or more are above it: else it is about one or two of them. The
+/// greatest sample is one, whatever their number is.
+fn percentile_of(samples: &Samples, what: &str, percentile: &str, one_in: Option<f64>) -> Vec<f64> {
+    let count = samples.named(&format!("{what}/count")).iter().sum::<f64>();
+    let has_enough = count > 0.0 && one_in.is_none_or(|one_in| count / one_in >= 10.0);
+    if has_enough { samples.named(&format!("{what}/{percentile}")).to_vec() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_has_samples_above_it() {
+        let samples = Samples::parse("a/count 9999\na/p99 7\na/p99.9 8\na/max 9\nb/count 0\nb/max 0\n");
+        let samples = samples.expect("samples");
+        assert_eq!(percentile_of(&samples, "a", "p99", Some(100.0)), [7.0]);
+        assert!(percentile_of(&samples, "a", "p99.9", Some(1e3)).is_empty());
+        assert_eq!(percentile_of(&samples, "a", "max", None), [9.0]);
+        assert!(percentile_of(&samples, "b", "max", None).is_empty());
+    }
+
+    #[test]
+    fn numbers_of_pauses_are_shares() {
+        let samples = Samples::parse("quiet/number/0 4\nupdates/number/3 3\nupdates/number/5 1\n");
+        let samples = samples.expect("samples");
+        let table = table_of_numbers([&samples; 3]);
+        let share = |row, column| table.cell(row, column).map(|share| share.median);
+        assert_eq!([share("none", "no updates"), share("3", WINDOW)], [Some(100.0), Some(75.0)]);
+        assert_eq!(share("5 and more", BREAKPOINT), Some(25.0));
+    }
 }
