@@ -5,9 +5,9 @@
 //!
 //! - All forms are the same loop around the same function. Direct calls have a second copy of theirs (`again`): how
 //!   far its ratio is from 1 says how far to trust all others.
-//! - In the short work loads each form has four loops: they start 0, 16, 32 and 48 bytes into a cache line (compilers align
-//!   loops to 16 bytes, so that these are all the places where one can be). A form is compared with the direct
-//!   call in the same place only.
+//! - In the short work loads each form has four loops, 16 bytes from each other in a cache line (compilers align
+//!   loops to 16 bytes, so that these are all the places where one can be). Their names say where what stands before the
+//!   loop starts, not the loop. A form is compared with the direct call of the same name only, which is in the same place.
 //! - The loops take turns in random order, some twenty microseconds each, and one round's static call is compared with the
 //!   same round's direct call. What disturbs the machine for longer disturbs both; the median of the ratios
 //!   throws out what disturbs one of them.

@@ -15,6 +15,8 @@ use super::toolchain::{c_program, c_source, rust_program};
 use super::{Bench, raw_directory};
 
 const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
+/// The copies of a loop, as the programs name them: how many bytes into a cache line the code before it starts. The loop
+/// itself starts further on.
 const PLACES: [u32; 4] = [0, 16, 32, 48];
 /// How many call instructions there are, one after the other.
 const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
@@ -169,7 +171,10 @@ const WORK_LOADS: [[&str; 4]; 4] = [
         "chain",
         "calls-chain",
         "One call, dependent chain",
-        "What a call returns is what the next one takes. The function does next to nothing: two instructions.",
+        "What a call returns is what the next one takes. The function does next to nothing: two instructions. A processor may run the same loop at \
+         one of two speeds, by its address and by what ran before. Nanoseconds are a median over all rounds and places, and so may be those of \
+         either speed; a ratio is taken in each round and at each place, and its median is that of most pairs. So a form may have more \
+         nanoseconds than direct, and a ratio of 1.",
     ],
     ["throughput", "calls-throughput", "One call, throughput", "No call needs another one's result."],
     [
@@ -189,6 +194,7 @@ const WORK_LOADS: [[&str; 4]; 4] = [
 ];
 
 type Runs = HashMap<Setting, Vec<Samples>>;
+type Programs = HashMap<(Language, Mitigation), PathBuf>;
 
 /// All of part 1 but the instruction counts.
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
@@ -219,7 +225,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
                 way.mitigation == Mitigation::None && way.mode == INLINE
             })?;
         }
-        add_tables(bench, *level, &runs);
+        add_tables(bench, &programs, *level, &runs)?;
         if let Some(program) = programs.get(&(Language::Rust, Mitigation::None)) {
             counters::measure(bench, program)?;
         }
@@ -241,7 +247,7 @@ pub(super) fn measure_chain(bench: &mut Bench) -> Result<()> {
 /// Runs all programs for a work load, in turns.
 fn measure_work(
     bench: &Bench,
-    programs: &HashMap<(Language, Mitigation), PathBuf>,
+    programs: &Programs,
     work: &'static str,
     level: u32,
     runs: &mut Runs,
@@ -297,15 +303,18 @@ fn of_level(level: u32, id: &str, title: &str) -> (String, String) {
     }
 }
 
-fn add_tables(bench: &mut Bench, level: u32, runs: &Runs) {
+fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, runs: &Runs) -> Result<()> {
     for work in WORK_LOADS {
         bench.add(table_of_forms(runs, work, level));
     }
-    bench.add(table_of_places(runs, level));
+    if cfg!(target_arch = "x86_64") {
+        bench.add(table_of_places(programs, runs, level)?);
+    }
     for language in Language::ALL {
         bench.add(table_of_sites(runs, language, level));
     }
     bench.add(table_of_hooks(runs, level));
+    Ok(())
 }
 
 fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], level: u32) -> Table {
@@ -337,25 +346,48 @@ fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], leve
     table
 }
 
-fn table_of_places(runs: &Runs, level: u32) -> Table {
+fn table_of_places(programs: &Programs, runs: &Runs, level: u32) -> Result<Table> {
     let (id, title) = of_level(level, "places", "Static call, inline / direct, by place in a cache line");
-    let about = "The dependent chain, for loops that start so many bytes into a cache line. Where a ratio is not 1, the same \
-                 instructions run faster or slower elsewhere: the second copy of the direct loop shows how much that is.";
+    let about = "The dependent chain, for loops whose first instruction lies so many bytes into a cache line. Where a ratio is not 1, the same \
+                 instructions run faster or slower elsewhere: the second copy of the direct loop shows how much that may be. A pair of \
+                 loops of which one happens to run at the processor's other speed (see One call, dependent chain) stands out here.";
     let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
         ("Rust", Unit::Ratio),
         ("Rust, second copy", Unit::Ratio),
         ("C", Unit::Ratio),
         ("C, second copy", Unit::Ratio),
     ]);
-    for place in PLACES {
-        let cells = Language::ALL.into_iter().flat_map(|language| {
+    let mut starts = Vec::new();
+    for language in Language::ALL {
+        let program = programs.get(&(language, Mitigation::None));
+        starts.push(program.map_or_else(|| Ok(Vec::new()), |program| starts_of_chains(program))?);
+    }
+    let mut all: Vec<u64> = starts.iter().flatten().map(|(start, _)| *start).collect();
+    all.sort_unstable();
+    all.dedup();
+    for start in all {
+        let cells = Language::ALL.into_iter().zip(&starts).flat_map(|(language, starts)| {
             let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work: "chain" };
-            let at = |form| ratio(runs.get(&setting)?, "chain", form, "direct", &[place]);
+            let here: Vec<u32> =
+                starts.iter().filter(|(known, _)| *known == start).map(|(_, place)| *place).collect();
+            let at = |form| ratio(runs.get(&setting)?, "chain", form, "direct", &here);
             [at("static"), at("again")]
         });
-        table.row(place.to_string(), cells.collect::<Vec<_>>());
+        table.row(start.to_string(), cells.collect::<Vec<_>>());
     }
-    table
+    Ok(table)
+}
+
+/// How many bytes into a cache line the copies of the chain's loop start: the direct one, and those that `check_code` knows
+/// to start where it does. With each, the copy's name.
+fn starts_of_chains(program: &Path) -> Result<Vec<(u64, u32)>> {
+    let functions = code::functions(program)?;
+    let start = |place: u32| {
+        let name = format!("chain_direct_{place}");
+        let body = functions.get(&name).and_then(|function| Loop::of(function));
+        Ok((body.with_context(|| format!("{name} has no loop"))?.start % 64, place))
+    };
+    PLACES.into_iter().map(start).collect()
 }
 
 fn table_of_sites(runs: &Runs, language: Language, level: u32) -> Table {
@@ -438,11 +470,7 @@ fn table_of_hooks(runs: &Runs, level: u32) -> Table {
 }
 
 /// Every program, whose machine code is what we say it is; some with the work loads of many sites.
-fn build(
-    bench: &mut Bench,
-    level: u32,
-    mitigations: &[(Mitigation, bool)],
-) -> Result<HashMap<(Language, Mitigation), PathBuf>> {
+fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> Result<Programs> {
     let is_x86 = cfg!(target_arch = "x86_64");
     if !is_x86 {
         bench.report.miss(
@@ -450,7 +478,7 @@ fn build(
             "these are about x86-64",
         );
     }
-    let mut programs = HashMap::new();
+    let mut programs = Programs::new();
     for &(mitigation, has_sites) in mitigations {
         if mitigation != Mitigation::None && !is_x86 {
             continue;
@@ -496,8 +524,8 @@ fn build(
     Ok(programs)
 }
 
-/// Whether the program measures what we say it does: the direct and the static loop are the same
-/// instructions in the same place, and only the pointer goes through a thunk, if there is one.
+/// Whether the program measures what we say it does: but for prefixes and nops, the direct and the static loop are the same
+/// instructions in the same place; and only the pointer goes through a thunk, if there is one.
 fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &str) -> Result<()> {
     let functions = code::functions(program)?;
     let is_ours = |name: &&String| WORK_NAMES.iter().any(|work| name.starts_with(work));
@@ -554,8 +582,14 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             (Some(thunk), [callee]) if callee.contains(thunk) => {}
             (wanted, _) => bail!("the pointer's loop calls {callees:?} instead of the thunk {wanted:?}"),
         }
-        let is_direct = |callee: &String| callee.contains("target") || callee.contains("other");
-        ensure!(!callees.iter().any(is_direct), "the compiler has made the pointer's call direct");
+        for work in ["chain", "throughput", "neighbours"] {
+            let callees = body(work, "pointer", place)?.callees;
+            let is_direct = |callee: &String| callee.contains("target") || callee.contains("other");
+            ensure!(
+                !callees.iter().any(is_direct),
+                "the compiler has made the pointer's call direct: {work}_pointer_{place} calls {callees:?}"
+            );
+        }
     }
     Ok(())
 }

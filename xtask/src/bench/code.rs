@@ -94,3 +94,27 @@ fn without_padding(instruction: &str) -> &str {
 fn is_nop(instruction: &str) -> bool {
     instruction.contains("nop") || instruction == "xchg   %ax,%ax"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_starts_where_the_last_jump_back_goes() {
+        let function = [
+            (0x40, "test   %edi,%edi"),
+            (0x42, "je     60 <f+0x20>"),
+            (0x50, "mov    %rax,%rdi"),
+            (0x53, "cs cs call 100 <target>"),
+            (0x5a, "nop"),
+            (0x5b, "jne    50 <f+0x10>"),
+            (0x60, "ret"),
+        ]
+        .map(|(address, instruction)| (address, instruction.to_owned()));
+        let body = Loop::of(&function).expect("a loop");
+        assert_eq!(body.start, 0x50);
+        assert_eq!(body.instructions, ["mov    %rax,%rdi", "call", "jne"]);
+        assert_eq!(body.callees, ["call 100 <target>"]);
+        assert!(Loop::of(&function[5..]).is_none());
+    }
+}
