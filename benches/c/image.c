@@ -261,8 +261,12 @@ int main(int argc, char **argv)
 	measure_asking();
 	if (argc == 5 && !strcmp(what, "load")) {
 		for (int round = 0; round < rounds; round++) {
-			load(argv[3], "with");
-			load(argv[4], "without");
+			/* Each is the first one as often. */
+			for (int turn = 0; turn < 2; turn++) {
+				int without = (round + turn) % 2;
+
+				load(argv[3 + without], without ? "without" : "with");
+			}
 		}
 	} else if (argc == 4 && !strcmp(what, "update")) {
 		update_rounds(argv[3], rounds);

@@ -1,6 +1,6 @@
 /* The time from exec to main, with page faults and memory; run by `cargo xtask bench`.
  *
- *     start ROUNDS PROGRAM...    starts the programs in turns
+ *     start ROUNDS PROGRAM...    starts the programs in turns, every other round from the last one on
  *
  * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), and the processor time that it had used
  * by then, and ends. The first one is asked for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page faults (of
@@ -75,7 +75,10 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		start(0, argv[2], 1);
 	for (int round = 0; round < rounds; round++)
-		for (int program = 2; program < argc; program++)
-			start(program - 2, argv[program], 0);
+		for (int turn = 0; turn < argc - 2; turn++) {
+			int program = round % 2 ? argc - 3 - turn : turn;
+
+			start(program, argv[program + 2], 0);
+		}
 	return 0;
 }

@@ -6,10 +6,12 @@
 //! forbids changes while others run; ours would only have to interrupt them as well. It builds with the stable
 //! compiler: `asm!` has had labels since Rust 1.87.
 //!
-//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them. `cargo xtask bench`
+//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them; and of `store`, which is what a
+//! change costs where every call loads a pointer. `cargo xtask bench`
 //! builds it with the pass, and counts the sites in the binary.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use static_call::StaticCall;
@@ -107,6 +109,19 @@ fn change(change: impl FnOnce(), run: fn(), sum: u64) -> f64 {
     nanoseconds
 }
 
+/// Nanoseconds for one store, of many.
+fn store() -> f64 {
+    const STORES: u32 = 10_000;
+    static SLOT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+    let slot = black_box(&SLOT);
+    let targets = [std::ptr::null_mut(), hook as fn(u64) as *mut ()];
+    let start = processor_time();
+    for number in 0..STORES {
+        slot.store(targets[number as usize % 2], Ordering::Release);
+    }
+    (processor_time() - start).as_secs_f64() * 1e9 / f64::from(STORES)
+}
+
 /// What this thread has used: on a busy machine, a thread that waits for its turn does not work.
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -133,9 +148,17 @@ fn main() {
         for pair in 0..pairs {
             let is_on = pair % 2 == 0;
             let sum = if is_on { size.sum } else { 0 };
-            let ours = change(|| (size.update)(is_on), size.run_ours, sum);
-            let theirs = change(|| (size.toggle)(is_on), size.run_theirs, sum);
-            println!("ours/{0} {ours:.0}\ntheirs/{0} {theirs:.0}", size.sites);
+            let update = || change(|| (size.update)(is_on), size.run_ours, sum);
+            let toggle = || change(|| (size.toggle)(is_on), size.run_theirs, sum);
+            // Each of them is the first one as often, of those that switch on and of those that switch off.
+            let (ours, theirs) = if pair / 2 % 2 == 0 {
+                let ours = update();
+                (ours, toggle())
+            } else {
+                let theirs = toggle();
+                (update(), theirs)
+            };
+            println!("ours/{0} {ours:.0}\ntheirs/{0} {theirs:.0}\nstore/{0} {1:.3}", size.sites, store());
         }
     }
     process::print();

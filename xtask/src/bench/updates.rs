@@ -41,7 +41,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<()> {
-    let about = "Processor time of the updating thread, which is alone. With one site, that is what the system calls cost. \
+    let about = "Processor time of the updating thread, the only one of its process. With one site, that is what the system calls cost. \
                  Between two updates the sites do not run; \"just run\" is with every site run after each update, so that its \
                  code is in the caches. One store is what an update costs where every call loads a pointer.";
     let mut table =
@@ -157,7 +157,8 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     let [ours, theirs] = count_sites(&program)?;
     ensure!([ours, theirs] == [all as u64; 2], "{ours} sites of ours and {theirs} of static-keys");
     let about = "static-keys patches branches, with a few system calls for each, and only while there is no other thread. Both \
-                 switch as many hooks on and off, in turns in one process.";
+                 switch as many hooks on and off, in turns in one process. One store is what a change costs where every call loads a pointer, \
+                 however many there are.";
     let mut table = Table::new(
         Part::Update,
         "update-peers",
@@ -172,6 +173,7 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
         ("static-keys", Unit::Nanoseconds),
         ("static-keys, a site", Unit::Nanoseconds),
         ("static-keys to static-call", Unit::Ratio),
+        ("one store", Unit::Nanoseconds),
     ]);
     let mut command = Command::new(&program);
     command.env("STATIC_CALL_WRITER", WINDOW).arg(bench.quick_or_full("30", "100"));
@@ -179,11 +181,15 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     for sites in SITES_BESIDE {
         let [ours, theirs] = ["ours", "theirs"].map(|crate_name| format!("{crate_name}/{sites}"));
         let a_site = |name| samples.summary(name).map(|summary| summary.map(|time| time / sites as f64));
-        let ratio = Summary::of(samples.ratios(&theirs, &ours));
-        table.counted(
-            sites,
-            [samples.summary(&ours), a_site(&ours), samples.summary(&theirs), a_site(&theirs), ratio],
-        );
+        let cells = [
+            samples.summary(&ours),
+            a_site(&ours),
+            samples.summary(&theirs),
+            a_site(&theirs),
+            Summary::of(samples.ratios(&theirs, &ours)),
+            samples.summary(&format!("store/{sites}")),
+        ];
+        table.counted(sites, cells);
     }
     bench.add(table);
     Ok(())
