@@ -18,17 +18,18 @@ use crate::run::{processor_time_of_children, run};
 
 /// As the pass names its stages in reports of time.
 const STAGES: [&str; 2] = ["LowerStaticCalls", "Record static call sites"];
-/// Functions of a loop, a division, two branches and two calls: about a second and a half of clang's time.
-const FUNCTIONS: usize = 500;
-const CALLS_A_FUNCTION: usize = 2;
+/// Functions of a loop, with branches, divisions and calls: about half a second of clang's time. It takes many pairs to tell one
+/// percent, and a larger file would not make a single one more exact.
+const FUNCTIONS: usize = 125;
+const CALLS_A_FUNCTION: usize = 8;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let sizes = bench.quick_or_full(&[0, 1_000][..], &[0, 1_000, 100_000]);
     let directory = output_directory()?.join("compile");
     fs::create_dir_all(&directory)?;
-    let clang_about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 500 functions with a loop and two calls each, of \
+    let clang_about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 functions with a loop of eight calls each, of \
                        which none or all are static calls (100,000: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
-                       are from -ftime-report.";
+                       are from -ftime-report. The range of the ratio is what the pairs can tell.";
     let rustc_about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it. The stages' \
                        shares are those of LLVM's time, from -Ztime-llvm-passes.";
     measure_compiler(
@@ -104,7 +105,7 @@ fn measure_compiler(
     for &sites in sizes {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         // The largest takes minutes.
-        let rounds = if sites > 1_000 { 1 } else { bench.quick_or_full(2, 7) };
+        let rounds = if sites > 1_000 { 1 } else { bench.quick_or_full(9, 25) };
         for round in 0..rounds {
             bench.step(format!("{title}, {sites} sites, {round}"));
             for is_first in [true, false] {
@@ -203,14 +204,21 @@ fn c_source(sites: usize) -> String {
             c,
             "long f{function}(long x, const long *p, long n)\n{{\n\
              \tfor (long i = 0; i < n; i++) {{\n\
-             \t\tx = (x ^ p[i]) * {} + i;\n\
-             \t\tif (x & 8) x = {call}; else x -= p[i & 7];\n\
-             \t\tif (x > p[{}]) x = x / {} + {call};\n\
-             \t}}\n\treturn x;\n}}",
+             \t\tx = (x ^ p[i]) * {} + i;",
             31 + function,
-            function % 50,
-            3 + function,
         );
+        for pair in 0..CALLS_A_FUNCTION / 2 {
+            let _ = writeln!(
+                c,
+                "\t\tif (x & {}) x = {call}; else x -= p[i & {}];\n\
+                 \t\tif (x > p[{}]) x = x / {} + {call};",
+                8 << pair,
+                7 + pair,
+                function % 50 + pair,
+                3 + function,
+            );
+        }
+        c += "\t}\n\treturn x;\n}\n";
     }
     c
 }
@@ -236,14 +244,21 @@ fn rust_source(sites: usize) -> String {
             rust,
             "pub fn f{function}(mut x: i64, p: &[i64; 64], n: usize) -> i64 {{\n\
              \tfor i in 0..n {{\n\
-             \t\tx = (x ^ p[i % 64]).wrapping_mul({}).wrapping_add(i as i64);\n\
-             \t\tif x & 8 != 0 {{ x = {call}; }} else {{ x = x.wrapping_sub(p[i & 7]); }}\n\
-             \t\tif x > p[{}] {{ x = (x / {}).wrapping_add({call}); }}\n\
-             \t}}\n\tx\n}}",
+             \t\tx = (x ^ p[i % 64]).wrapping_mul({}).wrapping_add(i as i64);",
             31 + function,
-            function % 50,
-            3 + function,
         );
+        for pair in 0..CALLS_A_FUNCTION / 2 {
+            let _ = writeln!(
+                rust,
+                "\t\tif x & {} != 0 {{ x = {call}; }} else {{ x = x.wrapping_sub(p[i & {}]); }}\n\
+                 \t\tif x > p[{}] {{ x = (x / {}).wrapping_add({call}); }}",
+                8 << pair,
+                7 + pair,
+                function % 50 + pair,
+                3 + function,
+            );
+        }
+        rust += "\t}\n\tx\n}\n";
     }
     rust
 }
@@ -251,6 +266,19 @@ fn rust_source(sites: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_have_as_many_calls_as_they_are_named_after() {
+        for sites in [1_000, 100_000] {
+            assert_eq!(c_source(sites).matches("static_call(k, x)").count(), sites);
+            assert_eq!(rust_source(sites).matches("KEY.call(x)").count(), sites);
+        }
+        assert_eq!(
+            c_source(0).matches("= first(x)").count() + c_source(0).matches("+ first(x)").count(),
+            1_000
+        );
+        assert!(!c_source(0).contains("static_call") && !rust_source(0).contains("static_call"));
+    }
 
     #[test]
     fn shares_of_a_report() {

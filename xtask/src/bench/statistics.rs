@@ -13,7 +13,7 @@ pub(crate) struct Summary {
     pub(crate) p10: f64,
     pub(crate) p90: f64,
     /// The least and the greatest of the runs' medians; of one run, a range that holds its true median with
-    /// a probability of 95 %.
+    /// a probability of 95 %. Of fewer than six samples all do not hold it as surely, and are the range.
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
