@@ -115,7 +115,8 @@ impl Pauses {
 fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
     let start = Instant::now();
     let (mut last, mut longest, mut word) = (start, 0, black_box(1));
-    let mut number = 0;
+    // Of the period so far.
+    let mut found = Vec::with_capacity(64);
     let mut period = PERIODS.load(Ordering::Relaxed);
     let mut switches = threads::times_interrupted();
     // The first period began before the slice did.
@@ -130,10 +131,7 @@ fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
             pauses.calls.saturating_record(pause);
         }
         if pause >= PAUSE {
-            number += 1;
-            if is_whole {
-                pauses.pauses.saturating_record(pause);
-            }
+            found.push(pause);
         }
         let current = PERIODS.load(Ordering::Relaxed);
         if current != period {
@@ -142,10 +140,14 @@ fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
             if is_whole && before == switches {
                 pauses.periods.saturating_record(longest);
                 let most = pauses.numbers.len() - 1;
-                pauses.numbers[number.min(most)] += 1;
+                pauses.numbers[found.len().min(most)] += 1;
+                for &pause in &found {
+                    pauses.pauses.saturating_record(pause);
+                }
             }
             is_whole = true;
-            (longest, number) = (0, 0);
+            longest = 0;
+            found.clear();
             last = Instant::now();
         }
     }

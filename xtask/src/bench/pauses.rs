@@ -82,10 +82,10 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
     let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full("3000", "20000"))?;
     let writers = [&window, &many, &breakpoint];
     let longest = "Another thread updates the key some ten thousand times a second. Of each period of its, the longest time that passed between two \
-                   calls, the reading of the clock included; \"no updates\" is the same thread with the same periods, in turns. Beside it, how long \
+                   calls, the reading of the clock included (periods in which the scheduler took the processor from it are left out); \"no updates\" is the same thread with the same periods, in turns. Beside it, how long \
                    the update took from its start to its end, for the thread that made it.";
     let each = "The same from each call to the next, however many there are in a period.";
-    let pauses = "Of those, what took 2 µs or more: more than any call, so that something else ran.";
+    let pauses = "Of those, in the periods of the first table, what took 2 µs or more: longer than any call, so that something else ran.";
     for (id, title, about, kind) in [
         ("pauses", "Longest pause of a caller in the period of an update", longest, "period"),
         ("pauses-call", "Time from call to call during updates", each, "call"),
