@@ -2,8 +2,9 @@
  *
  *     start ROUNDS PROGRAM...    starts the programs in turns, every other round from the last one on
  *
- * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), and the processor time that it had used
- * by then, and ends. The first one is asked for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page faults (of
+ * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), the processor time that it had used
+ * by then, and bytes of resident memory, and of what of it has been written and is not shared; and ends. The first one is asked
+ * for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page faults (of
  * those that read no file), or bytes.
  */
 #define _GNU_SOURCE
@@ -29,11 +30,12 @@ static void fail(const char *what)
 static void start(int number, char *program, int asked)
 {
 	char *arguments[] = { program, asked ? "mode" : NULL, NULL };
-	char text[64] = "";
+	char text[128] = "";
 	posix_spawn_file_actions_t actions;
 	struct timespec time;
 	struct rusage usage;
 	long long began, used;
+	long memory, own;
 	int ends[2], status, mode;
 	pid_t child;
 
@@ -51,11 +53,11 @@ static void start(int number, char *program, int asked)
 		fail("read");
 	close(ends[0]);
 	posix_spawn_file_actions_destroy(&actions);
-	switch (sscanf(text, "%lld %lld %d", &began, &used, &mode)) {
-	case 3:
+	switch (sscanf(text, "%lld %lld %ld %ld %d", &began, &used, &memory, &own, &mode)) {
+	case 5:
 		printf("process/mode %d\n", mode);
 		break;
-	case 2:
+	case 4:
 		break;
 	default:
 		fail(program);
@@ -64,7 +66,7 @@ static void start(int number, char *program, int asked)
 		return;
 	printf("%d/elapsed %lld\n", number, began - 1000000000ll * time.tv_sec - time.tv_nsec);
 	printf("%d/used %lld\n", number, used);
-	printf("%d/faults %ld\n%d/memory %ld\n", number, usage.ru_minflt, number, usage.ru_maxrss * 1024);
+	printf("%d/faults %ld\n%d/memory %ld\n%d/own %ld\n", number, usage.ru_minflt, number, memory, number, own);
 }
 
 int main(int argc, char **argv)

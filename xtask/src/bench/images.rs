@@ -127,8 +127,9 @@ impl Image {
     }
 }
 
-/// C of a main that says when it began, and what processor time it had used by then. It does no more than it must, so
-/// that what it needs is not what is measured.
+/// C of a main that says when it began, what processor time it had used by then, and afterwards how much memory there is of it, and how
+/// much of that is this process's alone. It does no more than it must, so that what it needs is not what is measured.
+/// (The greatest resident size that wait4(2) tells is at least that of whoever started the program.)
 pub(super) fn main_that_says_when() -> String {
     main_that_says_when_and("")
 }
@@ -140,9 +141,16 @@ fn main_that_says_when_and(statement: &str) -> String {
      \tclock_gettime(clock, &now);\n\
      \treturn 1000000000ll * now.tv_sec + now.tv_nsec;\n}\n\
      int main(int argc, char **argv)\n{\n\
-     \tlong long used = now(CLOCK_PROCESS_CPUTIME_ID);\n\
-     \tprintf(\"%lld %lld\\n\", now(CLOCK_MONOTONIC), used);\n\
-     \tSTATEMENT\n\treturn 0;\n}\n"
+     \tlong long used = now(CLOCK_PROCESS_CPUTIME_ID), began = now(CLOCK_MONOTONIC);\n\
+     \tlong memory = 0, own = 0;\n\
+     \tchar line[256];\n\
+     \tFILE *file = fopen(\"/proc/self/smaps_rollup\", \"r\");\n\
+     \twhile (file && fgets(line, sizeof line, file)) {\n\
+     \t\tsscanf(line, \"Rss: %ld\", &memory);\n\
+     \t\tsscanf(line, \"Private_Dirty: %ld\", &own);\n\
+     \t}\n\
+     \tprintf(\"%lld %lld %ld %ld\\n\", began, used, 1024 * memory, 1024 * own);\n\
+     \tSTATEMENT\n\treturn !memory;\n}\n"
         .replace("STATEMENT", statement)
 }
 

@@ -39,8 +39,8 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
     images::build(&programs)?;
     let driver = c_program("start.c", "start", &["-O2"])?;
     let about = "Processor time from exec to main, as often with the pass as without it, in turns; the same source and the same static C library in both \
-                 (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair, \"elapsed\" the same by the clock. Memory is the process's greatest resident \
-                 size, page faults are those that read no file. No site has run yet.";
+                 (but for 0 sites: nothing of static-call in either). \"more\" is the difference of each pair, \"elapsed\" the same by the clock. Memory is what is resident at main, and \"its own\" what of it has been written and is no other process's; page \
+                 faults are those that read no file. No site has run yet.";
     let mut table =
         Table::new(Part::Load, "start", "Start-up of a program", "sites", &["benches/c/start.c"], about)
             .columns([
@@ -51,6 +51,7 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
                 ("a site", Unit::Nanoseconds),
                 ("more page faults", Unit::Count),
                 ("more memory a site", Unit::Bytes),
+                ("its own, a site", Unit::Bytes),
                 ("more file a site", Unit::Bytes),
                 ("more relocations", Unit::Count),
             ]);
@@ -77,6 +78,7 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
                 a_site(more("used")),
                 Summary::of(more("faults")),
                 a_site(more("memory")),
+                a_site(more("own")),
                 a_site(vec![with.loaded - without.loaded]),
                 Summary::exactly(with.relocations - without.relocations),
             ],
