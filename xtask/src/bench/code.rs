@@ -108,7 +108,7 @@ mod tests {
             (0x53, "cs cs call 100 <target>"),
             (0x5a, "nop"),
             (0x5b, "jne    50 <f+0x10>"),
-            (0x60, "ret"),
+            (0x60, "jmp    70 <g>"),
         ]
         .map(|(address, instruction)| (address, instruction.to_owned()));
         let body = Loop::of(&function).expect("a loop");

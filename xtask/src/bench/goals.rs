@@ -395,8 +395,8 @@ mod tests {
     #[test]
     fn a_rate_that_is_less_is_a_time_that_is_more() {
         let programs_table =
-            table("programs-rates", [("static to direct", Unit::Ratio)], &[("a", [1.25]), ("b", [0.8])]);
-        assert_eq!(worst_to_direct(programs(&[programs_table])).expect("ratios").0, 1.25);
+            table("programs-rates", [("static to direct", Unit::Ratio)], &[("a", [1.25]), ("b", [0.5])]);
+        assert_eq!(worst_to_direct(programs(&[programs_table])).expect("ratios").0, 2.0);
         let places_table = table(
             "places",
             [("Rust", Unit::Ratio), ("Rust, second copy", Unit::Ratio), ("C", Unit::Ratio)],
