@@ -57,11 +57,17 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
              must not cross a boundary of 8 bytes: code behind them lies a few bytes further on (`neighbours_direct_16` and \
              `neighbours_static_16`, code-c-o3-retpoline.txt). A second copy of the direct loop differs from the first one by nothing but its \
              address: where its ratio is as far from 1, so much is what an address does. Of one without a second copy, that is not known.",
+        ),
+        Goal::new(
+            "the same, dependent chain: the worst place in a cache line",
+            "≤ 1.02",
+            worst_to_direct(places(&report.tables)),
+            |ratio| ratio <= 1.02,
         )
         .because(
             "the loops are the same instructions, and start at the same place in a cache line (both is checked; `chain_direct_*` and \
              `chain_static_*`, target/bench/raw/code-*-o3-plain.txt). What is left are the rest of their addresses, and what ran before: \
-             this processor runs such a loop at one of two speeds, and may change from one to the other between two runs.",
+             a processor may run such a loop at one of two speeds (table One call, dependent chain).",
         ),
         Goal::new(
             "the same, whole programs: the worst input",
@@ -107,6 +113,12 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         .because(
             "an update's system calls take as much as an update of one site does (table Update of one key), which is little for each of 1,000. The rest \
              is what each site takes: it is looked up, compared and written, in code that is in no cache if it has not run.",
+        ),
+        Goal::new(
+            "its slope (1 is linear; less where a part does not depend on the sites)",
+            "≤ 1.05",
+            slope_of(report, "update-sites", "window"),
+            |slope| slope <= 1.05,
         )
         .because("something takes longer with each further site: a cache that is too small by then, if it is the last step that is steeper."),
         Goal::new(
@@ -308,7 +320,7 @@ fn worst_update(report: &Report) -> Option<(f64, String)> {
     });
     if let (Some(alone), Some(beside)) = (alone, beside) {
         text += &format!(
-            "; a thread that calls adds to each update, however many sites: of one site it takes {beside} beside one, and {alone} alone"
+            "; of one site, an update takes {alone} in all without other threads, and {beside} beside one that calls"
         );
     }
     Some((value, text))
