@@ -5,13 +5,15 @@
 
 #include "static_call.h"
 
-/* Prints lines like all others: the mode and the writer by their numbers, why it is that mode, and how many sites there are, and are
- * direct. */
+/* Prints lines like all others: the mode and the writer by their numbers, why it is that mode, and how many
+ * sites there are, and are direct. */
 static void print_process(void)
 {
 	struct static_call_info info;
 
 	static_call_process_info(&info);
-	printf("process/mode %d\nprocess/because %s %d\n", static_call_mode(), static_call_mode_reason(), static_call_mode());
-	printf("process/writer %d\nprocess/sites %zu\nprocess/direct %zu\n", static_call_writer(), info.sites, info.direct);
+	printf("process/mode %d\n", static_call_mode());
+	printf("process/because %s %d\n", static_call_mode_reason(), static_call_mode());
+	printf("process/writer %d\n", static_call_writer());
+	printf("process/sites %zu\nprocess/direct %zu\n", info.sites, info.direct);
 }

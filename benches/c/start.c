@@ -4,8 +4,8 @@
  *
  * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), the processor time that it had used
  * by then, and bytes of resident memory, and of what of it has been written and is not shared; and ends. The first one is asked
- * for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page faults (of
- * those that read no file), or bytes.
+ * for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page
+ * faults (of those that read no file), or bytes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -69,7 +69,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         None => {
             ensure!(
                 !options.publish || std::thread::available_parallelism()?.get() > 1,
-                "with one processor there are no callers during updates to measure, of which the README tells: publish from a machine with two"
+                "the README tells of callers during updates, which take a second processor: publish from a machine with two"
             );
             let (report, failures) = measure(options)?;
             ensure!(!report.tables.is_empty(), "nothing could be measured: {}", failures.join("; "));
@@ -163,8 +163,8 @@ impl Bench {
         self.progress.set_message(what);
     }
 
-    /// Measures something. If that fails, what it has found before stays, the report says that the rest is missing and why, and the run goes
-    /// on; either way, what there is lies in a file from now on.
+    /// Measures something. If that fails, what it has found before stays, the report says that the rest is missing
+    /// and why, and the run goes on; either way, what there is lies in a file from now on.
     fn attempt(&mut self, what: &str, measure: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         if let Err(error) = measure(self) {
             let why = format!("{error:#}");
@@ -176,8 +176,9 @@ impl Bench {
         self.report.write(&unfinished_directory()?.join("report.json"))
     }
 
-    /// Runs a program that measures, and keeps what it prints under this name. An error if it says that it has not run in the mode and with the
-    /// writer that its variables ask for; inline is what a process should run in without.
+    /// Runs a program that measures, and keeps what it prints under this name. An error if it says that it has not
+    /// run in the mode and with the writer that its variables ask for; inline is what a process should run in
+    /// without.
     fn run(&self, name: &str, command: &mut Command) -> Result<Samples> {
         self.step(name);
         let text = output(command)?;
@@ -217,8 +218,8 @@ fn output_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Where the documents of a report go: beside it, where a run has left it, with its raw data; and otherwise into a directory of
-/// their own, so that the last run's report stays with its raw data.
+/// Where the documents of a report go: beside it, where a run has left it, with its raw data; and otherwise into a
+/// directory of their own, so that the last run's report stays with its raw data.
 fn directory_for(report: &Path) -> Result<PathBuf> {
     let output = output_directory()?.canonicalize()?;
     let report = report.canonicalize()?;

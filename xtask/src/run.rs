@@ -13,8 +13,8 @@ pub(crate) fn root() -> PathBuf {
     root_above(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))
 }
 
-/// Above the directory of this package as cargo names it when it runs us: in a copied repository, the one of which we were built
-/// is another one.
+/// Above the directory of this package as cargo names it when it runs us: in a copied repository, the one of which we
+/// were built is another one.
 fn root_above(package: Option<PathBuf>) -> PathBuf {
     let built_in = env!("CARGO_MANIFEST_DIR");
     let package = package.filter(|package| package.file_name() == Path::new(built_in).file_name());
@@ -29,8 +29,8 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// Starts this program anew without those variables of its environment that change what is built, or how a program with static
-/// calls runs; returns at once if there are none. So no program that it starts has them.
+/// Starts this program anew without those variables of its environment that change what is built, or how a program
+/// with static calls runs; returns at once if there are none. So no program that it starts has them.
 pub(crate) fn without_foreign_settings() -> Result<()> {
     let foreign = std::env::vars_os().map(|(name, _)| name);
     let foreign: Vec<_> = foreign.filter(|name| name.to_str().is_some_and(changes_what_is_built)).collect();
@@ -46,8 +46,8 @@ pub(crate) fn without_foreign_settings() -> Result<()> {
     Err(again.exec()).context("cannot start this program anew")
 }
 
-/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a compiler or a runner may be needed,
-/// and stays.
+/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a compiler
+/// or a runner may be needed, and stays.
 fn changes_what_is_built(name: &str) -> bool {
     let starts = ["STATIC_CALL_", "CARGO_PROFILE_", "CFLAGS", "CXXFLAGS"];
     let is_of_target = name.starts_with("CARGO_TARGET_") || name.starts_with("CARGO_BUILD_");

@@ -119,8 +119,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The standard library has been
-/// compiled without.)
+/// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The standard
+/// library has been compiled without.)
 fn check_code(functions: &HashMap<String, Vec<Instruction>>, has_retpolines: bool) -> Result<()> {
     let is_thunk = |text: &str| text.contains("<__llvm_retpoline");
     let is_indirect =

@@ -20,8 +20,8 @@ impl Samples {
         Ok(Self(samples))
     }
 
-    /// An error if the process has said that it did not run in this mode, or with this writer if one was asked for, or has left calls as
-    /// they were compiled: its times would be those of something else.
+    /// An error if the process has said that it did not run in this mode, or with this writer if one was asked for,
+    /// or has left calls as they were compiled: its times would be those of something else.
     pub(crate) fn check(&self, mode: &str, writer: Option<&str>) -> Result<()> {
         const MODES: [&str; 3] = ["generic", "trampoline", "inline"];
         const WRITERS: [&str; 4] = ["none", "window", "breakpoint", "custom"];

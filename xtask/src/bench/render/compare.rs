@@ -8,7 +8,8 @@ use super::terminal::lines;
 
 /// A difference that is so many times the spread within one report is more than the spread.
 const FACTOR: f64 = 3.0;
-/// Even so, a smaller difference is noise: another start of a program gives it other addresses, and another hour another clock.
+/// Even so, a smaller difference is noise: another start of a program gives it other addresses, and another hour
+/// another clock.
 const LEAST: f64 = 0.05;
 /// Ratios of what takes turns in one process feel less of that.
 const LEAST_RATIO: f64 = 0.02;
@@ -47,8 +48,9 @@ fn verdict(unit: Unit, before: &Summary, now: &Summary) -> Verdict {
     if difference > noise { Verdict::Differs } else { Verdict::Same }
 }
 
-/// How far one run is off another one: half of what lies between the least and the greatest of several. Of a single run, whose median is
-/// much surer than that of another run would be the same, half of what eight samples in ten lie in.
+/// How far one run is off another one: half of what lies between the least and the greatest of several. Of a single
+/// run, whose median is much surer than that of another run would be the same, half of what eight samples in ten lie
+/// in.
 fn spread(summary: &Summary) -> f64 {
     let (low, high) = if summary.runs > 1 { (summary.low, summary.high) } else { (summary.p10, summary.p90) };
     (high - low) / 2.0
