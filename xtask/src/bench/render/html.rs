@@ -27,7 +27,7 @@ pub(in super::super) fn document(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>What a static call is worth</title>\n\
          <style>\n{STYLE}\n</style>\n<h1>What a static call is worth</h1>\n\
          <p>Medians; in parentheses the least and the greatest median of several runs (of one run, a range that holds its true \
-         median with a probability of 95 %). Ratios are taken pair by pair within one process, before their median. \
+         median with a probability of 95 %, or all of fewer than six samples). Ratios are taken pair by pair, of what ran next to each other, before their median. \
          A cell's tooltip has the tenth and the ninetieth percentile of its samples, and their number.\n"
     );
     let facts = super::circumstances(report);

@@ -13,8 +13,8 @@ pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(Stri
          Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, and compare with \
          `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n\
          Each number is a median, and in parentheses the least and the greatest median of several runs of the program (of \
-         one run, a range that holds its true median with a probability of 95 %). Ratios are taken pair by pair \
-         within one process, before their median.\n\n",
+         one run, a range that holds its true median with a probability of 95 %, or all of fewer than six samples). Ratios are taken pair by pair, \
+         of what ran next to each other, before their median.\n\n",
     );
     let rows: Vec<_> =
         super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();

@@ -81,7 +81,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     write!(text, "{}\n\n", lines(&head, &rows)).expect("memory");
     text += "Where many calls compete for the branch predictor, pointers lose more:\n\n\
              ![One call of so many different sites](benches/plots/calls-sites-rust.svg)\n\n\
-             An update (processor time of the updating thread):\n\n";
+             An update (processor time of the updating thread, in a process with no other thread; the sites do not run in between):\n\n";
     let mut sites = vec!["1", "1,000", "10,000", "100,000"];
     // Only in a full run.
     sites.extend(report.cell("update-sites", "1,000,000", "window").map(|_| "1,000,000"));
@@ -100,8 +100,8 @@ fn section(numbers: &mut Numbers<'_>) -> String {
         "That is linear in the sites; what one site costs are system calls. The breakpoint writer looks at every signal's handler, \
          and at each thread's mask: {} in a process of 8 threads, {} in one of 64.\n\n\
          A thread that does nothing but call kept {} of its rate while another one made 1,000 updates a second with the window \
-         writer, and {} with the breakpoint writer: each update interrupts the other processor two or three times, which a virtual \
-         machine makes dear. While a breakpoint is set, every call of the key is a trap.\n\n\
+         writer, and {} with the breakpoint writer: each update interrupts the other processor three times (twice for the \
+         pages' rights, once for `membarrier`), which a virtual machine makes dear. While a breakpoint is set, every call of the key is a trap.\n\n\
          The crate `static-keys` 0.8 patches branches, with a few system calls for each of them, and only while there is no other \
          thread. A change of 1,000 sites costs {} a site there, and {} here, in turns in the same process: {} times less.\n\n\
          A program with 100,000 sites takes {} a site longer to start (processor time; the dynamic linker takes {} for each symbol that it \
