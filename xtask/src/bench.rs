@@ -84,6 +84,11 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         render::compare::print(&old, &report);
     }
     render::write(&report, &goals, &directory)?;
+    if options.from.is_none() {
+        // All of it lies in its place now.
+        let unfinished = unfinished_directory()?;
+        fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
+    }
     ensure!(failures.is_empty(), "the report lacks what could not be measured: {}", failures.join("; "));
     if options.publish {
         render::publish(&report, &goals, &root())?;
@@ -245,8 +250,5 @@ fn keep_raw() -> Result<()> {
     if kept.exists() {
         fs::remove_dir_all(&kept).with_context(|| format!("cannot remove {}", kept.display()))?;
     }
-    fs::rename(&new, &kept)
-        .with_context(|| format!("cannot move {} to {}", new.display(), kept.display()))?;
-    let unfinished = unfinished_directory()?;
-    fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))
+    fs::rename(&new, &kept).with_context(|| format!("cannot move {} to {}", new.display(), kept.display()))
 }

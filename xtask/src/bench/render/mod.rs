@@ -62,7 +62,8 @@ fn check_complete(report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file for each plot below `root`, and removes those of older reports: their tables' ids, and their paths from there.
+/// Writes a file for each plot below `root`, and removes those of older reports: their tables' ids, and their paths
+/// from there.
 fn put_plots(plots: &[(String, String)], root: &Path, directory: &str) -> Result<Vec<(String, String)>> {
     for old in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
         let is_plot = |(id, _): &(String, String)| old.file_name() == *format!("{id}.svg");
