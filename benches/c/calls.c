@@ -252,13 +252,14 @@ static double after_flush(const struct loop *loop)
 
 struct sample {
 	const struct loop *loop;
-	double nanoseconds, flushed;
+	double nanoseconds;
 };
 
 int main(int argc, char **argv)
 {
 	const int rounds = argc > 1 ? atoi(argv[1]) : 200;
-	const char *only = argc > 2 ? argv[2] : "";
+	const bool is_flush = argc > 2 && !strcmp(argv[2], "flush");
+	const char *only = is_flush ? "sites256" : argc > 2 ? argv[2] : "";
 	const struct loop *loops[LOOPS];
 	uint64_t results[LOOPS];
 	int count = 0;
@@ -288,8 +289,8 @@ int main(int argc, char **argv)
 			next->nanoseconds = (now() - start) / CALLS;
 			next->loop = loops[i];
 #ifdef __x86_64__
-			if (!strcmp(loops[i]->work, "sites256"))
-				next->flushed = after_flush(loops[i]);
+			if (is_flush)
+				next->nanoseconds = after_flush(loops[i]);
 #endif
 		}
 	}
@@ -304,9 +305,8 @@ int main(int argc, char **argv)
 	for (const struct sample *sample = samples; sample < next; sample++) {
 		const struct loop *loop = sample->loop;
 
-		printf("%s/%s/%d %.4f\n", loop->work, loop->form, loop->skip, sample->nanoseconds);
-		if (sample->flushed > 0)
-			printf("flush-%s/%s/%d %.4f\n", loop->work, loop->form, loop->skip, sample->flushed);
+		printf("%s/%s/%d %.4f\n", is_flush ? "flush" : loop->work, loop->form, loop->skip,
+		       sample->nanoseconds);
 	}
 	print_process();
 	return 0;

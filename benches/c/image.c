@@ -3,19 +3,22 @@
  *     image load ROUNDS WITH WITHOUT    loads and unloads two shared objects in turn
  *     image update ROUNDS IMAGE         updates the key k0 of a shared object to and fro
  *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, of which all others sleep
- *     image calling ROUNDS IMAGE N...   the same beside N threads that call
+ *     image calling ROUNDS IMAGE N...   the same beside N threads that call, on other processors if there are any
  *     image batch ROUNDS IMAGE N...     updates of N keys, one by one and as a transaction, in turns
  *
  * Prints one line a measurement: its name and nanoseconds. They are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)
  * The images come from xtask/src/bench/images.rs.
  */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "process.h"
 
@@ -115,11 +118,37 @@ static void *sleep_along(void *unused)
 	return unused;
 }
 
+/* Keeps this thread on the first processor that we may use, or on all others if there are any. */
+static void stay(int on_first)
+{
+	static cpu_set_t allowed;
+	cpu_set_t set;
+	int first = 0;
+
+	if (!CPU_COUNT(&allowed) && sched_getaffinity(0, sizeof allowed, &allowed)) {
+		perror("sched_getaffinity");
+		exit(1);
+	}
+	while (!CPU_ISSET(first, &allowed))
+		first++;
+	set = allowed;
+	CPU_CLR(first, &set);
+	if (on_first || !CPU_COUNT(&set)) {
+		CPU_ZERO(&set);
+		CPU_SET(first, &set);
+	}
+	if (sched_setaffinity(0, sizeof set, &set)) {
+		perror("sched_setaffinity");
+		exit(1);
+	}
+}
+
 static void *call_along(void *image)
 {
 	long (*run)(long) = ((struct image *)image)->run;
 	long x = 1;
 
+	stay(0);
 	pthread_barrier_wait(&started);
 	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
 		x = run(x);
@@ -142,7 +171,8 @@ static void beside_threads(struct image *image, int others, void *(*work)(void *
 		}
 	}
 	pthread_barrier_wait(&started);
-	/* The first one waits for threads that are still on their way. */
+	/* They call by then, each on its processor. */
+	usleep(1000);
 	update(image->key, image->targets[1], "first-update");
 	for (int times = 0; times < UPDATES_A_ROUND; times++)
 		update(image->key, image->targets[times % 2], name);
@@ -159,6 +189,8 @@ static void thread_rounds(const char *path, int rounds, char **counts, int is_ca
 {
 	struct image image = image_at(path);
 
+	/* Before there are other threads: this knows from now on what it may use. */
+	stay(1);
 	for (int round = 0; round < rounds; round++) {
 		for (char **count = counts; *count; count++) {
 			/* Among those that sleep, this one counts. */

@@ -18,7 +18,7 @@
 //! - `throughput`: no call needs another one's result.
 //! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in no order.
 //! - `sites1` to `sites4096`: a chain of so many call instructions, one after the other.
-//! - `flush`: `sites256` once, after 32,768 jumps of other code have taken its place in the branch predictor and in the
+//! - `flush` (if it is asked for): `sites256` once, after 32,768 jumps of other code have taken its place in the branch predictor and in the
 //!   first instruction cache.
 //! - `hook`: a chain of direct calls with a hook behind each that is off; `leaf`: the same without the calls, so that
 //!   the hook alone makes a function with calls of it.
@@ -349,7 +349,7 @@ fn flush() {
     unsafe { asm!(".rept 32768", "jmp 2f", ".skip 6, 0xcc", "2:", ".endr", options(nomem, nostack)) };
 }
 
-const FLUSHED: &str = "sites256/";
+const FLUSHED: &str = "sites256";
 const FLUSHES: u32 = 8;
 
 /// Nanoseconds for calls from one site after the other that the branch predictor has forgotten.
@@ -369,15 +369,17 @@ fn main() -> Result<(), static_call::Error> {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(200_usize);
     let only = arguments.next().unwrap_or_default();
+    let is_flush = cfg!(target_arch = "x86_64") && only == "flush";
+    let only = if is_flush { FLUSHED } else { &only };
     let mut loops: Vec<&Loop> =
-        SHORT.iter().chain(MANY).filter(|a_loop| a_loop.name.starts_with(&only)).collect();
+        SHORT.iter().chain(MANY).filter(|a_loop| a_loop.name.starts_with(only)).collect();
     BENCH.update(target)?;
     // A compiler that knows what is stored there calls it directly.
     POINTER.store(black_box(target as *const () as *mut ()), Ordering::Relaxed);
     CHOICE.store(black_box(1), Ordering::Relaxed);
     HOOK_IS_ON.store(black_box(false), Ordering::Relaxed);
     HOOK_POINTER.store(black_box(std::ptr::null_mut()), Ordering::Relaxed);
-    let mut samples = Vec::with_capacity(rounds * (loops.len() + 4));
+    let mut samples = Vec::with_capacity(rounds * loops.len());
     let mut expected = std::collections::HashMap::new();
     for _ in 0..rounds {
         // A loop's predecessor leaves it its caches and its branch predictor.
@@ -385,17 +387,19 @@ fn main() -> Result<(), static_call::Error> {
         for &&Loop { name, run } in &loops {
             let start = Instant::now();
             let word = run(CALLS, black_box(1));
-            samples.push(("", name, start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)));
+            let mut nanoseconds = start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS);
             let work = name.split('/').next();
             assert_eq!(word, *expected.entry(work).or_insert(word), "{name} called something else");
             #[cfg(target_arch = "x86_64")]
-            if name.starts_with(FLUSHED) {
-                samples.push(("flush-", name, after_flush(run)));
+            if is_flush {
+                nanoseconds = after_flush(run);
             }
+            samples.push((name, nanoseconds));
         }
     }
-    for (before, name, nanoseconds) in samples {
-        println!("{before}{name} {nanoseconds:.4}");
+    for (name, nanoseconds) in samples {
+        let name = if is_flush { name.replacen(FLUSHED, "flush", 1) } else { name.to_owned() };
+        println!("{name} {nanoseconds:.4}");
     }
     process::print();
     Ok(())

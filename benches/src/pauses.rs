@@ -1,7 +1,7 @@
 //! How long those who call are held up while the key is updated.
 //!
 //! One thread calls and reads the clock after each call, and never leaves its processor; another one updates the key
-//! a few thousand times a second from another processor. Slices of time with updates and slices without take turns: what the machine
+//! some ten thousand times a second from another processor. Slices of time with updates and slices without take turns: what the machine
 //! itself does to a thread shows in both. The updating thread announces each of its periods, with an update and without alike,
 //! so that the caller can say what the longest pause in each period was. Periods in which the scheduler gave the
 //! processor to somebody else do not count.
@@ -63,7 +63,10 @@ fn update(
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
         next = (next + PERIOD).max(Instant::now());
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        // Asleep, it would come too late.
+        while Instant::now() < next {
+            std::hint::spin_loop();
+        }
         PERIODS.fetch_add(1, Ordering::Relaxed);
         if UPDATING.load(Ordering::Relaxed) {
             is_one = !is_one;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use static_keys::{define_static_key_false, static_branch_unlikely};
+
 use crate::Case;
 
 hook! { mod trace: fn(place: usize, value: u64) }
@@ -33,8 +35,13 @@ const PROGRAM: [Instruction; 10] = [
 ];
 const INSTRUCTIONS: usize = 3 + 6 * 20_000 + 1;
 
-#[inline(always)]
-fn run(hook: impl Fn(usize, u64)) -> u64 {
+/// One copy of the interpreter: so many nops shift its loop.
+#[inline(never)]
+fn run<const NOPS: usize>(hook: impl Fn(usize, u64)) -> u64 {
+    // SAFETY: nops do nothing.
+    unsafe {
+        std::arch::asm!(".rept {}", "nop", ".endr", const NOPS, options(nomem, nostack, preserves_flags))
+    };
     let program = std::hint::black_box(&PROGRAM);
     let mut registers = [0_u64; 4];
     let mut place = 0;
@@ -58,11 +65,47 @@ fn run(hook: impl Fn(usize, u64)) -> u64 {
     }
 }
 
+/// Runs all copies: where in memory so short a loop is makes more of a difference than a hook does.
+macro_rules! copies {
+    ($hook:expr) => {
+        || {
+            let results: [u64; COPIES] = [
+                run::<0>($hook),
+                run::<4>($hook),
+                run::<8>($hook),
+                run::<12>($hook),
+                run::<16>($hook),
+                run::<20>($hook),
+                run::<24>($hook),
+                run::<28>($hook),
+            ];
+            results.into_iter().fold(0, u64::wrapping_add)
+        }
+    };
+}
+const COPIES: usize = 8;
+
 static TRACED: AtomicU64 = AtomicU64::new(0);
 
 #[inline(never)]
 fn count(place: usize, value: u64) {
     TRACED.store(TRACED.load(Ordering::Relaxed) + place as u64 + (value & 1), Ordering::Relaxed);
+}
+
+/// What a call takes even if it is a nop: its arguments in registers, and nothing kept in one that a callee may change.
+#[inline(always)]
+fn registers(place: usize, value: u64) {
+    // SAFETY: a comment does nothing.
+    unsafe { std::arch::asm!("/* {} {} */", in(reg) place, in(reg) value, clobber_abi("C")) };
+}
+
+define_static_key_false!(BRANCH);
+
+#[inline(always)]
+fn behind_branch(place: usize, value: u64) {
+    if static_branch_unlikely!(BRANCH) {
+        trace::by_key(place, value);
+    }
 }
 
 pub(crate) fn hooks(are_on: bool) {
@@ -72,12 +115,18 @@ pub(crate) fn hooks(are_on: bool) {
 pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {
     let case = |form: &str, run: fn() -> u64| Case {
         name: format!("interpreter/hook {hooks}/{form}"),
-        amount: INSTRUCTIONS,
+        amount: COPIES * INSTRUCTIONS,
         run: Box::new(run),
     };
-    vec![
-        if hooks == "on" { case("direct", || run(count)) } else { case("direct", || run(|_, _| ())) },
-        case("static", || run(trace::by_key)),
-        case("pointer", || run(trace::by_pointer)),
-    ]
+    let mut cases = vec![case("static", copies!(trace::by_key)), case("pointer", copies!(trace::by_pointer))];
+    if hooks == "on" {
+        cases.push(case("direct", copies!(count)));
+    } else {
+        cases.extend([
+            case("direct", copies!(|_, _| ())),
+            case("registers", copies!(registers)),
+            case("static-keys", copies!(behind_branch)),
+        ]);
+    }
+    cases
 }

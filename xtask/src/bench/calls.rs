@@ -185,7 +185,7 @@ const WORK_LOADS: [[&str; 4]; 4] = [
          history that predicts ours. Under retpolines it is one as well.",
     ],
     [
-        "flush-sites256",
+        "flush",
         "calls-flush",
         "One call, after unrelated code",
         "The first pass over 256 sites after 32,768 jumps of other code have taken their place in the branch predictor and in the \
@@ -211,7 +211,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             bench.add(table_of_forms(&runs, WORK_LOADS[0], *level));
             continue;
         }
-        for work in ["chain", "throughput", "neighbours", "sites"] {
+        for work in ["chain", "throughput", "neighbours", "sites", "flush"] {
             measure_work(bench, &programs, work, *level, &mut runs, |way| {
                 // The longer ones take their time, and what is particular to the others shows in the short ones.
                 let is_short = matches!(work, "chain" | "throughput");
@@ -259,11 +259,17 @@ fn measure_work(
             kinds.push((way.mitigation, way.mode));
         }
     }
-    for run in 0..bench.quick_or_full(3, 5) {
+    let count = match work {
+        // After a flush, what the processor still knows depends on addresses, which are others in each process.
+        "flush" => bench.quick_or_full(9, 49),
+        _ => bench.quick_or_full(3, 5),
+    };
+    for run in 0..count {
         for &(mitigation, mode) in &kinds {
             for language in Language::ALL {
                 let Some(program) = programs.get(&(language, mitigation)) else { continue };
                 let rounds = match work {
+                    "flush" => "10",
                     "sites" | "neighbours" => bench.quick_or_full("25", "100"),
                     _ => bench.quick_or_full("80", "300"),
                 };
@@ -327,11 +333,10 @@ fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], leve
         ("C to direct", Unit::Ratio),
         ("C to static", Unit::Ratio),
     ]);
-    let program = if work.starts_with("flush") { "sites" } else { work };
     for Way { name, mitigation, mode, form } in WAYS {
         let mut cells = Vec::new();
         for language in Language::ALL {
-            let Some(runs) = runs.get(&Setting { language, mitigation, mode, work: program }) else {
+            let Some(runs) = runs.get(&Setting { language, mitigation, mode, work }) else {
                 cells.extend([None, None, None]);
                 continue;
             };

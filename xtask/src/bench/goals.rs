@@ -72,13 +72,10 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         Goal::new(
             "the same, whole programs: the worst input",
             "≤ 1.02",
-            worst_to_direct(programs(&report.tables)),
+            worst_to_direct(programs(&report.tables, false)),
             |ratio| ratio <= 1.02,
         )
-        .because(
-            "there is no second copy of a program, so that the noise of an address is not known here. Where it is the interpreter with its hook \
-             off, see the table's text: its loop's place in memory and the compiler's choice of registers make more of a difference.",
-        ),
+        .because("there is no second copy of a program, so that the noise of an address is not known here."),
         Goal::new(
             "retpolined pointer / static call, dependent chain",
             "≥ 7",
@@ -103,6 +100,17 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             "a nop of 5 bytes with up to 4 prefixes that align it, and two moves that keep the argument: the loop is about twice as long, \
              and may lie in two cache lines where the other lies in one (`hook_none_*` and `hook_static_*`, target/bench/raw/code-c-o3-plain.txt; \
              `hook_static-keys_*`, code-rust-o3-plain.txt).",
+        ),
+        Goal::new(
+            "the same, whole programs: the worst input",
+            "≤ 1.02",
+            worst_to_direct(programs(&report.tables, true)),
+            |ratio| ratio <= 1.02,
+        )
+        .because(
+            "where it is the interpreter, whose loop does about six things besides: the arguments are put into registers whether or not \
+             the hook is on, and nothing may stay in a register that a call changes. The table An interpreter with its hook off says how much \
+             of it is that and not the nop, and what a branch in its place costs.",
         ),
         Goal::new(
             "update, window writer, a site of 1,000 to 100,000 that do not run in between, in a process with no other thread",
@@ -135,7 +143,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             |nanoseconds| nanoseconds <= 50_000.0,
         )
         .because(
-            "an update interrupts the processor of a caller three times (table Pauses of a caller in the period of an update). Half of these \
+            "an update interrupts the processor of a caller three times (table Pauses of a caller in the period of an update), in a virtual machine with the \
+             help of its host. Half of these \
              pauses are no longer than the median in the table Single pauses, which is far from the goal; the few that are above the goal \
              took so long each, since the longest single one of a period is what counts here. The thread waits for nobody meanwhile. \
              How long the machine's own pauses are, the column without updates says; what the others have above it comes with the updates, \
@@ -274,11 +283,12 @@ fn places(tables: &[Table]) -> Vec<ToDirect> {
     cells.flatten().collect()
 }
 
-/// Of programs, the tables have rates: a time is one divided by that.
-fn programs(tables: &[Table]) -> Vec<ToDirect> {
+/// The programs whose hooks are off, or all others. The tables have rates of them: a time is one divided by that.
+fn programs(tables: &[Table], are_hooks_off: bool) -> Vec<ToDirect> {
     let tables = tables.iter().filter(|table| table.id.starts_with("programs-"));
     let rows = tables.flat_map(|table| {
-        table.rows.iter().filter_map(|row| {
+        let rows = table.rows.iter().filter(move |row| row.name.ends_with(" off") == are_hooks_off);
+        rows.filter_map(|row| {
             let time = table.cell(&row.name, "static to direct")?.map(|rate| 1.0 / rate);
             ToDirect::new(row.name.clone(), Some(&time), None)
         })
@@ -401,9 +411,14 @@ mod tests {
 
     #[test]
     fn a_rate_that_is_less_is_a_time_that_is_more() {
-        let programs_table =
-            table("programs-rates", [("static to direct", Unit::Ratio)], &[("a", [1.25]), ("b", [0.5])]);
-        assert_eq!(worst_to_direct(programs(&[programs_table])).expect("ratios").0, 2.0);
+        let programs_table = table(
+            "programs-rates",
+            [("static to direct", Unit::Ratio)],
+            &[("a", [0.8]), ("b, hook off", [0.5])],
+        );
+        let worst =
+            |off| worst_to_direct(programs(std::slice::from_ref(&programs_table), off)).expect("ratios").0;
+        assert_eq!([worst(false), worst(true)], [1.25, 2.0]);
         let places_table = table(
             "places",
             [("Rust", Unit::Ratio), ("Rust, second copy", Unit::Ratio), ("C", Unit::Ratio)],

@@ -77,7 +77,7 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
         bench.run(&format!("pauses {writer} {sites}"), &mut command)
     };
     // The goal is about one period in 10,000: it takes ten of those.
-    let window = run(WINDOW, "one", bench.quick_or_full("24000", "60000"))?;
+    let window = run(WINDOW, "one", bench.quick_or_full("20000", "60000"))?;
     let many = run(WINDOW, "many", bench.quick_or_full("3000", "20000"))?;
     let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full("3000", "20000"))?;
     let writers = [&window, &many, &breakpoint];

@@ -36,8 +36,8 @@ const TABLES: [(&str, &str, &str, Unit, &[&str]); 2] = [
         "An interpreter and a request loop",
         "An interpreter that has a hook for tracing at each instruction (instructions a second), and a loop that parses \
          requests and has ten hooks for policies around each (requests a second). While hooks are off, \"direct\" is the \
-         program without any. The interpreter's loop is so short that its place in memory and the compiler's choice of registers make \
-         more of a difference than a hook that is off: a change elsewhere in the program has moved static / direct from 1.19 to 0.79. More is better.",
+         program without any. The interpreter's loop is so short that its place in memory makes more of a difference than a hook: \
+         each form is there eight times, at different places, and a run is one of each. More is better.",
         Unit::PerSecond,
         &["interpreter/hook off", "interpreter/hook on", "requests/ten hooks off", "requests/ten hooks on"],
     ),
@@ -116,7 +116,38 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         }
         bench.add(table);
     }
+    bench.add(table_of_hook_off(&of_plain));
     Ok(())
+}
+
+/// What a hook that is off costs where a loop has nothing else to do.
+fn table_of_hook_off(runs: &[Samples]) -> Table {
+    let about = "The interpreter with its hook off, beside other ways to have none. \"Registers\" is an assembler's comment in place of the \
+                 hook: no instruction, but the two arguments are in registers, and nothing is kept in one that a call may change. \
+                 \"static-keys\" is the static call behind a branch of that crate that is off, so that a call's registers matter \
+                 where it is on only. More is better.";
+    let mut table = Table::new(
+        Part::Programs,
+        "programs-hook-off",
+        "An interpreter with its hook off",
+        "in place of the hook",
+        &SOURCES,
+        about,
+    )
+    .columns([("instructions", Unit::PerSecond), ("to nothing", Unit::Ratio)]);
+    for (form, name) in [
+        ("direct", "nothing"),
+        ("registers", "registers"),
+        ("static", "static call, off"),
+        ("static-keys", "static-keys"),
+        ("pointer", "load, and branch if null"),
+    ] {
+        let [form, nothing] = [form, "direct"].map(|form| format!("interpreter/hook off/{form}"));
+        let rate = Summary::of_runs(runs.iter().map(|run| run.named(&form).to_vec()));
+        let ratio = Summary::of_runs(runs.iter().map(|run| run.ratios(&form, &nothing)));
+        table.row(name, [rate, ratio]);
+    }
+    table
 }
 
 /// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The standard

@@ -85,7 +85,8 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<(
 
 fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<()> {
     let about = "The breakpoint writer reads the signal mask of each thread, and the window writer does not. A processor on which \
-                 a thread runs is interrupted by each update, one on which none runs is not.";
+                 a thread of the process runs is interrupted by each update, and the update waits for it; one on which none runs is not. \
+                 Those that call do so on other processors than the updating one's, if there are any.";
     let mut table = Table::new(
         Part::Update,
         "update-threads",

@@ -101,7 +101,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
          and at each thread's mask: {} in a process of 8 threads, {} in one of 64.\n\n\
          A thread that does nothing but call kept {} of its rate while another one made 1,000 updates a second with the window \
          writer, and {} with the breakpoint writer: each update interrupts the other processor three times (twice for the \
-         pages' rights, once for `membarrier`), which a virtual machine makes dear. While a breakpoint is set, every call of the key is a trap.\n\n\
+         pages' rights, once for `membarrier`) and waits for it, so that one of a single site takes {} then. A virtual machine makes that dear. While a breakpoint is set, every call of the key is a trap.\n\n\
          The crate `static-keys` 0.8 patches branches, with a few system calls for each of them, and only while there is no other \
          thread. A change of 1,000 sites costs {} a site there, and {} here, in turns in the same process: {} times less.\n\n\
          A program with 100,000 sites takes {} a site longer to start (processor time; the dynamic linker takes {} for each symbol that it \
@@ -110,6 +110,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
         cell(ns, "update-threads", "64 that sleep, in all", "breakpoint"),
         cell(Unit::Percent, "callers", "window", "rate kept"),
         cell(Unit::Percent, "callers", "breakpoint", "rate kept"),
+        cell(ns, "update-threads", "1 that call, besides", "window"),
         cell(ns, "update-peers", "1,000", "static-keys, a site"),
         cell(ns, "update-peers", "1,000", "static-call, a site"),
         cell(Unit::Ratio, "update-peers", "1,000", "static-keys to static-call"),
