@@ -198,8 +198,11 @@ impl Bench {
         Ok(samples)
     }
 
-    /// Takes a table into the report, and prints it.
+    /// Takes a table into the report, and prints it; but not one in which there is nothing.
     fn add(&mut self, table: Table) {
+        if table.rows.is_empty() {
+            return;
+        }
         self.progress.suspend(|| render::terminal::print(&table));
         self.report.tables.push(table);
     }

@@ -212,17 +212,25 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             continue;
         }
         for work in ["chain", "throughput", "neighbours", "sites", "flush"] {
-            measure_work(bench, &programs, work, *level, &mut runs, |way| {
-                // The longer ones take their time, and what is particular to the others shows in the short ones.
-                let is_short = matches!(work, "chain" | "throughput");
+            if work == "flush" && !cfg!(target_arch = "x86_64") {
+                bench.report.miss("calls after unrelated code", "what makes it forget is x86-64 code");
+                continue;
+            }
+            // The longer ones take their time, and what is particular to the others shows in the short ones.
+            let is_short = matches!(work, "chain" | "throughput");
+            let is_wanted = |way: &Way| {
                 let is_main =
                     matches!(way.mitigation, Mitigation::None | Mitigation::Retpoline) && way.mode == INLINE;
                 is_short || is_main
+            };
+            bench.attempt(&format!("calls, {work}"), |bench| {
+                measure_work(bench, &programs, work, *level, &mut runs, is_wanted)
             })?;
         }
         for work in ["hook", "leaf"] {
-            measure_work(bench, &programs, work, *level, &mut runs, |way| {
-                way.mitigation == Mitigation::None && way.mode == INLINE
+            let is_wanted = |way: &Way| way.mitigation == Mitigation::None && way.mode == INLINE;
+            bench.attempt(&format!("calls, {work}"), |bench| {
+                measure_work(bench, &programs, work, *level, &mut runs, is_wanted)
             })?;
         }
         add_tables(bench, &programs, *level, &runs)?;

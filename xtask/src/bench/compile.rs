@@ -24,32 +24,32 @@ const FUNCTIONS: usize = 125;
 const CALLS_A_FUNCTION: usize = 8;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
-    let sizes = bench.quick_or_full(&[0, 1_000][..], &[0, 1_000, 100_000]);
     let directory = output_directory()?.join("compile");
     fs::create_dir_all(&directory)?;
-    let clang_about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 functions with a loop of eight calls each, of \
-                       which none or all are static calls (100,000: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
-                       are from -ftime-report. The range of the ratio is what the pairs can tell.";
-    let rustc_about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it. The stages' \
-                       shares are those of LLVM's time, from -Ztime-llvm-passes.";
-    measure_compiler(
-        bench,
-        "build-clang",
-        "Compile time, clang",
-        clang_about,
-        sizes,
-        &|sites, with_pass| {
-            let source = directory.join(format!("compile-{sites}.c"));
-            write(&source, &c_source(sites))?;
-            let mut clang = clang(with_pass);
-            clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(directory.join("compile.o"));
-            let mut report = again(&clang);
-            report.arg("-ftime-report");
-            Ok((clang, report))
-        },
-    )?;
+    bench.attempt("compile time of clang", |bench| measure_clang(bench, &directory))?;
+    bench.attempt("compile time of rustc", |bench| measure_rustc(bench, &directory))
+}
+
+fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
+    let about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 functions with a loop of eight calls each, of \
+                 which none or all are static calls (100,000: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
+                 are from -ftime-report. The range of the ratio is what the pairs can tell.";
+    measure_compiler(bench, "build-clang", "Compile time, clang", about, &|sites, with_pass| {
+        let source = directory.join(format!("compile-{sites}.c"));
+        write(&source, &c_source(sites))?;
+        let mut clang = clang(with_pass);
+        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(directory.join("compile.o"));
+        let mut report = again(&clang);
+        report.arg("-ftime-report");
+        Ok((clang, report))
+    })
+}
+
+fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
+    let about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it. The stages' \
+                 shares are those of LLVM's time, from -Ztime-llvm-passes.";
     let library = library()?;
-    measure_compiler(bench, "build-rustc", "Compile time, rustc", rustc_about, sizes, &|sites, with_pass| {
+    measure_compiler(bench, "build-rustc", "Compile time, rustc", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.rs"));
         write(&source, &rust_source(sites))?;
         let mut rustc = if with_pass { Command::new(wrapper()) } else { Command::new("rustc") };
@@ -91,7 +91,6 @@ fn measure_compiler(
     id: &str,
     title: &str,
     about: &str,
-    sizes: &[usize],
     compiler: &dyn Fn(usize, bool) -> Result<(Command, Command)>,
 ) -> Result<()> {
     let mut table = Table::new(Part::Build, id, title, "sites", &["xtask/src/bench/compile.rs"], about)
@@ -102,7 +101,7 @@ fn measure_compiler(
             ("IR stage", Unit::Percent),
             ("machine stage", Unit::Percent),
         ]);
-    for &sites in sizes {
+    for &sites in bench.quick_or_full(&[0, 1_000][..], &[0, 1_000, 100_000]) {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         // The largest takes minutes.
         let rounds = if sites > 1_000 { 1 } else { bench.quick_or_full(4, 25) };

@@ -17,10 +17,10 @@ use super::{Bench, output_directory};
 use crate::run::run;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
-    measure_start(bench)?;
-    measure_symbols(bench)?;
-    measure_loads(bench)?;
-    measure_sizes(bench)
+    bench.attempt("start-up", measure_start)?;
+    bench.attempt("symbols for ld.so", measure_symbols)?;
+    bench.attempt("images that load", measure_loads)?;
+    bench.attempt("sizes", measure_sizes)
 }
 
 fn program(sites: usize, with_pass: bool) -> Image {
