@@ -122,8 +122,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 
 /// What a hook that is off costs where a loop has nothing else to do.
 fn table_of_hook_off(runs: &[Samples]) -> Table {
-    let about = "The interpreter with its hook off, beside other ways to have none. \"Registers\" is an assembler's comment in place of the \
-                 hook: no instruction, but the two arguments are in registers, and nothing is kept in one that a call may change. \
+    let about = "The interpreter with its hook off, beside other ways to have none. \"Registers\" is a place in the code without an \
+                 instruction, before which the two arguments are put where a call wants them, and across which nothing stays in a register that a call may change. \
                  \"static-keys\" is the static call behind a branch of that crate that is off, so that a call's registers matter \
                  where it is on only. More is better.";
     let mut table = Table::new(
