@@ -207,43 +207,58 @@ static void thread_rounds(const char *path, int rounds, char **counts, int is_ca
 	}
 }
 
-/* The same changes, one by one and as a transaction. */
+/* Makes changes one by one, or as a transaction. */
+static void change(struct static_call_change *changes, size_t count, void *target, int as_batch, const char *name)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count; i++)
+		changes[i].target = target;
+	double start = processor_time();
+	if (as_batch)
+		error = static_call_update_batch(changes, count);
+	else
+		for (size_t i = 0; i < count && !error; i++)
+			error = __static_call_update(changes[i].key, target);
+	double end = processor_time();
+
+	if (error) {
+		fprintf(stderr, "an update failed: %s\n", strerror(-error));
+		exit(1);
+	}
+	printf("%s-%s %.0f\n", as_batch ? "batch" : "single", name, end - start - asking);
+}
+
+/* The same changes, one by one and as a transaction: there the one way and back the other, and next time the other way round. */
 static void batch_rounds(const char *path, int rounds, char **counts)
 {
 	struct image image = image_at(path);
+	long first = image.run(1);
 
-	for (int round = 0; round < rounds; round++) {
-		for (char **text = counts; *text; text++) {
-			size_t count = (size_t)atoi(*text);
-			struct static_call_change *changes = calloc(count, sizeof *changes);
-			int error = 0;
+	for (char **text = counts; *text; text++) {
+		size_t count = (size_t)atoi(*text);
+		struct static_call_change *changes = calloc(count, sizeof *changes);
+		long second = first;
 
-			for (size_t i = 0; i < count; i++) {
-				char name[64];
+		for (size_t i = 0; i < count; i++) {
+			char name[64];
 
-				snprintf(name, sizeof name, "k%zu__static_call_key", i);
-				changes[i].key = loaded(dlsym(image.handle, name));
-				changes[i].target = image.targets[1];
-				error |= __static_call_update(changes[i].key, image.targets[0]);
-			}
-			double start = processor_time();
-			for (size_t i = 0; i < count; i++)
-				error |= __static_call_update(changes[i].key, changes[i].target);
-			double singly = processor_time();
-			for (size_t i = 0; i < count; i++)
-				changes[i].target = image.targets[0];
-			double before = processor_time();
-			error |= static_call_update_batch(changes, count);
-			double end = processor_time();
-
-			if (error) {
-				fprintf(stderr, "an update failed\n");
-				exit(1);
-			}
-			printf("single-%s %.0f\nbatch-%s %.0f\n", *text, singly - start - asking, *text,
-			       end - before - asking);
-			free(changes);
+			snprintf(name, sizeof name, "k%zu__static_call_key", i);
+			changes[i].key = loaded(dlsym(image.handle, name));
 		}
+		for (int round = 0; round < rounds; round++) {
+			change(changes, count, image.targets[1], round % 2, *text);
+			if (round == 0)
+				second = image.run(1);
+			check(image.run, second);
+			change(changes, count, image.targets[0], !(round % 2), *text);
+			check(image.run, first);
+		}
+		if (first == second) {
+			fprintf(stderr, "no site follows\n");
+			exit(1);
+		}
+		free(changes);
 	}
 }
 
@@ -264,6 +279,7 @@ static void update_rounds(const char *path, int rounds)
 {
 	struct image image = image_at(path);
 	long expected[2];
+	int next = 0;
 
 	expected[0] = image.run(1);
 	update(image.key, image.targets[1], "first-update");
@@ -272,16 +288,16 @@ static void update_rounds(const char *path, int rounds)
 		fprintf(stderr, "no site follows\n");
 		exit(1);
 	}
-	/* Nobody runs the sites in between: their code is in no instruction cache. */
-	for (int round = 0; round < rounds; round++) {
-		update(image.key, image.targets[round % 2], "update");
+	/* Nobody runs the sites in between. */
+	for (int round = 0; round < rounds; round++, next = !next) {
+		update(image.key, image.targets[next], "update");
 		measure_store(image.targets);
 	}
-	check(image.run, expected[(rounds - 1) % 2]);
+	check(image.run, expected[!next]);
 	/* Every site has just run. */
-	for (int round = 0; round < rounds; round++) {
-		update(image.key, image.targets[round % 2], "update-hot");
-		check(image.run, expected[round % 2]);
+	for (int round = 0; round < rounds; round++, next = !next) {
+		update(image.key, image.targets[next], "update-hot");
+		check(image.run, expected[next]);
 	}
 }
 

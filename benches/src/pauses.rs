@@ -6,7 +6,8 @@
 //! so that the caller can say what the longest pause in each period was. Periods in which the scheduler gave the
 //! processor to somebody else do not count.
 //!
-//! `pauses MILLISECONDS one|many`: for so long in all, with a key of one site or of a thousand. Prints lines
+//! `pauses PERIODS one|many`: until so many periods of each kind count, with a key of one site or of a thousand; on a machine that is
+//! so busy that this takes long, fewer. Prints lines
 //! of a slice's kind, `call`, `pause` (2 µs and more from call to call), `period` or `update` (from its start to its end, as the
 //! updating thread sees it), a percentile, and nanoseconds; and of `number`, how many pauses a period had, and how many periods had so many.
 //! `cargo xtask bench` builds it with the pass and runs it with each writer.
@@ -159,7 +160,7 @@ fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
 
 fn main() -> Result<(), static_call::Error> {
     let mut arguments = std::env::args().skip(1);
-    let milliseconds = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(4_000);
+    let wanted = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(10_000);
     let has_many = arguments.next().is_some_and(|kind| kind == "many");
     black_box(many_sites(black_box(1)));
     let updater = thread::spawn(move || {
@@ -174,9 +175,14 @@ fn main() -> Result<(), static_call::Error> {
     // After the other one has started: it would inherit this one's processor.
     threads::stay_on(0);
     let mut pauses = [Pauses::new(), Pauses::new()];
-    let slices = Duration::from_millis(milliseconds).as_nanos() / SLICE.as_nanos();
-    for number in 0..slices.max(2) {
+    let start = Instant::now();
+    let patience = 5 * PERIOD * wanted.try_into().unwrap_or(u32::MAX);
+    for number in 0_u64.. {
         let is_updating = number % 2 == 1;
+        let has_enough = || pauses.iter().all(|pauses| pauses.periods.len() >= wanted);
+        if !is_updating && (has_enough() || start.elapsed() > patience) {
+            break;
+        }
         UPDATING.store(is_updating, Ordering::Relaxed);
         let pauses = &mut pauses[usize::from(is_updating)];
         if has_many { slice(pauses, |word| MANY.call(word)) } else { slice(pauses, |word| ONE.call(word)) }

@@ -34,7 +34,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use self::machine::Machine;
 pub(crate) use self::model::Part;
 use self::model::{Report, Table};
-use self::samples::Samples;
+use self::samples::{Runs, Samples};
 pub(crate) use self::statistics::median;
 use crate::install::{self, prefix};
 use crate::packages;
@@ -159,6 +159,11 @@ impl Bench {
         if self.is_quick { quick } else { full }
     }
 
+    /// How many processes measure one thing. Each has other addresses, and with them another speed.
+    fn processes(&self) -> usize {
+        self.quick_or_full(5, 15)
+    }
+
     /// Says what is being done.
     fn step(&self, what: impl Into<String>) {
         let what = what.into();
@@ -196,6 +201,27 @@ impl Bench {
         let mode = asked("STATIC_CALL_MODE").unwrap_or("inline");
         samples.check(mode, asked("STATIC_CALL_WRITER")).with_context(|| format!("{name} does not count"))?;
         Ok(samples)
+    }
+
+    /// Runs programs in turns, each so many times: what disturbs the machine for a while disturbs all of them.
+    fn in_turns(
+        &self,
+        times: usize,
+        programs: impl IntoIterator<Item = (String, Command)>,
+    ) -> Result<Vec<Runs>> {
+        let mut programs: Vec<_> =
+            programs.into_iter().map(|(name, command)| (name, command, Runs::default())).collect();
+        for turn in 0..times {
+            for (name, command, runs) in &mut programs {
+                runs.push(self.run(&format!("{name} {turn}"), command)?);
+            }
+        }
+        Ok(programs.into_iter().map(|(.., runs)| runs).collect())
+    }
+
+    /// Runs a program in as many processes as it takes to know how far one is off another.
+    fn processes_of(&self, name: &str, command: Command) -> Result<Runs> {
+        Ok(self.in_turns(self.processes(), [(name.to_owned(), command)])?.remove(0))
     }
 
     /// Takes a table into the report, and prints it; but not one in which there is nothing.

@@ -23,7 +23,7 @@ use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
-const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
+pub(crate) const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
 
 /// Where the tests, the demo and the benchmark have it installed.
 pub(crate) fn prefix() -> PathBuf {

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::code::{self, Loop};
+use super::code::{self, Loop, Stubs};
 use super::counters;
 use super::model::{Part, Table, Unit};
-use super::samples::Samples;
+use super::samples::Runs;
 use super::statistics::Summary;
 use super::toolchain::{c_program, c_source, rust_program};
 use super::{Bench, raw_directory};
@@ -91,7 +91,10 @@ impl Mitigation {
         };
         match self {
             Self::None => Vec::new(),
-            Self::Retpoline => vec!["-mretpoline".into()],
+            // A call of an ifunc jumps through the PLT, which is the linker's.
+            Self::Retpoline => {
+                ["-mretpoline", "-fuse-ld=lld", "-Wl,-z,retpolineplt"].map(str::to_owned).into()
+            }
             Self::ExternalRetpoline => thunk("thunk-retpoline.s"),
             Self::ExternalFence => thunk("thunk-lfence.s"),
             Self::Lvi => vec!["-mlvi-cfi".into()],
@@ -125,7 +128,7 @@ const INLINE: &str = "inline";
 const TRAMPOLINE: &str = "trampoline";
 const GENERIC: &str = "generic";
 
-const WAYS: [Way; 27] = [
+const WAYS: [Way; 28] = [
     way("inlined code", Mitigation::None, INLINE, "inlined"),
     way("direct", Mitigation::None, INLINE, "direct"),
     way("direct, a second copy", Mitigation::None, INLINE, "again"),
@@ -144,6 +147,7 @@ const WAYS: [Way; 27] = [
     way("pointer, retpolines", Mitigation::Retpoline, INLINE, "pointer"),
     way("dyn Trait, table of functions, retpolines", Mitigation::Retpoline, INLINE, "object"),
     way("enum match, switch, retpolines", Mitigation::Retpoline, INLINE, "choice"),
+    way("ifunc, retpolines", Mitigation::Retpoline, INLINE, "ifunc"),
     way("static call, inline, external retpoline", Mitigation::ExternalRetpoline, INLINE, "static"),
     way("static call, generic, external retpoline", Mitigation::ExternalRetpoline, GENERIC, "static"),
     way("pointer, external retpoline", Mitigation::ExternalRetpoline, INLINE, "pointer"),
@@ -193,7 +197,7 @@ const WORK_LOADS: [[&str; 4]; 4] = [
     ],
 ];
 
-type Runs = HashMap<Setting, Vec<Samples>>;
+type Found = HashMap<Setting, Runs>;
 type Programs = HashMap<(Language, Mitigation), PathBuf>;
 
 /// All of part 1 but the instruction counts.
@@ -205,12 +209,12 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             |mitigation| is_main && matches!(mitigation, Mitigation::None | Mitigation::Retpoline);
         let programs =
             build(bench, *level, &Mitigation::ALL.map(|mitigation| (mitigation, has_sites(mitigation))))?;
-        let mut runs = Runs::new();
         if !is_main {
-            measure_work(bench, &programs, "chain", *level, &mut runs, |_| true)?;
-            bench.add(table_of_forms(&runs, WORK_LOADS[0], *level));
+            let found = measure_work(bench, &programs, "chain", *level, |_| true)?;
+            bench.add(table_of_forms(&found, WORK_LOADS[0], *level));
             continue;
         }
+        let mut found = Found::new();
         for work in ["chain", "throughput", "neighbours", "sites", "flush"] {
             if work == "flush" && !cfg!(target_arch = "x86_64") {
                 bench.report.miss("calls after unrelated code", "what makes it forget is x86-64 code");
@@ -224,16 +228,18 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
                 is_short || is_main
             };
             bench.attempt(&format!("calls, {work}"), |bench| {
-                measure_work(bench, &programs, work, *level, &mut runs, is_wanted)
+                found.extend(measure_work(bench, &programs, work, *level, is_wanted)?);
+                Ok(())
             })?;
         }
         for work in ["hook", "leaf"] {
             let is_wanted = |way: &Way| way.mitigation == Mitigation::None && way.mode == INLINE;
             bench.attempt(&format!("calls, {work}"), |bench| {
-                measure_work(bench, &programs, work, *level, &mut runs, is_wanted)
+                found.extend(measure_work(bench, &programs, work, *level, is_wanted)?);
+                Ok(())
             })?;
         }
-        add_tables(bench, &programs, *level, &runs)?;
+        add_tables(bench, &programs, *level, &found)?;
         if let Some(program) = programs.get(&(Language::Rust, Mitigation::None)) {
             counters::measure(bench, program)?;
         }
@@ -245,9 +251,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 pub(super) fn measure_chain(bench: &mut Bench) -> Result<()> {
     let wanted = [Mitigation::None, Mitigation::Retpoline];
     let programs = build(bench, 3, &wanted.map(|mitigation| (mitigation, false)))?;
-    let mut runs = Runs::new();
-    measure_work(bench, &programs, "chain", 3, &mut runs, |way| wanted.contains(&way.mitigation))?;
-    let table = table_of_forms(&runs, WORK_LOADS[0], 3);
+    let found = measure_work(bench, &programs, "chain", 3, |way| wanted.contains(&way.mitigation))?;
+    let table = table_of_forms(&found, WORK_LOADS[0], 3);
     bench.add(table);
     Ok(())
 }
@@ -258,55 +263,52 @@ fn measure_work(
     programs: &Programs,
     work: &'static str,
     level: u32,
-    runs: &mut Runs,
     is_wanted: impl Fn(&Way) -> bool,
-) -> Result<()> {
+) -> Result<Found> {
     let mut kinds: Vec<(Mitigation, &str)> = Vec::new();
     for way in WAYS.iter().filter(|way| is_wanted(way)) {
         if !kinds.contains(&(way.mitigation, way.mode)) {
             kinds.push((way.mitigation, way.mode));
         }
     }
-    let count = match work {
+    let times = match work {
         // After a flush, what the processor still knows depends on addresses, which are others in each process.
         "flush" => bench.quick_or_full(9, 49),
         _ => bench.quick_or_full(3, 5),
     };
-    for run in 0..count {
-        for &(mitigation, mode) in &kinds {
-            for language in Language::ALL {
-                let Some(program) = programs.get(&(language, mitigation)) else { continue };
-                let rounds = match work {
-                    "flush" => "10",
-                    "sites" | "neighbours" => bench.quick_or_full("25", "100"),
-                    _ => bench.quick_or_full("80", "300"),
-                };
-                let [language_name, mitigation_name] = [language.as_str(), mitigation.as_str()];
-                let name = format!("calls {work} {language_name}-o{level} {mitigation_name} {mode} {run}");
-                let mut command = Command::new(program);
-                let samples = bench.run(&name, command.args([rounds, work]).env("STATIC_CALL_MODE", mode))?;
-                runs.entry(Setting { language, mitigation, mode, work }).or_default().push(samples);
-            }
+    let rounds = match work {
+        "flush" => "10",
+        "sites" | "neighbours" => bench.quick_or_full("25", "100"),
+        _ => bench.quick_or_full("80", "300"),
+    };
+    let (mut settings, mut commands) = (Vec::new(), Vec::new());
+    for (mitigation, mode) in kinds {
+        for language in Language::ALL {
+            let Some(program) = programs.get(&(language, mitigation)) else { continue };
+            let [language_name, mitigation_name] = [language.as_str(), mitigation.as_str()];
+            let name = format!("calls {work} {language_name}-o{level} {mitigation_name} {mode}");
+            let mut command = Command::new(program);
+            command.args([rounds, work]).env("STATIC_CALL_MODE", mode);
+            settings.push(Setting { language, mitigation, mode, work });
+            commands.push((name, command));
         }
     }
-    Ok(())
+    Ok(settings.into_iter().zip(bench.in_turns(times, commands)?).collect())
 }
 
 /// Nanoseconds of a form, over all places.
-fn nanoseconds(runs: &[Samples], work: &str, form: &str) -> Option<Summary> {
-    let places = |samples: &Samples| {
+fn nanoseconds(runs: &Runs, work: &str, form: &str) -> Option<Summary> {
+    runs.of(|samples| {
         PLACES.iter().flat_map(|place| samples.named(&format!("{work}/{form}/{place}")).to_vec()).collect()
-    };
-    Summary::of_runs(runs.iter().map(places))
+    })
 }
 
 /// The ratios of two forms, each pair of one round and at one place.
-fn ratio(runs: &[Samples], work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
-    let pairs = |samples: &Samples| {
-        let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
+fn ratio(runs: &Runs, work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
+    let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
+    runs.of(|samples| {
         places.iter().flat_map(|place| samples.ratios(&at(form, place), &at(to, place))).collect()
-    };
-    Summary::of_runs(runs.iter().map(pairs))
+    })
 }
 
 fn of_level(level: u32, id: &str, title: &str) -> (String, String) {
@@ -317,21 +319,21 @@ fn of_level(level: u32, id: &str, title: &str) -> (String, String) {
     }
 }
 
-fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, runs: &Runs) -> Result<()> {
+fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, found: &Found) -> Result<()> {
     for work in WORK_LOADS {
-        bench.add(table_of_forms(runs, work, level));
+        bench.add(table_of_forms(found, work, level));
     }
     if cfg!(target_arch = "x86_64") {
-        bench.add(table_of_places(programs, runs, level)?);
+        bench.add(table_of_places(programs, found, level)?);
     }
     for language in Language::ALL {
-        bench.add(table_of_sites(runs, language, level));
+        bench.add(table_of_sites(found, language, level));
     }
-    bench.add(table_of_hooks(runs, level));
+    bench.add(table_of_hooks(found, level));
     Ok(())
 }
 
-fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], level: u32) -> Table {
+fn table_of_forms(found: &Found, [work, id, title, about]: [&'static str; 4], level: u32) -> Table {
     let (id, title) = of_level(level, id, title);
     let mut table = Table::new(Part::Calls, &id, &title, "form", &SOURCES, about).columns([
         ("Rust", Unit::Nanoseconds),
@@ -344,7 +346,7 @@ fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], leve
     for Way { name, mitigation, mode, form } in WAYS {
         let mut cells = Vec::new();
         for language in Language::ALL {
-            let Some(runs) = runs.get(&Setting { language, mitigation, mode, work }) else {
+            let Some(runs) = found.get(&Setting { language, mitigation, mode, work }) else {
                 cells.extend([None, None, None]);
                 continue;
             };
@@ -359,7 +361,7 @@ fn table_of_forms(runs: &Runs, [work, id, title, about]: [&'static str; 4], leve
     table
 }
 
-fn table_of_places(programs: &Programs, runs: &Runs, level: u32) -> Result<Table> {
+fn table_of_places(programs: &Programs, found: &Found, level: u32) -> Result<Table> {
     let (id, title) = of_level(level, "places", "Static call, inline / direct, by place in a cache line");
     let about = "The dependent chain, for loops whose first instruction lies so many bytes into a cache line. Where a ratio is not 1, the same \
                  instructions run faster or slower elsewhere: the second copy of the direct loop shows how much that may be. A pair of \
@@ -383,7 +385,7 @@ fn table_of_places(programs: &Programs, runs: &Runs, level: u32) -> Result<Table
             let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work: "chain" };
             let here: Vec<u32> =
                 starts.iter().filter(|(known, _)| *known == start).map(|(_, place)| *place).collect();
-            let at = |form| ratio(runs.get(&setting)?, "chain", form, "direct", &here);
+            let at = |form| ratio(found.get(&setting)?, "chain", form, "direct", &here);
             [at("static"), at("again")]
         });
         table.row(start.to_string(), cells.collect::<Vec<_>>());
@@ -403,7 +405,7 @@ fn starts_of_chains(program: &Path) -> Result<Vec<(u64, u32)>> {
     PLACES.into_iter().map(start).collect()
 }
 
-fn table_of_sites(runs: &Runs, language: Language, level: u32) -> Table {
+fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
     let (name, source) = match language {
         Language::Rust => ("Rust", SOURCES[0]),
         Language::C => ("C", SOURCES[1]),
@@ -425,7 +427,7 @@ fn table_of_sites(runs: &Runs, language: Language, level: u32) -> Table {
         ("pointer, retpolines", Unit::Nanoseconds),
         ("pointer to direct, retpolines", Unit::Ratio),
     ]);
-    let of = |mitigation| runs.get(&Setting { language, mitigation, mode: INLINE, work: "sites" });
+    let of = |mitigation| found.get(&Setting { language, mitigation, mode: INLINE, work: "sites" });
     let (Some(plain), Some(mitigated)) = (of(Mitigation::None), of(Mitigation::Retpoline)) else {
         return table;
     };
@@ -448,7 +450,7 @@ fn table_of_sites(runs: &Runs, language: Language, level: u32) -> Table {
     table
 }
 
-fn table_of_hooks(runs: &Runs, level: u32) -> Table {
+fn table_of_hooks(found: &Found, level: u32) -> Table {
     let (id, title) = of_level(level, "hooks", "A hook that is off");
     let about = "In a loop that calls a function anyway, and in one that calls nothing else (a leaf), against the same loop \
                  without a hook. The hook's argument is evaluated all the same.";
@@ -470,7 +472,8 @@ fn table_of_hooks(runs: &Runs, level: u32) -> Table {
     ];
     for (name, form) in hooks {
         let cells = Language::ALL.into_iter().flat_map(|language| {
-            let of = |work| runs.get(&Setting { language, mitigation: Mitigation::None, mode: INLINE, work });
+            let of =
+                |work| found.get(&Setting { language, mitigation: Mitigation::None, mode: INLINE, work });
             [
                 of("hook").and_then(|runs| nanoseconds(runs, "hook", form)),
                 of("hook").and_then(|runs| ratio(runs, "hook", form, "none", &PLACES)),
@@ -584,6 +587,20 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             "the loops of {sites} sites are not the same instructions"
         );
     }
+    if functions.contains_key("chain_ifunc_0") {
+        let stubs = Stubs::of(program)?;
+        for place in PLACES {
+            for work in ["chain", "throughput", "neighbours"] {
+                let callees = body(work, "ifunc", place)?.callees;
+                ensure!(
+                    callees
+                        .iter()
+                        .any(|callee| code::destination(callee).is_some_and(|to| stubs.contains(to))),
+                    "no call of {work}_ifunc_{place} goes through the PLT, but {callees:?}: has the compiler run the resolver?"
+                );
+            }
+        }
+    }
     for place in PLACES {
         let none = body("hook", "none", place)?;
         let hook = body("hook", "static", place)?;
@@ -607,4 +624,5 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
     Ok(())
 }
 
-const WORK_NAMES: [&str; 5] = ["chain_", "throughput_", "neighbours_", "hook_", "leaf_"];
+/// What the names of all loops start with.
+const WORK_NAMES: [&str; 6] = ["chain_", "throughput_", "neighbours_", "hook_", "leaf_", "sites"];

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use object::{Object, ObjectSection};
 
 use crate::run::output;
 
@@ -48,6 +50,30 @@ pub(super) fn write(
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Where a branch goes that objdump has printed.
+pub(super) fn destination(branch: &str) -> Option<u64> {
+    u64::from_str_radix(branch.split_whitespace().nth(1)?, 16).ok()
+}
+
+/// The addresses of a program's procedure linkage tables, through which calls of an ifunc go.
+pub(super) struct Stubs(Vec<Range<u64>>);
+
+impl Stubs {
+    pub(super) fn of(program: &Path) -> Result<Self> {
+        let bytes = std::fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+        let file = object::File::parse(&*bytes)?;
+        let is_plt = |section: &object::Section<'_, '_>| {
+            section.name().is_ok_and(|name| [".plt", ".plt.got", ".plt.sec", ".iplt"].contains(&name))
+        };
+        let range = |section: object::Section<'_, '_>| section.address()..section.address() + section.size();
+        Ok(Self(file.sections().filter(is_plt).map(range).collect()))
+    }
+
+    pub(super) fn contains(&self, address: u64) -> bool {
+        self.0.iter().any(|range| range.contains(&address))
+    }
+}
+
 /// The last loop of a function.
 pub(super) struct Loop {
     /// Where it starts.
@@ -62,8 +88,7 @@ impl Loop {
     pub(super) fn of(function: &[Instruction]) -> Option<Self> {
         let first = function.first()?.0;
         let (start, end) = function.iter().rev().find_map(|(address, instruction)| {
-            let target = instruction.strip_prefix('j')?.split_whitespace().nth(1)?;
-            let target = u64::from_str_radix(target, 16).ok()?;
+            let target = destination(instruction).filter(|_| instruction.starts_with('j'))?;
             (first..*address).contains(&target).then_some((target, *address))
         })?;
         let body = || {
@@ -115,6 +140,7 @@ mod tests {
         assert_eq!(body.start, 0x50);
         assert_eq!(body.instructions, ["mov    %rax,%rdi", "call", "jne"]);
         assert_eq!(body.callees, ["call 100 <target>"]);
+        assert_eq!(destination(&body.callees[0]), Some(0x100));
         assert!(Loop::of(&function[5..]).is_none());
     }
 }

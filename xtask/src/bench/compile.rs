@@ -7,11 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Bench;
 use super::model::{Part, Table, Unit};
-use super::output_directory;
 use super::statistics::Summary;
 use super::toolchain::{clang, rust_program, wrapper};
+use super::{Bench, output_directory, raw_directory};
 use crate::fuzz::host;
 use crate::install::prefix;
 use crate::run::{processor_time_of_children, run};
@@ -116,8 +115,11 @@ fn measure_compiler(
         let (_, mut report) = compiler(sites, true)?;
         let output =
             report.output().with_context(|| format!("cannot start {}", report.get_program().display()))?;
-        let text = [output.stdout, output.stderr].concat();
-        let shares = shares(&String::from_utf8_lossy(&text));
+        let report = [output.stdout, output.stderr].concat();
+        let report = String::from_utf8_lossy(&report);
+        let raw = raw_directory()?.join(format!("{id}-{sites}.txt"));
+        write(&raw, &format!("nanoseconds without: {without:?}\nwith: {with:?}\n{report}"))?;
+        let shares = shares(&report);
         let ratios: Vec<f64> = with.iter().zip(&without).map(|(with, without)| with / without).collect();
         table.counted(
             sites,

@@ -32,7 +32,7 @@ pub(super) fn measure(bench: &mut Bench, program: &Path) -> Result<()> {
     if !bench.report.machine.has_counters {
         bench.report.miss(
             "cycles and mispredicted branches of a call",
-            "perf may not count them on this machine (or is not installed); times and callgrind's instructions are there",
+            "perf may not count them on this machine, or is not installed",
         );
         return Ok(());
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::output_directory;
-use super::toolchain::{c_program, clang, link_flags, run_all};
+use super::toolchain::{Stamp, c_program, clang, link_flags, run_all};
 use crate::install::prefix;
 
 /// Keys of an image that is loaded; an image that is updated has one, so that all its sites change.
@@ -26,6 +26,8 @@ pub(super) struct Image {
     pub(super) kind: Kind,
     /// How much code stands between two sites, at most.
     pub(super) operations: usize,
+    /// Whether each site has a page of its own.
+    pub(super) is_sparse: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,15 +38,16 @@ pub(super) enum Kind {
 }
 
 impl Image {
-    /// A shared object whose sites are all of one key.
-    pub(super) fn of_one_key(sites: usize) -> Self {
-        Self { sites, keys: 1, with_pass: true, kind: Kind::Library, operations: 1 }
+    /// A shared object.
+    pub(super) fn library(sites: usize, keys: usize) -> Self {
+        Self { sites, keys, with_pass: true, kind: Kind::Library, operations: 1, is_sparse: false }
     }
 
     fn name(self) -> String {
         let pass = if self.with_pass { "" } else { "-without-pass" };
         let kind = if self.kind == Kind::Program { "program" } else { "image" };
-        format!("{kind}-{}-{}-{}{pass}", self.sites, self.keys, self.operations)
+        let sparse = if self.is_sparse { "-sparse" } else { "" };
+        format!("{kind}-{}-{}-{}{sparse}{pass}", self.sites, self.keys, self.operations)
     }
 
     pub(super) fn path(self) -> Result<PathBuf> {
@@ -109,15 +112,19 @@ impl Image {
         for key in 0..self.keys {
             writeln!(c, "DECLARE_STATIC_CALL(k{key}, first);").expect("memory");
         }
-        let functions = sites.div_ceil(SITES_A_FUNCTION);
+        let (sites_a_function, aligned) =
+            if self.is_sparse { (1, ", aligned(4096)") } else { (SITES_A_FUNCTION, "") };
+        let functions = sites.div_ceil(sites_a_function);
         for function in 0..functions {
-            writeln!(c, "__attribute__((noinline)) static long f{function}(long x)\n{{").expect("memory");
-            for _ in 0..SITES_A_FUNCTION.min(sites - function * SITES_A_FUNCTION) {
+            writeln!(c, "__attribute__((noinline{aligned})) static long f{function}(long x)\n{{")
+                .expect("memory");
+            for _ in 0..sites_a_function.min(sites - function * sites_a_function) {
                 let key = random.usize(..self.keys);
                 let argument = argument(self.operations, random);
                 writeln!(c, "\tx = static_call(k{key}, {argument});").expect("memory");
             }
-            c += "\treturn x;\n}\n";
+            // Or the last call would be a jump.
+            c += "\treturn x ^ 1;\n}\n";
         }
         c += "__attribute__((visibility(\"hidden\"))) long run_part(long x)\n{\n";
         for function in 0..functions {
@@ -167,23 +174,27 @@ fn argument(operations: usize, random: &mut fastrand::Rng) -> String {
     })
 }
 
-/// Builds images, with as many compilers at a time as there are processors.
+/// Builds those images that are not there yet, with as many compilers at a time as there are processors.
 pub(super) fn build(images: &[Image]) -> Result<()> {
-    let (mut compile, mut rename, mut link) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut compile, mut rename, mut link, mut stamps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for &image in images {
         let sources = image.sources()?;
         let object = |source: &Path| source.with_extension("o");
-        for source in &sources {
-            let mut clang = clang(image.with_pass);
-            clang.args(["-O1", "-fPIC", "-c"]).arg(source).arg("-o").arg(object(source));
-            compile.push(clang);
-        }
+        let compilers: Vec<Command> = sources
+            .iter()
+            .map(|source| {
+                let mut clang = clang(image.with_pass);
+                clang.args(["-O1", "-fPIC", "-c"]).arg(source).arg("-o").arg(object(source));
+                clang
+            })
+            .collect();
         let path = image.path()?;
         let mut linker = clang(false);
         if image.kind == Kind::Library {
             linker.arg("-shared");
         }
         linker.arg("-o").arg(&path).arg(object(&sources[0]));
+        let mut copies = Vec::new();
         for part in 0..image.parts() {
             let is_rest = (part + 1) * SITES_A_FILE > image.sites;
             let source = if is_rest { sources.last() } else { sources.get(1) };
@@ -191,7 +202,7 @@ pub(super) fn build(images: &[Image]) -> Result<()> {
             let copy = path.with_file_name(format!("{}-part-{part}.o", image.name()));
             let mut objcopy = Command::new("objcopy");
             objcopy.arg(format!("--redefine-sym=run_part=run_{part}")).arg(source).arg(&copy);
-            rename.push(objcopy);
+            copies.push(objcopy);
             linker.arg(copy);
         }
         match image.kind {
@@ -200,11 +211,19 @@ pub(super) fn build(images: &[Image]) -> Result<()> {
             Kind::Program if image.keys == 0 => &mut linker,
             Kind::Program => linker.arg(prefix().join("lib/libstatic_call.a")),
         };
-        link.push(linker);
+        let commands: Vec<&Command> = compilers.iter().chain([&linker]).collect();
+        let stamp = Stamp::new(&path, &commands, &sources)?;
+        if !stamp.is_fresh() {
+            compile.extend(compilers);
+            rename.extend(copies);
+            link.push(linker);
+            stamps.push(stamp);
+        }
     }
     run_all(compile)?;
     run_all(rename)?;
-    run_all(link)
+    run_all(link)?;
+    stamps.iter().try_for_each(Stamp::set)
 }
 
 /// The program that loads images, from `benches/c/image.c`.

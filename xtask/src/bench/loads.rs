@@ -10,7 +10,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 
 use super::images::{self, Image, KEYS, Kind, SITES_A_FILE};
 use super::model::{Part, Table, Unit};
-use super::samples::Samples;
+use super::samples::Runs;
 use super::statistics::{Summary, median};
 use super::toolchain::{c_program, clang, run_all};
 use super::{Bench, output_directory};
@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 fn program(sites: usize, with_pass: bool) -> Image {
     // A program with one site shall have one key; the others as many as programs with many sites have.
     let keys = if sites <= 1 { sites } else { KEYS };
-    Image { sites, keys, with_pass, kind: Kind::Program, operations: 1 }
+    Image { with_pass, kind: Kind::Program, ..Image::library(sites, keys) }
 }
 
 /// From exec to main.
@@ -55,31 +55,33 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
                 ("more file a site", Unit::Bytes),
                 ("more relocations", Unit::Count),
             ]);
+    let mut commands = Vec::new();
     for &sites in sizes {
-        let pair = [program(sites, true).path()?, program(sites, false).path()?];
-        let rounds = bench.quick_or_full(3_000_000, 20_000_000) / sites.max(1);
-        let rounds = rounds.clamp(30, bench.quick_or_full(300, 1_000)).to_string();
+        let rounds = (bench.quick_or_full(600_000, 1_500_000) / sites.max(1)).clamp(4, 60);
         let mut command = Command::new(&driver);
-        let samples = bench.run(&format!("start of {sites} sites"), command.arg(&rounds).args(&pair))?;
+        command.arg(rounds.to_string());
+        command.args([program(sites, true).path()?, program(sites, false).path()?]);
+        commands.push((format!("start of {sites} sites"), command));
+    }
+    for (&sites, runs) in sizes.iter().zip(bench.in_turns(bench.processes(), commands)?) {
         let more = |what: &str| {
-            samples.pairs(&format!("0/{what}"), &format!("1/{what}"), |with, without| with - without)
+            runs.pairs(&format!("0/{what}"), &format!("1/{what}"), |with, without| with - without)
         };
-        let a_site = |values: Vec<f64>| {
-            (sites > 1).then(|| Summary::of(values.iter().map(|value| value / sites as f64))).flatten()
-        };
-        let [with, without] = [elf(&pair[0])?, elf(&pair[1])?];
+        let a_site =
+            |more: Option<Summary>| Some(more.filter(|_| sites > 1)?.map(|more| more / sites as f64));
+        let [with, without] = [elf(&program(sites, true).path()?)?, elf(&program(sites, false).path()?)?];
         table.counted(
             sites,
             [
-                samples.summary("0/used"),
-                samples.summary("1/used"),
-                Summary::of(more("used")),
-                Summary::of(more("elapsed")),
+                runs.summary("0/used"),
+                runs.summary("1/used"),
+                more("used"),
+                more("elapsed"),
                 a_site(more("used")),
-                Summary::of(more("faults")),
+                more("faults"),
                 a_site(more("memory")),
                 a_site(more("own")),
-                a_site(vec![with.loaded - without.loaded]),
+                a_site(Summary::exactly(with.loaded - without.loaded)),
                 Summary::exactly(with.relocations - without.relocations),
             ],
         );
@@ -108,13 +110,16 @@ fn measure_symbols(bench: &mut Bench) -> Result<()> {
         ("without", Unit::Nanoseconds),
         ("a symbol", Unit::Nanoseconds),
     ]);
+    let mut commands = Vec::new();
     for &count in counts {
-        let pair = symbol_programs(count)?;
-        let rounds = (3_000_000 / count).clamp(15, 200).to_string();
+        let rounds = (600_000 / count).clamp(3, 40).to_string();
         let mut command = Command::new(&driver);
-        let samples = bench.run(&format!("start with {count} symbols"), command.arg(&rounds).args(&pair))?;
-        let more = samples.pairs("0/used", "1/used", |with, without| (with - without) / count as f64);
-        table.counted(count, [samples.summary("0/used"), samples.summary("1/used"), Summary::of(more)]);
+        command.arg(&rounds).args(symbol_programs(count)?);
+        commands.push((format!("start with {count} symbols"), command));
+    }
+    for (&count, runs) in counts.iter().zip(bench.in_turns(bench.processes(), commands)?) {
+        let more = runs.pairs("0/used", "1/used", |with, without| (with - without) / count as f64);
+        table.counted(count, [runs.summary("0/used"), runs.summary("1/used"), more]);
     }
     bench.add(table);
     Ok(())
@@ -165,13 +170,20 @@ fn symbol_programs(count: usize) -> Result<[PathBuf; 2]> {
 /// Loading and unloading of shared objects.
 fn measure_loads(bench: &mut Bench) -> Result<()> {
     let sizes = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
-    let image = |sites, with_pass| Image { sites, keys: KEYS, with_pass, kind: Kind::Library, operations: 1 };
+    let sparse_sizes = [1_000, 10_000];
+    let dense = |sites, with_pass| Image { with_pass, ..Image::library(sites, KEYS) };
+    let sparse = |sites, with_pass| Image { is_sparse: true, ..dense(sites, with_pass) };
+    // A pair of images for each, and the mode to load them in.
+    let mut wanted = Vec::new();
+    for &sites in sizes {
+        wanted.extend(["inline", "generic"].map(|mode| ([true, false].map(|pass| dense(sites, pass)), mode)));
+    }
+    wanted.extend(sparse_sizes.map(|sites| ([true, false].map(|pass| sparse(sites, pass)), "inline")));
     bench.step("building images to load");
-    let all: Vec<Image> = sizes.iter().flat_map(|&sites| [image(sites, true), image(sites, false)]).collect();
-    images::build(&all)?;
+    images::build(&wanted.iter().flat_map(|(pair, _)| *pair).collect::<Vec<_>>())?;
     let driver = images::driver()?;
-    let about =
-        "dlopen and dlclose of a shared object with 64 keys, less the same without the pass, in turns.";
+    let about = "dlopen and dlclose of a shared object with 64 keys, less the same without the pass, in turns. Some 300 sites are on a page of \
+                 4,096 bytes, as in code that does nothing but call; \"one a page\" is the other end: each page is copied for its site.";
     let mut table = Table::new(
         Part::Load,
         "load",
@@ -184,33 +196,38 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
         ("with", Unit::Nanoseconds),
         ("without", Unit::Nanoseconds),
         ("a site", Unit::Nanoseconds),
+        ("a site, one a page", Unit::Nanoseconds),
         ("a site, generic mode", Unit::Nanoseconds),
         ("unloading, a site", Unit::Nanoseconds),
     ]);
+    let mut commands = Vec::new();
+    for &([with, without], mode) in &wanted {
+        let sites = with.sites;
+        let rounds = (bench.quick_or_full(200_000, 400_000) / sites).clamp(3, 60).to_string();
+        let mut command = Command::new(&driver);
+        command.env("STATIC_CALL_MODE", mode).args(["load", &rounds]).args([with.path()?, without.path()?]);
+        let apart = if with.is_sparse { ", one a page" } else { "" };
+        commands.push((format!("load of {sites} sites{apart} {mode}"), command));
+    }
+    let found: Vec<_> = wanted.into_iter().zip(bench.in_turns(bench.processes(), commands)?).collect();
     for &sites in sizes {
-        let rounds = (bench.quick_or_full(1_000_000, 5_000_000) / sites).clamp(20, 300).to_string();
-        let pair = [image(sites, true).path()?, image(sites, false).path()?];
-        let run = |mode: &str| {
-            let mut command = Command::new(&driver);
-            command.env("STATIC_CALL_MODE", mode).args(["load", &rounds]).args(&pair);
-            bench.run(&format!("load of {sites} sites {mode}"), &mut command)
+        let of = |image: Image, wanted: &str| {
+            Some(&found.iter().find(|(([with, _], mode), _)| *with == image && *mode == wanted)?.1)
         };
-        let [inline, generic] = [run("inline")?, run("generic")?];
-        let a_site = |samples: &Samples, what: &str| {
-            Summary::of(samples.pairs(
-                &format!("{what}-with"),
-                &format!("{what}-without"),
-                |with, without| (with - without) / sites as f64,
-            ))
+        let inline = of(dense(sites, true), "inline");
+        let a_site = |runs: Option<&Runs>, what: &str| {
+            let more = |with, without| (with - without) / sites as f64;
+            runs?.pairs(&format!("{what}-with"), &format!("{what}-without"), more)
         };
         table.counted(
             sites,
             [
-                inline.summary("load-with"),
-                inline.summary("load-without"),
-                a_site(&inline, "load"),
-                a_site(&generic, "load"),
-                a_site(&inline, "unload"),
+                inline.and_then(|runs| runs.summary("load-with")),
+                inline.and_then(|runs| runs.summary("load-without")),
+                a_site(inline, "load"),
+                a_site(of(sparse(sites, true), "inline"), "load"),
+                a_site(of(dense(sites, true), "generic"), "load"),
+                a_site(inline, "unload"),
             ],
         );
     }
@@ -221,7 +238,7 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
 /// Bytes a site and a key.
 fn measure_sizes(bench: &mut Bench) -> Result<()> {
     bench.step("measuring sizes");
-    let image = Image { sites: 10_000, keys: KEYS, with_pass: true, kind: Kind::Library, operations: 1 };
+    let image = Image::library(10_000, KEYS);
     images::build(&[image])?;
     let bytes = fs::read(image.path()?)?;
     let file = object::File::parse(&*bytes)?;

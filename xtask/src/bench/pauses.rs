@@ -52,18 +52,14 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
         ("without updates", Unit::Nanoseconds),
         ("rate kept", Unit::Percent),
     ]);
-    for writer in WRITERS {
+    let commands = WRITERS.map(|writer| {
         let mut command = Command::new(&program);
-        command.env("STATIC_CALL_WRITER", writer).arg(bench.quick_or_full("40", "300"));
-        let samples = bench.run(&format!("callers {writer}"), &mut command)?;
-        let kept = samples.pairs("quiet", "updated", |quiet, updated| 100.0 * quiet / updated);
-        let cells = [
-            samples.summary("updates"),
-            samples.summary("updated"),
-            samples.summary("quiet"),
-            Summary::of(kept),
-        ];
-        table.row(writer, cells);
+        command.env("STATIC_CALL_WRITER", writer).arg(bench.quick_or_full("8", "20"));
+        (format!("callers {writer}"), command)
+    });
+    for (writer, runs) in WRITERS.into_iter().zip(bench.in_turns(bench.processes(), commands)?) {
+        let kept = runs.pairs("quiet", "updated", |quiet, updated| 100.0 * quiet / updated);
+        table.row(writer, [runs.summary("updates"), runs.summary("updated"), runs.summary("quiet"), kept]);
     }
     bench.add(table);
     Ok(())
@@ -71,15 +67,15 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
 
 fn measure_pauses(bench: &mut Bench) -> Result<()> {
     let program = rust_program("static-call-bench-pauses", "rust", |_| {})?;
-    let run = |writer: &str, sites: &str, milliseconds: &str| {
+    let run = |writer: &str, sites: &str, periods: &str| {
         let mut command = Command::new(&program);
-        command.env("STATIC_CALL_WRITER", writer).args([milliseconds, sites]);
+        command.env("STATIC_CALL_WRITER", writer).args([periods, sites]);
         bench.run(&format!("pauses {writer} {sites}"), &mut command)
     };
     // The goal is about one period in 10,000: it takes ten of those.
-    let window = run(WINDOW, "one", bench.quick_or_full("20000", "60000"))?;
-    let many = run(WINDOW, "many", bench.quick_or_full("3000", "20000"))?;
-    let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full("3000", "20000"))?;
+    let window = run(WINDOW, "one", bench.quick_or_full("100000", "300000"))?;
+    let many = run(WINDOW, "many", bench.quick_or_full("10000", "100000"))?;
+    let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full("10000", "100000"))?;
     let writers = [&window, &many, &breakpoint];
     let longest = "Another thread updates the key some ten thousand times a second. Of each period of its, the longest time that passed between two \
                    calls, the reading of the clock included (periods in which the scheduler took the processor from it are left out); \"no updates\" is the same thread with the same periods, in turns. Beside it, how long \

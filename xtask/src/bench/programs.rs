@@ -1,17 +1,15 @@
 //! Whole programs, in every form.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Bench;
 use super::code::{self, Instruction};
 use super::model::{Part, Table, Unit};
-use super::samples::Samples;
-use super::statistics::Summary;
+use super::samples::Runs;
 use super::toolchain::rust_program;
+use super::{Bench, raw_directory};
 use crate::run::{output, root};
 
 /// Tables: id, title, explanation, unit, and programs with their inputs.
@@ -64,24 +62,25 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         None
     };
     if let Some(mitigated) = &mitigated {
-        for (program, has_retpolines) in [(&plain, false), (mitigated, true)] {
-            check_code(&code::functions(program)?, has_retpolines)
+        for (kind, program, has_retpolines) in [("plain", &plain, false), ("retpolines", mitigated, true)] {
+            let functions = code::functions(program)?;
+            let path = raw_directory()?.join(format!("code-programs-{kind}.txt"));
+            code::write(&functions, |name| is_own(name), &path)?;
+            check_code(&functions, has_retpolines)
                 .with_context(|| format!("in the machine code of {}", program.display()))?;
         }
     }
     let files = text_files()?;
-    let (mut of_plain, mut of_mitigated) = (Vec::new(), Vec::new());
-    for run in 0..bench.quick_or_full(3, 5) {
-        let measure = |kind: &str, program: &PathBuf| {
-            let mut command = Command::new(program);
-            command.current_dir(root()).arg(bench.quick_or_full("30", "100")).args(&files);
-            bench.run(&format!("programs {kind} {run}"), &mut command)
-        };
-        of_plain.push(measure("plain", &plain)?);
-        if let Some(mitigated) = &mitigated {
-            of_mitigated.push(measure("retpolines", mitigated)?);
-        }
-    }
+    let rounds = bench.quick_or_full("30", "100");
+    let programs = [("plain", Some(&plain)), ("retpolines", mitigated.as_ref())];
+    let commands = programs.into_iter().filter_map(|(kind, program)| {
+        let mut command = Command::new(program?);
+        command.current_dir(root()).arg(rounds).args(&files);
+        Some((format!("programs {kind}"), command))
+    });
+    let mut found = bench.in_turns(bench.quick_or_full(3, 5), commands)?.into_iter();
+    let of_plain = found.next().context("the program without retpolines always runs")?;
+    let of_mitigated = found.next().unwrap_or_default();
     for (id, title, about, unit, inputs) in TABLES {
         let mut table =
             Table::new(Part::Programs, id, title, "program and input", &SOURCES, about).columns([
@@ -94,12 +93,10 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
                 ("static to pointer, retpolines", Unit::Ratio),
             ]);
         for input in inputs {
-            let rate = |runs: &[Samples], form: &str| {
-                Summary::of_runs(runs.iter().map(|run| run.named(&format!("{input}/{form}")).to_vec()))
-            };
-            let ratio = |runs: &[Samples], form: &str| {
+            let rate = |runs: &Runs, form: &str| runs.summary(&format!("{input}/{form}"));
+            let ratio = |runs: &Runs, form: &str| {
                 let [one, to] = ["static", form].map(|form| format!("{input}/{form}"));
-                Summary::of_runs(runs.iter().map(|run| run.ratios(&one, &to)))
+                runs.ratios(&one, &to)
             };
             table.row(
                 input.replace('/', ", "),
@@ -121,11 +118,12 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 /// What a hook that is off costs where a loop has nothing else to do.
-fn table_of_hook_off(runs: &[Samples]) -> Table {
+fn table_of_hook_off(runs: &Runs) -> Table {
     let about = "The interpreter with its hook off, beside other ways to have none. \"Registers\" is a place in the code without an \
                  instruction, before which the two arguments are put where a call wants them, and across which nothing stays in a register that a call may change. \
                  \"static-keys\" is the static call behind a branch of that crate that is off, so that a call's registers matter \
-                 where it is on only. More is better.";
+                 where it is on only. The compiler makes another dispatch of the loop around a branch than around a call or nothing (`interpreter::run`, \
+                 target/bench/raw/code-programs-plain.txt), so that the last two rows hold more than what the branch costs. More is better.";
     let mut table = Table::new(
         Part::Programs,
         "programs-hook-off",
@@ -143,11 +141,14 @@ fn table_of_hook_off(runs: &[Samples]) -> Table {
         ("pointer", "load, and branch if null"),
     ] {
         let [form, nothing] = [form, "direct"].map(|form| format!("interpreter/hook off/{form}"));
-        let rate = Summary::of_runs(runs.iter().map(|run| run.named(&form).to_vec()));
-        let ratio = Summary::of_runs(runs.iter().map(|run| run.ratios(&form, &nothing)));
-        table.row(name, [rate, ratio]);
+        table.row(name, [runs.summary(&form), runs.ratios(&form, &nothing)]);
     }
     table
+}
+
+/// However names are mangled, a closure's or a generic function's has the program's in it.
+fn is_own(name: &str) -> bool {
+    name.contains("static_call_bench_programs")
 }
 
 /// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The standard
@@ -156,8 +157,7 @@ fn check_code(functions: &HashMap<String, Vec<Instruction>>, has_retpolines: boo
     let is_thunk = |text: &str| text.contains("<__llvm_retpoline");
     let is_indirect =
         |text: &str| (text.starts_with("call") || text.starts_with("jmp")) && text.contains(" *");
-    // However names are mangled, a closure's or a generic function's has the program's in it.
-    let own = || functions.iter().filter(|(name, _)| name.contains("static_call_bench_programs"));
+    let own = || functions.iter().filter(|(name, _)| is_own(name));
     let count = |is_one: &dyn Fn(&str) -> bool| {
         own().flat_map(|(_, code)| code).filter(|(_, text)| is_one(text)).count()
     };

@@ -1,5 +1,5 @@
 //! What measuring programs print: lines of a name and a number. The n-th line of a name is its n-th round, so that
-//! two names' lines pair up.
+//! two names' lines pair up. One process is no sample of all: another one has other addresses.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::statistics::Summary;
 
+/// What one process printed.
 pub(crate) struct Samples(HashMap<String, Vec<f64>>);
 
 impl Samples {
@@ -56,10 +57,6 @@ impl Samples {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn summary(&self, name: &str) -> Option<Summary> {
-        Summary::of(self.named(name).iter().copied())
-    }
-
     /// What becomes of the two numbers of each round.
     pub(crate) fn pairs(&self, one: &str, other: &str, of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         self.named(one).iter().zip(self.named(other)).map(|(&one, &other)| of(one, other)).collect()
@@ -67,6 +64,33 @@ impl Samples {
 
     /// The ratios of all rounds.
     pub(crate) fn ratios(&self, one: &str, to: &str) -> Vec<f64> {
+        self.pairs(one, to, |one, to| one / to)
+    }
+}
+
+/// What several processes of a program printed.
+#[derive(Default)]
+pub(crate) struct Runs(Vec<Samples>);
+
+impl Runs {
+    pub(crate) fn push(&mut self, samples: Samples) {
+        self.0.push(samples);
+    }
+
+    /// Of what each process has found; nothing if none has.
+    pub(crate) fn of(&self, found: impl Fn(&Samples) -> Vec<f64>) -> Option<Summary> {
+        Summary::of_runs(self.0.iter().map(found))
+    }
+
+    pub(crate) fn summary(&self, name: &str) -> Option<Summary> {
+        self.of(|samples| samples.named(name).to_vec())
+    }
+
+    pub(crate) fn pairs(&self, one: &str, other: &str, of: impl Fn(f64, f64) -> f64) -> Option<Summary> {
+        self.of(|samples| samples.pairs(one, other, &of))
+    }
+
+    pub(crate) fn ratios(&self, one: &str, to: &str) -> Option<Summary> {
         self.pairs(one, to, |one, to| one / to)
     }
 }
@@ -80,8 +104,18 @@ mod tests {
         let samples = Samples::parse("a 1\nb 2\na/x y 7.5\nb 8\na 4\n").expect("samples");
         assert_eq!(samples.ratios("a", "b"), [0.5, 0.5]);
         assert_eq!(samples.named("a/x y"), [7.5]);
-        assert!(samples.summary("c").is_none());
         assert!(Samples::parse("a\n").is_err());
+    }
+
+    #[test]
+    fn processes_stay_apart() {
+        let mut runs = Runs::default();
+        for text in ["a 1\na 2\na 3\nb 1\nb 1\nb 1\n", "a 8\nb 2\n"] {
+            runs.push(Samples::parse(text).expect("samples"));
+        }
+        let ratio = runs.ratios("a", "b").expect("ratios");
+        assert_eq!((ratio.runs, ratio.low, ratio.median, ratio.high), (2, 2.0, 3.0, 4.0));
+        assert!(runs.summary("c").is_none());
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub(crate) struct Summary {
     /// What one sample in ten does not exceed, and nine in ten.
     pub(crate) p10: f64,
     pub(crate) p90: f64,
-    /// The least and the greatest of the runs' medians; of one run, a range that holds its true median with
-    /// a probability of 95 %. Of fewer than six samples all do not hold it as surely, and are the range.
+    /// A range that holds the true median with a probability of 95 %: that of the runs' medians, of one run that of its
+    /// samples. Fewer than six do not hold it as surely, and all of them are the range.
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
@@ -22,16 +22,14 @@ impl Summary {
     /// Of the samples of each run; nothing if there are none.
     pub(crate) fn of_runs(runs: impl IntoIterator<Item = Vec<f64>>) -> Option<Self> {
         let runs: Vec<Vec<f64>> = runs.into_iter().filter(|run| !run.is_empty()).collect();
-        let medians: Vec<f64> = runs.iter().map(|run| median(run)).collect();
+        let mut medians: Vec<f64> = runs.iter().map(|run| median(run)).collect();
+        medians.sort_by(f64::total_cmp);
         let mut all: Vec<f64> = runs.concat();
         all.sort_by(f64::total_cmp);
         let (low, high) = match &medians[..] {
             [] => return None,
             [_] => median_interval(&all),
-            several => (
-                several.iter().copied().fold(f64::INFINITY, f64::min),
-                several.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            ),
+            several => median_interval(several),
         };
         Some(Self {
             samples: all.len(),
@@ -58,15 +56,15 @@ impl Summary {
         [self.median, self.p10, self.p90, self.low, self.high].iter().all(|value| value.is_finite())
     }
 
+    /// Of another quantity, which may be less where this one is more.
     pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
-        Self {
-            median: change(self.median),
-            p10: change(self.p10),
-            p90: change(self.p90),
-            low: change(self.low),
-            high: change(self.high),
-            ..*self
-        }
+        let ordered = |one: f64, other: f64| {
+            let [one, other] = [change(one), change(other)];
+            (one.min(other), one.max(other))
+        };
+        let (p10, p90) = ordered(self.p10, self.p90);
+        let (low, high) = ordered(self.low, self.high);
+        Self { median: change(self.median), p10, p90, low, high, ..*self }
     }
 }
 
@@ -119,6 +117,10 @@ mod tests {
         assert_eq!((summary.samples, summary.runs), (4, 2));
         assert_eq!((summary.low, summary.median, summary.high), (2.0, 3.0, 4.0));
         assert!(Summary::of([]).is_none());
+        // An odd one among many says little of their median.
+        let runs = (0..49).map(|run| vec![if run == 0 { 1e9 } else { f64::from(run) }]);
+        let summary = Summary::of_runs(runs).expect("samples");
+        assert_eq!((summary.low, summary.median, summary.high), (18.0, 25.0, 33.0));
     }
 
     #[test]
@@ -126,6 +128,8 @@ mod tests {
         let summary = Summary::of((0..=100).map(f64::from)).expect("samples");
         assert_eq!((summary.low, summary.median, summary.high), (40.0, 50.0, 61.0));
         assert_eq!((summary.p10, summary.p90), (10.0, 90.0));
+        let less = summary.map(|value| -value);
+        assert_eq!((less.low, less.median, less.high, less.p10), (-61.0, -50.0, -40.0, -90.0));
     }
 
     #[test]

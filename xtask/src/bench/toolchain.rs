@@ -1,16 +1,18 @@
 //! How the programs that measure are built: as a user of the installed prefix would do it.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::output_directory;
 use crate::fuzz::host;
-use crate::install::{cargo_with_pass, prefix};
-use crate::run::{root, run};
+use crate::install::{PLUGIN, cargo_with_pass, prefix};
+use crate::run::{output, root, run};
 
 /// A Rust program of `benches/src`, built with the pass. Each way to build has a directory of its own, so that cargo
 /// builds it only once.
@@ -46,8 +48,53 @@ pub(crate) fn c_program(source: &str, name: &str, flags: &[&str]) -> Result<Path
     let program = output_directory()?.join(name);
     let mut clang = clang(true);
     clang.args(flags).arg(c_source(source)).arg("-o").arg(&program).args(link_flags());
-    run(&mut clang)?;
+    // Whichever of them it is made of.
+    let mut sources: Vec<PathBuf> =
+        fs::read_dir(c_source("."))?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+    sources.sort();
+    let stamp = Stamp::new(&program, &[&clang], &sources)?;
+    if !stamp.is_fresh() {
+        run(&mut clang)?;
+        stamp.set()?;
+    }
     Ok(program)
+}
+
+/// Of what a file was made: as long as that is the same, it need not be made again.
+pub(crate) struct Stamp {
+    product: PathBuf,
+    made_of: String,
+}
+
+impl Stamp {
+    /// Of the commands and the sources that make `product`, of what we install, and of the compiler.
+    pub(crate) fn new(product: &Path, commands: &[&Command], sources: &[PathBuf]) -> Result<Self> {
+        let installed = ["include/static_call.h", "lib/libstatic_call.a", "lib/libstatic_call.so.0", PLUGIN];
+        let installed = installed.iter().map(|file| prefix().join(file));
+        let mut hasher = DefaultHasher::new();
+        for file in sources.iter().cloned().chain(installed) {
+            hasher.write(&fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+        }
+        for command in commands {
+            hasher.write(format!("{command:?}").as_bytes());
+        }
+        hasher.write(output(Command::new("clang-22").arg("--version"))?.as_bytes());
+        Ok(Self { product: product.into(), made_of: format!("{:016x}", hasher.finish()) })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.product.with_added_extension("made-of")
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.product.exists() && fs::read_to_string(self.path()).is_ok_and(|made_of| made_of == self.made_of)
+    }
+
+    /// The file is there now.
+    pub(crate) fn set(&self) -> Result<()> {
+        fs::write(self.path(), &self.made_of)
+            .with_context(|| format!("cannot write {}", self.path().display()))
+    }
 }
 
 pub(crate) fn c_source(name: &str) -> PathBuf {
@@ -60,7 +107,7 @@ pub(crate) fn clang(with_pass: bool) -> Command {
     let mut clang = Command::new("clang-22");
     clang.arg("-I").arg(prefix.join("include"));
     if with_pass {
-        let plugin = prefix.join("lib/static-call/libstatic_call_pass.so");
+        let plugin = prefix.join(PLUGIN);
         clang.arg(format!("-fpass-plugin={}", plugin.display()));
     }
     clang

@@ -8,10 +8,9 @@ use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection};
 
 use super::Bench;
-use super::images::{self, Image, Kind};
+use super::images::{self, Image};
 use super::model::{Part, Table, Unit};
-use super::samples::Samples;
-use super::statistics::Summary;
+use super::samples::Runs;
 use super::toolchain::rust_program;
 
 pub(super) const WINDOW: &str = "window";
@@ -29,19 +28,22 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         &[1, 10, 100, 1_000, 10_000, 100_000][..],
         &[1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
     );
-    let images: Vec<Image> = sizes.iter().map(|&sites| Image::of_one_key(sites)).collect();
-    let keyed = Image { sites: 10_000, keys: 1_000, with_pass: true, kind: Kind::Library, operations: 1 };
+    let images: Vec<Image> = sizes.iter().map(|&sites| Image::library(sites, 1)).collect();
+    // More would take a file of gigabytes.
+    let sparse = [100, 1_000, 10_000].map(|sites| Image { is_sparse: true, ..Image::library(sites, 1) });
+    let keyed = Image::library(10_000, 1_000);
     bench.step("building images to update");
-    images::build(&[images.as_slice(), &[keyed]].concat())?;
+    images::build(&[images.as_slice(), &sparse, &[keyed]].concat())?;
     let driver = images::driver()?;
-    bench.attempt("updates of one key", |bench| measure_sites(bench, &driver, &images))?;
+    bench.attempt("updates of one key", |bench| measure_sites(bench, &driver, &images, &sparse))?;
     bench.attempt("updates beside threads", |bench| measure_threads(bench, &driver, images[0]))?;
     bench.attempt("updates as a batch", |bench| measure_batches(bench, &driver, keyed))?;
     bench.attempt("updates beside static-keys", measure_peers)
 }
 
-fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<()> {
+fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[Image]) -> Result<()> {
     let about = "Processor time of the updating thread, the only one of its process. With one site, that is what the system calls cost. \
+                 Some 300 sites are on a page of 4,096 bytes, as in code that does nothing but call; \"one a page\" is the other end. \
                  Between two updates the sites do not run; \"just run\" is with every site run after each update, so that its \
                  code is in the caches. One store is what an update costs where every call loads a pointer.";
     let mut table =
@@ -50,32 +52,44 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image]) -> Result<(
                 ("window", Unit::Nanoseconds),
                 ("window, a site", Unit::Nanoseconds),
                 ("window, just run, a site", Unit::Nanoseconds),
+                ("window, one a page, a site", Unit::Nanoseconds),
                 ("breakpoint", Unit::Nanoseconds),
                 ("breakpoint, a site", Unit::Nanoseconds),
                 ("one store", Unit::Nanoseconds),
             ]);
+    let mut wanted = Vec::new();
     for image in images {
+        wanted.extend([(WINDOW, *image), (BREAKPOINT, *image)]);
+    }
+    wanted.extend(sparse.iter().map(|image| (WINDOW, *image)));
+    let mut commands = Vec::new();
+    for &(writer, image) in &wanted {
+        let changes = if writer == WINDOW { 300_000 } else { 4_000 };
+        let rounds = (changes / image.sites).clamp(1, 60).to_string();
+        let mut command = Command::new(driver);
+        command.env("STATIC_CALL_WRITER", writer).args(["update", &rounds]).arg(image.path()?);
+        let apart = if image.is_sparse { ", one a page" } else { "" };
+        commands.push((format!("update {} sites{apart} {writer}", image.sites), command));
+    }
+    let found: Vec<_> = wanted.into_iter().zip(bench.in_turns(bench.processes(), commands)?).collect();
+    let of = |writer: &str, image: Image| Some(&found.iter().find(|(known, _)| *known == (writer, image))?.1);
+    for &image in images {
         let sites = image.sites as f64;
-        let run = |writer, changes: usize| {
-            let rounds = (changes / image.sites).clamp(6, 300).to_string();
-            let mut command = Command::new(driver);
-            command.env("STATIC_CALL_WRITER", writer).args(["update", &rounds]).arg(image.path()?);
-            bench.run(&format!("update {} sites {writer}", image.sites), &mut command)
-        };
-        let window = run(WINDOW, 1_500_000)?;
-        let breakpoint = run(BREAKPOINT, 20_000)?;
-        let a_site = |samples: &Samples, name: &str| {
-            samples.summary(name).map(|summary| summary.map(|nanoseconds| nanoseconds / sites))
+        let [window, breakpoint] = WRITERS.map(|writer| of(writer, image));
+        let sparse = of(WINDOW, Image { is_sparse: true, ..image });
+        let a_site = |runs: Option<&Runs>, name: &str| {
+            Some(runs?.summary(name)?.map(|nanoseconds| nanoseconds / sites))
         };
         table.counted(
             image.sites,
             [
-                window.summary("update"),
-                a_site(&window, "update"),
-                a_site(&window, "update-hot"),
-                breakpoint.summary("update"),
-                a_site(&breakpoint, "update"),
-                window.summary("store"),
+                window.and_then(|runs| runs.summary("update")),
+                a_site(window, "update"),
+                a_site(window, "update-hot"),
+                a_site(sparse, "update"),
+                breakpoint.and_then(|runs| runs.summary("update")),
+                a_site(breakpoint, "update"),
+                window.and_then(|runs| runs.summary("store")),
             ],
         );
     }
@@ -96,19 +110,20 @@ fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<
         about,
     )
     .columns([(WINDOW, Unit::Nanoseconds), (BREAKPOINT, Unit::Nanoseconds)]);
-    let rounds = bench.quick_or_full("10", "50");
+    let rounds = bench.quick_or_full("2", "5");
     for (kind, title, counts) in
         [("sleeping", "that sleep, in all", &SLEEPING[..]), ("calling", "that call, besides", &CALLING)]
     {
-        let mut samples = Vec::new();
+        let mut commands = Vec::new();
         for writer in WRITERS {
             let mut command = Command::new(driver);
             command.env("STATIC_CALL_WRITER", writer).args([kind, rounds]).arg(one_site.path()?);
             command.args(counts.iter().map(usize::to_string));
-            samples.push(bench.run(&format!("update beside threads {kind} {writer}"), &mut command)?);
+            commands.push((format!("update beside threads {kind} {writer}"), command));
         }
+        let found = bench.in_turns(bench.processes(), commands)?;
         for count in counts {
-            let cells = samples.iter().map(|samples| samples.summary(&format!("threads-{count}")));
+            let cells = found.iter().map(|runs| runs.summary(&format!("threads-{count}")));
             table.row(format!("{count} {title}"), cells.collect::<Vec<_>>());
         }
     }
@@ -135,14 +150,14 @@ fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()>
     let mut command = Command::new(driver);
     command
         .env("STATIC_CALL_WRITER", WINDOW)
-        .args(["batch", bench.quick_or_full("50", "300")])
+        .args(["batch", bench.quick_or_full("10", "20")])
         .arg(image.path()?);
     command.args(KEYS.map(|count| count.to_string()));
-    let samples = bench.run("update batches", &mut command)?;
+    let runs = bench.processes_of("update batches", command)?;
     for count in KEYS {
         let [single, batch] = ["single", "batch"].map(|how| format!("{how}-{count}"));
-        let ratio = Summary::of(samples.ratios(&single, &batch));
-        table.counted(count, [samples.summary(&single), samples.summary(&batch), ratio]);
+        let cells = [runs.summary(&single), runs.summary(&batch), runs.ratios(&single, &batch)];
+        table.counted(count, cells);
     }
     bench.add(table);
     Ok(())
@@ -177,18 +192,19 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
         ("one store", Unit::Nanoseconds),
     ]);
     let mut command = Command::new(&program);
-    command.env("STATIC_CALL_WRITER", WINDOW).arg(bench.quick_or_full("30", "100"));
-    let samples = bench.run("update beside static-keys", &mut command)?;
+    // A multiple of four: as often on as off, and as often first as second.
+    command.env("STATIC_CALL_WRITER", WINDOW).arg("8");
+    let runs = bench.processes_of("update beside static-keys", command)?;
     for sites in SITES_BESIDE {
         let [ours, theirs] = ["ours", "theirs"].map(|crate_name| format!("{crate_name}/{sites}"));
-        let a_site = |name| samples.summary(name).map(|summary| summary.map(|time| time / sites as f64));
+        let a_site = |name| runs.summary(name).map(|summary| summary.map(|time| time / sites as f64));
         let cells = [
-            samples.summary(&ours),
+            runs.summary(&ours),
             a_site(&ours),
-            samples.summary(&theirs),
+            runs.summary(&theirs),
             a_site(&theirs),
-            Summary::of(samples.ratios(&theirs, &ours)),
-            samples.summary(&format!("store/{sites}")),
+            runs.ratios(&theirs, &ours),
+            runs.summary(&format!("store/{sites}")),
         ];
         table.counted(sites, cells);
     }

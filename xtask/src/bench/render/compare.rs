@@ -48,9 +48,9 @@ fn verdict(unit: Unit, before: &Summary, now: &Summary) -> Verdict {
     if difference > noise { Verdict::Differs } else { Verdict::Same }
 }
 
-/// How far one run is off another one: half of what lies between the least and the greatest of several. Of a single
-/// run, whose median is much surer than that of another run would be the same, half of what eight samples in ten lie
-/// in.
+/// How far one run is off another one: half of the range of the median of several processes. Of a single
+/// one, whose median is much surer than that of another run would be the same, half of what eight samples in
+/// ten lie in.
 fn spread(summary: &Summary) -> f64 {
     let (low, high) = if summary.runs > 1 { (summary.low, summary.high) } else { (summary.p10, summary.p90) };
     (high - low) / 2.0
@@ -58,9 +58,28 @@ fn spread(summary: &Summary) -> f64 {
 
 /// Whether static calls have nothing to do with a figure: what differs there is the machine, or the compiler.
 fn is_of_others(table: &str, row: &str, column: &str) -> bool {
-    const ROWS: [&str; 9] =
-        ["direct", "inlined", "pointer", "dyn", "enum", "ifunc", "none", "relaxed load", "load of a pointer"];
-    const COLUMNS: [&str; 13] = [
+    /// The starts of their names.
+    const ROWS: [&str; 18] = [
+        "direct",
+        "inlined",
+        "pointer",
+        "dyn",
+        "enum",
+        "ifunc",
+        "none",
+        "relaxed load",
+        "load of a pointer",
+        "load, and branch",
+        "nothing",
+        "registers",
+        "static-keys 0.8",
+        "switch",
+        "table of functions",
+        "hook, none",
+        "hook, branch",
+        "hook, pointer",
+    ];
+    const COLUMNS: [&str; 15] = [
         "direct",
         "second copy to direct",
         "pointer",
@@ -74,6 +93,8 @@ fn is_of_others(table: &str, row: &str, column: &str) -> bool {
         "no updates",
         "one store",
         "static-keys",
+        "static-keys, a site",
+        "updates a second",
     ];
     let is_row = ROWS.iter().any(|start| row.starts_with(start));
     table == "symbols" || COLUMNS.contains(&column) || (is_row && !column.contains("static"))
@@ -134,8 +155,8 @@ impl Comparison {
         }
         text += &format!(
             "\n{} figures differ, {} do not, and {} were measured only once, so that nothing can be said.\n\
-             A figure differs if its medians are further apart than {FACTOR} times the spread in either report (of several runs' medians, or, where there \
-             is one run, of eight samples in ten), and than {:.0} % ({:.0} % for a ratio); what is counted, if it is not the same.\n\
+             A figure differs if its medians are further apart than {FACTOR} times the spread in either report (of several processes' medians, or, where there \
+             is one process, of eight samples in ten), and than {:.0} % ({:.0} % for a ratio); what is counted, if it is not the same.\n\
              That is no proof: of {} figures of what is not ours (direct calls, pointers, what runs without static calls) {} differ as well. \
              As large a part of the others may be no change of ours.\n",
             self.rows.len(),

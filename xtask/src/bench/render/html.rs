@@ -12,7 +12,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
 th:first-child, td:first-child, .facts td { text-align: left }
 small { color: #777 }
-.met { color: #17703a } .missed { color: #b3261e; font-weight: bold } .unknown { color: #777 }
+.met { color: #17703a } .missed { color: #b3261e; font-weight: bold } .unclear, .unknown { color: #777 }
 figure { margin: 1rem 0 } svg { max-width: 100%; height: auto }";
 
 /// Of the plots, the table that each belongs to, and its SVG. `raw` are the files beside the report: programs' output and
@@ -26,9 +26,9 @@ pub(in super::super) fn document(
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>What a static call is worth</title>\n\
          <style>\n{STYLE}\n</style>\n<h1>What a static call is worth</h1>\n\
-         <p>Medians; in parentheses the least and the greatest median of several runs (of one run, a range that holds its true \
-         median with a probability of 95 %, or all of fewer than six samples). Ratios are taken pair by pair, of what ran next to each other, before their median. \
-         A cell's tooltip has the tenth and the ninetieth percentile of its samples, and their number.\n"
+         <p>{} \
+         A cell's tooltip has the tenth and the ninetieth percentile of its samples, and their number.\n",
+        super::NUMBERS
     );
     let facts = super::circumstances(report);
     let facts: String =
@@ -36,7 +36,7 @@ pub(in super::super) fn document(
     write!(html, "<table class=\"facts\">\n{facts}</table>\n<h2>Goals</h2>\n<table>\n").expect("memory");
     html += "<tr><th>figure<th>goal<th>measured<th>\n";
     for goal in goals {
-        let verdict = goal.verdict();
+        let verdict = goal.verdict.as_str();
         writeln!(
             html,
             "<tr><td>{}<td>{}<td>{}<td class=\"{verdict}\">{verdict}",

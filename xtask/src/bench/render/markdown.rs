@@ -8,13 +8,11 @@ use super::terminal::lines;
 
 /// Of the plots, names and files relative to the document.
 pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(String, String)]) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, and compare with \
-         `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n\
-         Each number is a median, and in parentheses the least and the greatest median of several runs of the program (of \
-         one run, a range that holds its true median with a probability of 95 %, or all of fewer than six samples). Ratios are taken pair by pair, \
-         of what ran next to each other, before their median.\n\n",
+         `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n{}\n\n",
+        super::NUMBERS
     );
     let rows: Vec<_> =
         super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();
@@ -70,7 +68,7 @@ fn table_of(head: &[&str], rows: &[Vec<String>]) -> String {
 
 fn goal_table(goals: &[Goal]) -> String {
     let row = |goal: &Goal| {
-        vec![goal.figure.clone(), goal.wanted.clone(), goal.measured.clone(), goal.verdict().into()]
+        vec![goal.figure.clone(), goal.wanted.clone(), goal.measured.clone(), goal.verdict.as_str().into()]
     };
     table_of(&["figure", "goal", "measured", ""], &goals.iter().map(row).collect::<Vec<_>>())
 }

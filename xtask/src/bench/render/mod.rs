@@ -15,6 +15,11 @@ use anyhow::{Context, Result, ensure};
 use super::goals::Goal;
 use super::model::{Part, Report, Row, Table, put};
 
+/// What each number is, for its readers.
+const NUMBERS: &str = "Each number is a median of several processes' medians, and in parentheses a range that holds the true one with a \
+     probability of 95 % (of fewer than six processes, all; of one process, of its samples). Ratios are taken pair by pair, of what ran \
+     next to each other, before their median. A goal that lies in the range is neither met nor missed, but unclear.";
+
 /// Writes the report in all its forms into a directory.
 pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result<()> {
     let plots = plots::plots(report)?;

@@ -56,7 +56,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     let report = numbers.report;
     let ns = Unit::Nanoseconds;
     let mut text = format!(
-        "Measured on {} on {}. `cargo xtask bench` measures your machine, in three minutes once its programs are built, and \
+        "Measured on {} on {}. `cargo xtask bench` measures your machine, in under three minutes once its programs are built, and \
          writes a report with plots; [BENCHMARKS.md](BENCHMARKS.md) is this one's, with what was promised and what of it is missed. One call of a \
          function that does next to nothing, each the median of pairs with the direct call in the same process:\n\n",
         report.date,

@@ -31,12 +31,7 @@ pub(crate) fn table(head: impl IntoIterator<Item = impl Into<comfy_table::Cell>>
 pub(in super::super) fn print_goals(goals: &[Goal]) {
     println!();
     for goal in goals {
-        let verdict = match goal.is_met {
-            Some(true) => "met:     ",
-            Some(false) => "MISSED:  ",
-            None => "unknown: ",
-        };
-        println!("{verdict}{}, {}: {}", goal.figure, goal.wanted, goal.measured);
+        println!("{:<8} {}, {}: {}", goal.verdict.as_str(), goal.figure, goal.wanted, goal.measured);
     }
 }
 
