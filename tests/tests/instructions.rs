@@ -9,7 +9,7 @@ use std::process::Command;
 
 use static_call_tests::c::{Build, Compiler, in_mode};
 use static_call_tests::platform::platform;
-use static_call_tests::{root, run};
+use static_call_tests::{root, run, rust};
 
 const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O3" };
 /// Calls of each loop of `benches/c/calls.c` in a round.
@@ -30,12 +30,9 @@ fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64>
     ]);
     valgrind.arg(format!("--callgrind-out-file={}", out.display()));
     let program = in_mode(program, Some(mode));
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => valgrind.env(name, value),
-            None => valgrind.env_remove(name),
-        };
-    }
+    // A library looks through the variables when it starts: nobody's shall count.
+    valgrind.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    valgrind.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     run(valgrind.arg(program.get_program()).args(program.get_args()).args(arguments));
     let text = std::fs::read_to_string(&out).expect("callgrind's counts");
     let mut counts = HashMap::new();
@@ -64,6 +61,15 @@ fn say(what: &str, instructions: f64) {
     println!("instructions: {what}: {instructions}");
 }
 
+/// What a turn of each loop of a program that `benches/` has takes: what comes before and after the loop is little of it.
+fn a_turn(program: &Path, mode: &str, work: &str) -> impl Fn(&str) -> f64 {
+    let counts = count(program, mode, &["1", work]);
+    move |form| {
+        let name = format!("{work}_{form}_0");
+        (counts.get(&name).unwrap_or_else(|| panic!("no {name}")) / CALLS).round()
+    }
+}
+
 #[test]
 fn a_call_takes_as_many_instructions_as_it_should() {
     if !is_x86_64() {
@@ -79,9 +85,7 @@ fn a_call_takes_as_many_instructions_as_it_should() {
         .args(static_call_tests::link_flags());
     run(&mut compiler);
     for mode in ["inline", "trampoline", "generic"] {
-        let chain = count(&program, mode, &["1", "chain"]);
-        // Less what a loop's function does before and after it.
-        let of = |form: &str| (chain[&format!("chain_{form}_0")] / CALLS).round();
+        let of = a_turn(&program, mode, "chain");
         let more = if mode == "inline" { 0.0 } else { 1.0 };
         assert_eq!(of("static"), of("direct") + more, "a static call in mode {mode}");
         say(&format!("static call, {mode}"), of("static"));
@@ -98,8 +102,7 @@ fn a_call_takes_as_many_instructions_as_it_should() {
             }
             // The jump of the PLT. A compiler that has run the resolver calls what it has returned.
             assert_eq!(of("ifunc"), of("direct") + 1.0, "a call of an ifunc");
-            let hook = count(&program, mode, &["1", "hook"]);
-            let of = |form: &str| (hook[&format!("hook_{form}_0")] / CALLS).round();
+            let of = a_turn(&program, mode, "hook");
             for form in ["none", "static", "branch", "pointer"] {
                 say(&format!("hook, {form}"), of(form));
             }
@@ -107,6 +110,25 @@ fn a_call_takes_as_many_instructions_as_it_should() {
             assert_eq!(of("static"), of("none") + 3.0, "a hook that is off");
         }
     }
+}
+
+#[test]
+fn a_call_in_rust_takes_as_many_instructions_as_it_should() {
+    if !is_x86_64() {
+        return;
+    }
+    const PROGRAM: &str = "static-call-bench-calls";
+    let build = rust::Build { name: "instructions", release: true, ..rust::PLAIN };
+    let manifest = root().join("benches/Cargo.toml");
+    let manifest = manifest.to_str().expect("a path that cargo can be told");
+    let program = build.build(&["--manifest-path", manifest, "--bin", PROGRAM]).join(PROGRAM);
+    for (mode, more) in [("inline", 0.0), ("trampoline", 1.0)] {
+        let of = a_turn(&program, mode, "chain");
+        assert_eq!(of("static"), of("direct") + more, "a static call in mode {mode}");
+        say(&format!("static call, {mode}, Rust"), of("static"));
+    }
+    let of = a_turn(&program, "inline", "hook");
+    assert_eq!(of("static"), of("none") + 3.0, "a hook that is off");
 }
 
 /// Instructions for each site, from the difference of two programs.
@@ -117,21 +139,28 @@ fn a_site(few: &HashMap<String, f64>, many: &HashMap<String, f64>, function: &st
 
 #[test]
 fn an_update_and_a_load_take_few_instructions_a_site() {
-    /// What they take now, and little more.
+    /// What they take now, and little more: a site of many, and the only one.
     const UPDATE: f64 = 205.0;
     const LOAD: f64 = 340.0;
+    const UPDATE_OF_ONE: f64 = 1_500.0;
+    const LOAD_OF_ONE: f64 = 4_500.0;
     if !is_x86_64() {
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let build =
         |name: &str, flags: &[&str]| BUILD.link(&["many_sites.c"], flags, &directory.path().join(name));
-    let [few, many] = [build("few", &[]), build("many", &["-DTEN_THOUSAND"])];
-    let [few, many] = [&few, &many].map(|program| count(program, "inline", &[]));
+    let programs = [build("one", &["-DONE"]), build("few", &[]), build("many", &["-DTEN_THOUSAND"])];
+    let [one, few, many] = programs.map(|program| count(&program, "inline", &[]));
     let update = a_site(&few, &many, "__static_call_update");
     let load = a_site(&few, &many, "__static_call_register");
     say("update, a site", update);
     say("load, a site", load);
     assert!(update <= UPDATE, "{update} instructions for each site of an update");
     assert!(load <= LOAD, "{load} instructions for each site of an image that is loaded");
+    let [update, load] = ["__static_call_update", "__static_call_register"].map(|function| one[function]);
+    say("update, one site in all", update);
+    say("load, one site in all", load);
+    assert!(update <= UPDATE_OF_ONE, "{update} instructions for an update of one site");
+    assert!(load <= LOAD_OF_ONE, "{load} instructions to load an image with one site");
 }
