@@ -36,7 +36,7 @@ pub(crate) use self::model::Part;
 use self::model::{Report, Table};
 use self::samples::{Runs, Samples};
 pub(crate) use self::statistics::median;
-use crate::install::{self, prefix};
+use crate::install;
 use crate::packages;
 use crate::run::{output, root, target, without_foreign_settings};
 
@@ -107,7 +107,7 @@ pub(crate) fn call_table() -> Result<()> {
 /// Measures what is asked for: the report, and what went wrong.
 fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
     packages::ensure(packages::TEST)?;
-    install::install(&prefix())?;
+    install::install_here()?;
     // What a run left that did not come to its end would stand beside this one's.
     let _ = fs::remove_dir_all(unfinished_directory()?);
     let mut bench = Bench::new(!options.full)?;

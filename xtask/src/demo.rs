@@ -11,7 +11,7 @@ use crate::{bench, install, packages};
 pub(crate) fn demo() -> Result<()> {
     without_foreign_settings()?;
     packages::ensure(packages::TEST)?;
-    install::install(&install::prefix())?;
+    install::install_here()?;
 
     let built = target().join("static-call");
     let file = compiler_library()?;

@@ -17,7 +17,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cross::Machine;
 use crate::run::{cargo, root, run, target};
@@ -28,6 +28,19 @@ pub(crate) const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
 /// Where the tests, the demo and the benchmark have it installed.
 pub(crate) fn prefix() -> PathBuf {
     target().join("prefix")
+}
+
+/// Into that one. An error if rustc could not load the pass from there, before anything is built.
+pub(crate) fn install_here() -> Result<()> {
+    let prefix = prefix();
+    let has_space = prefix.to_string_lossy().contains(char::is_whitespace);
+    ensure!(
+        !has_space,
+        "rustc splits the paths of its plugins at spaces, and so cannot load one from {}: move the repository, or set \
+         CARGO_TARGET_DIR to a directory without a space in its path",
+        prefix.display()
+    );
+    install(&prefix)
 }
 
 pub(crate) fn install(prefix: &Path) -> Result<()> {

@@ -20,7 +20,7 @@ const RIPGREP: &str = "15.2.0";
 
 pub(crate) fn real(pairs: usize) -> Result<()> {
     packages::ensure(packages::BUILD)?;
-    install::install(&prefix())?;
+    install::install_here()?;
     compare()?;
     measure_wrapper()?;
     measure_builds(pairs)

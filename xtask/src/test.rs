@@ -11,7 +11,7 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
         lint()?;
     }
     // The tests use what a user would: an installed prefix.
-    install::install(&install::prefix())?;
+    install::install_here()?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))?;
     sanitized(filter)?;
     models(filter)?;

@@ -10,7 +10,7 @@ const TOOLS: [&[&str]; 3] = [&["sccache", "--no-default-features"], &["cargo-llv
 
 pub(crate) fn tools() -> Result<()> {
     packages::ensure(packages::TEST)?;
-    install::install(&install::prefix())?;
+    install::install_here()?;
     let directory = target().join("tools");
     for tool in TOOLS {
         run(cargo().args(["install", "--locked", "--root"]).arg(&directory).args(tool))?;

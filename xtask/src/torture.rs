@@ -11,7 +11,7 @@ use crate::{install, packages};
 
 pub(crate) fn torture(seconds: f64) -> Result<()> {
     packages::ensure(packages::TEST)?;
-    install::install(&install::prefix())?;
+    install::install_here()?;
     let mut tests = cargo()
         .args(["test", "--quiet", "-p", "static-call-tests", "--test", "torture", "--", "--nocapture"])
         .env("TORTURE_SECONDS", seconds.to_string())
