@@ -10,6 +10,7 @@ use super::terminal::lines;
 
 const BEGIN: &str = "<!-- From here on written by cargo xtask bench --publish -->\n";
 const WIDTH: usize = 118;
+const IFUNC: &str = "ifunc";
 const END: &str = "<!-- To here -->\n";
 
 /// The README with this report's numbers.
@@ -69,12 +70,18 @@ fn section(numbers: &mut Numbers<'_>) -> String {
         ("static call, generic", "static call, generic"),
         ("function pointer", "pointer"),
         ("`dyn Trait`, table of functions", "dyn Trait, table of functions"),
+        (IFUNC, IFUNC),
         ("static call, inline, retpolines", "static call, inline, retpolines"),
         ("function pointer, retpolines", "pointer, retpolines"),
+        ("ifunc, retpolines in the PLT", "ifunc, retpolines"),
     ];
     let columns = [("Rust", ns), ("Rust to direct", Unit::Ratio), ("C", ns), ("C to direct", Unit::Ratio)];
     let rows = forms.map(|(name, row)| {
-        let cells = columns.map(|(column, unit)| numbers.median(unit, "calls-chain", row, column));
+        let cells = columns.map(|(column, unit)| match column {
+            // Rust has none.
+            "Rust" | "Rust to direct" if row.starts_with(IFUNC) => String::new(),
+            _ => numbers.median(unit, "calls-chain", row, column),
+        });
         std::iter::once(name.to_owned()).chain(cells).collect::<Vec<_>>()
     });
     let head = ["call", "Rust `-O3`", "to direct", "C `-O3`", "to direct"].map(str::to_owned);
@@ -97,7 +104,8 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     let mut cell = |unit, table, row, column| numbers.median(unit, table, row, column);
     write!(
         text,
-        "That is linear in the sites; what one site costs are system calls. The breakpoint writer looks at every signal's handler, \
+        "That is linear in the sites; what one site costs are system calls. Some 300 of these sites are on a page, in code that does nothing but \
+         call; if each has a page of its own, a site takes {}. The breakpoint writer looks at every signal's handler, \
          and at each thread's mask: {} in a process of 8 threads, {} in one of 64.\n\n\
          A thread that does nothing but call kept {} of its rate while another one made 1,000 updates a second with the window \
          writer, and {} with the breakpoint writer: each update interrupts the other processor three times (twice for the \
@@ -105,7 +113,8 @@ fn section(numbers: &mut Numbers<'_>) -> String {
          The crate `static-keys` 0.8 patches branches, with a few system calls for each of them, and only while there is no other \
          thread. A change of 1,000 sites costs {} a site there, and {} here, in turns in the same process: {} times less.\n\n\
          A program with 100,000 sites takes {} a site longer to start (processor time; the dynamic linker takes {} for each symbol that it \
-         looks up), and one with one key {}.\n",
+         looks up), and one with one key {}. A shared object takes {} a site longer to load, or {} if each has a page of its own, which is copied then.\n",
+        cell(ns, "update-sites", "1,000", "window, one a page, a site"),
         cell(ns, "update-threads", "8 that sleep, in all", "breakpoint"),
         cell(ns, "update-threads", "64 that sleep, in all", "breakpoint"),
         cell(Unit::Percent, "callers", "window", "rate kept"),
@@ -117,6 +126,8 @@ fn section(numbers: &mut Numbers<'_>) -> String {
         cell(ns, "start", "100,000", "a site"),
         cell(ns, "symbols", "100,000", "a symbol"),
         cell(ns, "start", "1", "more"),
+        cell(ns, "load", "10,000", "a site"),
+        cell(ns, "load", "10,000", "a site, one a page"),
     )
     .expect("memory");
     text
