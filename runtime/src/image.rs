@@ -71,12 +71,17 @@ pub(crate) fn is_patched(image: &Image) -> bool {
 
 /// The sites of a record, sorted by the registration.
 pub(crate) fn sites(record: &Record) -> impl Iterator<Item = usize> {
+    sites_from(record, 0)
+}
+
+/// The same without the first ones.
+pub(crate) fn sites_from(record: &Record, start: usize) -> impl Iterator<Item = usize> {
     // What is still to come when a site is asked for: whoever asks will look at its code, which is all over the image.
     const AHEAD: usize = 8;
     let (first, count) = (record.sites.cast_const(), record.count as usize);
     // SAFETY: the registration has found this many entries of this record there.
     let site = move |index| unsafe { address(first.add(index)) };
-    (0..count).map(move |index| {
+    (start..count).map(move |index| {
         if index + AHEAD < count {
             text::prefetch(site(index + AHEAD));
         }

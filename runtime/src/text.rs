@@ -16,7 +16,7 @@ use static_call_abi::Image;
 
 use crate::arch::{self, WORD, native};
 use crate::update::Patch;
-use crate::writer;
+use crate::writer::{self, window::Window};
 
 /// The executable segment of a registered image.
 #[derive(Clone, Copy, Debug)]
@@ -111,19 +111,68 @@ impl Text {
     pub(crate) unsafe fn replace(self, patch: &Patch) -> bool {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
-        let Some(word) = self.checked(address) else { return false };
-        let word = writer::custom().map_or(word, |writer| word.at_alias(writer));
         // SAFETY: the caller's promise.
-        let is_replaced = unsafe { word.replace(patch) };
-        if is_replaced {
-            // SAFETY: the word is mapped where it is executed, which is where caches know it.
-            unsafe { native::publish(address) };
-        }
-        is_replaced
+        self.checked(address).is_some_and(|word| unsafe { word.replace_with(writer::custom(), patch) })
     }
 
+    /// Finds what `rewrite` replaces, from the first of these sites on until one is something else: how many there are,
+    /// and the words that they lie in.
+    ///
+    /// Nearly all sites are, and the loop over them is short: in a function of its own, where nothing else needs a register.
+    #[inline(never)]
+    pub(crate) fn find_all(
+        self,
+        sites: impl Iterator<Item = usize>,
+        rewrite: &native::Rewrite,
+    ) -> (usize, Window) {
+        let mut window = Window::EMPTY;
+        let count = self.take_while(sites, rewrite, |word, _| {
+            window = window.with(word.0);
+            true
+        });
+        (count, window)
+    }
+
+    /// Replaces what `rewrite` does, from the first of these sites on until one is something else, or cannot be replaced:
+    /// how many there were.
+    ///
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace), of the words of all these sites.
+    #[inline(never)]
+    pub(crate) unsafe fn replace_all(
+        self,
+        sites: impl Iterator<Item = usize>,
+        rewrite: &native::Rewrite,
+    ) -> usize {
+        let writer = writer::custom();
+        // SAFETY: the caller's promise.
+        self.take_while(sites, rewrite, |word, patch| unsafe { word.replace_with(writer, &patch) })
+    }
+
+    /// Of the sites whose word `rewrite` changes, as long as `take` takes it: how many there are.
+    #[inline]
+    fn take_while(
+        self,
+        sites: impl Iterator<Item = usize>,
+        rewrite: &native::Rewrite,
+        mut take: impl FnMut(CodeWord, Patch) -> bool,
+    ) -> usize {
+        let is_taken = |pc: usize| {
+            let word = self.checked(pc / WORD * WORD)?;
+            let old = word.load();
+            let new = rewrite.apply(old, pc)?;
+            let key = core::ptr::null();
+            take(word, Patch { key, pc, kind: rewrite.kind, old, new }).then_some(())
+        };
+        sites.map_while(is_taken).count()
+    }
+
+    #[inline]
     fn checked(self, address: usize) -> Option<CodeWord> {
-        let inside = address.is_multiple_of(WORD) && self.contains(address) && self.end - address >= WORD;
+        // From the start to that of the last word. In a loop over sites, only the comparison stays.
+        let room = self.end.saturating_sub(self.start).checked_sub(WORD)?;
+        let inside = address.is_multiple_of(WORD) && address.wrapping_sub(self.start) <= room;
         inside.then_some(CodeWord(address))
     }
 }
@@ -153,9 +202,21 @@ pub(crate) fn prefetch(_address: usize) {
 struct CodeWord(usize);
 
 impl CodeWord {
-    /// The word where it can be written.
-    fn at_alias(self, writer: &dyn writer::CodeWriter) -> Self {
-        Self(writer.alias(self.0 as *mut u8).addr())
+    /// Replaces it where this writer has it writable, without one in its place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Text::replace`].
+    #[inline]
+    unsafe fn replace_with(self, writer: Option<&dyn writer::CodeWriter>, patch: &Patch) -> bool {
+        let writable = writer.map_or(self, |writer| Self(writer.alias(self.0 as *mut u8).addr()));
+        // SAFETY: the caller's promise.
+        let is_replaced = unsafe { writable.replace(patch) };
+        if is_replaced {
+            // SAFETY: the word is mapped where it is executed, which is where caches know it.
+            unsafe { native::publish(self.0) };
+        }
+        is_replaced
     }
 }
 

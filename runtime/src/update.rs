@@ -133,10 +133,7 @@ fn note_unrecorded(key: &Key) {
 fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<(), Error> {
     let mut plan = Plan::new(lock);
     for change in &*changes {
-        visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, |_, window, patch| {
-            plan.add(window, patch);
-            Ok(())
-        })?;
+        visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, &mut plan)?;
     }
     if plan.count == 0 {
         changes.iter_mut().for_each(Change::store);
@@ -149,9 +146,7 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
         Writer::Breakpoint => {
             let mut breakpoints = Breakpoints::open(plan.count, lock)?;
             for change in &*changes {
-                visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, |_, _, patch| {
-                    breakpoints.add(patch)
-                })?;
+                visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, &mut breakpoints)?;
             }
             breakpoints.set()?;
             // From here on every call goes through its key.
@@ -200,10 +195,7 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         }
         window::widen(image, window);
     } else {
-        visit_image(image, mode, |_, window, patch| {
-            plan.add(window, patch);
-            Ok(())
-        })?;
+        visit_image(image, mode, &mut plan)?;
     }
     if plan.count == 0 {
         return Ok(());
@@ -212,7 +204,7 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
             let mut breakpoints = Breakpoints::open(plan.count, lock)?;
-            visit_image(image, mode, |_, _, patch| breakpoints.add(patch))?;
+            visit_image(image, mode, &mut breakpoints)?;
             breakpoints.set()?;
             breakpoints.replace();
             Ok(())
@@ -220,7 +212,7 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         Writer::Window | Writer::Custom => {
             let windows = Windows::open(lock)?;
             windows.populate(image, plan.count);
-            let result = visit_image(image, mode, |text, _, patch| replace(text, patch));
+            let result = visit_image(image, mode, &mut Replace);
             result.and_then(|()| writer::serialize()).inspect_err(|_| to_trampolines(image, mode))
         }
     }
@@ -237,13 +229,72 @@ impl Plan {
         image::for_each(lock, window::clear);
         Self { count: 0 }
     }
+}
 
+/// What is done with the words that a change concerns.
+trait Visitor {
+    /// Of one word; the window is that of its record.
+    fn visit(&mut self, text: Text, window: &mut Window, patch: Patch) -> Result<(), Error>;
+
+    /// The same of many at once: of what `rewrite` replaces, from the first of these sites on until one is something
+    /// else. How many there were; the next one is visited alone.
+    fn visit_all(
+        &mut self,
+        _text: Text,
+        _window: &mut Window,
+        _rewrite: &native::Rewrite,
+        _sites: impl Iterator<Item = usize>,
+    ) -> usize {
+        0
+    }
+}
+
+impl Visitor for Plan {
     /// A word that is as it shall be is in the window as well: whoever changes it meanwhile must not make us
     /// write where no window is.
-    #[inline]
-    fn add(&mut self, window: &mut Window, patch: Patch) {
+    fn visit(&mut self, _text: Text, window: &mut Window, patch: Patch) -> Result<(), Error> {
         self.count += usize::from(patch.old != patch.new);
         *window = window.with(patch.address());
+        Ok(())
+    }
+
+    fn visit_all(
+        &mut self,
+        text: Text,
+        window: &mut Window,
+        rewrite: &native::Rewrite,
+        sites: impl Iterator<Item = usize>,
+    ) -> usize {
+        let (count, words) = text.find_all(sites, rewrite);
+        self.count += count;
+        *window = window.and(words);
+        count
+    }
+}
+
+impl Visitor for Breakpoints {
+    fn visit(&mut self, _text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
+        self.add(patch)
+    }
+}
+
+/// Writes what was planned.
+struct Replace;
+
+impl Visitor for Replace {
+    fn visit(&mut self, text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
+        replace(text, patch)
+    }
+
+    fn visit_all(
+        &mut self,
+        text: Text,
+        _window: &mut Window,
+        rewrite: &native::Rewrite,
+        sites: impl Iterator<Item = usize>,
+    ) -> usize {
+        // SAFETY: as in `replace`.
+        unsafe { text.replace_all(sites, rewrite) }
     }
 }
 
@@ -283,9 +334,7 @@ impl Patch {
 fn publish(change: &mut Change<'_>, mode: Mode, lock: &Guard) -> Result<(), Error> {
     let to = change.state;
     change.store();
-    visit_key(change.key, (change.state, to), mode, Foreign::Refuse, lock, |text, _, patch| {
-        replace(text, patch)
-    })
+    visit_key(change.key, (change.state, to), mode, Foreign::Refuse, lock, &mut Replace)
 }
 
 /// Undoes what [`publish`] did, wholly or in part.
@@ -294,22 +343,27 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
         let to = change.state;
         // As the caller passed it.
         change.store();
-        // A site that cannot be put back was changed by somebody else: it is not ours any more.
-        let _ = visit_key(change.key, (change.state, to), mode, Foreign::Skip, lock, |text, _, patch| {
-            let _ = replace(text, patch);
-            Ok(())
-        });
+        let _ = visit_key(change.key, (change.state, to), mode, Foreign::Skip, lock, &mut PutBack);
     }
     // If that is refused too, threads come around to the old code with their next interrupt.
     let _ = writer::serialize();
 }
 
-#[inline]
 fn replace(text: Text, patch: Patch) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
     let replaced = patch.old == patch.new || unsafe { text.replace(&patch) };
     if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
+}
+
+/// Writes what can be written: a site that cannot was changed by somebody else, and is not ours any more.
+struct PutBack;
+
+impl Visitor for PutBack {
+    fn visit(&mut self, text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
+        let _ = replace(text, patch);
+        Ok(())
+    }
 }
 
 /// What a visit does at an instruction that is not what was last written there.
@@ -339,7 +393,7 @@ fn visit_key(
     mode: Mode,
     foreign: Foreign,
     lock: &Guard,
-    mut visit: impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
+    visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
     let mut next = key.records.load(Ordering::Relaxed);
     while !next.is_null() {
@@ -349,7 +403,7 @@ fn visit_key(
         let image = unsafe { image::of_record(record, lock).as_mut() };
         let image = image.ok_or(Error::new(ErrorKind::OtherRuntime))?;
         if image::is_patched(image) {
-            visit_record(record, image, (from, to), mode, foreign, &mut visit)?;
+            visit_record(record, image, (from, to), mode, foreign, visitor)?;
         }
         next = record.next;
     }
@@ -357,15 +411,11 @@ fn visit_key(
 }
 
 /// Visits every word that leads the calls of this image to the present state of their keys.
-fn visit_image(
-    image: &mut Image,
-    mode: Mode,
-    mut visit: impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn visit_image(image: &mut Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(), Error> {
     for record in image::records(image) {
         // SAFETY: the registration has checked the key.
         let state = State::of(unsafe { &*record.key });
-        visit_record(record, image, (state, state), mode, Foreign::Refuse, &mut visit)?;
+        visit_record(record, image, (state, state), mode, Foreign::Refuse, visitor)?;
     }
     Ok(())
 }
@@ -376,7 +426,7 @@ fn visit_record(
     (from, to): (State, State),
     mode: Mode,
     foreign: Foreign,
-    visit: &mut impl FnMut(Text, &mut Window, Patch) -> Result<(), Error>,
+    visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
     let text = Text::of(image);
     let mut window = Window::EMPTY;
@@ -384,15 +434,28 @@ fn visit_record(
         Mode::Generic => {}
         Mode::Trampoline => {
             if let Some(patch) = foreign.filter(trampoline_patch(record, text, from, to))? {
-                visit(text, &mut window, patch)?;
+                visitor.visit(text, &mut window, patch)?;
             }
         }
         Mode::Inline => {
             let way = Way::new(record, text, from, to);
-            for pc in image::sites(record) {
-                if let Some(patch) = foreign.filter(way.site_patch(pc))? {
-                    visit(text, &mut window, patch)?;
+            let all = record.count as usize;
+            let mut visited = 0;
+            'sites: while visited < all {
+                for rewrite in way.rewrites.iter().flatten() {
+                    let sites = image::sites_from(record, visited);
+                    let count = visitor.visit_all(text, &mut window, rewrite, sites);
+                    visited += count;
+                    if count > 0 {
+                        continue 'sites;
+                    }
                 }
+                if let Some(pc) = image::sites_from(record, visited).next()
+                    && let Some(patch) = foreign.filter(way.site_patch(pc))?
+                {
+                    visitor.visit(text, &mut window, patch)?;
+                }
+                visited += 1;
             }
         }
     }
@@ -417,7 +480,8 @@ struct Way {
     trampoline: Action,
     from: Wanted,
     to: Wanted,
-    rewrite: native::Rewrite,
+    /// Of most sites; none if nothing changes.
+    rewrites: [Option<native::Rewrite>; 2],
 }
 
 /// What brings a call to a state: the best first.
@@ -444,29 +508,14 @@ impl Way {
         let trampoline = Action::Go(trampoline);
         let (is_load, from, to) = (from == to, wanted(from), wanted(to));
         let before = if is_load { trampoline } else { from.best };
-        let rewrite = native::Rewrite::new(before, to.best, &text.range());
-        Self { key: record.key, text, trampoline, from, to, rewrite }
+        let rewrites =
+            if before == to.best { [None; 2] } else { native::Rewrite::all(before, to.best, &text.range()) };
+        Self { key: record.key, text, trampoline, from, to, rewrites }
     }
 
     /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
     /// one word (something has moved it after the compiler).
-    #[inline]
     fn site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
-        if let Some(old) = self.text.word(pc / WORD * WORD)
-            && let Some((kind, new)) = self.rewrite.apply(old, pc)
-        {
-            return Ok(Some(Patch { key: self.key, pc, kind, old, new }));
-        }
-        self.decoded_site_patch(pc)
-    }
-
-    /// The same for any site.
-    ///
-    /// Takes itself by value, so that the loop over the sites has nothing in memory that another function
-    /// could know: it would be loaded again after every word that is replaced.
-    #[cold]
-    #[inline(never)]
-    fn decoded_site_patch(self, pc: usize) -> Result<Option<Patch>, Error> {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
         let (kind, action) = native::decode(pc, fetched.bytes()).ok_or(foreign)?;

@@ -140,20 +140,23 @@ fn from_number<const N: usize>(number: u64) -> [u8; N] {
 
 /// The rewrite of an architecture whose instructions are decoded and encoded as fast as they are compared:
 /// there is no shorter way.
+#[allow(dead_code, reason = "for those architectures")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NoShortWay(());
+pub(crate) struct NoShortWay {
+    pub(crate) kind: Kind,
+}
 
 #[allow(dead_code, reason = "for those architectures")]
 impl NoShortWay {
-    pub(crate) fn new(_from: Action, _to: Action, _code: &core::ops::Range<usize>) -> Self {
-        Self(())
+    pub(crate) fn all(_from: Action, _to: Action, _code: &core::ops::Range<usize>) -> [Option<Self>; 2] {
+        [None; 2]
     }
 
     pub(crate) fn target(_word: [u8; WORD], _pc: usize) -> Option<usize> {
         None
     }
 
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<(Kind, [u8; WORD])> {
+    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<[u8; WORD]> {
         None
     }
 }

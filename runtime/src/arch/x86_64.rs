@@ -128,12 +128,13 @@ pub(crate) const fn holds(condition: u8, flags: u64) -> bool {
     holds != (condition & 1 != 0)
 }
 
-/// Replaces calls and jumps that do one thing by ones that do another: what does not depend on the site is
+/// Replaces calls, or jumps, that do one thing by ones that do another: what does not depend on the site is
 /// worked out once, since an update may have many of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rewrite {
-    call: [Template; 2],
-    jump: [Template; 2],
+    pub(crate) kind: Kind,
+    from: Template,
+    to: Template,
 }
 
 /// An instruction of five bytes, as a number, but for its displacement.
@@ -146,20 +147,15 @@ struct Template {
 }
 
 impl Template {
-    /// No instruction is this.
-    const NEVER: Self = Self { bytes: u64::MAX, mask: 0, target: 0 };
-
-    /// The instruction anywhere in a range of code.
-    fn new(kind: Kind, action: Action, code: &Range<usize>) -> Self {
+    /// The instruction anywhere in a range of code, if there is one.
+    fn new(kind: Kind, action: Action, code: &Range<usize>) -> Option<Self> {
         let instruction = |pc| Some(u64::from_le_bytes(encode(kind, pc, action)?.bytes));
         // If it reaches from both ends, it does from everywhere between them.
-        let (Some(bytes), Some(_)) = (instruction(code.start), instruction(code.end)) else {
-            return Self::NEVER;
-        };
-        match action {
+        let (bytes, _) = (instruction(code.start)?, instruction(code.end)?);
+        Some(match action {
             Action::Go(target) => Self { bytes: bytes & 0xff, mask: 0xff_ffff_ff00, target },
             Action::Nop | Action::Zero => Self { bytes, mask: 0, target: 0 },
-        }
+        })
     }
 
     #[inline]
@@ -169,12 +165,12 @@ impl Template {
 }
 
 impl Rewrite {
-    pub(crate) fn new(from: Action, to: Action, code: &Range<usize>) -> Self {
-        let pair = |kind| {
-            let pair = [from, to].map(|action| Template::new(kind, action, code));
-            if pair[1].bytes == Template::NEVER.bytes { [Template::NEVER; 2] } else { pair }
-        };
-        Self { call: pair(Kind::Call), jump: pair(Kind::Jump) }
+    /// Those that there are.
+    pub(crate) fn all(from: Action, to: Action, code: &Range<usize>) -> [Option<Self>; 2] {
+        [Kind::Call, Kind::Jump].map(|kind| {
+            let [from, to] = [Template::new(kind, from, code)?, Template::new(kind, to, code)?];
+            Some(Self { kind, from, to })
+        })
     }
 
     /// Where the call or jump at `pc` goes, if it lies in this word. Otherwise it has to be decoded.
@@ -187,10 +183,10 @@ impl Rewrite {
         is_whole_branch.then(|| pc.wrapping_add(5).wrapping_add_signed(displacement as isize))
     }
 
-    /// The word with the new instruction, if the one at `pc` is of those that this replaces. Otherwise it has
-    /// to be decoded.
+    /// The word with the new instruction, if the one at `pc` is of those that this replaces. Otherwise it has to
+    /// be decoded.
     #[inline]
-    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> Option<(Kind, [u8; WORD])> {
+    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> Option<[u8; WORD]> {
         const LEN: usize = 5;
         const MASK: u64 = (1 << (8 * LEN)) - 1;
         let offset = pc % WORD;
@@ -198,15 +194,8 @@ impl Rewrite {
             return None;
         }
         let (word, shift, end) = (u64::from_le_bytes(word), 8 * offset, pc.wrapping_add(LEN));
-        let instruction = word >> shift & MASK;
-        let (kind, to) = if instruction == self.call[0].ending_at(end) {
-            (Kind::Call, &self.call[1])
-        } else if instruction == self.jump[0].ending_at(end) {
-            (Kind::Jump, &self.jump[1])
-        } else {
-            return None;
-        };
-        Some((kind, (word & !(MASK << shift) | to.ending_at(end) << shift).to_le_bytes()))
+        let is_old = word >> shift & MASK == self.from.ending_at(end);
+        is_old.then(|| (word & !(MASK << shift) | self.to.ending_at(end) << shift).to_le_bytes())
     }
 }
 
@@ -426,7 +415,8 @@ mod tests {
             let pc = code.start + at;
             let before = encode(kind, pc, from).and_then(|code| code.splice(noise, pc % WORD));
             let word = if is_noise { noise } else { before.unwrap_or(noise) };
-            let rewritten = Rewrite::new(from, to, &code).apply(word, pc);
+            let all = Rewrite::all(from, to, &code);
+            let rewritten = all.iter().flatten().find_map(|one| Some((one.kind, one.apply(word, pc)?)));
             if let Some((found, new)) = rewritten {
                 prop_assert_eq!(decode(pc, &word[pc % WORD..]), Some((found, from)));
                 prop_assert_eq!(encode(found, pc, to).and_then(|code| code.splice(word, pc % WORD)), Some(new));

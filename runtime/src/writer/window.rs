@@ -30,7 +30,13 @@ impl Window {
     /// With one more word.
     #[inline]
     pub(crate) fn with(self, word: usize) -> Self {
-        Self { start: self.start.min(word), end: self.end.max(word + WORD) }
+        self.and(Self { start: word, end: word + WORD })
+    }
+
+    /// With all words of another one.
+    #[inline]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
