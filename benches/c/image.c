@@ -4,7 +4,8 @@
  *     image update ROUNDS IMAGE         updates the key k0 of a shared object to and fro
  *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, of which all others sleep
  *     image calling ROUNDS IMAGE N...   the same beside N threads that call, on other processors if there are any
- *     image batch ROUNDS IMAGE N...     updates of N keys, one by one and as a transaction, in turns
+ *     image batch ROUNDS IMAGE OTHERS N...    updates of N keys, one by one and as a transaction, in turns,
+ *                                       beside so many threads that call
  *
  * Prints one line a measurement: its name and nanoseconds. They are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)
@@ -156,32 +157,44 @@ static void *call_along(void *image)
 	return (void *)(x | 1);
 }
 
-/* Updates beside so many threads. */
-static void beside_threads(struct image *image, int others, void *(*work)(void *), const char *name)
-{
-	pthread_t threads[THREADS_MAX];
+static pthread_t threads[THREADS_MAX];
 
+/* Returns when so many threads work, each on its processor. */
+static void start_threads(int count, void *(*work)(void *), struct image *image)
+{
 	is_over = 0;
-	pthread_barrier_init(&started, NULL, (unsigned)others + 1);
-	pthread_barrier_init(&done, NULL, (unsigned)others + 1);
-	for (int thread = 0; thread < others; thread++) {
+	pthread_barrier_init(&started, NULL, (unsigned)count + 1);
+	pthread_barrier_init(&done, NULL, (unsigned)count + 1);
+	for (int thread = 0; thread < count; thread++) {
 		if (pthread_create(&threads[thread], NULL, work, image)) {
 			fprintf(stderr, "no more threads\n");
 			exit(1);
 		}
 	}
 	pthread_barrier_wait(&started);
-	/* They call by then, each on its processor. */
 	usleep(1000);
-	update(image->key, image->targets[1], "first-update");
-	for (int times = 0; times < UPDATES_A_ROUND; times++)
-		update(image->key, image->targets[times % 2], name);
+}
+
+static void end_threads(int count)
+{
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	pthread_barrier_wait(&done);
-	for (int thread = 0; thread < others; thread++)
+	for (int thread = 0; thread < count; thread++)
 		pthread_join(threads[thread], NULL);
 	pthread_barrier_destroy(&started);
 	pthread_barrier_destroy(&done);
+}
+
+/* How many threads an argument asks for, this one not included. */
+static int thread_count(const char *text, int is_this_included)
+{
+	int others = atoi(text) - is_this_included;
+
+	if (others < 0 || others > THREADS_MAX) {
+		fprintf(stderr, "%s threads are too few or too many\n", text);
+		exit(2);
+	}
+	return others;
 }
 
 /* Each round has every number of threads. */
@@ -194,15 +207,15 @@ static void thread_rounds(const char *path, int rounds, char **counts, int is_ca
 	for (int round = 0; round < rounds; round++) {
 		for (char **count = counts; *count; count++) {
 			/* Among those that sleep, this one counts. */
-			int others = atoi(*count) - !is_calling;
+			int others = thread_count(*count, !is_calling);
 			char name[32];
 
-			if (others < 0 || others > THREADS_MAX) {
-				fprintf(stderr, "%s threads are too few or too many\n", *count);
-				exit(2);
-			}
 			snprintf(name, sizeof name, "threads-%s", *count);
-			beside_threads(&image, others, is_calling ? call_along : sleep_along, name);
+			start_threads(others, is_calling ? call_along : sleep_along, &image);
+			update(image.key, image.targets[1], "first-update");
+			for (int times = 0; times < UPDATES_A_ROUND; times++)
+				update(image.key, image.targets[times % 2], name);
+			end_threads(others);
 		}
 	}
 }
@@ -230,11 +243,13 @@ static void change(struct static_call_change *changes, size_t count, void *targe
 }
 
 /* The same changes, one by one and as a transaction: there the one way and back the other, and next time the other way round. */
-static void batch_rounds(const char *path, int rounds, char **counts)
+static void batch_rounds(const char *path, int rounds, int others, char **counts)
 {
 	struct image image = image_at(path);
 	long first = image.run(1);
 
+	stay(1);
+	start_threads(others, call_along, &image);
 	for (char **text = counts; *text; text++) {
 		size_t count = (size_t)atoi(*text);
 		struct static_call_change *changes = calloc(count, sizeof *changes);
@@ -260,6 +275,7 @@ static void batch_rounds(const char *path, int rounds, char **counts)
 		}
 		free(changes);
 	}
+	end_threads(others);
 }
 
 /* What an update costs where calls load a pointer: one store. */
@@ -320,11 +336,11 @@ int main(int argc, char **argv)
 		update_rounds(argv[3], rounds);
 	} else if (argc > 4 && (!strcmp(what, "sleeping") || !strcmp(what, "calling"))) {
 		thread_rounds(argv[3], rounds, argv + 4, !strcmp(what, "calling"));
-	} else if (argc > 4 && !strcmp(what, "batch")) {
-		batch_rounds(argv[3], rounds, argv + 4);
+	} else if (argc > 5 && !strcmp(what, "batch")) {
+		batch_rounds(argv[3], rounds, thread_count(argv[4], 0), argv + 5);
 	} else {
 		fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image update ROUNDS IMAGE |\n"
-				"       image (sleeping|calling|batch) ROUNDS IMAGE NUMBER...\n");
+				"       image (sleeping|calling) ROUNDS IMAGE NUMBER... | image batch ROUNDS IMAGE OTHERS NUMBER...\n");
 		return 2;
 	}
 	print_process();

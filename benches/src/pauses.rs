@@ -176,7 +176,7 @@ fn main() -> Result<(), static_call::Error> {
     threads::stay_on(0);
     let mut pauses = [Pauses::new(), Pauses::new()];
     let start = Instant::now();
-    let patience = 5 * PERIOD * wanted.try_into().unwrap_or(u32::MAX);
+    let patience = 10 * PERIOD * wanted.try_into().unwrap_or(u32::MAX);
     for number in 0_u64.. {
         let is_updating = number % 2 == 1;
         let has_enough = || pauses.iter().all(|pauses| pauses.periods.len() >= wanted);

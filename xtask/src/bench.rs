@@ -43,10 +43,10 @@ use crate::run::{output, root, target, without_foreign_settings};
 /// What `cargo xtask bench` is asked for.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only this part
+    /// Only this part, into target/bench/only/PART/
     #[arg(long)]
     only: Option<Part>,
-    /// More samples, a million sites, and both optimization levels (about half an hour instead of three minutes)
+    /// More samples, a million sites, and both optimization levels (about twenty minutes instead of three)
     #[arg(long)]
     full: bool,
     /// Say what has changed since this report.json
@@ -73,10 +73,16 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
             );
             let (report, failures) = measure(options)?;
             ensure!(!report.tables.is_empty(), "nothing could be measured: {}", failures.join("; "));
-            keep_raw()?;
-            (report, output_directory()?, failures)
+            // Of one part alone: what a whole run has found stays where it is.
+            let directory = match options.only {
+                Some(part) => output_directory()?.join("only").join(part.as_str()),
+                None => output_directory()?,
+            };
+            keep_raw(&directory)?;
+            (report, directory, failures)
         }
     };
+    ensure!(!report.tables.is_empty(), "there is nothing in this report");
     let goals = goals::goals(&report);
     render::terminal::print_goals(&goals);
     render::terminal::print_missing(&report.missing);
@@ -273,9 +279,10 @@ fn raw_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Puts the raw data of a run that has come to its end in the place of the last one's.
-fn keep_raw() -> Result<()> {
-    let (new, kept) = (raw_directory()?, output_directory()?.join("raw"));
+/// Puts the raw data of a run that has come to its end into the directory of its report, in the place of the last one's.
+fn keep_raw(directory: &Path) -> Result<()> {
+    let (new, kept) = (raw_directory()?, directory.join("raw"));
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     if kept.exists() {
         fs::remove_dir_all(&kept).with_context(|| format!("cannot remove {}", kept.display()))?;
     }

@@ -274,12 +274,12 @@ fn measure_work(
     let times = match work {
         // After a flush, what the processor still knows depends on addresses, which are others in each process.
         "flush" => bench.quick_or_full(9, 49),
-        _ => bench.quick_or_full(3, 5),
+        _ => bench.quick_or_full(3, 9),
     };
     let rounds = match work {
         "flush" => "10",
-        "sites" | "neighbours" => bench.quick_or_full("25", "100"),
-        _ => bench.quick_or_full("80", "300"),
+        "sites" | "neighbours" => bench.quick_or_full("25", "60"),
+        _ => bench.quick_or_full("80", "160"),
     };
     let (mut settings, mut commands) = (Vec::new(), Vec::new());
     for (mitigation, mode) in kinds {
@@ -330,6 +330,7 @@ fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, found: &Found)
         bench.add(table_of_sites(found, language, level));
     }
     bench.add(table_of_hooks(found, level));
+    bench.add(table_of_hook_places(found, level));
     Ok(())
 }
 
@@ -485,6 +486,33 @@ fn table_of_hooks(found: &Found, level: u32) -> Table {
     table
 }
 
+/// Medians over all places would hide one at which a loop with a hook is slower than one without.
+fn table_of_hook_places(found: &Found, level: u32) -> Table {
+    let (id, title) =
+        of_level(level, "hooks-places", "A hook that is off / no hook, by place in a cache line");
+    let about = "The same loops, one place at a time: so many bytes into a cache line starts what stands before the loop. A loop with a hook is \
+                 longer, and may lie in two lines where the one without lies in one; so may one with a branch. The second copy is of the loop without.";
+    let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
+        ("Rust", Unit::Ratio),
+        ("Rust, second copy", Unit::Ratio),
+        ("Rust, load and branch", Unit::Ratio),
+        ("C", Unit::Ratio),
+        ("C, second copy", Unit::Ratio),
+        ("C, load and branch", Unit::Ratio),
+    ]);
+    for (work, end) in [("hook", ""), ("leaf", ", leaf")] {
+        for place in PLACES {
+            let cells = Language::ALL.into_iter().flat_map(|language| {
+                let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work };
+                ["static", "again", "branch"]
+                    .map(|form| ratio(found.get(&setting)?, work, form, "none", &[place]))
+            });
+            table.row(format!("{place}{end}"), cells.collect::<Vec<_>>());
+        }
+    }
+    table
+}
+
 /// Every program, whose machine code is what we say it is; some with the work loads of many sites.
 fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> Result<Programs> {
     let is_x86 = cfg!(target_arch = "x86_64");
@@ -544,7 +572,11 @@ fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> R
 /// instructions in the same place; and only the pointer goes through a thunk, if there is one.
 fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &str) -> Result<()> {
     let functions = code::functions(program)?;
-    let is_ours = |name: &&String| WORK_NAMES.iter().any(|work| name.starts_with(work));
+    let is_ours = |name: &&String| {
+        let is_called =
+            ["target", "other", "on_word", "thunk", "retpoline"].iter().any(|part| name.contains(part));
+        is_called || WORK_NAMES.iter().any(|work| name.starts_with(work))
+    };
     code::write(&functions, is_ours, &raw_directory()?.join(format!("code-{name}.txt")))?;
     let body = |work: &str, form: &str, place: u32| {
         let name = format!("{work}_{form}_{place}");
@@ -553,6 +585,8 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             .and_then(|function| Loop::of(function))
             .with_context(|| format!("{name} has no loop"))
     };
+    // What no pointer calls.
+    let is_known = |callee: &String| callee.contains("target") || callee.contains("other");
     for work in ["chain", "throughput", "neighbours"] {
         for place in PLACES {
             let [direct, again, static_call] =
@@ -586,6 +620,12 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             direct.instructions == static_call.instructions,
             "the loops of {sites} sites are not the same instructions"
         );
+        let pointer = body(&format!("sites{sites}"), "pointer", 0)?.callees;
+        ensure!(
+            pointer.len() == sites && !pointer.iter().any(is_known),
+            "of {} calls through a pointer instead of {sites}, the compiler has made some direct",
+            pointer.len()
+        );
     }
     if functions.contains_key("chain_ifunc_0") {
         let stubs = Stubs::of(program)?;
@@ -598,6 +638,14 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
                         .any(|callee| code::destination(callee).is_some_and(|to| stubs.contains(to))),
                     "no call of {work}_ifunc_{place} goes through the PLT, but {callees:?}: has the compiler run the resolver?"
                 );
+                let jumps = callees.iter().filter_map(|callee| stubs.jumps(code::destination(callee)?));
+                let wanted = mitigation != Mitigation::Retpoline;
+                ensure!(
+                    jumps.into_iter().all(|jumps| jumps == wanted || mitigation == Mitigation::Lvi),
+                    "the PLT's entry of {work}_ifunc_{place} {} where it should {}",
+                    if wanted { "does not jump" } else { "jumps" },
+                    if wanted { "" } else { "go through a retpoline" }
+                );
             }
         }
     }
@@ -605,6 +653,13 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
         let none = body("hook", "none", place)?;
         let hook = body("hook", "static", place)?;
         ensure!(hook.callees.len() == none.callees.len() + 1, "the hook's loop calls {:?}", hook.callees);
+        for form in ["branch", "pointer"] {
+            let other = body("hook", form, place)?.instructions;
+            ensure!(
+                other.len() > none.instructions.len() + 1,
+                "the loop of hook_{form}_{place} is but {other:?}"
+            );
+        }
         let callees = body("chain", "pointer", place)?.callees;
         let thunks = callees.iter().filter(|callee| callee.contains("thunk") || callee.contains("retpoline"));
         match (mitigation.thunk(), thunks.collect::<Vec<_>>().as_slice()) {
@@ -614,9 +669,8 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
         }
         for work in ["chain", "throughput", "neighbours"] {
             let callees = body(work, "pointer", place)?.callees;
-            let is_direct = |callee: &String| callee.contains("target") || callee.contains("other");
             ensure!(
-                !callees.iter().any(is_direct),
+                !callees.iter().any(is_known),
                 "the compiler has made the pointer's call direct: {work}_pointer_{place} calls {callees:?}"
             );
         }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -55,8 +54,8 @@ pub(super) fn destination(branch: &str) -> Option<u64> {
     u64::from_str_radix(branch.split_whitespace().nth(1)?, 16).ok()
 }
 
-/// The addresses of a program's procedure linkage tables, through which calls of an ifunc go.
-pub(super) struct Stubs(Vec<Range<u64>>);
+/// A program's procedure linkage tables, through which calls of an ifunc go.
+pub(super) struct Stubs(Vec<(u64, Vec<u8>)>);
 
 impl Stubs {
     pub(super) fn of(program: &Path) -> Result<Self> {
@@ -65,12 +64,27 @@ impl Stubs {
         let is_plt = |section: &object::Section<'_, '_>| {
             section.name().is_ok_and(|name| [".plt", ".plt.got", ".plt.sec", ".iplt"].contains(&name))
         };
-        let range = |section: object::Section<'_, '_>| section.address()..section.address() + section.size();
-        Ok(Self(file.sections().filter(is_plt).map(range).collect()))
+        let section = |section: object::Section<'_, '_>| Ok((section.address(), section.data()?.to_vec()));
+        file.sections().filter(is_plt).map(section).collect::<Result<_>>().map(Self)
     }
 
     pub(super) fn contains(&self, address: u64) -> bool {
-        self.0.iter().any(|range| range.contains(&address))
+        self.entry(address).is_some()
+    }
+
+    /// Whether the entry at this address, if there is one, jumps through a pointer; else it goes through a retpoline.
+    pub(super) fn jumps(&self, address: u64) -> Option<bool> {
+        /// `jmp *pointer(%rip)`
+        const JUMP: [u8; 2] = [0xff, 0x25];
+        Some(self.entry(address)?.windows(JUMP.len()).any(|bytes| bytes == JUMP))
+    }
+
+    /// The 16 bytes of the entry at this address.
+    fn entry(&self, address: u64) -> Option<&[u8]> {
+        self.0.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(address.checked_sub(*start)?).ok()?;
+            bytes.get(from..from.checked_add(16)?)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::model::{Part, Table, Unit};
 use super::statistics::Summary;
@@ -30,14 +30,16 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
+    let object = |with_pass, language| object(directory, with_pass, language);
     let about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 functions with a loop of eight calls each, of \
-                 which none or all are static calls (100,000: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
-                 are from -ftime-report. The range of the ratio is what the pairs can tell.";
+                 which none or all are static calls (100,000, of which there is one pair: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
+                 are from -ftime-report. The range of the ratio is what the pairs can tell; a full run has valgrind's cachegrind count instructions as well, which \
+                 no other program disturbs.";
     measure_compiler(bench, "build-clang", "Compile time, clang", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.c"));
         write(&source, &c_source(sites))?;
         let mut clang = clang(with_pass);
-        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(directory.join("compile.o"));
+        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(object(with_pass, "c"));
         let mut report = again(&clang);
         report.arg("-ftime-report");
         Ok((clang, report))
@@ -45,7 +47,8 @@ fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
 }
 
 fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it. The stages' \
+    let object = |with_pass, language| object(directory, with_pass, language);
+    let about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it, but not its instructions. The stages' \
                  shares are those of LLVM's time, from -Ztime-llvm-passes.";
     let library = library()?;
     measure_compiler(bench, "build-rustc", "Compile time, rustc", about, &|sites, with_pass| {
@@ -63,13 +66,18 @@ fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
             "-Ccodegen-units=1",
             "-Awarnings",
         ]);
-        rustc.arg(source).arg("-o").arg(directory.join("compile-rust.o"));
+        rustc.arg(source).arg("-o").arg(object(with_pass, "rs"));
         rustc.arg(format!("--extern=static_call={}", library.display()));
         rustc.arg("-L").arg(library.parent().context("a library in a directory")?);
         let mut report = again(&rustc);
         report.arg("-Ztime-llvm-passes").env("RUSTC_BOOTSTRAP", "1");
         Ok((rustc, report))
     })
+}
+
+/// What a compiler makes: with the pass and without it in two files, since both may run at a time.
+fn object(directory: &Path, with_pass: bool, language: &str) -> PathBuf {
+    directory.join(format!("{}.{language}.o", if with_pass { "with" } else { "without" }))
 }
 
 /// The same command, to be given more arguments.
@@ -97,6 +105,7 @@ fn measure_compiler(
             ("without", Unit::Nanoseconds),
             ("with", Unit::Nanoseconds),
             ("ratio", Unit::Ratio),
+            ("ratio of instructions", Unit::Ratio),
             ("IR stage", Unit::Percent),
             ("machine stage", Unit::Percent),
         ]);
@@ -112,6 +121,16 @@ fn measure_compiler(
                 if with_pass { &mut with } else { &mut without }.push(time);
             }
         }
+        let counted = if sites <= 1_000 && !bench.is_quick {
+            bench.step(format!("{title}, {sites} sites, counting instructions"));
+            ratio_of_instructions(compiler(sites, true)?.0, compiler(sites, false)?.0)
+                .inspect_err(|error| {
+                    bench.report.miss(format!("{title}, in instructions"), format!("{error:#}"))
+                })
+                .ok()
+        } else {
+            None
+        };
         let (_, mut report) = compiler(sites, true)?;
         let output =
             report.output().with_context(|| format!("cannot start {}", report.get_program().display()))?;
@@ -127,6 +146,7 @@ fn measure_compiler(
                 Summary::of(without),
                 Summary::of(with),
                 Summary::of(ratios),
+                counted.and_then(Summary::exactly),
                 shares[0].clone(),
                 shares[1].clone(),
             ],
@@ -134,6 +154,41 @@ fn measure_compiler(
     }
     bench.add(table);
     Ok(())
+}
+
+/// How many instructions one compiler takes to those of the other. Both run at once: they do not disturb what is counted.
+fn ratio_of_instructions(with: Command, without: Command) -> Result<f64> {
+    let [with, without] = std::thread::scope(|scope| {
+        let counts = [with, without].map(|command| scope.spawn(move || count_instructions(&command)));
+        counts.map(|count| count.join().expect("counting does not panic"))
+    });
+    Ok(with? / without?)
+}
+
+/// Of a program, and of those that it starts or becomes, but for what it did before it became another one.
+fn count_instructions(command: &Command) -> Result<f64> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args([
+        "--tool=cachegrind",
+        "--cache-sim=no",
+        "--cachegrind-out-file=/dev/null",
+        "--trace-children=yes",
+    ]);
+    valgrind.arg(command.get_program()).args(command.get_args());
+    valgrind.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = valgrind.output().context("cannot start valgrind")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "valgrind fails with {}: {text}", output.status);
+    total_of_instructions(&text).context("valgrind has counted nothing")
+}
+
+/// The sum of the lines `==PID== I refs: 1,234,567`, of which each process has one.
+fn total_of_instructions(printed: &str) -> Option<f64> {
+    let counts = printed.lines().filter_map(|line| {
+        let (name, count) = line.split_once("refs:")?;
+        name.trim().ends_with(" I").then(|| count.trim().replace(',', "").parse::<f64>().ok()).flatten()
+    });
+    counts.reduce(|sum, count| sum + count)
 }
 
 /// Of a report of LLVM's, in which a line has several times with a percentage each, and a name: what each stage has of the
@@ -279,6 +334,13 @@ mod tests {
             1_000
         );
         assert!(!c_source(0).contains("static_call") && !rust_source(0).contains("static_call"));
+    }
+
+    #[test]
+    fn instructions_of_all_processes() {
+        let printed = "==1== Cachegrind\n==1== \n==1== I refs:      1,204\n==2== I   refs:  2,000,000\n==2== D refs: 7\n";
+        assert_eq!(total_of_instructions(printed), Some(2_001_204.0));
+        assert_eq!(total_of_instructions("==1== error\n"), None);
     }
 
     #[test]

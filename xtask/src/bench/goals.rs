@@ -86,8 +86,9 @@ impl Measured {
     }
 }
 
-const TOO_SLOW: &str = "what the two stages take themselves is in the tables of compile times; the rest is loading the plugin, code that \
-     differs from an indirect call's, and with rustc the wrapper.";
+const TOO_SLOW: &str = "a compiler's processor time differs by more from run to run on a busy machine: only its instructions say anything of one \
+     percent. What the two stages take themselves is in the tables of compile times; the rest is loading the plugin, code that \
+     differs from an indirect call's where there are static calls, and with rustc the wrapper (about 2 ms).";
 
 impl Goal {
     /// What is worst of `measured` decides, if it has more than one.
@@ -130,7 +131,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             "the same, dependent chain: the worst place in a cache line",
             "≤ 1.02",
             Bound::AtMost(1.02),
-            places(&report.tables),
+            places(&report.tables, "places"),
         )
         .because(
             "the loops are the same instructions, and start at the same place in a cache line (both is checked; `chain_direct_*` and \
@@ -152,15 +153,15 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because("the wrong guess that a retpoline makes of its return is what it costs, and how dear that is depends on the processor."),
         Goal::new(
-            "hook that is off / no hook",
+            "hook that is off / no hook: the worst place in a cache line",
             "≤ 1.02",
             Bound::AtMost(1.02),
-            columns(report, "hooks", "static call, off", " to none"),
+            places(&report.tables, "hooks-places"),
         )
         .because(
             "a nop of 5 bytes with up to 4 prefixes that align it, and two moves that keep the argument: the loop is about twice as long, \
-             and may lie in two cache lines where the other lies in one (`hook_none_*` and `hook_static_*`, target/bench/raw/code-c-o3-plain.txt; \
-             `hook_static-keys_*`, code-rust-o3-plain.txt).",
+             and lies in two cache lines where the other lies in one (`hook_none_32` and `hook_static_32`, target/bench/raw/code-*-o3-plain.txt). \
+             A branch makes it as long (table A hook that is off / no hook, by place in a cache line); at the other places the ratio is 1.",
         ),
         Goal::new(
             "the same, whole programs: the worst input",
@@ -174,7 +175,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
              of it is that and not the nop, and beside it how fast the loop is with a branch in its place.",
         ),
         Goal::new(
-            "update, window writer, a site of 1,000 to 100,000 that do not run in between, in a process with no other thread",
+            "update, window writer, a site of 1,000 to 100,000 (some 300 a page), in a process with no other thread",
             "≤ 20 ns",
             Bound::AtMost(20.0),
             updates(report),
@@ -185,7 +186,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
              that takes half as long again, for tenths of a second in one process (target/bench/raw/update-1000-sites-window-*.txt).",
         ),
         Goal::new(
-            "its slope (1 is linear; less where a part does not depend on the sites)",
+            "its slope from 1,000 to 100,000 sites (1 is linear; less where a part does not depend on the sites)",
             "≤ 1.05",
             Bound::AtMost(1.05),
             slope_of(report, "update-sites", "window"),
@@ -223,7 +224,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
              instructions a site: table Instructions), and each page of code with sites is copied (table Start-up: page faults).",
         ),
         Goal::new(
-            "its slope (1 is linear; less where a part does not depend on the sites)",
+            "its slope from 1,000 to 100,000 sites (1 is linear; less where a part does not depend on the sites)",
             "≤ 1.05",
             Bound::AtMost(1.05),
             slope_of(report, "start", "more"),
@@ -282,9 +283,9 @@ fn to_direct(place: &str, ratio: Option<&Summary>, copy: Option<&Summary>) -> Op
     let ratio = Measured::new(Unit::Ratio, ratio?);
     let of_copy = match copy.map(|copy| copy.median) {
         Some(copy) if (copy - 1.0).abs() >= (ratio.median - 1.0).abs() => {
-            format!("a second copy of direct is as far from 1 there: {copy:.3}")
+            format!("a second copy is as far from 1 there: {copy:.3}")
         }
-        Some(copy) => format!("a second copy of direct {copy:.3} there"),
+        Some(copy) => format!("a second copy {copy:.3} there"),
         None => "no second copy there".into(),
     };
     Some(ratio.and(&format!(", {place}; {of_copy}")))
@@ -315,8 +316,8 @@ fn work_loads(tables: &[Table]) -> Vec<Measured> {
 }
 
 /// Each place and language for itself.
-fn places(tables: &[Table]) -> Vec<Measured> {
-    let is_of_places = |table: &&Table| table.id.starts_with("places");
+fn places(tables: &[Table], id: &str) -> Vec<Measured> {
+    let is_of_places = |table: &&Table| table.id.starts_with(id);
     let tables = tables.iter().filter(is_of_places);
     let cells = tables.flat_map(|table| {
         let cell = |row: &str, language: &str| {
@@ -342,6 +343,7 @@ fn programs(tables: &[Table], are_hooks_off: bool) -> Vec<Measured> {
 }
 
 fn updates(report: &Report) -> Vec<Measured> {
+    const JUST_RUN: &str = "window, just run, a site";
     let ns = Unit::Nanoseconds;
     // Of one processor, those who call take turns with who updates.
     let has_others = report.machine.processors > 1;
@@ -351,31 +353,53 @@ fn updates(report: &Report) -> Vec<Measured> {
         Some(format!("{} {words}", ns.show(time.median)))
     });
     let one_site: Vec<String> = one_site.collect();
-    let of = |sites: &&str| {
-        let time = cell(report, "update-sites", sites, "window, a site", ns)?;
-        let mut words = format!(", {sites} sites");
-        for (column, when) in [
-            ("window, just run, a site", "if they have just run"),
-            ("window, one a page, a site", "if each has a page of its own"),
-        ] {
-            if let Some(time) = report.cell("update-sites", sites, column) {
-                words += &format!("; {when} {}", ns.show(time.median));
-            }
+    let of = |(sites, column): (&str, &str)| {
+        let time = cell(report, "update-sites", sites, column, ns)?;
+        let mut words =
+            format!(", {sites} sites{}", if column == JUST_RUN { " that have just run" } else { "" });
+        if let Some(sparse) = report.cell("update-sites", sites, "window, one a page, a site") {
+            words += &format!("; if each has a page of its own {}", ns.show(sparse.median));
         }
         if !one_site.is_empty() {
             words += &format!("; of a key with one site, an update takes {} in all", one_site.join(", and "));
         }
+        let beside = report.cell("update-threads", "1 that call, besides", "window, a site of 1,000");
+        if let Some(time) = beside.filter(|_| has_others) {
+            words += &format!("; of 1,000, {} a site beside one that calls", ns.show(time.median));
+        }
         Some(time.and(&words))
     };
-    ["1,000", "10,000", "100,000"].iter().filter_map(of).collect()
+    let rows = ["1,000", "10,000", "100,000"];
+    rows.into_iter().flat_map(|row| [(row, "window, a site"), (row, JUST_RUN)]).filter_map(of).collect()
 }
 
 /// From 1,000 sites on, where what does not depend on their number is little.
+/// With the least and the greatest slope that the ranges leave: each end of the line as high as may be, and the other as low.
 fn slope_of(report: &Report, table: &str, column: &str) -> Option<Measured> {
     let mut points = report.table(table)?.points(column);
     points.retain(|(sites, _)| (1_000.0..=100_000.0).contains(sites));
-    let slope = Summary::exactly(slope(&points)?)?;
-    Some(Measured::new(Unit::Ratio, &slope))
+    let middle = points.iter().map(|(sites, _)| sites.ln()).sum::<f64>() / points.len() as f64;
+    let turned = |is_up: bool| {
+        let turned = points.iter().map(|&(sites, time)| {
+            let is_high = (sites.ln() > middle) == is_up;
+            let is_end = (sites.ln() - middle).abs() > 1e-6;
+            (
+                sites,
+                if !is_end {
+                    time.median
+                } else if is_high {
+                    time.high
+                } else {
+                    time.low
+                },
+            )
+        });
+        slope(&turned.collect::<Vec<_>>())
+    };
+    let medians: Vec<(f64, f64)> = points.iter().map(|&(sites, time)| (sites, time.median)).collect();
+    let (median, low, high) = (slope(&medians)?, turned(false)?, turned(true)?);
+    let text = format!("{median:.3} ({low:.3} to {high:.3})");
+    Some(Measured { median, low, high, text })
 }
 
 fn pause(report: &Report) -> Option<Measured> {
@@ -384,11 +408,19 @@ fn pause(report: &Report) -> Option<Measured> {
     Some(with.and(&format!("; without updates {}", Unit::Nanoseconds.show_range(without))))
 }
 
+/// By instructions, where they were counted: the time is a busy machine's.
 fn compile_times(report: &Report, sites: &str) -> Vec<Measured> {
     let compilers = [("build-clang", "clang"), ("build-rustc", "rustc")];
     let more = compilers.into_iter().filter_map(|(table, compiler)| {
-        let more = report.cell(table, sites, "ratio")?.map(|ratio| 100.0 * (ratio - 1.0));
-        Some(Measured::new(Unit::Percent, &more).and(&format!(", {compiler}")))
+        let more = |column| Some(report.cell(table, sites, column)?.map(|ratio| 100.0 * (ratio - 1.0)));
+        let time = more("ratio")?;
+        Some(match more("ratio of instructions") {
+            Some(instructions) => Measured::new(Unit::Percent, &instructions).and(&format!(
+                " in instructions, {compiler}; {} in processor time",
+                Unit::Percent.show_range(&time)
+            )),
+            None => Measured::new(Unit::Percent, &time).and(&format!(" in processor time, {compiler}")),
+        })
     });
     more.collect()
 }
@@ -447,7 +479,7 @@ mod tests {
         let (_, text) = goal(Bound::AtMost(1.02), work_loads(&tables));
         assert_eq!(
             text,
-            "1.100, calls-chain, C, static call, inline; a second copy of direct is as far from 1 there: 1.200"
+            "1.100, calls-chain, C, static call, inline; a second copy is as far from 1 there: 1.200"
         );
         // A row without a second copy counts as well.
         let fenced = [("static call, inline, LVI", [1.0, 1.3])];
@@ -458,7 +490,7 @@ mod tests {
         ));
         let (_, text) = goal(Bound::AtMost(1.02), work_loads(&tables));
         assert!(text.starts_with("1.300,") && text.ends_with("no second copy there"), "{text}");
-        assert!(places(&tables).is_empty());
+        assert!(places(&tables, "places").is_empty());
     }
 
     #[test]
@@ -480,7 +512,7 @@ mod tests {
             [("Rust", Unit::Ratio), ("Rust, second copy", Unit::Ratio), ("C", Unit::Ratio)],
             &[("0", [1.0, 1.0, 1.01]), ("48", [1.4, 1.0, 0.0])],
         );
-        let medians: Vec<f64> = places(&[places_table]).iter().map(|place| place.median).collect();
+        let medians: Vec<f64> = places(&[places_table], "places").iter().map(|place| place.median).collect();
         assert_eq!(medians, [1.0, 1.01, 1.4]);
     }
 }

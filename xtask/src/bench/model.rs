@@ -172,10 +172,9 @@ impl Table {
     }
 
     /// The rows that have a place on an axis, and a value in this column: place and value.
-    pub(crate) fn points(&self, column: &str) -> Vec<(f64, f64)> {
+    pub(crate) fn points(&self, column: &str) -> Vec<(f64, &Summary)> {
         let Some(column) = self.column(column) else { return Vec::new() };
-        let point = |row: &Row| Some((row.x?, row.cells[column].as_ref()?.median));
-        self.rows.iter().filter_map(point).collect()
+        self.rows.iter().filter_map(|row| Some((row.x?, row.cells[column].as_ref()?))).collect()
     }
 }
 
@@ -197,6 +196,17 @@ pub(crate) enum Part {
 
 impl Part {
     pub(crate) const ALL: [Self; 5] = [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs];
+
+    /// As options and reports have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Update => "update",
+            Self::Load => "load",
+            Self::Build => "build",
+            Self::Programs => "programs",
+        }
+    }
 
     pub(crate) fn title(self) -> &'static str {
         match self {

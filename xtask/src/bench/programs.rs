@@ -71,14 +71,14 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
         }
     }
     let files = text_files()?;
-    let rounds = bench.quick_or_full("30", "100");
+    let rounds = bench.quick_or_full("30", "60");
     let programs = [("plain", Some(&plain)), ("retpolines", mitigated.as_ref())];
     let commands = programs.into_iter().filter_map(|(kind, program)| {
         let mut command = Command::new(program?);
         command.current_dir(root()).arg(rounds).args(&files);
         Some((format!("programs {kind}"), command))
     });
-    let mut found = bench.in_turns(bench.quick_or_full(3, 5), commands)?.into_iter();
+    let mut found = bench.in_turns(bench.quick_or_full(3, 9), commands)?.into_iter();
     let of_plain = found.next().context("the program without retpolines always runs")?;
     let of_mitigated = found.next().unwrap_or_default();
     for (id, title, about, unit, inputs) in TABLES {

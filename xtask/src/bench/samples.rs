@@ -82,6 +82,11 @@ impl Runs {
         Summary::of_runs(self.0.iter().map(found))
     }
 
+    /// Of what counts.
+    pub(crate) fn sum(&self, name: &str) -> f64 {
+        self.0.iter().flat_map(|samples| samples.named(name)).sum()
+    }
+
     pub(crate) fn summary(&self, name: &str) -> Option<Summary> {
         self.of(|samples| samples.named(name).to_vec())
     }

@@ -36,7 +36,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     images::build(&[images.as_slice(), &sparse, &[keyed]].concat())?;
     let driver = images::driver()?;
     bench.attempt("updates of one key", |bench| measure_sites(bench, &driver, &images, &sparse))?;
-    bench.attempt("updates beside threads", |bench| measure_threads(bench, &driver, images[0]))?;
+    bench
+        .attempt("updates beside threads", |bench| measure_threads(bench, &driver, [images[0], images[3]]))?;
     bench.attempt("updates as a batch", |bench| measure_batches(bench, &driver, keyed))?;
     bench.attempt("updates beside static-keys", measure_peers)
 }
@@ -97,34 +98,41 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[I
     Ok(())
 }
 
-fn measure_threads(bench: &mut Bench, driver: &Path, one_site: Image) -> Result<()> {
-    let about = "The breakpoint writer reads the signal mask of each thread, and the window writer does not. A processor on which \
+fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]) -> Result<()> {
+    let about = "Of one site, or of a thousand. The breakpoint writer reads the signal mask of each thread, and the window writer does not. A processor on which \
                  a thread of the process runs is interrupted by each update, and the update waits for it; one on which none runs is not. \
                  Those that call do so on other processors than the updating one's, if there are any.";
     let mut table = Table::new(
         Part::Update,
         "update-threads",
-        "Update of one site beside threads",
+        "Update beside threads",
         "threads",
         &["benches/c/image.c"],
         about,
     )
-    .columns([(WINDOW, Unit::Nanoseconds), (BREAKPOINT, Unit::Nanoseconds)]);
+    .columns([
+        (WINDOW, Unit::Nanoseconds),
+        ("window, 1,000 sites", Unit::Nanoseconds),
+        ("window, a site of 1,000", Unit::Nanoseconds),
+        (BREAKPOINT, Unit::Nanoseconds),
+    ]);
     let rounds = bench.quick_or_full("2", "5");
     for (kind, title, counts) in
         [("sleeping", "that sleep, in all", &SLEEPING[..]), ("calling", "that call, besides", &CALLING)]
     {
         let mut commands = Vec::new();
-        for writer in WRITERS {
+        for (writer, image) in [(WINDOW, one), (WINDOW, thousand), (BREAKPOINT, one)] {
             let mut command = Command::new(driver);
-            command.env("STATIC_CALL_WRITER", writer).args([kind, rounds]).arg(one_site.path()?);
+            command.env("STATIC_CALL_WRITER", writer).args([kind, rounds]).arg(image.path()?);
             command.args(counts.iter().map(usize::to_string));
-            commands.push((format!("update beside threads {kind} {writer}"), command));
+            commands.push((format!("update of {} beside threads {kind} {writer}", image.sites), command));
         }
         let found = bench.in_turns(bench.processes(), commands)?;
         for count in counts {
-            let cells = found.iter().map(|runs| runs.summary(&format!("threads-{count}")));
-            table.row(format!("{count} {title}"), cells.collect::<Vec<_>>());
+            let [of_one, of_thousand, breakpoint] =
+                [0, 1, 2].map(|index: usize| found[index].summary(&format!("threads-{count}")));
+            let a_site = of_thousand.as_ref().map(|time| time.map(|time| time / thousand.sites as f64));
+            table.row(format!("{count} {title}"), [of_one, of_thousand, a_site, breakpoint]);
         }
     }
     bench.add(table);
@@ -146,18 +154,25 @@ fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()>
         ("one by one", Unit::Nanoseconds),
         ("batch", Unit::Nanoseconds),
         ("one by one to batch", Unit::Ratio),
+        ("one by one, beside one that calls", Unit::Nanoseconds),
+        ("batch, beside one that calls", Unit::Nanoseconds),
+        ("one by one to batch, beside one that calls", Unit::Ratio),
     ]);
-    let mut command = Command::new(driver);
-    command
-        .env("STATIC_CALL_WRITER", WINDOW)
-        .args(["batch", bench.quick_or_full("10", "20")])
-        .arg(image.path()?);
-    command.args(KEYS.map(|count| count.to_string()));
-    let runs = bench.processes_of("update batches", command)?;
+    let rounds = bench.quick_or_full("4", "10");
+    let mut commands = Vec::new();
+    for others in ["0", "1"] {
+        let mut command = Command::new(driver);
+        command.env("STATIC_CALL_WRITER", WINDOW).args(["batch", rounds]).arg(image.path()?).arg(others);
+        command.args(KEYS.map(|count| count.to_string()));
+        commands.push((format!("update batches beside {others}"), command));
+    }
+    let found = bench.in_turns(bench.processes(), commands)?;
     for count in KEYS {
         let [single, batch] = ["single", "batch"].map(|how| format!("{how}-{count}"));
-        let cells = [runs.summary(&single), runs.summary(&batch), runs.ratios(&single, &batch)];
-        table.counted(count, cells);
+        let cells = found
+            .iter()
+            .flat_map(|runs| [runs.summary(&single), runs.summary(&batch), runs.ratios(&single, &batch)]);
+        table.counted(count, cells.collect::<Vec<_>>());
     }
     bench.add(table);
     Ok(())

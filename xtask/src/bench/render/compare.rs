@@ -20,6 +20,9 @@ pub(in super::super) fn print(old: &Report, new: &Report) {
     if old.machine.processor != new.machine.processor || old.machine.kernel != new.machine.kernel {
         println!("not the same machine or kernel: compare ratios, not times");
     }
+    if old.is_quick != new.is_quick {
+        println!("one is of a quick run and one of a full run, which has more processes and samples");
+    }
     print!("{}", Comparison::of(old, new).text());
 }
 
@@ -79,7 +82,7 @@ fn is_of_others(table: &str, row: &str, column: &str) -> bool {
         "hook, branch",
         "hook, pointer",
     ];
-    const COLUMNS: [&str; 15] = [
+    const COLUMNS: [&str; 17] = [
         "direct",
         "second copy to direct",
         "pointer",
@@ -88,6 +91,8 @@ fn is_of_others(table: &str, row: &str, column: &str) -> bool {
         "pointer to direct, retpolines",
         "Rust, second copy",
         "C, second copy",
+        "Rust, load and branch",
+        "C, load and branch",
         "without",
         "without updates",
         "no updates",
@@ -98,6 +103,28 @@ fn is_of_others(table: &str, row: &str, column: &str) -> bool {
     ];
     let is_row = ROWS.iter().any(|start| row.starts_with(start));
     table == "symbols" || COLUMNS.contains(&column) || (is_row && !column.contains("static"))
+}
+
+/// Whether less of a figure is better, if that can be said of it.
+fn is_cost(table: &str, column: &str, unit: Unit) -> Option<bool> {
+    let is_ratio_of_costs = || {
+        let costs = ["to direct", "to none", "to nothing", "ratio", "ratio of instructions", "Rust", "C"];
+        // Rates are compared in whole programs; otherwise what we are compared with stands first.
+        let benefits = ["to static", "static-keys to static-call", "one by one to batch"];
+        let is_one = |ends: &[&str]| ends.iter().any(|end| column.ends_with(end));
+        match () {
+            () if table.starts_with("programs") => Some(false),
+            () if is_one(&benefits) || column.starts_with("one by one to batch") => Some(false),
+            () if is_one(&costs) => Some(true),
+            () => None,
+        }
+    };
+    match unit {
+        Unit::Ratio => is_ratio_of_costs(),
+        Unit::Percent if column == "rate kept" => Some(false),
+        Unit::Count if ["instructions", "start", "symbols"].contains(&table) => Some(true),
+        _ => unit.is_cost(),
+    }
 }
 
 #[derive(Default)]
@@ -127,7 +154,8 @@ impl Comparison {
                 Verdict::Unknown => found.unknown += 1,
                 Verdict::Differs => {
                     let change = now.median / before.median - 1.0;
-                    let is_worse = unit.is_cost().map(|is_cost| (now.median > before.median) == is_cost);
+                    let is_worse = is_cost(&table.id, column, unit)
+                        .map(|is_cost| (now.median > before.median) == is_cost);
                     let word = match is_worse {
                         _ if is_of_others(&table.id, row, column) => "not ours",
                         Some(true) => "worse",
@@ -257,6 +285,11 @@ mod tests {
         assert_eq!((found.of_others, found.of_others_differ, found.rows.len()), (1, 1, 2));
         let words: Vec<&str> = found.rows.iter().map(|row| &*row[4]).collect();
         assert_eq!(words, ["not ours", "worse"]);
+        let ratio = |table, column| is_cost(table, column, Unit::Ratio);
+        assert_eq!(ratio("calls-chain", "Rust to direct"), Some(true));
+        assert_eq!(ratio("calls-chain", "C to static"), Some(false));
+        assert_eq!(ratio("programs-rates", "static to direct"), Some(false));
+        assert_eq!(ratio("hooks-places", "Rust"), Some(true));
         let text = found.text();
         assert!(text.contains("of 1 figures of what is not ours"), "{text}");
         assert!(text.contains("only in the old report:\ncalls: gone: C\n"), "{text}");

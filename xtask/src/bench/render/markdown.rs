@@ -6,14 +6,33 @@ use super::super::goals::Goal;
 use super::super::model::{Part, Report, Table};
 use super::terminal::lines;
 
+/// Where a document lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Place {
+    /// In the repository's root, for everybody.
+    Root,
+    /// Where cargo builds, for whoever has measured.
+    Target,
+}
+
 /// Of the plots, names and files relative to the document.
-pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(String, String)]) -> String {
-    let mut text = format!(
-        "# Benchmarks\n\n\
-         Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, and compare with \
-         `cargo xtask bench --compare benches/report.json`, which holds the numbers below.\n\n{}\n\n",
-        super::NUMBERS
-    );
+pub(in super::super) fn document(
+    report: &Report,
+    goals: &[Goal],
+    plots: &[(String, String)],
+    place: Place,
+) -> String {
+    let source = match place {
+        Place::Root => {
+            "Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, and compare with \
+             `cargo xtask bench --compare benches/report.json`, which holds the numbers below. What is said of `target/bench/raw/` \
+             you find there after a run of yours."
+        }
+        Place::Target => {
+            "Written by `cargo xtask bench`; the numbers are those of report.json, and what the programs printed is in raw/."
+        }
+    };
+    let mut text = format!("# Benchmarks\n\n{source}\n\n{}\n\n", super::NUMBERS);
     let rows: Vec<_> =
         super::circumstances(report).into_iter().map(|(name, fact)| vec![name, fact]).collect();
     section(&mut text, "Where", &table_of(&["", ""], &rows));
@@ -34,7 +53,7 @@ pub(in super::super) fn document(report: &Report, goals: &[Goal], plots: &[(Stri
             if let Some((_, file)) = plots.iter().find(|(id, _)| *id == table.id) {
                 write!(text, "![{}]({file})\n\n", table.title).expect("memory");
             }
-            write!(text, "{}\n\n{}\n\n", table.about, sources(table)).expect("memory");
+            write!(text, "{}\n\n{}\n\n", table.about, sources(table, place)).expect("memory");
             writeln!(text, "{}\n", self::table(table)).expect("memory");
         }
     }
@@ -49,8 +68,11 @@ fn section(text: &mut String, title: &str, body: &str) {
     }
 }
 
-fn sources(table: &Table) -> String {
-    let links = table.sources.iter().map(|file| format!("[`{file}`]({file})"));
+fn sources(table: &Table, place: Place) -> String {
+    let links = table.sources.iter().map(|file| match place {
+        Place::Root => format!("[`{file}`]({file})"),
+        Place::Target => format!("`{file}`"),
+    });
     format!("Source: {}", links.collect::<Vec<_>>().join(", "))
 }
 

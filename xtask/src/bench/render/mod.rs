@@ -16,9 +16,10 @@ use super::goals::Goal;
 use super::model::{Part, Report, Row, Table, put};
 
 /// What each number is, for its readers.
-const NUMBERS: &str = "Each number is a median of several processes' medians, and in parentheses a range that holds the true one with a \
-     probability of 95 % (of fewer than six processes, all; of one process, of its samples). Ratios are taken pair by pair, of what ran \
-     next to each other, before their median. A goal that lies in the range is neither met nor missed, but unclear.";
+const NUMBERS: &str = "Each number is a median of several processes' medians, and in parentheses a range that holds the median of more of \
+     them with a probability of 95 % (fewer than six are all in it, and hold it with 94 % if there are five, and 75 % if three; of one process, it is a \
+     range for its samples). That is about this machine in these minutes: what else runs on it another time, no range knows. Ratios are taken pair by \
+     pair, of what ran next to each other, before their median. A goal that lies in the range is neither met nor missed, but unclear.";
 
 /// Writes the report in all its forms into a directory.
 pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result<()> {
@@ -32,7 +33,10 @@ pub(super) fn write(report: &Report, goals: &[Goal], directory: &Path) -> Result
     report.write(&directory.join("report.json"))?;
     put(&directory.join("report.html"), &html::document(report, goals, &plots, &raw))?;
     let files = put_plots(&plots, directory, "plots")?;
-    put(&directory.join("BENCHMARKS.md"), &markdown::document(report, goals, &files))?;
+    put(
+        &directory.join("BENCHMARKS.md"),
+        &markdown::document(report, goals, &files, markdown::Place::Target),
+    )?;
     let with_raw = if raw.is_empty() { "" } else { ", with raw/ beside them" };
     println!("\nwritten: {}/report.html, BENCHMARKS.md and report.json{with_raw}", directory.display());
     Ok(())
@@ -48,7 +52,7 @@ pub(super) fn publish(report: &Report, goals: &[Goal], root: &Path) -> Result<()
     let text = readme::with_section(&text, report)?;
     let files = put_plots(&plots, root, "benches/plots")?;
     report.write(&root.join("benches/report.json"))?;
-    put(&root.join("BENCHMARKS.md"), &markdown::document(report, goals, &files))?;
+    put(&root.join("BENCHMARKS.md"), &markdown::document(report, goals, &files, markdown::Place::Root))?;
     put(&readme, &text)
 }
 
@@ -121,6 +125,8 @@ fn circumstances(report: &Report) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::goals::goals;
     use super::*;
     use crate::run::root;
@@ -134,8 +140,16 @@ mod tests {
         put(&older, "a picture of what is no longer measured").expect("an older plot");
         publish(&published(), &goals(&published()), copy.path()).expect("published");
         assert!(!older.exists() && older.with_file_name("start.svg").exists());
-        for file in ["README.md", "BENCHMARKS.md", "benches/report.json"] {
-            let read = |root: &Path| fs::read_to_string(root.join(file)).expect("a file");
+        let plots = |root: &Path| {
+            let files = fs::read_dir(root.join("benches/plots")).expect("plots");
+            let names = files
+                .map(|file| format!("benches/plots/{}", file.expect("a plot").file_name().to_string_lossy()));
+            names.collect::<BTreeSet<_>>()
+        };
+        assert_eq!(plots(copy.path()), plots(&root()), "the plots");
+        let texts = ["README.md", "BENCHMARKS.md", "benches/report.json"].map(str::to_owned);
+        for file in texts.into_iter().chain(plots(&root())) {
+            let read = |root: &Path| fs::read_to_string(root.join(&file)).expect("a file");
             let is_same = read(copy.path()) == read(&root());
             assert!(is_same, "{file} is older: cargo xtask bench --from benches/report.json --publish");
         }

@@ -129,11 +129,10 @@ fn lines(table: &Table, columns: &[&str], x: &str, has_slope: bool, svg: &mut St
     let curves: Vec<(&str, Vec<(f64, f64)>)> = columns
         .iter()
         .map(|&column| {
-            let mut points = table.points(column);
-            points.retain(|(x, y)| *x > 0.0 && *y > 0.0);
-            (column, points)
+            let points = table.points(column).into_iter().map(|(x, y)| (x, y.median));
+            (column, points.filter(|(x, y)| *x > 0.0 && *y > 0.0).collect())
         })
-        .filter(|(_, points)| !points.is_empty())
+        .filter(|(_, points): &(_, Vec<_>)| !points.is_empty())
         .collect();
     let all = || curves.iter().flat_map(|(_, points)| points);
     let (Some(xs), Some(ys)) = (range(all().map(|p| p.0)), range(all().map(|p| p.1))) else {

@@ -104,29 +104,30 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     let mut cell = |unit, table, row, column| numbers.median(unit, table, row, column);
     write!(
         text,
-        "That is linear in the sites; what one site costs are system calls. Some 300 of these sites are on a page, in code that does nothing but \
+        "What one site costs are system calls, which is little for each of many. Some 300 of these sites are on a page, in code that does nothing but \
          call; if each has a page of its own, a site takes {}. The breakpoint writer looks at every signal's handler, \
          and at each thread's mask: {} in a process of 8 threads, {} in one of 64.\n\n\
          A thread that does nothing but call kept {} of its rate while another one made 1,000 updates a second with the window \
          writer, and {} with the breakpoint writer: each update interrupts the other processor three times (twice for the \
-         pages' rights, once for `membarrier`) and waits for it, so that one of a single site takes {} then. A virtual machine makes that dear. While a breakpoint is set, every call of the key is a trap.\n\n\
+         pages' rights, once for `membarrier`) and waits for it, so that one of a single site takes {} then, and one of 1,000 sites {} for each. A virtual machine makes that dear. While a breakpoint is set, every call of the key is a trap.\n\n\
          The crate `static-keys` 0.8 patches branches, with a few system calls for each of them, and only while there is no other \
          thread. A change of 1,000 sites costs {} a site there, and {} here, in turns in the same process: {} times less.\n\n\
          A program with 100,000 sites takes {} a site longer to start (processor time; the dynamic linker takes {} for each symbol that it \
-         looks up), and one with one key {}. A shared object takes {} a site longer to load, or {} if each has a page of its own, which is copied then.\n",
+         looks up), and one with one key {}. A shared object with as many sites takes {} a site longer to load; one of 10,000 that have a page of their own each, {} a site, since the pages are copied.\n",
         cell(ns, "update-sites", "1,000", "window, one a page, a site"),
         cell(ns, "update-threads", "8 that sleep, in all", "breakpoint"),
         cell(ns, "update-threads", "64 that sleep, in all", "breakpoint"),
         cell(Unit::Percent, "callers", "window", "rate kept"),
         cell(Unit::Percent, "callers", "breakpoint", "rate kept"),
         cell(ns, "update-threads", "1 that call, besides", "window"),
+        cell(ns, "update-threads", "1 that call, besides", "window, a site of 1,000"),
         cell(ns, "update-peers", "1,000", "static-keys, a site"),
         cell(ns, "update-peers", "1,000", "static-call, a site"),
         cell(Unit::Ratio, "update-peers", "1,000", "static-keys to static-call"),
         cell(ns, "start", "100,000", "a site"),
         cell(ns, "symbols", "100,000", "a symbol"),
         cell(ns, "start", "1", "more"),
-        cell(ns, "load", "10,000", "a site"),
+        cell(ns, "load", "100,000", "a site"),
         cell(ns, "load", "10,000", "a site, one a page"),
     )
     .expect("memory");
