@@ -112,7 +112,7 @@ fn measure_compiler(
     for &sites in bench.quick_or_full(&[0, 1_000][..], &[0, 1_000, 100_000]) {
         let (mut without, mut with) = (Vec::new(), Vec::new());
         // The largest takes minutes.
-        let rounds = if sites > 1_000 { 1 } else { bench.quick_or_full(4, 25) };
+        let rounds = if sites > 1_000 { 1 } else { bench.quick_or_full(3, 25) };
         for round in 0..rounds {
             bench.step(format!("{title}, {sites} sites, {round}"));
             for is_first in [true, false] {
