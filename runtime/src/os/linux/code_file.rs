@@ -322,7 +322,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::{AtomicBool, Ordering};
-    use std::io::{Read, pipe};
+    use std::io::{Read, Write, pipe};
     use std::os::fd::AsRawFd;
     use std::thread;
 
@@ -337,12 +337,15 @@ mod tests {
             IS_TAKEN.store(true, Ordering::Relaxed);
         }
         let (mut started, start) = pipe().expect("a pipe");
+        let (sent, mut send) = pipe().expect("a pipe");
         // SAFETY: the handler sets a flag; what the child calls may be called behind fork(2).
         let parent = thread::spawn(move || unsafe {
             libc::signal(SIGNAL, take as *const () as libc::sighandler_t);
-            let thread = (libc::gettid() as u32).to_ne_bytes();
+            let mut thread = (libc::gettid() as u32).to_ne_bytes();
             if libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0) == 0 {
                 libc::write(start.as_raw_fd(), thread.as_ptr().cast(), thread.len());
+                // However long the other thread takes to send the signal, its receiver is there.
+                libc::read(sent.as_raw_fd(), thread.as_mut_ptr().cast(), 1);
                 libc::usleep(5_000);
                 libc::_exit(0);
             }
@@ -350,9 +353,10 @@ mod tests {
         let mut thread = [0; 4];
         started.read_exact(&mut thread).expect("the child says whose it is");
         // SAFETY: signals a thread of ours that has a handler.
-        let sent =
+        let result =
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), u32::from_ne_bytes(thread), SIGNAL) };
-        assert_eq!(sent, 0);
+        assert_eq!(result, 0);
+        send.write_all(&[1]).expect("the child waits for it");
         wait_until_taken(SIGNAL).expect("/proc");
         assert!(IS_TAKEN.load(Ordering::Relaxed));
         parent.join().expect("no panic");
