@@ -279,7 +279,7 @@ fn measure_work(
     let rounds = match work {
         "flush" => "10",
         "sites" | "neighbours" => bench.quick_or_full("25", "60"),
-        _ => bench.quick_or_full("80", "160"),
+        _ => bench.quick_or_full("60", "160"),
     };
     let (mut settings, mut commands) = (Vec::new(), Vec::new());
     for (mitigation, mode) in kinds {
