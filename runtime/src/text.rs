@@ -120,7 +120,7 @@ impl Text {
     ///
     /// Nearly all sites are, and the loop over them is short: in a function of its own, where nothing else needs a register.
     #[inline(never)]
-    pub(crate) fn find_all(
+    pub(crate) fn find_run(
         self,
         sites: impl Iterator<Item = usize>,
         rewrite: &native::Rewrite,
@@ -140,7 +140,7 @@ impl Text {
     ///
     /// As for [`replace`](Self::replace), of the words of all these sites.
     #[inline(never)]
-    pub(crate) unsafe fn replace_all(
+    pub(crate) unsafe fn replace_run(
         self,
         sites: impl Iterator<Item = usize>,
         rewrite: &native::Rewrite,

@@ -8,7 +8,7 @@
 //!
 //! With a window, a word is replaced by one atomic operation that checks the old bytes once more; with
 //! breakpoints, see `writer/breakpoint.rs`. The same visit serves planning, publishing and putting back, so
-//! that they cannot disagree.
+//! that they cannot disagree; runs of like calls are found and replaced by the same rewrite.
 //!
 //! # Safety
 //!
@@ -238,7 +238,7 @@ trait Visitor {
 
     /// The same of many at once: of what `rewrite` replaces, from the first of these sites on until one is something
     /// else. How many there were; the next one is visited alone.
-    fn visit_all(
+    fn visit_run(
         &mut self,
         _text: Text,
         _window: &mut Window,
@@ -258,14 +258,14 @@ impl Visitor for Plan {
         Ok(())
     }
 
-    fn visit_all(
+    fn visit_run(
         &mut self,
         text: Text,
         window: &mut Window,
         rewrite: &native::Rewrite,
         sites: impl Iterator<Item = usize>,
     ) -> usize {
-        let (count, words) = text.find_all(sites, rewrite);
+        let (count, words) = text.find_run(sites, rewrite);
         self.count += count;
         *window = window.and(words);
         count
@@ -286,7 +286,7 @@ impl Visitor for Replace {
         replace(text, patch)
     }
 
-    fn visit_all(
+    fn visit_run(
         &mut self,
         text: Text,
         _window: &mut Window,
@@ -294,7 +294,7 @@ impl Visitor for Replace {
         sites: impl Iterator<Item = usize>,
     ) -> usize {
         // SAFETY: as in `replace`.
-        unsafe { text.replace_all(sites, rewrite) }
+        unsafe { text.replace_run(sites, rewrite) }
     }
 }
 
@@ -444,7 +444,7 @@ fn visit_record(
             'sites: while visited < all {
                 for rewrite in way.rewrites.iter().flatten() {
                     let sites = image::sites_from(record, visited);
-                    let count = visitor.visit_all(text, &mut window, rewrite, sites);
+                    let count = visitor.visit_run(text, &mut window, rewrite, sites);
                     visited += count;
                     if count > 0 {
                         continue 'sites;

@@ -225,9 +225,9 @@ impl Bench {
         Ok(programs.into_iter().map(|(.., runs)| runs).collect())
     }
 
-    /// Runs a program in as many processes as it takes to know how far one is off another.
-    fn processes_of(&self, name: &str, command: Command) -> Result<Runs> {
-        Ok(self.in_turns(self.processes(), [(name.to_owned(), command)])?.remove(0))
+    /// Runs one program so many times.
+    fn repeat(&self, times: usize, name: &str, command: Command) -> Result<Runs> {
+        Ok(self.in_turns(times, [(name.to_owned(), command)])?.remove(0))
     }
 
     /// Takes a table into the report, and prints it; but not one in which there is nothing.

@@ -146,7 +146,7 @@ fn link_with_hash(plugin: &Path) -> Result<String> {
     Ok(name)
 }
 
-fn hash(file: &Path) -> Result<String> {
+pub(crate) fn hash(file: &Path) -> Result<String> {
     let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&content);

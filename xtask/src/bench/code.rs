@@ -68,10 +68,6 @@ impl Stubs {
         file.sections().filter(is_plt).map(section).collect::<Result<_>>().map(Self)
     }
 
-    pub(super) fn contains(&self, address: u64) -> bool {
-        self.entry(address).is_some()
-    }
-
     /// Whether the entry at this address, if there is one, jumps through a pointer; else it goes through a retpoline.
     pub(super) fn jumps(&self, address: u64) -> Option<bool> {
         /// `jmp *pointer(%rip)`

@@ -30,7 +30,6 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let object = |with_pass, language| object(directory, with_pass, language);
     let about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 functions with a loop of eight calls each, of \
                  which none or all are static calls (100,000, of which there is one pair: a file of nothing but functions with 200 calls). Without the pass, static calls are loads of a pointer. The stages' shares \
                  are from -ftime-report. The range of the ratio is what the pairs can tell; a full run has valgrind's cachegrind count instructions as well, which \
@@ -39,7 +38,7 @@ fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
         let source = directory.join(format!("compile-{sites}.c"));
         write(&source, &c_source(sites))?;
         let mut clang = clang(with_pass);
-        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(object(with_pass, "c"));
+        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(object(directory, with_pass, "c"));
         let mut report = again(&clang);
         report.arg("-ftime-report");
         Ok((clang, report))
@@ -47,7 +46,6 @@ fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
 }
 
 fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let object = |with_pass, language| object(directory, with_pass, language);
     let about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same program in Rust. The wrapper's own time is in it, but not its instructions. The stages' \
                  shares are those of LLVM's time, from -Ztime-llvm-passes.";
     let library = library()?;
@@ -66,7 +64,7 @@ fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
             "-Ccodegen-units=1",
             "-Awarnings",
         ]);
-        rustc.arg(source).arg("-o").arg(object(with_pass, "rs"));
+        rustc.arg(source).arg("-o").arg(object(directory, with_pass, "rs"));
         rustc.arg(format!("--extern=static_call={}", library.display()));
         rustc.arg("-L").arg(library.parent().context("a library in a directory")?);
         let mut report = again(&rustc);

@@ -213,7 +213,7 @@ pub(super) fn build(images: &[Image]) -> Result<()> {
         };
         let commands: Vec<&Command> = compilers.iter().chain([&linker]).collect();
         let stamp = Stamp::new(&path, &commands, &sources)?;
-        if !stamp.is_fresh() {
+        if stamp.is_stale()? {
             compile.extend(compilers);
             rename.extend(copies);
             link.push(linker);

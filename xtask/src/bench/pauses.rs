@@ -11,6 +11,8 @@ use super::statistics::Summary;
 use super::toolchain::rust_program;
 use super::updates::{BREAKPOINT, WINDOW, WRITERS};
 
+/// The goal is about one period in 10,000: it takes ten of those.
+const PERIODS: usize = 100_000;
 /// Percentiles, and one in how many is worse.
 const PERCENTILES: [(&str, Option<f64>); 7] = [
     ("p50", Some(2.0)),
@@ -70,15 +72,13 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
     let run = |writer: &str, sites: &str, periods: usize, times| {
         let mut command = Command::new(&program);
         command.env("STATIC_CALL_WRITER", writer).args([&periods.to_string(), sites]);
-        let runs = bench.in_turns(times, [(format!("pauses {writer} {sites}"), command)])?.remove(0);
-        anyhow::Ok(runs)
+        bench.repeat(times, &format!("pauses {writer} {sites}"), command)
     };
-    // The goal is about one period in 10,000: it takes ten of those.
-    let window = run(WINDOW, "one", 100_000, bench.quick_or_full(1, 5))?;
-    let many = run(WINDOW, "many", bench.quick_or_full(10_000, 100_000), 1)?;
-    let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full(10_000, 100_000), 1)?;
+    let window = run(WINDOW, "one", PERIODS, bench.quick_or_full(1, 5))?;
+    let many = run(WINDOW, "many", bench.quick_or_full(10_000, PERIODS), 1)?;
+    let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full(10_000, PERIODS), 1)?;
     let fewest = window.of(|samples| samples.named("updates/period/count").to_vec());
-    if let Some(fewest) = fewest.filter(|count| count.low < 100_000.0) {
+    if let Some(fewest) = fewest.filter(|count| count.low < PERIODS as f64) {
         let why = format!(
             "the machine was too busy: of a process's periods, {} count",
             Unit::Count.show(fewest.low)

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::output_directory;
 use crate::fuzz::host;
-use crate::install::{PLUGIN, cargo_with_pass, prefix};
+use crate::install::{PLUGIN, cargo_with_pass, hash, prefix};
 use crate::run::{output, root, run};
 
 /// A Rust program of `benches/src`, built with the pass. Each way to build has a directory of its own, so that cargo
@@ -53,7 +53,7 @@ pub(crate) fn c_program(source: &str, name: &str, flags: &[&str]) -> Result<Path
         fs::read_dir(c_source("."))?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
     sources.sort();
     let stamp = Stamp::new(&program, &[&clang], &sources)?;
-    if !stamp.is_fresh() {
+    if stamp.is_stale()? {
         run(&mut clang)?;
         stamp.set()?;
     }
@@ -73,7 +73,7 @@ impl Stamp {
         let installed = installed.iter().map(|file| prefix().join(file));
         let mut hasher = DefaultHasher::new();
         for file in sources.iter().cloned().chain(installed) {
-            hasher.write(&fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+            hasher.write(hash(&file)?.as_bytes());
         }
         for command in commands {
             hasher.write(format!("{command:?}").as_bytes());
@@ -86,8 +86,15 @@ impl Stamp {
         self.product.with_added_extension("made-of")
     }
 
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.product.exists() && fs::read_to_string(self.path()).is_ok_and(|made_of| made_of == self.made_of)
+    /// Whether the file has to be made. Nobody takes what is there for whole until that is done.
+    pub(crate) fn is_stale(&self) -> Result<bool> {
+        let made_of = fs::read_to_string(self.path()).ok();
+        let is_stale = !self.product.exists() || made_of.as_ref() != Some(&self.made_of);
+        if is_stale && made_of.is_some() {
+            fs::remove_file(self.path())
+                .with_context(|| format!("cannot remove {}", self.path().display()))?;
+        }
+        Ok(is_stale)
     }
 
     /// The file is there now.

@@ -36,8 +36,9 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     images::build(&[images.as_slice(), &sparse, &[keyed]].concat())?;
     let driver = images::driver()?;
     bench.attempt("updates of one key", |bench| measure_sites(bench, &driver, &images, &sparse))?;
-    bench
-        .attempt("updates beside threads", |bench| measure_threads(bench, &driver, [images[0], images[3]]))?;
+    bench.attempt("updates beside threads", |bench| {
+        measure_threads(bench, &driver, [1, 1_000].map(|sites| Image::library(sites, 1)))
+    })?;
     bench.attempt("updates as a batch", |bench| measure_batches(bench, &driver, keyed))?;
     bench.attempt("updates beside static-keys", measure_peers)
 }
@@ -209,7 +210,7 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     let mut command = Command::new(&program);
     // A multiple of four: as often on as off, and as often first as second.
     command.env("STATIC_CALL_WRITER", WINDOW).arg("8");
-    let runs = bench.processes_of("update beside static-keys", command)?;
+    let runs = bench.repeat(bench.processes(), "update beside static-keys", command)?;
     for sites in SITES_BESIDE {
         let [ours, theirs] = ["ours", "theirs"].map(|crate_name| format!("{crate_name}/{sites}"));
         let a_site = |name| runs.summary(name).map(|summary| summary.map(|time| time / sites as f64));
