@@ -78,15 +78,25 @@ pub(crate) fn sites(record: &Record) -> impl Iterator<Item = usize> {
 pub(crate) fn sites_from(record: &Record, start: usize) -> impl Iterator<Item = usize> {
     // What is still to come when a site is asked for: whoever asks will look at its code, which is all over the image.
     const AHEAD: usize = 8;
-    let (first, count) = (record.sites.cast_const(), record.count as usize);
-    // SAFETY: the registration has found this many entries of this record there.
-    let site = move |index| unsafe { address(first.add(index)) };
+    let (site, count) = (site_of(record), record.count as usize);
     (start..count).map(move |index| {
         if index + AHEAD < count {
             text::prefetch(site(index + AHEAD));
         }
         site(index)
     })
+}
+
+/// The same as [`sites`], for whoever will not look at their code.
+pub(crate) fn sites_unseen(record: &Record) -> impl Iterator<Item = usize> {
+    (0..record.count as usize).map(site_of(record))
+}
+
+/// The site of a record with this index, which is below their number.
+fn site_of(record: &Record) -> impl Fn(usize) -> usize + use<> {
+    let first = record.sites.cast_const();
+    // SAFETY: the registration has found as many entries of this record there.
+    move |index| unsafe { address(first.add(index)) }
 }
 
 /// The trampoline of a record.
@@ -259,7 +269,7 @@ unsafe fn address(site: *const Site) -> usize {
 
 /// Signature and record of a trampoline: the eight bytes before it, if they lie in the code.
 fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
-    let bytes = text.eight_bytes(trampoline.checked_sub(8)?)?;
+    let bytes = text.eight_bytes(trampoline.wrapping_sub(8))?;
     let ([signature, offset], _) = bytes.as_chunks::<4>() else { return None };
     let offset = i32::from_ne_bytes(*offset) as isize;
     Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
@@ -293,23 +303,8 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
     }
     let table = record_table(image);
     let sites = site_table(image);
-    for site in sites.iter_mut().filter(|site| is_entry(**site)) {
-        // SAFETY: an entry of the table.
-        let pc = unsafe { address(site) };
-        if let Some(record) = record_of(pc, text, table) {
-            table[record].count += 1;
-        } else if is_behind_veneer(pc, text) {
-            // Once patched it could not come back, since its trampoline is out of reach: it is none of ours.
-            *site = SITE_ANCHOR;
-        } else if breakpoint::stands_at(pc, text) {
-            // Whoever has set it puts back what was there: a call of the trampoline, which nobody may have changed.
-            log!("the call at {pc:#x} has a debugger's breakpoint: left to its trampoline");
-            *site = SITE_ANCHOR;
-        } else {
-            return Err(Reason::Damaged);
-        }
-    }
-    sort(without_anchors(sites), text, table).ok_or(Reason::Damaged)?;
+    let count = find_sites(sites, text, table)?;
+    sort(&mut sites[..count], text, table).ok_or(Reason::Damaged)?;
     if seal::is_set(lock) {
         // Only updates follow the lists, and the keys are read-only.
         return Ok(());
@@ -324,6 +319,35 @@ unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
         }
     }
     Ok(())
+}
+
+/// Counts the sites of each record, and moves their entries to the front of the table: how many there are. What stands
+/// between them is no entry, or none of ours.
+#[inline(never)]
+fn find_sites(sites: &mut [Site], text: Text, records: &mut [Record]) -> Result<usize, Reason> {
+    let mut count = 0;
+    for index in 0..sites.len() {
+        if !is_entry(sites[index]) {
+            continue;
+        }
+        let pc = address_in(sites, index);
+        let record = record_of(pc, text, records);
+        if record.is_some() || is_behind_veneer(pc, text) {
+            // Behind a veneer, it could not come back once it is patched, since its trampoline is out of reach.
+        } else if breakpoint::stands_at(pc, text) {
+            // Whoever has set it puts back what was there: a call of the trampoline, which nobody may have changed.
+            log!("the call at {pc:#x} has a debugger's breakpoint: left to its trampoline");
+        } else {
+            return Err(Reason::Damaged);
+        }
+        sites[index] = SITE_ANCHOR;
+        if let Some(record) = record {
+            records[record].count += 1;
+            set_address(sites, count, pc);
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
@@ -344,8 +368,11 @@ fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
 /// Which record the site at `pc` belongs to, as long as it calls its trampoline.
 #[inline]
 fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
-    let target = native::Rewrite::target(text.word(pc / WORD * WORD)?, pc);
-    record_at(target.or_else(|| decoded_target(pc, text))?, text, records)
+    let target = match native::Rewrite::target(text.word(pc / WORD * WORD)?, pc) {
+        Some(target) => target,
+        None => decoded_target(pc, text)?,
+    };
+    record_at(target, text, records)
 }
 
 #[cold]
@@ -375,24 +402,18 @@ fn record_at(trampoline: usize, text: Text, records: &[Record]) -> Option<usize>
     found.then_some(index)
 }
 
-/// Moves the anchors to the end of the table; what lies before them.
-fn without_anchors(sites: &mut [Site]) -> &mut [Site] {
-    let mut len = sites.len();
-    let mut here = 0;
-    while here < len {
-        if is_entry(sites[here]) {
-            here += 1;
-            continue;
-        }
-        len -= 1;
-        if is_entry(sites[len]) {
-            // SAFETY: an entry of the table.
-            let pc = unsafe { address(&raw const sites[len]) };
-            sites[here] = pc.wrapping_sub((&raw const sites[here]).addr()) as Site;
-            sites[len] = SITE_ANCHOR;
-        }
-    }
-    &mut sites[..len]
+/// The instruction that an entry of the table names.
+#[inline]
+fn address_in(sites: &[Site], index: usize) -> usize {
+    // SAFETY: an entry of the table.
+    unsafe { address(&raw const sites[index]) }
+}
+
+/// Has an entry of the table name this instruction: within one image, which a 32-bit offset spans.
+#[inline]
+fn set_address(sites: &mut [Site], index: usize, pc: usize) {
+    let site = &mut sites[index];
+    *site = pc.wrapping_sub(core::ptr::from_ref(site).addr()) as Site;
 }
 
 /// Sorts the table by record, in place and in linear time: each entry moves at most once to its record's
@@ -400,7 +421,9 @@ fn without_anchors(sites: &mut [Site]) -> &mut [Site] {
 /// stand in the order of the records, and `sites` is where the next entry of a record goes.
 ///
 /// To find an entry's record takes four loads that wait for each other, so we have several entries in hand
-/// at once, whose places are empty meanwhile: the processor then overlaps their loads.
+/// at once, whose places are empty meanwhile: the processor then overlaps their loads. The first one, of code that
+/// may be anywhere in the image, starts when the entry comes into the hand.
+#[inline(never)]
 fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
     const EMPTY: Site = SITE_ANCHOR;
     let table = sites.as_mut_ptr();
@@ -419,13 +442,15 @@ fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
     loop {
         while held < hand.len() && part < records.len() {
             here = here.max(place(&records[part]));
-            if here < end {
-                // SAFETY: an entry of the table.
-                hand[held] = unsafe { address(&raw const sites[here]) };
+            let taken = end.saturating_sub(here).min(hand.len() - held);
+            for slot in &mut hand[held..held + taken] {
+                *slot = address_in(sites, here);
+                text::prefetch(*slot);
                 sites[here] = EMPTY;
-                held += 1;
                 here += 1;
-            } else {
+            }
+            held += taken;
+            if here >= end {
                 part += 1;
                 end += records.get(part).map_or(0, |record| record.count as usize);
             }
@@ -439,17 +464,16 @@ fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
         let mut kept = 0;
         for index in 0..held {
             let record = &mut records[owners[index]];
-            let site = sites.get_mut(place(record))?;
+            let place = place(record);
+            let displaced = *sites.get(place)?;
             record.sites = record.sites.wrapping_add(1);
-            let displaced = *site;
-            // SAFETY: an entry of the table.
-            let displaced_pc = unsafe { address(site) };
-            // Within one image, which a 32-bit offset spans.
-            *site = hand[index].wrapping_sub(core::ptr::from_ref(site).addr()) as Site;
+            let pc = hand[index];
             if displaced != EMPTY {
-                hand[kept] = displaced_pc;
+                hand[kept] = address_in(sites, place);
+                text::prefetch(hand[kept]);
                 kept += 1;
             }
+            set_address(sites, place, pc);
         }
         held = kept;
     }

@@ -112,7 +112,8 @@ impl Text {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         // SAFETY: the caller's promise.
-        self.checked(address).is_some_and(|word| unsafe { word.replace_with(writer::custom(), patch) })
+        self.checked(address)
+            .is_some_and(|word| unsafe { word.replace_with(writer::custom(), |word| word.replace(patch)) })
     }
 
     /// Finds what `rewrite` replaces, from the first of these sites on until one is something else: how many there are,
@@ -126,7 +127,7 @@ impl Text {
         rewrite: &native::Rewrite,
     ) -> (usize, Window) {
         let mut window = Window::EMPTY;
-        let count = self.take_while(sites, rewrite, |word, _| {
+        let count = self.take_while(sites, rewrite, |word, _, _| {
             window = window.with(word.0);
             true
         });
@@ -146,24 +147,25 @@ impl Text {
         rewrite: &native::Rewrite,
     ) -> usize {
         let writer = writer::custom();
-        // SAFETY: the caller's promise.
-        self.take_while(sites, rewrite, |word, patch| unsafe { word.replace_with(writer, &patch) })
+        self.take_while(sites, rewrite, |word, old, pc| {
+            // SAFETY: the caller's promise.
+            unsafe { word.replace_with(writer, |word| word.rewrite(rewrite, old, pc)) }
+        })
     }
 
-    /// Of the sites whose word `rewrite` changes, as long as `take` takes it: how many there are.
+    /// Of the sites that are what `rewrite` replaces, as long as `take` takes their words, what stands there, and where in
+    /// the code: how many there are.
     #[inline]
     fn take_while(
         self,
         sites: impl Iterator<Item = usize>,
         rewrite: &native::Rewrite,
-        mut take: impl FnMut(CodeWord, Patch) -> bool,
+        mut take: impl FnMut(CodeWord, [u8; WORD], usize) -> bool,
     ) -> usize {
         let is_taken = |pc: usize| {
             let word = self.checked(pc / WORD * WORD)?;
             let old = word.load();
-            let new = rewrite.apply(old, pc)?;
-            let key = core::ptr::null();
-            take(word, Patch { key, pc, kind: rewrite.kind, old, new }).then_some(())
+            (rewrite.is_at(old, pc) && take(word, old, pc)).then_some(())
         };
         sites.map_while(is_taken).count()
     }
@@ -206,12 +208,14 @@ impl CodeWord {
     ///
     /// # Safety
     ///
-    /// As for [`Text::replace`].
+    /// `replace` replaces nothing but that word, and as [`Text::replace`] wants it.
     #[inline]
-    unsafe fn replace_with(self, writer: Option<&dyn writer::CodeWriter>, patch: &Patch) -> bool {
-        let writable = writer.map_or(self, |writer| Self(writer.alias(self.0 as *mut u8).addr()));
-        // SAFETY: the caller's promise.
-        let is_replaced = unsafe { writable.replace(patch) };
+    unsafe fn replace_with(
+        self,
+        writer: Option<&dyn writer::CodeWriter>,
+        replace: impl FnOnce(Self) -> bool,
+    ) -> bool {
+        let is_replaced = replace(writer.map_or(self, |writer| Self(writer.alias(self.0 as *mut u8).addr())));
         if is_replaced {
             // SAFETY: the word is mapped where it is executed, which is where caches know it.
             unsafe { native::publish(self.0) };
@@ -235,24 +239,60 @@ impl CodeWord {
         word.to_ne_bytes()
     }
 
-    /// A displacement is stored alone: that is a third of the price, and leaves alone what others may have made of
-    /// the bytes around it since they were loaded, such as a debugger's breakpoint on the very instruction.
-    ///
     /// # Safety
     ///
     /// The word is writable, and may become the new one at any moment. It has just been the old one.
     #[inline]
     unsafe fn replace(self, patch: &Patch) -> bool {
         let (old, new) = (u64::from_ne_bytes(patch.old), u64::from_ne_bytes(patch.new));
-        if let Some(at) = native::only_displacement(patch.kind, patch.offset(), old ^ new) {
-            // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation, whether
-            // it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
-            unsafe {
-                core::arch::asm!("mov dword ptr [{at}], {new:e}", at = in(reg) self.0 + at,
-                    new = in(reg) (new >> (8 * at)) as u32, options(nostack, preserves_flags));
+        // SAFETY: the caller's promise.
+        unsafe {
+            match native::only_displacement(patch.kind, patch.offset(), old ^ new) {
+                Some(at) => self.store_displacement(at, (new >> (8 * at)) as u32),
+                None => self.compare_exchange(patch.old, patch.new),
             }
-            return true;
         }
+    }
+
+    /// Replaces the instruction at `pc`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace), and `rewrite` has found its instruction there.
+    #[inline]
+    unsafe fn rewrite(self, rewrite: &native::Rewrite, old: [u8; WORD], pc: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match rewrite.only_displacement(pc) {
+                Some((at, displacement)) => self.store_displacement(at, displacement),
+                None => self.compare_exchange(old, rewrite.apply(old, pc)),
+            }
+        }
+    }
+
+    /// A displacement is stored alone: that is a third of the price, and leaves alone what others may have made of
+    /// the bytes around it since they were loaded, such as a debugger's breakpoint on the very instruction.
+    ///
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace); the displacement lies in the word, `at` bytes from its start.
+    #[inline]
+    unsafe fn store_displacement(self, at: usize, displacement: u32) -> bool {
+        // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation, whether
+        // it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
+        unsafe {
+            core::arch::asm!("mov dword ptr [{at}], {displacement:e}", at = in(reg) self.0 + at,
+                displacement = in(reg) displacement, options(nostack, preserves_flags));
+        }
+        true
+    }
+
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace).
+    #[inline]
+    unsafe fn compare_exchange(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
+        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
         let found: u64;
         // SAFETY: the caller's promise; LOCK CMPXCHG of an aligned word is one atomic operation.
         unsafe {
@@ -291,9 +331,27 @@ impl CodeWord {
     /// The word is writable, and may become the new one at any moment.
     #[inline]
     unsafe fn replace(self, patch: &Patch) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.compare_exchange(patch.old, patch.new) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace).
+    #[inline]
+    unsafe fn rewrite(self, rewrite: &native::Rewrite, old: [u8; WORD], pc: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.compare_exchange(old, rewrite.apply(old, pc)) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`replace`](Self::replace).
+    #[inline]
+    unsafe fn compare_exchange(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
         // SAFETY: as above, and the caller's promise.
         let word = unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) };
-        let [old, new] = [patch.old, patch.new].map(native::Number::from_ne_bytes);
+        let [old, new] = [old, new].map(native::Number::from_ne_bytes);
         // What the update has written before, such as the key, is seen by whoever sees the new word.
         word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }

@@ -191,7 +191,7 @@ fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error>
         let mut window = Window::EMPTY;
         for record in image::records(image) {
             plan.count += record.count as usize;
-            window = image::sites(record).fold(window, |window, pc| window.with(pc / WORD * WORD));
+            window = image::sites_unseen(record).fold(window, |window, pc| window.with(pc / WORD * WORD));
         }
         window::widen(image, window);
     } else {

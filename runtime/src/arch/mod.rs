@@ -142,9 +142,7 @@ fn from_number<const N: usize>(number: u64) -> [u8; N] {
 /// there is no shorter way.
 #[allow(dead_code, reason = "for those architectures")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NoShortWay {
-    pub(crate) kind: Kind,
-}
+pub(crate) struct NoShortWay;
 
 #[allow(dead_code, reason = "for those architectures")]
 impl NoShortWay {
@@ -156,8 +154,12 @@ impl NoShortWay {
         None
     }
 
-    pub(crate) fn apply(&self, _word: [u8; WORD], _pc: usize) -> Option<[u8; WORD]> {
-        None
+    pub(crate) fn is_at(&self, _word: [u8; WORD], _pc: usize) -> bool {
+        false
+    }
+
+    pub(crate) fn apply(&self, word: [u8; WORD], _pc: usize) -> [u8; WORD] {
+        word
     }
 }
 

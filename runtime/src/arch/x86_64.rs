@@ -132,7 +132,6 @@ pub(crate) const fn holds(condition: u8, flags: u64) -> bool {
 /// worked out once, since an update may have many of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rewrite {
-    pub(crate) kind: Kind,
     from: Template,
     to: Template,
 }
@@ -164,12 +163,16 @@ impl Template {
     }
 }
 
+/// Of the instructions with a template.
+const LEN: usize = 5;
+const MASK: u64 = (1 << (8 * LEN)) - 1;
+
 impl Rewrite {
     /// Those that there are.
     pub(crate) fn all(from: Action, to: Action, code: &Range<usize>) -> [Option<Self>; 2] {
         [Kind::Call, Kind::Jump].map(|kind| {
             let [from, to] = [Template::new(kind, from, code)?, Template::new(kind, to, code)?];
-            Some(Self { kind, from, to })
+            Some(Self { from, to })
         })
     }
 
@@ -178,24 +181,33 @@ impl Rewrite {
     pub(crate) fn target(word: [u8; WORD], pc: usize) -> Option<usize> {
         let offset = pc % WORD;
         let instruction = u64::from_le_bytes(word) >> (8 * offset);
-        let is_whole_branch = offset <= WORD - 5 && matches!(instruction as u8, CALL | JMP);
+        let is_whole_branch = offset <= WORD - LEN && matches!(instruction as u8, CALL | JMP);
         let displacement = ((instruction >> 8) as u32).cast_signed();
-        is_whole_branch.then(|| pc.wrapping_add(5).wrapping_add_signed(displacement as isize))
+        is_whole_branch.then(|| pc.wrapping_add(LEN).wrapping_add_signed(displacement as isize))
     }
 
-    /// The word with the new instruction, if the one at `pc` is of those that this replaces. Otherwise it has to
-    /// be decoded.
+    /// Whether the instruction at `pc` lies in this word, and is of those that this replaces. Otherwise it has to be decoded.
     #[inline]
-    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> Option<[u8; WORD]> {
-        const LEN: usize = 5;
-        const MASK: u64 = (1 << (8 * LEN)) - 1;
+    pub(crate) fn is_at(&self, word: [u8; WORD], pc: usize) -> bool {
         let offset = pc % WORD;
-        if offset > WORD - LEN {
-            return None;
-        }
-        let (word, shift, end) = (u64::from_le_bytes(word), 8 * offset, pc.wrapping_add(LEN));
-        let is_old = word >> shift & MASK == self.from.ending_at(end);
-        is_old.then(|| (word & !(MASK << shift) | self.to.ending_at(end) << shift).to_le_bytes())
+        offset <= WORD - LEN
+            && u64::from_le_bytes(word) >> (8 * offset) & MASK == self.from.ending_at(pc.wrapping_add(LEN))
+    }
+
+    /// The word with the new instruction at `pc`.
+    #[inline]
+    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> [u8; WORD] {
+        let shift = 8 * (pc % WORD);
+        let new = self.to.ending_at(pc.wrapping_add(LEN)) << shift;
+        (u64::from_le_bytes(word) & !(MASK << shift) | new).to_le_bytes()
+    }
+
+    /// If both are branches, so that nothing else changes: where in its word the displacement of the instruction at `pc` starts, and the new one.
+    #[inline]
+    pub(crate) fn only_displacement(&self, pc: usize) -> Option<(usize, u32)> {
+        let is_all = self.from.mask & self.to.mask != 0;
+        let displacement = self.to.target.wrapping_sub(pc.wrapping_add(LEN)) as u32;
+        is_all.then_some((pc % WORD + 1, displacement))
     }
 }
 
@@ -416,10 +428,18 @@ mod tests {
             let before = encode(kind, pc, from).and_then(|code| code.splice(noise, pc % WORD));
             let word = if is_noise { noise } else { before.unwrap_or(noise) };
             let all = Rewrite::all(from, to, &code);
-            let rewritten = all.iter().flatten().find_map(|one| Some((one.kind, one.apply(word, pc)?)));
-            if let Some((found, new)) = rewritten {
-                prop_assert_eq!(decode(pc, &word[pc % WORD..]), Some((found, from)));
+            if let Some(rewrite) = all.iter().flatten().find(|one| one.is_at(word, pc)) {
+                let new = rewrite.apply(word, pc);
+                let (found, action) = decode(pc, &word[pc % WORD..]).expect("an instruction");
+                prop_assert_eq!(action, from);
                 prop_assert_eq!(encode(found, pc, to).and_then(|code| code.splice(word, pc % WORD)), Some(new));
+                let is_displacement = matches!((from, to), (Action::Go(_), Action::Go(_)));
+                prop_assert_eq!(rewrite.only_displacement(pc).is_some(), is_displacement);
+                if let Some((at, displacement)) = rewrite.only_displacement(pc) {
+                    let mut stored = word;
+                    stored[at..at + 4].copy_from_slice(&displacement.to_le_bytes());
+                    prop_assert_eq!(stored, new);
+                }
             } else if let (false, Some(_), Some(_)) = (is_noise, before, encode(kind, pc, to)) {
                 let reaches = |action| [code.start, code.end].iter().all(|&pc| encode(kind, pc, action).is_some());
                 prop_assert!(matches!(kind, Kind::ConditionalJump(_)) || !reaches(from) || !reaches(to));
