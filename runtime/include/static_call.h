@@ -92,11 +92,22 @@ struct static_call_key {
 extern inline __attribute__((gnu_inline, always_inline, nothrow)) __static_call_function *
 __static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
 {
-	return __atomic_load_n(&key->target, __ATOMIC_ACQUIRE);
+	__static_call_function *target = __atomic_load_n(&key->target, __ATOMIC_ACQUIRE);
+
+	/* A compiler that knew what stands for NULL, and that the call has another convention, would take the call for one
+	 * that never happens. */
+	__asm__("" : "+r"(target));
+	return target;
 }
 
-__attribute__((unused)) static void __static_call_off_nop(void) {}
-__attribute__((unused)) static long long __static_call_off_zero(void) { return 0; }
+/* What is called instead of functions of any convention: callers of preserve_most functions keep values in registers. */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define __STATIC_CALL_PRESERVE_MOST __attribute__((preserve_most))
+#else
+#define __STATIC_CALL_PRESERVE_MOST
+#endif
+__STATIC_CALL_PRESERVE_MOST __attribute__((unused)) static void __static_call_off_nop(void) {}
+__STATIC_CALL_PRESERVE_MOST __attribute__((unused)) static long long __static_call_off_zero(void) { return 0; }
 
 __STATIC_CALL_LIBRARY int __static_call_update(struct static_call_key *key, __static_call_function *target);
 __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *key);
@@ -127,6 +138,12 @@ template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments...) noexcept> { typedef _Result type; };
 template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments..., ...) noexcept> { typedef _Result type; };
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...)> { typedef _Result type; };
+template <typename _Result, typename... _Arguments>
+struct __static_call_result<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...) noexcept> { typedef _Result type; };
+#endif
 /* Results that the caller removes from the x87 registers. */
 template <typename _Result>
 constexpr bool __static_call_returns_x87 =
@@ -183,7 +200,9 @@ extern "C" {
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
 			   __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
 #define __STATIC_CALL_INIT_NULL(name)                                                               \
-	__STATIC_CALL_INIT(__static_call_off_nop, STATIC_CALL_FORM_NOP, __static_call_off_nop,      \
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
+			   STATIC_CALL_FORM_NOP,                                                    \
+			   __STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
 			   STATIC_CALL_FORM_NOP, name)
 #define __STATIC_CALL_INIT_RET0(name)                                                               \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_zero),      \
@@ -214,7 +233,10 @@ extern "C" {
  * stands for NULL there has no type. In C++, a type
  * that returns an object of a class does not compile. On i686 what stands for NULL or "return 0" removes nothing
  * from any stack: so func is not stdcall, fastcall or thiscall there, and, if it may be NULL, returns no struct
- * and no floating-point number (C++ says so). */
+ * and no floating-point number (C++ says so).
+ *
+ * For a hook in a hot loop, give func clang's __attribute__((preserve_most)): the loop then keeps its values in
+ * registers across the nop, and func saves those that it uses. */
 #define DEFINE_STATIC_CALL_NULL(key, func)                                                          \
 	struct static_call_key STATIC_CALL_KEY(key) =                                                \
 		__STATIC_CALL_INIT_NULL(__STATIC_CALL_STRING(key));                                   \

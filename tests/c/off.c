@@ -80,6 +80,43 @@ static void tails(void)
 	}
 }
 
+/* A hook that leaves nearly all registers as they are: its callers keep values in them, which no way to call it, or not to
+ * call it, may change. */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define PRESERVE_MOST __attribute__((preserve_most))
+#else
+#define PRESERVE_MOST
+#endif
+static PRESERVE_MOST void observe_aside(long a) { seen += a; }
+PRESERVE_MOST void never_defined_aside(int a);
+static DEFINE_STATIC_CALL_NULL(hook_aside, observe_aside);
+static DEFINE_STATIC_CALL_NULL(hook_never_updated, never_defined_aside);
+
+__attribute__((noinline)) static uint64_t keep(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+					       uint64_t g, uint64_t h)
+{
+	/* Volatile: a counter that is lost would have no end. */
+	for (volatile int i = 0; i < 100; i++) {
+		static_call_cond(hook_aside, i);
+		a += b ^ (uint64_t)i, b += c, c += d, d += e, e += f, f += g, g += h, h += a;
+	}
+	return a ^ b ^ c ^ d ^ e ^ f ^ g ^ h;
+}
+
+static void preserved(void)
+{
+	const uint64_t kept = UINT64_C(13445993451026955351);
+
+	seen = evaluated = 0;
+	static_call_cond(hook_never_updated, argument(1));
+	CHECK(evaluated == 1);
+	CHECK(keep(1, 2, 3, 4, 5, 6, 7, 8) == kept && seen == 0);
+	CHECK(static_call_update(hook_aside, observe_aside) == 0);
+	CHECK(keep(1, 2, 3, 4, 5, 6, 7, 8) == kept && seen == 4950);
+	CHECK(static_call_update(hook_aside, NULL) == 0);
+	CHECK(keep(1, 2, 3, 4, 5, 6, 7, 8) == kept && seen == 4950);
+}
+
 /* Results as wide as a register and smaller: the upper bits belong to nobody. */
 #define RESULTS(X)                                                                                  \
 	X(bool, bool_) X(char, char_) X(signed char, schar) X(short, short_) X(unsigned short, ushort)  \
@@ -117,6 +154,7 @@ int main(void)
 {
 	null_keys();
 	tails();
+	preserved();
 	for (int round = 0; round < 2; round++) {
 		RESULTS(ZERO)
 		RESULTS(SET)

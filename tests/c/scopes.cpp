@@ -124,10 +124,34 @@ static void functions()
 	CHECK(Tracked::alive == 0);
 }
 
+// Another convention is part of the type.
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define PRESERVE_MOST __attribute__((preserve_most))
+#else
+#define PRESERVE_MOST
+#endif
+static long seen;
+PRESERVE_MOST static void observe(long a) { seen += a; }
+PRESERVE_MOST static long identity(long a) noexcept { return a; }
+static DEFINE_STATIC_CALL_NULL(hook, observe);
+static DEFINE_STATIC_CALL_RET0(zero, identity);
+
+static void conventions()
+{
+	static_call_cond(hook, 1);
+	CHECK(seen == 0 && static_call_update(hook, observe) == 0);
+	static_call_cond(hook, 2);
+	CHECK(seen == 2 && static_call_update(hook, nullptr) == 0);
+	static_call_cond(hook, 3);
+	CHECK(seen == 2);
+	CHECK(static_call(zero, 5) == 0 && static_call_update(zero, identity) == 0 && static_call(zero, 5) == 5);
+}
+
 int main()
 {
 	namespaces();
 	classes();
 	functions();
+	conventions();
 	report();
 }

@@ -35,6 +35,18 @@ fn null_and_return_zero() {
     check_all(&["off.c"]);
 }
 
+/// Callers of a function that leaves registers alone keep values in them, whatever a build adds to functions.
+#[test]
+fn null_changes_no_register() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for build in BUILDS {
+        let program = directory.path().join("program");
+        let sources = ["off.c", "instrumented.c"];
+        let program = build.link(&sources, &["-finstrument-functions"], &program);
+        check(build, &program, &[&program], 0);
+    }
+}
+
 #[test]
 fn arguments_and_results_of_every_kind() {
     check_all(&["signatures.c"]);
