@@ -45,6 +45,15 @@ NOINLINE void on_word(uint64_t word)
 	__asm__ volatile("" : : "r"(word));
 }
 DEFINE_STATIC_CALL_NULL(hook, on_word);
+/* The same for callers that keep their values in registers. */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+__attribute__((preserve_most))
+#endif
+NOINLINE void on_word_aside(uint64_t word)
+{
+	__asm__ volatile("" : : "r"(word));
+}
+DEFINE_STATIC_CALL_NULL(preserving_hook, on_word_aside);
 
 /* Not static: a compiler that sees all their values knows what is called. */
 step *pointer = other;
@@ -99,6 +108,7 @@ __attribute__((always_inline)) static inline uint64_t by_choice(uint64_t word)
 
 #define none(word) ((void)0)
 #define hook_key(word) static_call_cond(hook, word)
+#define hook_preserving_key(word) static_call_cond(preserving_hook, word)
 #define hook_branch(word) (__atomic_load_n(&hook_is_on, __ATOMIC_RELAXED) ? on_word(word) : (void)0)
 __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 {
@@ -177,6 +187,7 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 	FOUR_PLACES(ROW, WORK, work, none, none)                                                     \
 	FOUR_PLACES(ROW, WORK, work, again, none)                                                    \
 	FOUR_PLACES(ROW, WORK, work, static, hook_key)                                               \
+	FOUR_PLACES(ROW, WORK, work, preserving, hook_preserving_key)                                \
 	FOUR_PLACES(ROW, WORK, work, branch, hook_branch)                                            \
 	FOUR_PLACES(ROW, WORK, work, pointer, hook_pointed)
 /* Those take the compiler longer than all others. */

@@ -103,11 +103,13 @@ fn a_call_takes_as_many_instructions_as_it_should() {
             // The jump of the PLT. A compiler that has run the resolver calls what it has returned.
             assert_eq!(of("ifunc"), of("direct") + 1.0, "a call of an ifunc");
             let of = a_turn(&program, mode, "hook");
-            for form in ["none", "static", "branch", "pointer"] {
+            for form in ["none", "static", "preserving", "branch", "pointer"] {
                 say(&format!("hook, {form}"), of(form));
             }
             // The nop and two moves: the argument, and the value that a call would not keep.
             assert_eq!(of("static"), of("none") + 3.0, "a hook that is off");
+            // The nop and the argument.
+            assert_eq!(of("preserving"), of("none") + 2.0, "the same, of a preserve_most function");
         }
     }
 }
