@@ -97,11 +97,15 @@ impl Sccache {
     fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let directory = tempfile::tempdir().expect("a temporary directory");
+        // On a busy machine it takes longer than the ten seconds that a client waits.
+        fs::write(directory.path().join("conf"), "server_startup_timeout_ms = 120000\n").expect("a file");
         Self { directory, port: port.expect("a free port").port() }
     }
 
     fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("SCCACHE_DIR", self.directory.path()).env("SCCACHE_SERVER_PORT", self.port.to_string())
+        let directory = self.directory.path();
+        command.env("SCCACHE_CONF", directory.join("conf")).env("SCCACHE_DIR", directory.join("cache"));
+        command.env("SCCACHE_SERVER_PORT", self.port.to_string())
     }
 
     fn call(&self, arguments: &[&str]) -> String {
