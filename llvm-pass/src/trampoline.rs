@@ -347,6 +347,9 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
 
 /// Loads what a key points at, in the order that an update published it.
 ///
+/// Volatile: what stands for NULL may have another convention than the call, and an optimizer that knew what the key holds
+/// would take the call for one that never happens.
+///
 /// `pointer` is the type of a function's address: code may have an address space of its own.
 pub(crate) fn load_target<'ctx>(
     module: &Module<'ctx>,
@@ -357,14 +360,15 @@ pub(crate) fn load_target<'ctx>(
     let target = builder.build_load(pointer, key, "target").expect("the builder has a position");
     let load = target.as_instruction_value().expect("a load is an instruction");
     load.set_alignment(module::pointer_size(module).next_power_of_two()).expect("a power of two");
-    match Read::for_triple(&module.get_triple().as_str().to_string_lossy()) {
+    let read = Read::for_triple(&module.get_triple().as_str().to_string_lossy());
+    load.set_volatile(!matches!(read, Read::Plain)).expect("a load may be volatile");
+    match read {
         Read::Acquire => load.set_atomic_ordering(AtomicOrdering::Acquire).expect("a load may be atomic"),
         Read::RelaxedAndFence => {
             load.set_atomic_ordering(AtomicOrdering::Monotonic).expect("a load may be atomic");
             builder.build_fence(AtomicOrdering::Acquire, false, "").expect("the builder has a position");
         }
-        Read::Volatile => load.set_volatile(true).expect("a load may be volatile"),
-        Read::Plain => {}
+        Read::Volatile | Read::Plain => {}
     }
     target.into_pointer_value()
 }

@@ -92,18 +92,19 @@ struct static_call_key {
 extern inline __attribute__((gnu_inline, always_inline, nothrow)) __static_call_function *
 __static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
 {
-	__static_call_function *target = __atomic_load_n(&key->target, __ATOMIC_ACQUIRE);
+	/* Volatile: a compiler that knew what stands for NULL, and that the call has another convention, would take the call
+	 * for one that never happens. */
+	__static_call_function *const volatile *target = &key->target;
 
-	/* A compiler that knew what stands for NULL, and that the call has another convention, would take the call for one
-	 * that never happens. */
-	__asm__("" : "+r"(target));
-	return target;
+	return __atomic_load_n(target, __ATOMIC_ACQUIRE);
 }
 
 /* What is called instead of functions of any convention: callers of preserve_most functions keep values in registers. */
-#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(__SCE__)
+#define __STATIC_CALL_HAS_PRESERVE_MOST 1
 #define __STATIC_CALL_PRESERVE_MOST __attribute__((preserve_most))
 #else
+#define __STATIC_CALL_HAS_PRESERVE_MOST 0
 #define __STATIC_CALL_PRESERVE_MOST
 #endif
 __STATIC_CALL_PRESERVE_MOST __attribute__((unused)) static void __static_call_off_nop(void) {}
@@ -138,7 +139,7 @@ template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments...) noexcept> { typedef _Result type; };
 template <typename _Result, typename... _Arguments>
 struct __static_call_result<_Result(_Arguments..., ...) noexcept> { typedef _Result type; };
-#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#if __STATIC_CALL_HAS_PRESERVE_MOST
 template <typename _Result, typename... _Arguments>
 struct __static_call_result<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...)> { typedef _Result type; };
 template <typename _Result, typename... _Arguments>
@@ -236,7 +237,8 @@ extern "C" {
  * and no floating-point number (C++ says so).
  *
  * For a hook in a hot loop, give func clang's __attribute__((preserve_most)): the loop then keeps its values in
- * registers across the nop, and func saves those that it uses. */
+ * registers across the nop, and func saves those that it uses. clang has to compile the key as well, and the linker must
+ * not bind func lazily. */
 #define DEFINE_STATIC_CALL_NULL(key, func)                                                          \
 	struct static_call_key STATIC_CALL_KEY(key) =                                                \
 		__STATIC_CALL_INIT_NULL(__STATIC_CALL_STRING(key));                                   \

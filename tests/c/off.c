@@ -29,6 +29,8 @@ static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_NULL(hook_of_many, many);
 static DEFINE_STATIC_CALL_NULL(hook_with_result, with_result);
 static DEFINE_STATIC_CALL_NULL(hook_declared_only, never_defined);
+static DEFINE_STATIC_CALL_NULL(hook_as_value, never_defined);
+static DEFINE_STATIC_CALL_RET0(zero_as_value, with_result);
 DEFINE_STATIC_CALL(always, with_result);
 
 static void null_keys(void)
@@ -53,6 +55,20 @@ static void null_keys(void)
 		CHECK(static_call_update(hook, NULL) == 0);
 		CHECK(static_call_update(hook_of_many, NULL) == 0);
 	}
+}
+
+/* Keys that are never updated, and loaded with the pass as well: what they hold is no secret. */
+static void values(void)
+{
+	void (*hook_target)(int) = static_call_fn(hook_as_value);
+	int (*zero_target)(int) = static_call_fn(zero_as_value);
+
+	evaluated = 0;
+	for (int i = 0; i < 2; i++) {
+		hook_target(argument(i));
+		CHECK(zero_target(argument(i)) == 0);
+	}
+	CHECK(evaluated == 4);
 }
 
 /* Tail calls of a key that is NULL: a jump that returns, and a conditional one. */
@@ -153,6 +169,7 @@ static void refused(void)
 int main(void)
 {
 	null_keys();
+	values();
 	tails();
 	preserved();
 	for (int round = 0; round < 2; round++) {

@@ -34,7 +34,7 @@ exit:
 
 ; REMARK: static call stays indirect: the function pointer is to be checked at every call
 ; CHECK-LABEL: define void @kcfi(
-; CHECK-NEXT: %target = load atomic ptr, ptr @k acquire
+; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire
 ; CHECK-NEXT: call void %target() [ "kcfi"(i32 42) ]
 define void @kcfi() {
   %f = call ptr @__static_call_target(ptr @k)

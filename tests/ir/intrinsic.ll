@@ -14,7 +14,7 @@ target triple = "x86_64-pc-linux-gnu"
 %key = type { ptr, ptr, ptr, ptr, i32, i32 }
 @k = external global %key
 define internal ptr @__static_call_target(ptr %key) alwaysinline {
-  %target = load atomic ptr, ptr %key acquire, align 8
+  %target = load atomic volatile ptr, ptr %key acquire, align 8
   ret ptr %target
 }
 ; HEADER-NOT: __static_call_target
@@ -34,7 +34,7 @@ target triple = "x86_64-pc-linux-gnu"
 @k = external global %key
 @kept = global ptr @__static_call_target
 ; ADDRESS: define internal ptr @__static_call_target(ptr %0) {
-; ADDRESS-NEXT: %target = load atomic ptr, ptr %0 acquire, align 8
+; ADDRESS-NEXT: %target = load atomic volatile ptr, ptr %0 acquire, align 8
 ; ADDRESS-NEXT: ret ptr %target
 declare ptr @__static_call_target(ptr)
 ; ADDRESS: call void @__static_call_trampoline.k()

@@ -39,7 +39,7 @@ define i1 @not_equal() {
 
 ; Every other comparison asks for the value.
 ; CHECK-LABEL: define i1 @with_itself(
-; CHECK-NEXT: %target = load atomic ptr, ptr @k acquire, align 8
+; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire, align 8
 ; CHECK-NEXT: icmp eq ptr %target, %target
 define i1 @with_itself() {
   %f = call ptr @__static_call_target(ptr @k)

@@ -21,7 +21,7 @@ declare ptr @__static_call_target(ptr)
 ; REMARK: static call loads its key: this target or code model has no recorded call sites
 ; CHECK-NOT: __static_call
 ; CHECK: define i32 @f(i32 %a) {
-; CHECK-NEXT: %target = load atomic ptr, ptr @k acquire, align
+; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire, align
 ; CHECK-NEXT: %r = call i32 %target(i32 %a)
 ; CHECK-NEXT: ret i32 %r
 ; CHECK-NOT: __static_call

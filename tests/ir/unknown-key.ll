@@ -22,7 +22,7 @@ declare ptr @__static_call_target(ptr)
 ; CHECK-NOT: @__static_call_trampoline
 ; REMARK-COUNT-4: static call loads its key: the key is not a constant at this place
 ; CHECK-LABEL: define void @not_constant(
-; CHECK-COUNT-4: load atomic ptr, ptr %{{[a-z]+}} acquire, align 8
+; CHECK-COUNT-4: load atomic volatile ptr, ptr %{{[a-z]+}} acquire, align 8
 define void @not_constant(ptr %argument, i1 %c) {
 entry:
   %f0 = call ptr @__static_call_target(ptr %argument)
@@ -45,10 +45,10 @@ join:
 
 ; REMARK-COUNT-4: static call loads its key: the key is not a constant at this place
 ; CHECK-LABEL: define void @no_object(
-; CHECK: load atomic ptr, ptr null acquire
-; CHECK: load atomic ptr, ptr undef acquire
-; CHECK: load atomic ptr, ptr inttoptr (i64 64 to ptr) acquire
-; CHECK: load atomic ptr, ptr @alias acquire
+; CHECK: load atomic volatile ptr, ptr null acquire
+; CHECK: load atomic volatile ptr, ptr undef acquire
+; CHECK: load atomic volatile ptr, ptr inttoptr (i64 64 to ptr) acquire
+; CHECK: load atomic volatile ptr, ptr @alias acquire
 define void @no_object() {
   %f0 = call ptr @__static_call_target(ptr null)
   call void %f0()
@@ -63,7 +63,7 @@ define void @no_object() {
 
 ; Code that is never reached may use itself.
 ; CHECK-LABEL: define void @unreachable(
-; CHECK: %target = load atomic ptr, ptr %target acquire
+; CHECK: %target = load atomic volatile ptr, ptr %target acquire
 define void @unreachable() {
   ret void
 never:
@@ -76,12 +76,12 @@ never:
 ; Names that would be the same as another once written out, and a number to the assembler.
 ; REMARK-COUNT-4: static call loads its key: the key's symbol is not an ordinary name
 ; CHECK-LABEL: define void @unusual(
-; CHECK: load atomic ptr, ptr @weak_reference acquire
-; CHECK: load atomic ptr, ptr addrspacecast (ptr addrspace(1) @far to ptr) acquire
-; CHECK: load atomic ptr, ptr @"in\FFvalid" acquire
-; CHECK: load atomic ptr, ptr @"in\FEvalid" acquire
-; CHECK: load atomic ptr, ptr @"k+40" acquire
-; CHECK: load atomic ptr, ptr @"1st" acquire
+; CHECK: load atomic volatile ptr, ptr @weak_reference acquire
+; CHECK: load atomic volatile ptr, ptr addrspacecast (ptr addrspace(1) @far to ptr) acquire
+; CHECK: load atomic volatile ptr, ptr @"in\FFvalid" acquire
+; CHECK: load atomic volatile ptr, ptr @"in\FEvalid" acquire
+; CHECK: load atomic volatile ptr, ptr @"k+40" acquire
+; CHECK: load atomic volatile ptr, ptr @"1st" acquire
 define void @unusual() {
   %f0 = call ptr @__static_call_target(ptr @weak_reference)
   call void %f0()

@@ -15,7 +15,7 @@ declare void @use(ptr)
 ; REMARK-NOT: remark
 
 ; CHECK-LABEL: define ptr @returned(
-; CHECK-NEXT: %target = load atomic ptr, ptr @k acquire, align 8
+; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire, align 8
 ; CHECK-NEXT: ret ptr %target
 define ptr @returned() {
   %f = call ptr @__static_call_target(ptr @k)

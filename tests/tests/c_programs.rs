@@ -47,6 +47,21 @@ fn null_changes_no_register() {
     }
 }
 
+/// Where no call is direct, since a trampoline might be out of reach, what stands for NULL is called all the same.
+#[test]
+fn null_where_calls_load_their_keys() {
+    if !platform().is_x86() || platform().pointer != 8 {
+        eprintln!("skipped: only x86-64 has these flags");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for build in BUILDS {
+        for flags in [&["-mcmodel=medium"][..], &["-mcmodel=large", "-fno-pic", "-no-pie"]] {
+            run(&mut execute(&build.link(&["off.c"], flags, &directory.path().join("program"))));
+        }
+    }
+}
+
 #[test]
 fn arguments_and_results_of_every_kind() {
     check_all(&["signatures.c"]);

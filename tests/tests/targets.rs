@@ -246,8 +246,8 @@ const PLAIN: &str = "%f = load ptr AT , ptr KEY";
 fn load(row: &Row) -> &'static str {
     match row.2 {
         Sites | SitesLibrary => unreachable!("sites are not loads"),
-        Acquire | Library => "%f = load atomic ptr AT , ptr KEY acquire, align WORD",
-        Fence => "%f = load atomic ptr AT , ptr KEY monotonic, align WORD\nfence acquire",
+        Acquire | Library => "%f = load atomic volatile ptr AT , ptr KEY acquire, align WORD",
+        Fence => "%f = load atomic volatile ptr AT , ptr KEY monotonic, align WORD\nfence acquire",
         Plain => PLAIN,
         Volatile => "%f = load volatile ptr AT , ptr KEY, align WORD",
     }
@@ -457,8 +457,12 @@ fn check_sites(row: &Row, lowered: &str) -> Result<(), String> {
         .filter(|line| line.contains("call ") || line.contains("invoke "))
         .filter(|line| line.starts_with(' '))
         .count() as u64;
-    let found =
-        (direct, count("define linkonce_odr hidden"), count("load atomic"), count("@__static_call_target"));
+    let found = (
+        direct,
+        count("define linkonce_odr hidden"),
+        count("load atomic volatile"),
+        count("@__static_call_target"),
+    );
     // Four keys, constructor and destructor; what is used as a value, or must be a jump where there are none.
     let loads = 1 + u64::from(row.3.contains(&"musttail"));
     let wanted = (SITES + 1 - loads, 4 + 2, loads, 0);
