@@ -15,6 +15,13 @@ __attribute__((unused, noreturn)) static void check_failed(const char *file, int
 	abort();
 }
 
+/* Functions that leave nearly all registers to their callers, where compilers have such. */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define PRESERVE_MOST __attribute__((preserve_most))
+#else
+#define PRESERVE_MOST
+#endif
+
 /* Prints how the calls of this process run at this moment. */
 __attribute__((unused)) static void report(void)
 {

@@ -98,11 +98,6 @@ static void tails(void)
 
 /* A hook that leaves nearly all registers as they are: its callers keep values in them, which no way to call it, or not to
  * call it, may change. */
-#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
-#define PRESERVE_MOST __attribute__((preserve_most))
-#else
-#define PRESERVE_MOST
-#endif
 static PRESERVE_MOST void observe_aside(long a) { seen += a; }
 PRESERVE_MOST void never_defined_aside(int a);
 static DEFINE_STATIC_CALL_NULL(hook_aside, observe_aside);

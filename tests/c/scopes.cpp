@@ -125,11 +125,6 @@ static void functions()
 }
 
 // Another convention is part of the type.
-#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
-#define PRESERVE_MOST __attribute__((preserve_most))
-#else
-#define PRESERVE_MOST
-#endif
 static long seen;
 PRESERVE_MOST static void observe(long a) { seen += a; }
 PRESERVE_MOST static long identity(long a) noexcept { return a; }
