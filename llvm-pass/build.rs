@@ -1,43 +1,215 @@
-//! Builds the C++ shim against LLVM's headers, and leaves LLVM itself to the compiler that loads us.
+//! Compiles the C++ part once for each LLVM whose headers are there. LLVM itself comes from the compiler that
+//! loads the plugin.
+//!
+//! `STATIC_CALL_LLVM` chooses: a list of major versions, and of directories with an LLVM or its headers.
+//! Without it, all are used that are installed where LLVM's own `llvm-config` or a distribution puts them.
+//!
+//! The headers define many inline functions whose layouts differ from one LLVM to the next. So each part is
+//! linked into one object that keeps all symbols but its table to itself.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+
+/// The versions that `cpp/llvm_compat.h` knows.
+const KNOWN: std::ops::RangeInclusive<u32> = 18..=24;
+
+const CHOICE: &str = "STATIC_CALL_LLVM";
 
 fn main() {
     println!("cargo::rerun-if-changed=cpp");
-    println!("cargo::rerun-if-env-changed=LLVM_SYS_221_PREFIX");
-    let llvm_config = match std::env::var_os("LLVM_SYS_221_PREFIX") {
-        Some(prefix) => PathBuf::from(prefix).join("bin/llvm-config"),
-        None => PathBuf::from("llvm-config-22"),
-    };
-    let include = Command::new(&llvm_config)
-        .arg("--includedir")
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .unwrap_or_else(|| {
-            panic!(
-                "cannot run {} to find LLVM 22's headers: install llvm-22-dev \
-                 or set LLVM_SYS_221_PREFIX to the LLVM installation",
-                llvm_config.display()
-            )
+    println!("cargo::rerun-if-changed=src/shim.rs");
+    println!("cargo::rerun-if-env-changed={CHOICE}");
+    println!("cargo::rerun-if-env-changed=PATH");
+    if let Err(problem) = build() {
+        println!("cargo::error={problem}");
+    }
+}
+
+fn build() -> Result<(), String> {
+    check_order()?;
+    let choice = env::var(CHOICE).unwrap_or_default();
+    let headers = if choice.is_empty() { installed()? } else { chosen(&choice)? };
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let llvms: Vec<_> = headers.iter().collect();
+    let mut objects = Vec::new();
+    let at_once = env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+    for some in llvms.chunks(at_once) {
+        let compiled: Vec<Result<PathBuf, String>> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                some.iter().map(|(major, include)| scope.spawn(|| compile(**major, include, &out))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it returns its errors")).collect()
         });
+        objects.extend(compiled.into_iter().collect::<Result<Vec<_>, _>>()?);
+    }
     cc::Build::new()
         .cpp(true)
+        // A compiler may bring its own C++ library, as rustc's LLVM does, on a machine that has no other.
+        .cpp_link_stdlib_static(true)
+        .objects(objects)
+        .compile("static_call_cpp");
+    let majors: Vec<u32> = headers.into_keys().collect();
+    fs::write(out.join("shims.rs"), table(&majors)).map_err(|error| format!("cannot write shims.rs: {error}"))
+}
+
+/// The headers of each installed LLVM that we know.
+fn installed() -> Result<BTreeMap<u32, PathBuf>, String> {
+    let mut found = BTreeMap::new();
+    let mut others = Vec::new();
+    for include in places() {
+        println!("cargo::rerun-if-changed={}", include.join("llvm/Config/llvm-config.h").display());
+        match major(&include) {
+            Some(major) if KNOWN.contains(&major) => _ = found.entry(major).or_insert(include),
+            Some(major) => others.push(format!("{major} ({})", include.display())),
+            None => {}
+        }
+    }
+    if found.is_empty() {
+        let others = if others.is_empty() {
+            String::new()
+        } else {
+            format!(" There are headers of LLVM {}, which the pass does not know.", others.join(", "))
+        };
+        return Err(format!(
+            "found no headers of LLVM {} to {}.{others} Install those of your compilers' LLVM (on Debian: \
+             apt install llvm-22-dev), or set {CHOICE} to the directory of an LLVM that has them",
+            KNOWN.start(),
+            KNOWN.end()
+        ));
+    }
+    Ok(found)
+}
+
+/// The headers of the LLVMs in a list of versions and directories.
+fn chosen(choice: &str) -> Result<BTreeMap<u32, PathBuf>, String> {
+    let mut headers = BTreeMap::new();
+    for item in choice.split(',').map(str::trim) {
+        let wanted = item.parse().ok();
+        let known = format!("the pass knows LLVM {} to {}", KNOWN.start(), KNOWN.end());
+        if wanted.is_some_and(|wanted| !KNOWN.contains(&wanted)) {
+            return Err(format!("{CHOICE} asks for LLVM {item}, but {known}"));
+        }
+        let include = match wanted {
+            Some(_) => places().into_iter().find(|include| major(include) == wanted),
+            None => [Path::new(item).join("include"), item.into()].into_iter().find(|at| major(at).is_some()),
+        };
+        let Some(include) = include else {
+            let advice = match wanted {
+                Some(wanted) => format!("; install them (on Debian: apt install llvm-{wanted}-dev)"),
+                None => " there".into(),
+            };
+            return Err(format!("{CHOICE} asks for {item}, but found no headers of that LLVM{advice}"));
+        };
+        let found = major(&include).expect("just read");
+        if !KNOWN.contains(&found) {
+            return Err(format!("{CHOICE} asks for {item}, which has LLVM {found}, but {known}"));
+        }
+        println!("cargo::rerun-if-changed={}", include.join("llvm/Config/llvm-config.h").display());
+        headers.insert(found, include);
+    }
+    Ok(headers)
+}
+
+/// Where headers may be: Debian's and Gentoo's directories, and what `llvm-config` says.
+fn places() -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    for directory in ["/usr/lib", "/usr/lib/llvm"] {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        places.extend(entries.map(|entry| entry.path().join("include")));
+    }
+    let programs = KNOWN.map(|major| format!("llvm-config-{major}")).chain(["llvm-config".into()]);
+    for output in programs.filter_map(|program| Command::new(program).arg("--includedir").output().ok()) {
+        places.push(String::from_utf8_lossy(&output.stdout).trim().into());
+    }
+    places
+}
+
+/// The major version of the LLVM that has these headers.
+fn major(include: &Path) -> Option<u32> {
+    let text = fs::read_to_string(include.join("llvm/Config/llvm-config.h")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("#define LLVM_VERSION_MAJOR ")?.trim().parse().ok())
+}
+
+/// Compiles the C++ part for one LLVM to one object.
+fn compile(major: u32, include: &Path, out: &Path) -> Result<PathBuf, String> {
+    let table = format!("static_call_shim_{major}");
+    let object = out.join(format!("{table}.o"));
+    let compiled = cc::Build::new()
+        .cpp(true)
         .std("c++17")
-        .file("cpp/shim.cpp")
-        .include(include.trim())
-        // As LLVM itself is built: its class hierarchy has no type information to link against.
+        .file("cpp/one_llvm.cpp")
+        .out_dir(out.join(&table))
+        .define("STATIC_CALL_SHIM", &*table)
+        .flag("-isystem")
+        .flag(include)
+        // LLVM is built this way too: its classes have no type information to link against.
         .flag("-fno-rtti")
         .flag("-fno-exceptions")
         .flag("-fvisibility=hidden")
         .flag("-fvisibility-inlines-hidden")
+        // Symbols that the linker would still merge.
+        .flag_if_supported("-fno-gnu-unique")
+        // There may be many LLVMs, and little of their time is spent here.
+        .opt_level(1)
         .flag("-Wno-unused-parameter")
         .flag("-Wno-comment")
-        // The compiler that loads the plugin may bring a C++ library of its own, as rustc's LLVM does, and no other be there.
-        .cpp_link_stdlib_static(true)
-        // LLVM's symbols come from the process that loads the plugin, if it has them.
+        // LLVM's symbols come from the process that loads the plugin.
         .pic(true)
-        .compile("static_call_shim");
+        .cargo_metadata(false)
+        .try_compile_intermediates()
+        .map_err(|error| format!("LLVM {major} ({}): {error}", include.display()))?;
+    // Without groups, whose members the linker would merge with those of another LLVM.
+    run(Command::new("ld").args(["-r", "--force-group-allocation", "-o"]).arg(&object).args(compiled))?;
+    run(Command::new("objcopy").arg(format!("--keep-global-symbol={table}")).arg(&object))?;
+    Ok(object)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{program} fails with {status}")),
+        Err(error) => Err(format!("cannot run {program}: {error}; install GNU binutils")),
+    }
+}
+
+/// Rust code that finds the table of a version.
+fn table(majors: &[u32]) -> String {
+    let list = majors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = format!("const LLVMS: &str = \"static_call_llvms={list};\";\n");
+    text += "unsafe extern \"C\" {\n";
+    text.extend(majors.iter().map(|major| format!("    safe static static_call_shim_{major}: Shim;\n")));
+    text += "}\nfn for_llvm(major: c_uint) -> Option<&'static Shim> {\n    match major {\n";
+    text.extend(majors.iter().map(|major| format!("        {major} => Some(&static_call_shim_{major}),\n")));
+    text + "        _ => None,\n    }\n}\n"
+}
+
+/// Three files list the functions, in one order.
+fn check_order() -> Result<(), String> {
+    let functions = |file: &str, from: &str| {
+        let text = fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?;
+        let text = &text[text.find(from).ok_or_else(|| format!("{file} has no `{from}`"))?..];
+        let mut names: Vec<String> = Vec::new();
+        for part in text.split("static_call_shim_").skip(1) {
+            let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok::<_, String>(names)
+    };
+    let declared = functions("cpp/shim.h", "What the shim provides")?;
+    for (file, from) in [
+        ("cpp/shim.h", "struct StaticCallShim"),
+        ("cpp/one_llvm.cpp", "STATIC_CALL_SHIM = {"),
+        ("src/shim.rs", "functions! {"),
+    ] {
+        if functions(file, from)? != declared {
+            return Err(format!("{file} lists the shim's functions in another order than cpp/shim.h"));
+        }
+    }
+    Ok(())
 }

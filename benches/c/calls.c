@@ -29,21 +29,12 @@ __attribute__((always_inline)) static inline uint64_t inlined(uint64_t word)
 	return (word << 5 | word >> 59) ^ 0x9e3779b9;
 }
 
-NOINLINE uint64_t target(uint64_t word)
-{
-	return inlined(word);
-}
+NOINLINE uint64_t target(uint64_t word) { return inlined(word); }
 
-NOINLINE uint64_t other(uint64_t word)
-{
-	return word + 1;
-}
+NOINLINE uint64_t other(uint64_t word) { return word + 1; }
 
 DEFINE_STATIC_CALL(bench, other);
-NOINLINE void on_word(uint64_t word)
-{
-	__asm__ volatile("" : : "r"(word));
-}
+NOINLINE void on_word(uint64_t word) { __asm__ volatile("" : : "r"(word)); }
 DEFINE_STATIC_CALL_NULL(hook, on_word);
 /* The same for callers that keep their values in registers. */
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
@@ -70,10 +61,7 @@ void (*hook_pointer)(uint64_t) = NULL;
 #ifdef __ELF__
 /* Read when the program starts: a compiler that knows what is resolved calls that. */
 static volatile int has_feature = 1;
-static step *resolve(void)
-{
-	return has_feature ? target : other;
-}
+static step *resolve(void) { return has_feature ? target : other; }
 uint64_t resolved(uint64_t word) __attribute__((ifunc("resolve")));
 #endif
 
@@ -82,11 +70,26 @@ uint64_t resolved(uint64_t word) __attribute__((ifunc("resolve")));
 	{                                                                                            \
 		return word * (2 * number + 1);                                                      \
 	}
-NEIGHBOUR(0) NEIGHBOUR(1) NEIGHBOUR(2) NEIGHBOUR(3) NEIGHBOUR(4) NEIGHBOUR(5) NEIGHBOUR(6) NEIGHBOUR(7)
-NEIGHBOUR(8) NEIGHBOUR(9) NEIGHBOUR(10) NEIGHBOUR(11) NEIGHBOUR(12) NEIGHBOUR(13) NEIGHBOUR(14) NEIGHBOUR(15)
+NEIGHBOUR(0)
+NEIGHBOUR(1)
+NEIGHBOUR(2)
+NEIGHBOUR(3)
+NEIGHBOUR(4)
+NEIGHBOUR(5)
+NEIGHBOUR(6)
+NEIGHBOUR(7)
+NEIGHBOUR(8)
+NEIGHBOUR(9)
+NEIGHBOUR(10)
+NEIGHBOUR(11)
+NEIGHBOUR(12)
+NEIGHBOUR(13)
+NEIGHBOUR(14)
+NEIGHBOUR(15)
 step *neighbours[] = {
-	neighbour_0, neighbour_1, neighbour_2, neighbour_3, neighbour_4, neighbour_5, neighbour_6, neighbour_7,
-	neighbour_8, neighbour_9, neighbour_10, neighbour_11, neighbour_12, neighbour_13, neighbour_14, neighbour_15,
+	neighbour_0,  neighbour_1,  neighbour_2,  neighbour_3,  neighbour_4,  neighbour_5,
+	neighbour_6,  neighbour_7,  neighbour_8,  neighbour_9,  neighbour_10, neighbour_11,
+	neighbour_12, neighbour_13, neighbour_14, neighbour_15,
 };
 
 __attribute__((always_inline)) static inline uint64_t by_choice(uint64_t word)
@@ -163,7 +166,8 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 #define FOUR____(statement) statement statement statement statement
 #define FOUR_____(statement) statement statement statement statement
 
-#define FOUR_PLACES(ROW, ...) ROW(__VA_ARGS__, 0) ROW(__VA_ARGS__, 16) ROW(__VA_ARGS__, 32) ROW(__VA_ARGS__, 48)
+#define FOUR_PLACES(ROW, ...) \
+	ROW(__VA_ARGS__, 0) ROW(__VA_ARGS__, 16) ROW(__VA_ARGS__, 32) ROW(__VA_ARGS__, 48)
 #define TWO_PLACES(ROW, ...) ROW(__VA_ARGS__, 0) ROW(__VA_ARGS__, 32)
 #ifdef __ELF__
 #define IFUNC(ROW, WORK, work) FOUR_PLACES(ROW, WORK, work, ifunc, resolved)
@@ -241,10 +245,7 @@ static double now(void)
 
 #ifdef __x86_64__
 /* Code that has nothing to do with the calls: 256 KiB of jumps. */
-NOINLINE static void flush(void)
-{
-	__asm__ volatile(".rept 32768\n\tjmp 2f\n\t.skip 6, 0xcc\n2:\n\t.endr");
-}
+NOINLINE static void flush(void) { __asm__ volatile(".rept 32768\n\tjmp 2f\n\t.skip 6, 0xcc\n2:\n\t.endr"); }
 
 enum { FLUSHES = 8 };
 
@@ -287,7 +288,7 @@ int main(int argc, char **argv)
 	__atomic_store_n(&object.methods, &methods_of_target, __ATOMIC_RELAXED);
 	__atomic_store_n(&choice, 1, __ATOMIC_RELAXED);
 	for (int round = 0; round < rounds; round++) {
-		/* A loop's predecessor leaves it its caches and its branch predictor: so they come in random order. */
+		/* In random order: each loop finds the caches and predictors as the one before left them. */
 		for (int i = count - 1; i > 0; i--) {
 			int other = rand() % (i + 1);
 			const struct loop *loop = loops[i];
@@ -311,7 +312,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < LOOPS; i++) {
 		if (!strncmp(all[i].work, only, strlen(only)) && !strcmp(all[i].work, all[i - 1].work) &&
 		    results[i] != results[i - 1]) {
-			fprintf(stderr, "%s_%s_%d called something else\n", all[i].work, all[i].form, all[i].skip);
+			fprintf(stderr, "%s_%s_%d called something else\n", all[i].work, all[i].form,
+				all[i].skip);
 			return 1;
 		}
 	}

@@ -2,14 +2,14 @@
  *
  *     image load ROUNDS WITH WITHOUT    loads and unloads two shared objects in turn
  *     image update ROUNDS IMAGE         updates the key k0 of a shared object to and fro
- *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, of which all others sleep
- *     image calling ROUNDS IMAGE N...   the same beside N threads that call, on other processors if there are any
+ *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, while all others sleep
+ *     image calling ROUNDS IMAGE N...   the same beside N threads that call, if possible on other processors
  *     image batch ROUNDS IMAGE OTHERS N...    updates of N keys, one by one and as a transaction, in turns,
  *                                       beside so many threads that call
  *
  * Prints one line a measurement: its name and nanoseconds. They are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)
- * The images come from xtask/src/bench/images.rs.
+ * The images come from benches/harness/src/images.rs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -221,18 +221,19 @@ static void thread_rounds(const char *path, int rounds, char **counts, int is_ca
 }
 
 /* Makes changes one by one, or as a transaction. */
-static void change(struct static_call_change *changes, size_t count, void *target, int as_batch, const char *name)
+static void
+change(struct static_call_change *changes, size_t count, void *target, int as_batch, const char *name)
 {
 	int error = 0;
 
 	for (size_t i = 0; i < count; i++)
-		changes[i].target = target;
+		changes[i].__target = target;
 	double start = processor_time();
 	if (as_batch)
 		error = static_call_update_batch(changes, count);
 	else
 		for (size_t i = 0; i < count && !error; i++)
-			error = __static_call_update(changes[i].key, target);
+			error = __static_call_update(changes[i].__key, target);
 	double end = processor_time();
 
 	if (error) {
@@ -242,7 +243,7 @@ static void change(struct static_call_change *changes, size_t count, void *targe
 	printf("%s-%s %.0f\n", as_batch ? "batch" : "single", name, end - start - asking);
 }
 
-/* The same changes, one by one and as a transaction: there the one way and back the other, and next time the other way round. */
+/* The same changes, one by one and as a transaction: one makes them, the other takes them back, in turns. */
 static void batch_rounds(const char *path, int rounds, int others, char **counts)
 {
 	struct image image = image_at(path);
@@ -259,7 +260,7 @@ static void batch_rounds(const char *path, int rounds, int others, char **counts
 			char name[64];
 
 			snprintf(name, sizeof name, "k%zu__static_call_key", i);
-			changes[i].key = loaded(dlsym(image.handle, name));
+			changes[i].__key = loaded(dlsym(image.handle, name));
 		}
 		for (int round = 0; round < rounds; round++) {
 			change(changes, count, image.targets[1], round % 2, *text);
@@ -340,7 +341,8 @@ int main(int argc, char **argv)
 		batch_rounds(argv[3], rounds, thread_count(argv[4], 0), argv + 5);
 	} else {
 		fprintf(stderr, "usage: image load ROUNDS WITH WITHOUT | image update ROUNDS IMAGE |\n"
-				"       image (sleeping|calling) ROUNDS IMAGE NUMBER... | image batch ROUNDS IMAGE OTHERS NUMBER...\n");
+				"       image (sleeping|calling) ROUNDS IMAGE NUMBER... | image batch ROUNDS "
+				"IMAGE OTHERS NUMBER...\n");
 		return 2;
 	}
 	print_process();

@@ -1,4 +1,4 @@
-/* How this process has run its static calls: for the harness, which compares that with what it has asked for. */
+/* Prints how this process runs its static calls. The harness compares it with what it asked for. */
 #pragma once
 
 #include <stdio.h>

@@ -2,10 +2,10 @@
  *
  *     start ROUNDS PROGRAM...    starts the programs in turns, every other round from the last one on
  *
- * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), the processor time that it had used
- * by then, and bytes of resident memory, and of what of it has been written and is not shared; and ends. The first one is asked
- * for its mode before, by an argument. Prints lines of the program's number, what was measured, and nanoseconds, a number of page
- * faults (of those that read no file), or bytes.
+ * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), the processor time
+ * that it had used by then, and its bytes of resident memory and of private dirty memory. Then it ends. An
+ * argument asks the first one for its mode before. Prints lines of the program's number, what was measured,
+ * and nanoseconds, a number of page faults (of those that read no file), or bytes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -54,19 +54,16 @@ static void start(int number, char *program, int asked)
 	close(ends[0]);
 	posix_spawn_file_actions_destroy(&actions);
 	switch (sscanf(text, "%lld %lld %ld %ld %d", &began, &used, &memory, &own, &mode)) {
-	case 5:
-		printf("process/mode %d\n", mode);
-		break;
-	case 4:
-		break;
-	default:
-		fail(program);
+	case 5: printf("process/mode %d\n", mode); break;
+	case 4: break;
+	default: fail(program);
 	}
 	if (asked)
 		return;
 	printf("%d/elapsed %lld\n", number, began - 1000000000ll * time.tv_sec - time.tv_nsec);
 	printf("%d/used %lld\n", number, used);
-	printf("%d/faults %ld\n%d/memory %ld\n%d/own %ld\n", number, usage.ru_minflt, number, memory, number, own);
+	printf("%d/faults %ld\n%d/memory %ld\n%d/own %ld\n", number, usage.ru_minflt, number, memory, number,
+	       own);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,14 @@
-//! What it costs those who call that the key is updated a thousand times a second meanwhile.
+//! What callers lose while their key is updated a thousand times a second.
 //!
-//! One thread calls, in a loop where no call can start before the one before it has returned, and never leaves its
-//! processor; another one updates the key from another processor. Slices of time with updates and slices
-//! without take turns, and a pair of neighbours gives one ratio: what disturbs the machine for longer disturbs
-//! both. Calls that the scheduler interrupted for another program do not count. The updating thread wakes up as
-//! often in both slices, so that nothing but the updates differs; and the two targets take the same time.
+//! One thread calls, in a loop where each call starts after the last one has returned, and never leaves its
+//! processor. Another thread updates the key from another processor. Slices of time with updates and
+//! slices without take turns, and a pair of neighbours gives one ratio: what disturbs the machine for longer
+//! disturbs both. Calls that the scheduler interrupted for another program do not count. The updating thread
+//! wakes up as often in both slices, so that nothing but the updates differs; and the two targets take the
+//! same time.
 //!
-//! Prints three lines a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask bench`
-//! builds it with the pass and runs it with each writer.
+//! Prints three lines a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask
+//! bench` builds it with the pass and runs it with each writer.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,8 +27,8 @@ const SLICE: Duration = Duration::from_millis(20);
 /// Not measured, so that the updating thread has seen what slice it is.
 const SETTLE: Duration = Duration::from_millis(5);
 const PERIOD: Duration = Duration::from_millis(1);
-/// Between two looks at the clock: short against the time that the scheduler gives to a thread, and long against a
-/// look.
+/// Between two looks at the clock: short against the time that the scheduler gives to a thread, and long
+/// against a look.
 const CALLS: u32 = 100_000;
 
 static_call::define! {
@@ -78,7 +79,7 @@ fn update() -> Result<(), static_call::Error> {
     let mut next = Instant::now();
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
-        // From one appointed time to the next: sleeping is not exact. What is long past is not made up for.
+        // Sleeps until fixed times, since sleeping is not exact. A long delay is not made up for.
         next = (next + PERIOD).max(Instant::now() - 20 * PERIOD);
         thread::sleep(next.saturating_duration_since(Instant::now()));
         if UPDATING.load(Ordering::Relaxed) {

@@ -1,30 +1,34 @@
-//! The cost of a call of one and the same function, in every form that a switchable call can have.
+//! The cost of calling the same function in every form that a switchable call can have.
 //!
-//! A static call shall cost at most 1.02 times a direct call, and the alignment of a loop alone can make
-//! more of a difference than that. So:
+//! The goal is that a static call costs at most 1.02 times a direct call. The alignment of a loop alone can
+//! make a bigger difference than that. So:
 //!
-//! - All forms are the same loop around the same function. Direct calls have a second copy of theirs (`again`): how
-//!   far its ratio is from 1 says how far to trust all others.
-//! - In the short work loads each form has four loops, 16 bytes from each other in a cache line (compilers align
-//!   loops to 16 bytes, so that these are all the places where one can be). Their names say where what stands before the
-//!   loop starts, not the loop. A form is compared with the direct call of the same name only, which is in the same place.
-//! - The loops take turns in random order, some twenty microseconds each, and one round's static call is compared with the
-//!   same round's direct call. What disturbs the machine for longer disturbs both; the median of the ratios
-//!   throws out what disturbs one of them.
+//! - All forms are the same loop around the same function. Direct calls have a second copy of theirs
+//!   (`again`): how far its ratio is from 1 says how far to trust all others.
+//! - In the short work loads each form has four loops, 16 bytes from each other in a cache line (compilers
+//!   align loops to 16 bytes, so that these are all the places where one can be). Their names say where what
+//!   stands before the loop starts, not the loop. A form is compared with the direct call of the same name
+//!   only, which is in the same place.
+//! - The loops take turns in random order, some twenty microseconds each, and one round's static call is
+//!   compared with the same round's direct call. What disturbs the machine for longer disturbs both; the
+//!   median of the ratios throws out what disturbs one of them.
 //!
 //! The work loads:
 //!
-//! - `chain`: what a call returns is what the next one takes, so that none can start before the one before it has ended.
+//! - `chain`: what a call returns is what the next one takes, so that none can start before the one before it
+//!   has ended.
 //! - `throughput`: no call needs another one's result.
-//! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in no order.
+//! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in no
+//!   order.
 //! - `sites1` to `sites4096`: a chain of so many call instructions, one after the other.
-//! - `flush` (if it is asked for): `sites256` once, after 32,768 jumps of other code have taken its place in the branch predictor and in the
-//!   first instruction cache.
-//! - `hook`: a chain of direct calls with a hook behind each that is off; `leaf`: the same without the calls, so that
-//!   the hook alone makes a function with calls of it.
+//! - `flush` (if it is asked for): `sites256` once, after 32,768 jumps of other code have taken its place in
+//!   the branch predictor and in the first instruction cache.
+//! - `hook`: a chain of direct calls with a hook behind each that is off; `leaf`: the same without the calls,
+//!   so that the hook alone makes a function with calls of it.
 //!
-//! Prints one line a measurement: work load, form, place, and nanoseconds a call. `cargo xtask bench` builds it with
-//! the pass, with and without retpolines, runs it in every mode, and looks at the loops' machine code, too.
+//! Prints one line a measurement: work load, form, place, and nanoseconds a call. `cargo xtask bench` builds
+//! it with the pass, with and without retpolines, runs it in every mode, and looks at the loops' machine
+//! code, too.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -273,7 +277,7 @@ struct Loop {
     run: fn(u32, u64) -> u64,
 }
 
-/// The functions have names for whoever disassembles the program.
+/// The functions have names, for readers of the disassembly.
 macro_rules! a_loop {
     ($work:ident $form:literal $call:path, $skip:literal) => {
         Loop {
@@ -288,7 +292,11 @@ macro_rules! a_loop {
                     unsafe {
                         asm!(concat!("/* ", $form, " */"), options(nomem, nostack, preserves_flags));
                         #[cfg(target_arch = "x86_64")]
-                        asm!(".p2align 6", concat!(".skip ", $skip, ", 0x90"), options(nomem, nostack, preserves_flags));
+                        asm!(
+                            ".p2align 6",
+                            concat!(".skip ", $skip, ", 0x90"),
+                            options(nomem, nostack, preserves_flags)
+                        );
                     }
                     $work!(calls word $call);
                     word
@@ -304,7 +312,8 @@ macro_rules! loops {
         loops!(@ [] $(($work [$($form $call),*] [$($skip)*]))*)
     };
     // A work load's places.
-    (@ [$($done:expr,)*] ($work:ident [$($form:literal $call:path),*] [$skip:literal $($skips:literal)*]) $($rest:tt)*) => {
+    (@ [$($done:expr,)*] ($work:ident [$($form:literal $call:path),*] [$skip:literal $($skips:literal)*])
+        $($rest:tt)*) => {
         loops!(@ [$($done,)* $(a_loop!($work $form $call, $skip),)*]
             ($work [$($form $call),*] [$($skips)*]) $($rest)*)
     };
@@ -314,12 +323,12 @@ macro_rules! loops {
 
 #[rustfmt::skip]
 const SHORT: &[Loop] = loops! {
-    chain ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
-        "object" through_object, "choice" through_choice] [0 16 32 48];
-    throughput ["direct" target, "again" target, "inlined" inlined, "static" through_key, "pointer" through_pointer,
-        "object" through_object, "choice" through_choice] [0 16 32 48];
-    neighbours ["direct" target, "again" target, "static" through_key, "pointer" through_pointer,
-        "object" through_object, "choice" through_choice] [0 16 32 48];
+    chain ["direct" target, "again" target, "inlined" inlined, "static" through_key,
+        "pointer" through_pointer, "object" through_object, "choice" through_choice] [0 16 32 48];
+    throughput ["direct" target, "again" target, "inlined" inlined, "static" through_key,
+        "pointer" through_pointer, "object" through_object, "choice" through_choice] [0 16 32 48];
+    neighbours ["direct" target, "again" target, "static" through_key,
+        "pointer" through_pointer, "object" through_object, "choice" through_choice] [0 16 32 48];
     hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
         "static-keys" static_key_hook] [0 16 32 48];
     leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,

@@ -1,16 +1,17 @@
 //! How long those who call are held up while the key is updated.
 //!
-//! One thread calls and reads the clock after each call, and never leaves its processor; another one updates the key
-//! some ten thousand times a second from another processor. Slices of time with updates and slices without take turns: what the machine
-//! itself does to a thread shows in both. The updating thread announces each of its periods, with an update and without alike,
-//! so that the caller can say what the longest pause in each period was. Periods in which the scheduler gave the
-//! processor to somebody else do not count.
+//! One thread calls and reads the clock after each call, and never leaves its processor; another one updates
+//! the key some ten thousand times a second from another processor. Slices of time with updates and slices
+//! without take turns: what the machine itself does to a thread shows in both. The updating thread announces
+//! each of its periods, with an update and without alike, so that the caller can say what the longest pause
+//! in each period was. Periods in which the scheduler gave the processor to somebody else do not count.
 //!
-//! `pauses PERIODS one|many`: until so many periods of each kind count, with a key of one site or of a thousand; on a machine that is
-//! so busy that this takes long, fewer. Prints lines
-//! of a slice's kind, `call`, `pause` (2 µs and more from call to call), `period` or `update` (from its start to its end, as the
-//! updating thread sees it), a percentile, and nanoseconds; and of `number`, how many pauses a period had, and how many periods had so many.
-//! `cargo xtask bench` builds it with the pass and runs it with each writer.
+//! `pauses PERIODS one|many`: until so many periods of each kind count, with a key of one site or of a
+//! thousand; on a machine that is so busy that this takes long, fewer. Prints lines of a slice's kind,
+//! `call`, `pause` (2 µs and more from call to call), `period` or `update` (from its start to its end, as the
+//! updating thread sees it), a percentile, and nanoseconds; and of `number`, how many pauses a period had,
+//! and how many periods had so many. `cargo xtask bench` builds it with the pass and runs it with each
+//! writer.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,9 +1,10 @@
-//! How this process has run its static calls: for the harness, which compares that with what it has asked for.
+//! How this process has run its static calls: for the harness, which compares that with what it has asked
+//! for.
 
 use static_call::{Mode, Writer};
 
-/// Prints lines like all others: the mode and the writer, by their numbers in `static_call.h`, why it is that mode,
-/// and how many sites there are, and are direct.
+/// Prints lines like all others: the mode and the writer, by their numbers in `static_call.h`, why it is that
+/// mode, and how many sites there are, and are direct.
 pub(crate) fn print() {
     let mode = match static_call::mode() {
         Mode::Inline => 2,

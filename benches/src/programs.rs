@@ -1,23 +1,20 @@
-//! Whole programs that dispatch on hot paths, each in several forms: direct calls of what is known when the program is compiled, static
-//! calls, and pointers. `cargo xtask bench` builds it twice, with retpolines and without, for the retpolined pointer.
+//! Whole programs that dispatch on hot paths, each in several forms: direct calls of what is known when the
+//! program is compiled, static calls, and pointers. `cargo xtask bench` builds it twice, with retpolines and
+//! without, for the retpolined pointer.
 //!
 //! - `checksum`: CRC-32C by instruction or by table, over real files, in pieces of 16 bytes to a megabyte;
 //! - `search`: a byte in a text, by vectors or one by one: the end of each line, and a byte that is nowhere;
-//! - `interpreter`: a small interpreter that runs a loop, with a hook for tracing at each instruction, off and on;
+//! - `interpreter`: a small interpreter that runs a loop, with a hook for tracing at each instruction, off
+//!   and on;
 //! - `requests`: a loop that parses requests, with ten hooks for policies around each, off and on.
 //!
-//! `programs ROUNDS FILE...` prints lines of a program, an input, a form, and bytes, instructions or requests a second. The forms take turns in each
-//! round, in random order, and all have to find the same.
+//! `programs ROUNDS FILE...` prints lines of a program, an input, a form, and bytes, instructions or requests
+//! a second. The forms take turns in each round, in random order, and all have to find the same.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-/// A program on one input in one form: how much it does in one run, and what it finds.
-struct Case<'input> {
-    name: String,
-    amount: usize,
-    run: Box<dyn Fn() -> u64 + 'input>,
-}
+use case::Case;
 
 /// A function that is chosen while the program runs, in all its forms; `choose` chooses it.
 macro_rules! switchable {
@@ -66,7 +63,8 @@ macro_rules! hook {
 
             pub(crate) fn set(target: Option<fn($($type),*)>) {
                 KEY.update(target).expect("nothing forbids it");
-                POINTER.store(target.map_or(std::ptr::null_mut(), |target| target as *mut ()), Ordering::Relaxed);
+                let pointer = target.map_or(std::ptr::null_mut(), |target| target as *mut ());
+                POINTER.store(pointer, Ordering::Relaxed);
             }
 
             #[inline(always)]
@@ -76,8 +74,9 @@ macro_rules! hook {
 
             #[inline(always)]
             pub(crate) fn by_pointer($($argument: $type),*) {
+                let pointer = POINTER.load(Ordering::Relaxed);
                 // SAFETY: a null pointer is `None`, and otherwise `set` has stored a function of this type.
-                let target: Option<fn($($type),*)> = unsafe { std::mem::transmute(POINTER.load(Ordering::Relaxed)) };
+                let target: Option<fn($($type),*)> = unsafe { std::mem::transmute(pointer) };
                 if let Some(target) = target {
                     target($($argument),*);
                 }
@@ -86,6 +85,8 @@ macro_rules! hook {
     };
 }
 
+#[path = "programs/case.rs"]
+mod case;
 #[path = "programs/checksum.rs"]
 mod checksum;
 #[path = "programs/interpreter.rs"]
@@ -119,7 +120,7 @@ fn main() {
     process::print();
 }
 
-/// Runs all cases, and sees to it that those that differ in nothing but the form find the same.
+/// Runs all cases. Those that differ only in their form have to find the same.
 fn run(rounds: usize, mut cases: Vec<Case<'_>>) {
     let mut found = std::collections::HashMap::new();
     for _ in 0..rounds {

@@ -1,14 +1,15 @@
-//! The cost of an update, beside the crate `static-keys`, which patches branches (`nop` or `jmp`) as we do calls.
+//! The cost of an update, beside the crate `static-keys`, which patches branches (`nop` or `jmp`) as we do
+//! calls.
 //!
 //! Keys of each with 10 to 10,000 sites of the same purpose: a hook that is called, or not. (Each function
-//! passes another number, or the compiler would make one of them all.) Both are switched on and off in turns, and
-//! after each change all sites of both run and have to do as they should. There is one thread, since `static-keys`
-//! forbids changes while others run; ours would only have to interrupt them as well. It builds with the stable
-//! compiler: `asm!` has had labels since Rust 1.87.
+//! passes another number, or the compiler would make one of them all.) Both are switched on and off in turns,
+//! and after each change all sites of both run and have to do as they should. There is one thread, since
+//! `static-keys` forbids changes while others run; ours would only have to interrupt them as well. It builds
+//! with the stable compiler: `asm!` has had labels since Rust 1.87.
 //!
-//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them; and of `store`, which is what a
-//! change costs where every call loads a pointer. `cargo xtask bench`
-//! builds it with the pass, and counts the sites in the binary.
+//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them; and of
+//! `store`, which is what a change costs where every call loads a pointer. `cargo xtask bench` builds it with
+//! the pass, and counts the sites in the binary.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! What programs of two threads need: a processor for each, whether the scheduler has taken it, and two targets that take
-//! the same time.
+//! What programs of two threads need: a processor for each, whether the scheduler has taken it, and two
+//! targets that take the same time.
 
 #[inline(never)]
 pub(crate) fn one(word: u64) -> u64 {

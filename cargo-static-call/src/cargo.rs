@@ -1,13 +1,18 @@
-//! `cargo static-call build` and the like: cargo, with the wrapper, in a target directory of its own.
+//! `cargo static-call build` and other commands: runs cargo with the wrapper in a separate target directory.
 //!
-//! Cargo does not know that a wrapper changes what is built: what it has built without one it takes for good, and
-//! the other way round. So builds with the pass have a directory of their own, `static-call` in the one that cargo would
-//! use, and both stay cached. Nor does cargo know the pass: the directory holds a hash of it, and is emptied when another
-//! one is installed.
+//! Cargo ignores the wrapper when it decides whether to rebuild, so it would reuse artifacts built without
+//! the pass. Output therefore goes to `static-call` below the usual target directory, and both stay cached.
+//! Cargo does not know the pass either, so that directory holds a hash of the pass and is emptied when
+//! another pass is installed.
+//!
+//! A project and the content of its target directory are untrusted: `static-call` there is no link, nor is a
+//! file that this program writes. As with cargo, the target directory itself may be one.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File, Permissions, TryLockError};
 use std::hash::Hasher;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,32 +22,32 @@ use anyhow::{Context, Result, bail};
 const WRAPPER: &str = "RUSTC_WRAPPER";
 const CHAINED: &str = "STATIC_CALL_RUSTC_WRAPPER";
 const TARGET: &str = "CARGO_TARGET_DIR";
-/// Where cargo keeps what it has built and how, if not in the target directory.
+/// The directory for cargo's intermediate artifacts, which is the target directory by default.
 const BUILD: &str = "CARGO_BUILD_BUILD_DIR";
-/// The pass's path, instead of the places relative to the wrapper.
+/// The path of the pass, which overrides the places relative to the wrapper.
 pub const PASS: &str = "STATIC_CALL_PASS";
-/// The file in the target directory that tells which pass it was built with.
+/// The file in the target directory that holds the hash of the pass.
 const STAMP: &str = ".static-call-pass";
 
-/// How cargo is to be run.
+/// How to run cargo.
 #[derive(Debug)]
 pub struct Plan {
-    /// The wrapper beside this program.
+    /// The wrapper, which is installed beside this program.
     pub wrapper: PathBuf,
-    /// The user's own wrapper, which ours calls.
+    /// The user's own wrapper, which ours runs.
     pub chained: Option<OsString>,
-    /// Where cargo builds; None where there is no project, so that it has none.
+    /// The target directory. None: there is no project.
     pub target: Option<PathBuf>,
-    /// Whether the user named that directory on the command line.
+    /// Whether the user chose the target directory on the command line.
     is_users: bool,
 }
 
 impl Plan {
-    /// Finds out how to run cargo with these arguments.
+    /// Determines how to run cargo with these arguments.
     ///
     /// # Errors
     ///
-    /// If the wrapper is not there, or `--config` names a build directory.
+    /// If the wrapper is missing, or `--config` sets a build directory.
     pub fn new(arguments: &[OsString]) -> Result<Self> {
         if let Some(toolchain) = arguments.iter().find(|word| word.as_encoded_bytes().starts_with(b"+")) {
             let toolchain = toolchain.display();
@@ -55,7 +60,7 @@ impl Plan {
         Ok(Self { chained: chained(&wrapper, arguments), wrapper, target: named.or(cargos), is_users })
     }
 
-    /// The variables for cargo.
+    /// The environment variables for cargo.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![(WRAPPER, self.wrapper.clone().into_os_string())];
@@ -66,51 +71,128 @@ impl Plan {
             if !self.is_users {
                 variables.push((TARGET, target.clone().into_os_string()));
             }
-            // A directory in cargo's configuration would be that of builds without the pass, too.
+            // A build directory from cargo's configuration would be shared with builds without the pass.
             variables.push((BUILD, target.clone().into_os_string()));
         }
         variables
     }
 
-    /// Sees to it that nothing in the target directory was built with another pass, or without one.
+    /// Makes sure that the target directory has no artifacts built with another pass or without one.
     fn prepare(&self) -> Result<()> {
         let Some(target) = &self.target else { return Ok(()) };
+        let shown = target.display();
+        if !self.is_users && fs::symlink_metadata(target).is_ok_and(|data| data.is_symlink()) {
+            bail!(
+                "{shown} is a symbolic link, which is not followed: remove it, or choose a directory with \
+                 --target-dir"
+            );
+        }
         let now = pass_hash(&self.wrapper);
-        let stamp = target.join(STAMP);
-        let before = fs::read_to_string(&stamp).ok();
+        if stamp(target).as_ref() == Some(&now) {
+            return Ok(());
+        }
+        // The lock keeps two builds from emptying the directory at once. A directory that the user chose is
+        // never emptied.
+        let _lock = if self.is_users { None } else { Some(lock_beside(target)?) };
+        let before = stamp(target);
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
         let was_built = target.join(".rustc_info.json").exists();
-        let shown = target.display();
         if was_built && (self.is_users || before.is_none()) {
             let how = if before.is_none() { "without `cargo static-call`" } else { "with another pass" };
             bail!(
-                "{shown} holds what was built {how}, and cargo would not build it again: name another directory, or \
-                 remove that one"
+                "{shown} has artifacts built {how}, which cargo would reuse: choose another directory, or \
+                 remove this one"
             );
         }
         if was_built {
-            eprintln!("cargo-static-call: the pass is another one than before: building anew in {shown}");
+            eprintln!("cargo-static-call: the pass has changed: rebuilding everything in {shown}");
+            // Wait until no cargo builds there.
+            let _locks = cargos_locks(target)?;
             fs::remove_dir_all(target).with_context(|| format!("cannot remove {shown}"))?;
         }
         let is_new = !target.exists();
-        fs::create_dir_all(target).with_context(|| format!("cannot make {shown}"))?;
+        fs::create_dir_all(target).with_context(|| format!("cannot create {shown}"))?;
         if is_new {
-            // As cargo does, so that backups leave it out.
+            // Backup programs skip directories with this tag, which cargo writes as well.
             let tag = "Signature: 8a477f597d28d172789f06886806bc55\n";
-            fs::write(target.join("CACHEDIR.TAG"), tag)
-                .with_context(|| format!("cannot write into {shown}"))?;
+            write(&target.join("CACHEDIR.TAG"), tag)?;
         }
-        fs::write(&stamp, now).with_context(|| format!("cannot write {}", stamp.display()))
+        write(&target.join(STAMP), &now)
     }
 }
 
-/// Becomes cargo. Returns only if that fails.
+/// The hash in a target directory's stamp, if the stamp is a regular file.
+fn stamp(target: &Path) -> Option<String> {
+    // More than a hash.
+    const LONGEST: u64 = 64;
+    let mut options = File::options();
+    // Do not follow a link, and do not block on a pipe.
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(target.join(STAMP)).ok()?;
+    let is_file = file.metadata().ok()?.is_file();
+    let mut text = String::new();
+    let read = is_file.then(|| file.take(LONGEST).read_to_string(&mut text))?;
+    read.ok().map(|_| text)
+}
+
+/// Replaces a file or a link; the target of a link stays unchanged.
+fn write(to: &Path, text: &str) -> Result<()> {
+    let directory = to.parent().unwrap_or(Path::new("."));
+    let put = || -> std::io::Result<()> {
+        let mut draft = tempfile::Builder::new();
+        // The permissions of other files; the umask applies.
+        let mut draft = draft.permissions(Permissions::from_mode(0o666)).tempfile_in(directory)?;
+        draft.write_all(text.as_bytes())?;
+        draft.persist(to)?;
+        Ok(())
+    };
+    put().with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Locks a directory as a whole, by a file beside it.
+fn lock_beside(directory: &Path) -> Result<File> {
+    let parent = directory.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    lock(&parent.join(".static-call-lock"))
+}
+
+/// Waits for the lock of a file, which is released when the returned file is dropped. File systems without
+/// locks are ignored, as cargo does.
+fn lock(file: &Path) -> Result<File> {
+    let mut options = File::options();
+    // Do not follow a link, and do not block on a pipe.
+    options.write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let locked = || {
+        let opened = options.open(file)?;
+        if let Err(TryLockError::WouldBlock) = opened.try_lock() {
+            eprintln!("cargo-static-call: waiting for another build ({})", file.display());
+            opened.lock()?;
+        }
+        Ok::<_, std::io::Error>(opened)
+    };
+    locked().with_context(|| format!("cannot lock {}", file.display()))
+}
+
+/// Takes the locks that cargo holds during a build: one for each profile, in `PROFILE/` or `TARGET/PROFILE/`.
+fn cargos_locks(target: &Path) -> Result<Vec<File>> {
+    let directories = |of: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(of).into_iter().flatten().filter_map(Result::ok);
+        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        entries.filter(is_directory).map(|entry| entry.path()).collect()
+    };
+    let profiles = directories(target);
+    let deeper: Vec<PathBuf> = profiles.iter().flat_map(|directory| directories(directory)).collect();
+    let locks = profiles.iter().chain(&deeper).map(|directory| directory.join(".cargo-lock"));
+    locks.filter(|file| file.is_file()).map(|file| lock(&file)).collect()
+}
+
+/// Replaces this process by cargo. Returns only on failure.
 ///
 /// # Errors
 ///
-/// If the wrapper is missing, the target directory cannot be used, or cargo does not start.
+/// If the wrapper is missing, the target directory cannot be used, or cargo cannot be run.
 pub fn run(arguments: &[OsString]) -> Result<std::convert::Infallible> {
     let plan = Plan::new(arguments)?;
     plan.prepare()?;
@@ -120,18 +202,18 @@ pub fn run(arguments: &[OsString]) -> Result<std::convert::Infallible> {
     Err(error).with_context(|| format!("cannot run {}", cargo.get_program().display()))
 }
 
-/// The cargo that runs us, or the one that the user has.
+/// The cargo that runs this program, or the one in `PATH`.
 #[must_use]
 pub fn cargo() -> Command {
     Command::new(variable("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// A variable's value; an empty one counts as unset.
+/// The value of an environment variable; an empty one counts as unset.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Where this program lies.
+/// The directory of this program.
 fn directory() -> PathBuf {
     let own = std::env::current_exe().and_then(|path| path.canonicalize()).unwrap_or_default();
     own.parent().unwrap_or_else(|| Path::new("")).to_owned()
@@ -141,20 +223,20 @@ fn wrapper() -> Result<PathBuf> {
     let wrapper = directory().join("static-call-rustc");
     if !wrapper.is_file() {
         bail!(
-            "the wrapper is missing: {}; install static-call as a whole (`cargo xtask install`)",
+            "the wrapper is missing: {}; install all of static-call (`cargo xtask install`)",
             wrapper.display()
         );
     }
     Ok(wrapper)
 }
 
-/// The directory that static-call is installed in.
+/// The directory in which static-call is installed.
 #[must_use]
 pub fn prefix() -> PathBuf {
     directory().parent().unwrap_or_else(|| Path::new("")).to_owned()
 }
 
-/// The pass as the wrapper finds it.
+/// The path where the wrapper looks for the pass.
 #[must_use]
 pub fn pass(wrapper: &Path) -> PathBuf {
     const NAME: &str = "libstatic_call_pass.so";
@@ -168,7 +250,7 @@ pub fn pass(wrapper: &Path) -> PathBuf {
     }
 }
 
-/// Tells one pass from another; also its absence.
+/// A hash of the pass, or a text that says that there is none.
 fn pass_hash(wrapper: &Path) -> String {
     let Ok(content) = fs::read(pass(wrapper)) else { return "none\n".into() };
     let mut hasher = std::hash::DefaultHasher::new();
@@ -176,12 +258,12 @@ fn pass_hash(wrapper: &Path) -> String {
     format!("{:016x}\n", hasher.finish())
 }
 
-/// The wrapper that the user has set, in the environment or in cargo's configuration: ours shall call it.
+/// The user's own wrapper from the environment or cargo's configuration, which ours will run.
 fn chained(wrapper: &Path, arguments: &[OsString]) -> Option<OsString> {
     if let Some(chained) = variable(CHAINED) {
         return Some(chained);
     }
-    // An empty variable switches a configured wrapper off.
+    // An empty variable disables a configured wrapper.
     let users = std::env::var_os(WRAPPER).or_else(|| configured("build.rustc-wrapper", arguments));
     let users = users.filter(|users| !users.is_empty())?;
     let is_ours = Path::new(&users).file_name() == wrapper.file_name();
@@ -194,8 +276,8 @@ pub fn rustc() -> OsString {
     variable("RUSTC").or_else(|| configured("build.rustc", &[])).unwrap_or_else(|| "rustc".into())
 }
 
-/// A program in cargo's configuration, with what the arguments add to that. Stable cargo tells it only when it is asked
-/// like this.
+/// A program in cargo's configuration, including `--config` arguments. Stable cargo has this command only
+/// with `RUSTC_BOOTSTRAP`.
 fn configured(program: &str, arguments: &[OsString]) -> Option<OsString> {
     let mut cargo = cargo();
     cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "config", "get", "--show-origin", program]);
@@ -203,8 +285,9 @@ fn configured(program: &str, arguments: &[OsString]) -> Option<OsString> {
     origin_and_value(str::from_utf8(&output.stdout).ok()?)
 }
 
-/// The value in a line `build.rustc-wrapper = "value" # origin`. With a slash in it, it is relative to the directory that
-/// holds the configuration's (`.cargo`), or to ours if no file but a variable or an argument gives it.
+/// The value in a line `build.rustc-wrapper = "value" # origin`. A value with a slash is relative to the
+/// parent of the configuration file's directory (`.cargo`), or to the current directory if a variable or an
+/// argument sets it.
 fn origin_and_value(line: &str) -> Option<OsString> {
     let (value, origin) = line.split_once(" = ")?.1.trim_end().rsplit_once(" # ")?;
     let value: String = serde_json::from_str(value).ok()?;
@@ -215,7 +298,7 @@ fn origin_and_value(line: &str) -> Option<OsString> {
     std::path::absolute(base.join(value)).ok().map(PathBuf::into_os_string)
 }
 
-/// The value of `--target-dir`, as far as the arguments are cargo's.
+/// The value of `--target-dir` among cargo's own arguments.
 fn target_argument(arguments: &[OsString]) -> Option<PathBuf> {
     value_of(arguments, "--target-dir").last().and_then(|directory| std::path::absolute(directory).ok())
 }
@@ -229,7 +312,7 @@ fn value_of<'a>(arguments: &'a [OsString], option: &'a str) -> impl Iterator<Ite
     })
 }
 
-/// Gives cargo the values of these options among the arguments.
+/// Passes on these options and their values from the arguments.
 fn pass_on<'a>(cargo: &'a mut Command, options: &[&str], arguments: &[OsString]) -> &'a mut Command {
     for option in options {
         for value in value_of(arguments, option) {
@@ -239,7 +322,7 @@ fn pass_on<'a>(cargo: &'a mut Command, options: &[&str], arguments: &[OsString])
     cargo
 }
 
-/// The directory that cargo would use, as it says itself.
+/// The target directory that cargo would use, according to `cargo metadata`.
 fn cargo_target(arguments: &[OsString]) -> Result<Option<PathBuf>> {
     const BUILD_HERE: &str = "/static-call";
     let mut cargo = cargo();
@@ -250,8 +333,8 @@ fn cargo_target(arguments: &[OsString]) -> Result<Option<PathBuf>> {
     let directory = |name| metadata.get(name)?.as_str();
     if directory("build_directory").is_some_and(|build| build != BUILD_HERE) {
         bail!(
-            "`--config` sets build.build-dir, and builds without the pass would share that directory: leave it out; \
-             what is built with the pass lies in the target directory"
+            "`--config` sets build.build-dir, which builds without the pass would share: leave it out; \
+             everything is built in the target directory"
         );
     }
     Ok(directory("target_directory").map(PathBuf::from))
@@ -276,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_found_before_the_programs_own() {
+    fn options_after_two_dashes_are_not_cargos() {
         let words: Vec<OsString> =
             ["run", "--target-dir", "a", "--target-dir=b", "--", "--target-dir=c"].map(OsString::from).into();
         let found: Vec<&OsStr> = value_of(&words, "--target-dir").collect();

@@ -1,4 +1,4 @@
-//! `cargo static-call doctor`: is all there that direct calls need, and what would happen.
+//! `cargo static-call doctor`: checks everything that direct calls need.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,26 +10,25 @@ use clap::Args;
 use object::{Object, ObjectSection};
 
 use crate::cargo::{Plan, pass, prefix};
-use crate::elf::Elf;
+use crate::name::counted;
 use crate::permissions::Permissions;
-use crate::process::read_file;
+use crate::print;
 use crate::report;
-use crate::text::counted;
 
-/// Check the compilers, the pass and the kernel's permissions, and what was built; say what to do
+/// Check the compilers, the pass, the kernel's permissions and the built programs, and say what to do
 ///
-/// Exits with 0 only if all is well. Notes are no fault.
+/// Exits with 0 if nothing is wrong. Notes are not faults.
 #[derive(Args, Debug)]
 pub struct Doctor {
-    /// Programs and shared objects to look into, instead of those that this project has built
+    /// Programs and shared objects to check instead of those that this project has built
     binaries: Vec<PathBuf>,
 }
 
-/// What was found out.
+/// The result of one check.
 enum Finding {
     Good(String),
     Note(String),
-    /// What is wrong, and what to do.
+    /// What is wrong, and what to do about it.
     Bad(String, String),
 }
 
@@ -51,7 +50,8 @@ impl Doctor {
         };
         let plan = Plan::new(&[]);
         let compiler = crate::cargo::rustc();
-        let rustc = rustc(&compiler);
+        let llvms = plan.as_ref().ok().and_then(|plan| llvms(&pass(&plan.wrapper)));
+        let rustc = rustc(&compiler, llvms.as_deref());
         let has_rustc = !matches!(rustc, Bad(..));
         say(rustc);
         match &plan {
@@ -59,9 +59,9 @@ impl Doctor {
                 if has_rustc {
                     say(rust_pass(&plan.wrapper, &compiler));
                 }
-                say(c_pass(&plan.wrapper));
+                c_pass(&plan.wrapper, llvms.as_deref()).into_iter().for_each(&mut say);
             }
-            Err(error) => say(Bad(format!("{error:#}"), "install it again".into())),
+            Err(error) => say(Bad(format!("{error:#}"), "install static-call again".into())),
         }
         kernel().into_iter().chain(settings()).for_each(&mut say);
         if let Ok(plan) = &plan {
@@ -73,8 +73,8 @@ impl Doctor {
             let variables = variables.join(" ");
             text += &format!("\n`cargo static-call build` would run here:\n  {variables} cargo build\n");
         }
-        text += if is_well { "\nall is well\n" } else { "" };
-        match crate::inspect::print(&text) {
+        text += if is_well { "\nno problems found\n" } else { "" };
+        match print::all(&text) {
             Ok(()) if is_well => ExitCode::SUCCESS,
             Ok(()) => ExitCode::FAILURE,
             Err(error) => {
@@ -84,38 +84,45 @@ impl Doctor {
         }
     }
 
-    /// Looks into what was built.
+    /// Inspects the built programs.
     fn built(&self, plan: &Plan) -> Vec<Finding> {
         let binaries = match (&*self.binaries, &plan.target) {
             ([], Some(target)) => programs_in(target),
             (binaries, _) => binaries.to_vec(),
         };
         if binaries.is_empty() {
-            return vec![Note("nothing was built here with `cargo static-call` yet".into())];
+            return vec![Note("nothing has been built here with `cargo static-call` yet".into())];
         }
         let mut findings = Vec::new();
         for path in binaries {
             let shown = path.display();
-            let report = read_file(&path).and_then(|data| Ok(report::file(&path, &Elf::parse(&data)?)));
+            let report = report::read(&path);
             findings.push(match report {
                 Err(error) => Bad(format!("{shown}: {error:#}"), "name a program or shared object".into()),
-                Ok(file) if file.keys.is_empty() && !file.is_image => Note(format!("{shown}: no static calls")),
+                Ok(file) if file.keys.is_empty() && !file.is_image => {
+                    Note(format!("{shown}: no static calls"))
+                }
                 Ok(file) if file.all_direct => Good(format!(
                     "{shown}: {} of {} can be made direct",
                     counted(file.sites, "call"),
                     counted(file.keys.len(), "key")
                 )),
-                Ok(file) => Bad(
-                    format!("{shown}: not every call can be made direct: {}", file.not_direct_because.join("; ")),
-                    format!("`cargo static-call inspect {shown}` says which; build all crates with `cargo static-call`"),
-                ),
+                Ok(file) => {
+                    let because = file.not_direct_because.join("; ");
+                    Bad(
+                        format!("{shown}: not every call can be made direct: {because}"),
+                        format!(
+                            "run `cargo static-call inspect {shown}`; build it all with `cargo static-call`"
+                        ),
+                    )
+                }
             });
         }
         findings
     }
 }
 
-/// The programs and shared objects that cargo has put into a target directory.
+/// The programs and shared objects in one of cargo's target directories.
 fn programs_in(target: &Path) -> Vec<PathBuf> {
     let list = |directory: &Path| {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -132,7 +139,7 @@ fn programs_in(target: &Path) -> Vec<PathBuf> {
             && start == *b"\x7fELF"
     };
     let directories = |paths: Vec<PathBuf>| paths.into_iter().filter(|path| path.is_dir());
-    // With `--target` the profiles lie one level deeper.
+    // With `--target`, profiles are one level deeper.
     let of_targets = directories(list(target)).filter(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.contains('-')
@@ -141,7 +148,7 @@ fn programs_in(target: &Path) -> Vec<PathBuf> {
     profiles.flat_map(|profile| list(&profile)).filter(is_elf).collect()
 }
 
-/// Whether cargo can build there.
+/// Whether cargo can write its target directory.
 fn writable(target: &Path) -> Finding {
     let shown = target.display();
     let existing = target.ancestors().find(|path| path.exists()).unwrap_or(target);
@@ -149,29 +156,39 @@ fn writable(target: &Path) -> Finding {
         Ok(_) => Good(format!("{shown} can be written")),
         Err(error) => Bad(
             format!("{shown} cannot be written: {error}"),
-            "permit it, or have cargo build elsewhere: `--target-dir`, or CARGO_TARGET_DIR".into(),
+            "make it writable, or build elsewhere: `--target-dir` or CARGO_TARGET_DIR".into(),
         ),
     }
 }
 
-fn rustc(compiler: &OsStr) -> Finding {
+/// The LLVMs that a plugin is built for, such as `19, 22`.
+fn llvms(pass: &Path) -> Option<String> {
+    static_call_abi::pass_llvms(&fs::read(pass).ok()?).map(str::to_owned)
+}
+
+fn rustc(compiler: &OsStr, llvms: Option<&str>) -> Finding {
     let shown = compiler.display();
     let output = Command::new(compiler).arg("-vV").output();
     let answer = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout)).unwrap_or_default();
     let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
-    let install = "install Rust 1.95 or newer (https://rustup.rs), as long as it has LLVM 22".to_owned();
-    match (field("release: "), field("LLVM version: ")) {
-        (Some(release), Some(llvm)) => {
-            let text = format!("rustc {release} has LLVM {llvm} ({shown}); the pass needs LLVM {LLVM}");
-            if llvm.split('.').next() == Some(LLVM) { Good(text) } else { Bad(text, install) }
+    let install = format!(
+        "install a Rust release with LLVM {}, such as 1.95 with LLVM 22 (https://rustup.rs), or static-call \
+         with the headers of this one's LLVM (`cargo xtask install --llvm VERSION`)",
+        llvms.unwrap_or("22")
+    );
+    match (field("release: "), field("LLVM version: "), llvms) {
+        (Some(release), Some(llvm), Some(llvms)) => {
+            let text =
+                format!("rustc {release} has LLVM {llvm} ({shown}); the pass is built for LLVM {llvms}");
+            let major = llvm.split('.').next().unwrap_or_default();
+            if llvms.split(", ").any(|other| other == major) { Good(text) } else { Bad(text, install) }
         }
-        _ => Bad(format!("`{shown} -vV` does not say what it is"), install),
+        (Some(release), Some(llvm), None) => Good(format!("rustc {release} has LLVM {llvm} ({shown})")),
+        _ => Bad(format!("`{shown} -vV` prints no version"), install),
     }
 }
 
-const LLVM: &str = "22";
-
-/// A call that the pass lowers, and nothing else.
+/// A single call for the pass to lower.
 const RUST: &str = "
 #![no_std]
 extern \"C\" {
@@ -189,7 +206,7 @@ DECLARE_STATIC_CALL(doctor_key, void(void));
 void doctor(void) { static_call(doctor_key); }
 ";
 
-/// Compiles something by the wrapper, and looks whether the pass was there.
+/// Compiles a call through the wrapper, and checks that the pass recorded it.
 fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
     let pass = pass(wrapper);
     let mut rustc = Command::new(wrapper);
@@ -198,56 +215,70 @@ fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
     judge(compile(rustc, "doctor.rs", RUST), "rustc", &pass)
 }
 
-fn c_pass(wrapper: &Path) -> Finding {
-    let mut clang = Command::new("clang-22");
-    if clang.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        return Note(
-            "clang-22 is not installed: only C and C++ need it (on Debian: apt install clang-22)".into(),
-        );
-    }
+/// Each clang that is installed with the version in its name.
+fn c_pass(wrapper: &Path, llvms: Option<&str>) -> Vec<Finding> {
     let pass = pass(wrapper);
-    let mut clang = Command::new("clang-22");
-    clang
-        .arg(format!("-fpass-plugin={}", pass.display()))
-        .args(["-O1", "-c", "-I"])
-        .arg(prefix().join("include"));
-    judge(compile(clang, "doctor.c", C), "clang-22", &pass)
+    let llvms = llvms.unwrap_or("22");
+    let clangs = llvms.split(", ").map(|llvm| format!("clang-{llvm}"));
+    let is_installed = |clang: &String| {
+        let mut clang = Command::new(clang);
+        clang.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let findings: Vec<Finding> = clangs
+        .filter(is_installed)
+        .map(|name| {
+            let mut clang = Command::new(&name);
+            clang
+                .arg(format!("-fpass-plugin={}", pass.display()))
+                .args(["-O1", "-c", "-I"])
+                .arg(prefix().join("include"));
+            judge(compile(clang, "doctor.c", C), &name, &pass)
+        })
+        .collect();
+    if findings.is_empty() {
+        return vec![Note(format!(
+            "no clang for the pass (LLVM {llvms}) is installed; only C and C++ need it (on Debian: apt \
+             install clang-22)"
+        ))];
+    }
+    findings
 }
 
 fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
     let pass = pass.display();
     let again = format!(
-        "install static-call again (`cargo xtask install --prefix …`), or name a pass for this compiler in {}",
+        "install static-call again (`cargo xtask install --prefix …`), or set {} to this compiler's pass",
         crate::cargo::PASS
     );
     match compiled {
         Ok(true) => Good(format!("{compiler} loads the pass {pass}, which records a call")),
         Ok(false) => Bad(
             format!(
-                "{compiler} compiles with the pass {pass}, but no call is recorded: this machine has no backend"
+                "{compiler} compiles with the pass {pass}, but no call is recorded: the pass does not \
+                 support this machine"
             ),
-            "nothing: calls go through their keys' pointers, which is correct".into(),
+            "nothing: calls go through their keys' pointers, which is correct but slower".into(),
         ),
         Err(error) => Bad(format!("{compiler} does not compile with the pass {pass}: {error:#}"), again),
     }
 }
 
-/// Whether the object that comes out has sites.
+/// Whether the resulting object file has recorded calls.
 fn compile(mut compiler: Command, name: &str, source: &str) -> Result<bool> {
-    let directory = tempfile::tempdir().context("no temporary directory can be made")?;
+    let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
     let (file, object) = (directory.path().join(name), directory.path().join("doctor.o"));
-    fs::write(&file, source).context("the temporary directory cannot be written")?;
+    fs::write(&file, source).context("cannot write to the temporary directory")?;
     let output = compiler.arg(&file).arg("-o").arg(&object).output();
-    let output = output.with_context(|| format!("{} does not start", compiler.get_program().display()))?;
+    let output = output.with_context(|| format!("cannot run {}", compiler.get_program().display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).take(3).collect();
         anyhow::bail!("{} ({})", lines.join(" / "), output.status);
     }
-    let data = fs::read(&object).context("there is no object file")?;
-    let object = object::File::parse(&*data).context("the object file cannot be read")?;
+    let data = fs::read(&object).context("the compiler wrote no object file")?;
+    let object = object::File::parse(&*data).context("cannot parse the object file")?;
     let mut sections = object.sections();
-    // More than the anchor.
+    // A relocation: a section with the anchor alone has none.
     Ok(sections.any(|section| {
         section.name() == Ok(static_call_abi::SITES_SECTION) && section.relocations().next().is_some()
     }))
@@ -258,39 +289,43 @@ fn kernel() -> Vec<Finding> {
         Permissions::of_this_process();
     let mut findings = Vec::new();
     if denies_write_execute {
-        findings.push(Note("PR_SET_MDWE is on: no page may become writable and executable".into()));
+        findings.push(Note("PR_SET_MDWE is on: no page can become writable and executable".into()));
     }
     if has_seccomp {
         findings.push(Note("a seccomp filter is on, which may forbid system calls".into()));
     }
-    let generic = "calls go through their keys' pointers, which is correct";
+    let generic = "calls go through their keys' pointers, which is correct but slower";
     match membarrier {
         Ok(()) => findings.push(Good("membarrier(SYNC_CORE) is permitted".into())),
         Err(error) => findings.push(Bad(
             format!("membarrier(SYNC_CORE) is refused ({error}): {generic}"),
-            "use a kernel of 4.16 or newer, and permit membarrier(2) in the seccomp filter (Docker's own does)".into(),
+            "use Linux 4.16 or newer, and permit membarrier(2) in the seccomp filter (Docker's permits it)"
+                .into(),
         )),
     }
     let has_breakpoints = cfg!(target_arch = "x86_64");
     match (window, memory_file) {
-        (Ok(()), _) => findings.push(Good("code may be made writable: programs here use the writer `window`".into())),
+        (Ok(()), _) => {
+            findings.push(Good("code can be made writable: programs here use the writer `window`".into()))
+        }
         (Err(error), Ok(())) if has_breakpoints => findings.push(Good(format!(
-            "code may not be made writable ({error}), but written through /proc/self/mem: programs here use the writer \
-             `breakpoint`"
+            "code cannot be made writable ({error}), but can be written through /proc/self/mem: programs \
+             here use the writer `breakpoint`"
         ))),
         (Err(error), file) => {
-            let file = file.err().map(|error| format!(", and /proc/self/mem not be written ({error})"));
+            let file = file.err().map(|error| format!(", and /proc/self/mem cannot be written ({error})"));
             findings.push(Bad(
-                format!("code may not be made writable ({error}){}: {generic}", file.unwrap_or_default()),
-                "permit mprotect(PROT_WRITE | PROT_EXEC) to the program (SELinux: execmod), or /proc/self/mem".into(),
+                format!("code cannot be made writable ({error}){}: {generic}", file.unwrap_or_default()),
+                "permit mprotect(PROT_WRITE | PROT_EXEC) (SELinux: execmod), or writes to /proc/self/mem"
+                    .into(),
             ));
         }
     }
-    findings.push(Note("a service may be permitted less: in it, STATIC_CALL_LOG=1 tells".into()));
+    findings.push(Note("a service may have fewer permissions; run it with STATIC_CALL_LOG=1 to see".into()));
     findings
 }
 
-/// What the environment changes.
+/// The environment variables that change what programs or builds do.
 fn settings() -> Vec<Finding> {
     let names = ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG", "STATIC_CALL_REQUIRE"];
     let set = names.into_iter().filter_map(|name| {

@@ -1,30 +1,44 @@
-//! An ELF file as the dynamic linker sees it: memory at addresses, and pointers in it.
+//! An ELF file as the dynamic linker sees it: memory at addresses, with pointers in it.
 //!
-//! Of any class and byte order, with or without section headers. What is allocated is linear in the file's size.
+//! It may be of any class and byte order, and need not have section headers. Memory use is linear in its
+//! size.
 
 use std::fmt;
+use std::ops::Range;
 
 use anyhow::{Context, Result, anyhow, bail};
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym, SymbolTable};
 use object::{Endian, Endianness, FileKind};
+use static_call::inspect;
+
+use crate::budget::Budget;
+use crate::file::Mapped;
 
 /// A linked file.
 #[derive(Debug)]
 pub struct Elf<'data> {
     data: &'data [u8],
+    /// The mapping that the bytes belong to, if they are mapped.
+    pub mapped: Option<&'data Mapped>,
     endian: Endianness,
-    /// Bytes of a pointer.
+    /// The size of a pointer in bytes.
     pub pointer: u64,
-    /// ELF's number of the machine.
+    /// The machine (`e_machine`).
     pub machine: u16,
-    /// Whether it is loaded anywhere.
+    /// Whether it can be loaded at any address.
     pub is_relocatable: bool,
-    /// Whether it names a dynamic linker.
+    /// Whether it has a `PT_INTERP`, which names the dynamic linker.
     pub has_interpreter: bool,
-    /// What is loaded, by address.
+    /// Whether it has a dynamic section.
+    pub is_dynamic: bool,
+    /// The tables of constructors that the dynamic section names.
+    pub constructors: Vec<Range<u64>>,
+    /// Whether a post-link optimizer such as BOLT moved its code.
+    pub has_moved_code: bool,
+    /// The loaded segments, by address.
     pub segments: Vec<Segment<'data>>,
-    /// None if the file was stripped of them.
+    /// The sections; none if their headers were stripped.
     pub sections: Vec<Section<'data>>,
     /// Functions, by address.
     functions: Vec<Symbol<'data>>,
@@ -38,37 +52,49 @@ pub struct Elf<'data> {
 /// A part of the file that is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'data> {
-    /// Where, before the file is moved as a whole.
+    /// Its address before the file is loaded.
     pub address: u64,
-    /// Where in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// The bytes that the file has of it.
+    /// Its content, as far as the file has it.
     pub data: &'data [u8],
     /// Whether it is code.
     pub is_executable: bool,
-    /// Whether the program may change it.
+    /// Whether the program may write it.
     pub is_writable: bool,
+    /// Whether the program may read it.
+    pub is_readable: bool,
 }
 
-/// A named part of the file.
+impl Segment<'_> {
+    /// The addresses of its content in the file.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.address..self.address + self.data.len() as u64
+    }
+}
+
+/// A section.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'data> {
     /// Its name.
     pub name: &'data [u8],
-    /// Where it is loaded.
+    /// Its address.
     pub address: u64,
-    /// How long it is there.
+    /// Its size in memory.
     pub size: u64,
+    /// Its content, as far as the file has it.
+    pub data: &'data [u8],
 }
 
-/// A named function or variable.
+/// A function or variable.
 #[derive(Clone, Copy, Debug)]
 pub struct Symbol<'data> {
     /// Its address.
     pub address: u64,
-    /// Its length in bytes, or zero.
+    /// Its size in bytes, or zero if unknown.
     pub size: u64,
-    /// Its name as linkers know it.
+    /// Its mangled name.
     pub name: &'data [u8],
 }
 
@@ -76,23 +102,23 @@ pub struct Symbol<'data> {
 struct Relocation {
     place: u64,
     symbol: u32,
-    /// None if it lies in the place itself.
+    /// None: the addend is in the relocated word itself.
     addend: Option<i64>,
 }
 
-/// What a word of memory points at once the file is loaded.
+/// What a word of memory points to once the file is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointer<'data> {
     /// Nothing.
     Null,
     /// An address in this file.
     Address(u64),
-    /// A symbol that another file defines, and an offset to it.
+    /// A symbol of another file, and an offset.
     Import(&'data [u8], i64),
 }
 
 impl Pointer<'_> {
-    /// The address, if it is one of this file's.
+    /// The address, if it is in this file.
     #[must_use]
     pub fn address(self) -> Option<u64> {
         match self {
@@ -107,33 +133,33 @@ impl<'data> Elf<'data> {
     ///
     /// # Errors
     ///
-    /// If this is no linked ELF file, or it is cut off or damaged where that matters.
-    pub fn parse(data: &'data [u8]) -> Result<Self> {
+    /// If this is not a linked ELF file, or is truncated or damaged where that matters.
+    pub fn parse(data: &'data [u8], budget: &Budget) -> Result<Self> {
         match FileKind::parse(data) {
-            Ok(FileKind::Elf32) => Self::parse_class::<elf::FileHeader32<Endianness>>(data),
-            Ok(FileKind::Elf64) => Self::parse_class::<elf::FileHeader64<Endianness>>(data),
+            Ok(FileKind::Elf32) => Self::parse_class::<elf::FileHeader32<Endianness>>(data, budget),
+            Ok(FileKind::Elf64) => Self::parse_class::<elf::FileHeader64<Endianness>>(data, budget),
             Ok(FileKind::Archive) => bail!(
-                "is an archive of object files: nothing in it is linked yet; inspect the program that it is linked into"
+                "is an archive of object files; inspect the program or shared object that contains them"
             ),
-            _ => bail!("is no ELF file"),
+            _ => bail!("is not an ELF file"),
         }
     }
 
-    fn parse_class<E: FileHeader<Endian = Endianness>>(data: &'data [u8]) -> Result<Self> {
+    fn parse_class<E: FileHeader<Endian = Endianness>>(data: &'data [u8], budget: &Budget) -> Result<Self> {
         let header = E::parse(data).context("has a damaged ELF header")?;
         let endian = header.endian().context("has a damaged ELF header")?;
         match header.e_type(endian) {
             elf::ET_EXEC | elf::ET_DYN => {}
-            elf::ET_REL => bail!(
-                "is an object file: its addresses are not known before it is linked; inspect the program or the \
-                 shared object that it is linked into"
-            ),
-            elf::ET_CORE => bail!("is a core file: inspect the program that made it"),
+            elf::ET_REL => {
+                bail!("is an object file; inspect the program or shared object that it is linked into")
+            }
+            elf::ET_CORE => bail!("is a core file; inspect the program that dumped it"),
             other => bail!("is neither a program nor a shared object (its ELF type is {})", other.0),
         }
         let size = data.len();
-        let cut_off =
-            |what| move || format!("is cut off or damaged: it has {size} bytes, and {what} lie beyond");
+        let cut_off = |what| {
+            move || format!("is truncated or damaged: it has {size} bytes, and {what} would be after its end")
+        };
         let programs = header.program_headers(endian, data).with_context(cut_off("its program headers"))?;
         let mut segments = Vec::new();
         let mut dynamic = None;
@@ -149,6 +175,7 @@ impl<'data> Elf<'data> {
                             .map_err(|()| anyhow!("{}", cut_off("its segments")()))?,
                         is_executable: flags & elf::PF_X == elf::PF_X,
                         is_writable: flags & elf::PF_W == elf::PF_W,
+                        is_readable: flags & elf::PF_R == elf::PF_R,
                     });
                 }
                 elf::PT_DYNAMIC => {
@@ -160,25 +187,44 @@ impl<'data> Elf<'data> {
         }
         if segments.is_empty() {
             bail!(
-                "has nothing that is loaded: it may hold debug information alone; inspect the program itself"
+                "has no loaded segments: it may contain only debug information; inspect the program itself"
             );
         }
-        // No address that is looked at lies further behind than a page, so that none overflows.
+        // Reads go at most a page past a segment, so this keeps addresses from overflowing.
         if segments
             .iter()
             .any(|segment| segment.address.checked_add(segment.data.len() as u64 + 4096).is_none())
         {
-            bail!("is damaged: a segment lies beyond all addresses");
+            bail!("is damaged: a segment ends beyond the address space");
+        }
+        // Each segment is searched, so overlapping ones would cost time. Linkers overlap them by less than a
+        // page.
+        let all: u64 = segments.iter().map(|segment| segment.data.len() as u64).sum();
+        if all > 2 * size as u64 {
+            bail!("is damaged: its segments overlap in the file");
         }
         segments.sort_by_key(|segment| segment.address);
         let table = header.sections(endian, data).with_context(cut_off("its section headers"))?;
         let mut elf = Self {
             data,
+            mapped: None,
             endian,
             pointer: if header.is_type_64() { 8 } else { 4 },
             machine: header.e_machine(endian).0,
             is_relocatable: header.e_type(endian) == elf::ET_DYN,
+            has_moved_code: inspect::has_moved_code(
+                header.e_phoff(endian).into() == size_of::<E>() as u64,
+                &programs
+                    .iter()
+                    .map(|program| {
+                        let is_executable = program.p_flags(endian) & elf::PF_X == elf::PF_X;
+                        (program.p_type(endian) == elf::PT_LOAD, is_executable)
+                    })
+                    .collect::<Vec<_>>(),
+            ),
             has_interpreter: programs.iter().any(|program| program.p_type(endian) == elf::PT_INTERP),
+            is_dynamic: dynamic.is_some(),
+            constructors: Vec::new(),
             segments,
             sections: Vec::new(),
             functions: Vec::new(),
@@ -191,18 +237,24 @@ impl<'data> Elf<'data> {
             if section.sh_type(endian) == elf::SHT_NULL {
                 continue;
             }
+            let name = table.section_name(endian, section).unwrap_or_default();
+            if !budget.steps(1 + name.len()) {
+                break;
+            }
             elf.sections.push(Section {
-                name: table.section_name(endian, section).unwrap_or_default(),
+                name,
                 address: section.sh_addr(endian).into(),
                 size: section.sh_size(endian).into(),
+                data: section.data(endian, data).unwrap_or_default(),
             });
         }
         elf.read_dynamic(dynamic.unwrap_or_default());
         let symbols = table.symbols(endian, data, elf::SHT_SYMTAB).unwrap_or_default();
         if symbols.is_empty() {
-            elf.add_symbols::<E>(&table.symbols(endian, data, elf::SHT_DYNSYM).unwrap_or_default());
+            let symbols = table.symbols(endian, data, elf::SHT_DYNSYM).unwrap_or_default();
+            elf.add_symbols::<E>(&symbols, budget);
         } else {
-            elf.add_symbols::<E>(&symbols);
+            elf.add_symbols::<E>(&symbols, budget);
         }
         elf.functions.sort_by_key(|symbol| symbol.address);
         elf.objects.sort_by_key(|symbol| symbol.address);
@@ -210,16 +262,23 @@ impl<'data> Elf<'data> {
         Ok(elf)
     }
 
-    fn add_symbols<E: FileHeader<Endian = Endianness>>(&mut self, table: &SymbolTable<'data, E>) {
+    fn add_symbols<E: FileHeader<Endian = Endianness>>(
+        &mut self,
+        table: &SymbolTable<'data, E>,
+        budget: &Budget,
+    ) {
         for symbol in table.iter().filter(|symbol| !symbol.is_undefined(self.endian)) {
             let list = match symbol.st_type() {
                 elf::STT_FUNC | elf::STT_GNU_IFUNC => &mut self.functions,
-                // Assembler's functions need not say that they are functions.
+                // Symbols of hand-written assembly often have no type.
                 elf::STT_NOTYPE | elf::STT_OBJECT => &mut self.objects,
                 _ => continue,
             };
             let name = symbol.name(self.endian, table.strings()).unwrap_or_default();
-            // Mapping symbols, and what compilers do not name.
+            if !budget.steps(1 + name.len()) {
+                break;
+            }
+            // Skip mapping symbols and local labels.
             if name.is_empty() || name.starts_with(b"$") || name.starts_with(b".L") {
                 continue;
             }
@@ -231,21 +290,30 @@ impl<'data> Elf<'data> {
         }
     }
 
-    /// Finds the relocations as the dynamic linker does. What lies nowhere is none: its work is not ours.
+    /// Finds the relocations as the dynamic linker does. Those outside of any segment are ignored.
     fn read_dynamic(&mut self, tags: &[u8]) {
         let word = self.pointer as usize;
-        let mut found = [None; 19];
+        let mut found = [None; 34];
         for tag in tags.chunks_exact(2 * word) {
             let (name, value) = tag.split_at(word);
             match usize::try_from(self.number(name)) {
                 Ok(0) => break,
-                Ok(name @ ..19) => found[name] = Some(self.number(value)),
+                Ok(name @ ..34) => found[name] = Some(self.number(value)),
                 _ => {}
             }
         }
         let tag = |tag: elf::DynamicTag| found[tag.0 as usize];
         self.dynamic_symbols = tag(elf::DT_SYMTAB);
         self.dynamic_strings = tag(elf::DT_STRTAB);
+        let arrays =
+            [(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ), (elf::DT_PREINIT_ARRAY, elf::DT_PREINIT_ARRAYSZ)];
+        self.constructors = arrays
+            .iter()
+            .filter_map(|&(start, size)| {
+                let start = tag(start)?;
+                Some(start..start.saturating_add(tag(size)?))
+            })
+            .collect();
         let table = |start, size| self.read(tag(start)?, tag(size)?);
         let with_addends = table(elf::DT_RELA, elf::DT_RELASZ).unwrap_or_default();
         let without = table(elf::DT_REL, elf::DT_RELSZ).unwrap_or_default();
@@ -259,7 +327,7 @@ impl<'data> Elf<'data> {
         }
         for entry in without.chunks_exact(2 * word) {
             let field = |index| self.number(&entry[index * word..][..word]);
-            // Without a symbol it only adds where the file is loaded, and so does DT_RELR.
+            // Without a symbol it only adds the load address, like a relocation of DT_RELR.
             if symbol(field(1)) != 0 {
                 relocations.push(Relocation { place: field(0), symbol: symbol(field(1)), addend: None });
             }
@@ -267,7 +335,7 @@ impl<'data> Elf<'data> {
         self.relocations = relocations;
     }
 
-    /// A number of the file's byte order, of four or eight bytes.
+    /// A number of four or eight bytes in the file's byte order.
     #[must_use]
     pub fn number(&self, bytes: &[u8]) -> u64 {
         match *bytes {
@@ -277,7 +345,7 @@ impl<'data> Elf<'data> {
         }
     }
 
-    /// All of the file.
+    /// The whole file.
     #[must_use]
     pub fn data(&self) -> &'data [u8] {
         self.data
@@ -289,7 +357,7 @@ impl<'data> Elf<'data> {
         self.data.len() as u64
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the file is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
@@ -301,7 +369,7 @@ impl<'data> Elf<'data> {
         self.endian
     }
 
-    /// The segment that holds an address.
+    /// The segment that contains an address.
     #[must_use]
     pub fn segment(&self, address: u64) -> Option<&Segment<'data>> {
         let behind = self.segments.partition_point(|segment| segment.address <= address);
@@ -309,31 +377,31 @@ impl<'data> Elf<'data> {
         (address - segment.address < segment.data.len() as u64).then_some(segment)
     }
 
-    /// Whether there is code at an address.
+    /// Whether an address is in code.
     #[must_use]
     pub fn is_code(&self, address: u64) -> bool {
         self.segment(address).is_some_and(|segment| segment.is_executable)
     }
 
-    /// What is loaded at an address, up to the end of its segment.
+    /// The bytes from an address to the end of its segment.
     #[must_use]
     pub fn from(&self, address: u64) -> &'data [u8] {
         self.segment(address).map_or(&[], |segment| &segment.data[(address - segment.address) as usize..])
     }
 
-    /// So many bytes at an address, if the file has them.
+    /// The `len` bytes at an address, if the file has them.
     #[must_use]
     pub fn read(&self, address: u64, len: u64) -> Option<&'data [u8]> {
         self.from(address).get(..usize::try_from(len).ok()?)
     }
 
-    /// A number of 32 bits.
+    /// The 32-bit number at an address.
     #[must_use]
     pub fn u32(&self, address: u64) -> Option<u32> {
         Some(self.number(self.read(address, 4)?) as u32)
     }
 
-    /// A string that ends in NUL, not too long.
+    /// The NUL-terminated string at an address, unless it is unreasonably long.
     #[must_use]
     pub fn string(&self, address: u64) -> Option<&'data [u8]> {
         const LONGEST: usize = 4096;
@@ -342,7 +410,7 @@ impl<'data> Elf<'data> {
         Some(&bytes[..len])
     }
 
-    /// What the pointer at an address points at once the file is loaded.
+    /// What the pointer at an address points to once the file is loaded.
     #[must_use]
     pub fn pointer(&self, place: u64) -> Option<Pointer<'data>> {
         let in_place = self.number(self.read(place, self.pointer)?);
@@ -366,9 +434,10 @@ impl<'data> Elf<'data> {
         })
     }
 
-    /// The symbols of other files that its data refers to.
+    /// The symbols of other files that its relocations refer to.
     pub fn imports(&self) -> impl Iterator<Item = &'data [u8]> {
-        let symbols = self.relocations.iter().filter_map(|relocation| self.dynamic_symbol(relocation.symbol));
+        let named = self.relocations.iter().filter(|relocation| relocation.symbol != 0);
+        let symbols = named.filter_map(|relocation| self.dynamic_symbol(relocation.symbol));
         symbols.filter(|(_, value)| value.is_none()).map(|(name, _)| name)
     }
 
@@ -393,7 +462,7 @@ impl<'data> Elf<'data> {
         self.sections.iter().find(|section| section.name == name.as_bytes())
     }
 
-    /// The function that holds an address.
+    /// The function that contains an address.
     #[must_use]
     pub fn function(&self, address: u64) -> Option<&Symbol<'data>> {
         let behind = self.functions.partition_point(|symbol| symbol.address <= address);
@@ -421,13 +490,13 @@ impl<'data> Elf<'data> {
         &self.objects
     }
 
-    /// Whether the file has names for its own functions.
+    /// Whether the file has a symbol table of its own functions.
     #[must_use]
     pub fn has_symbols(&self) -> bool {
         self.section(".symtab").is_some()
     }
 
-    /// The machine's name, as far as it is known here.
+    /// The name of the machine.
     #[must_use]
     pub fn machine_name(&self) -> String {
         let is_little = self.endian.is_little_endian();
@@ -450,7 +519,7 @@ impl<'data> Elf<'data> {
     }
 }
 
-/// As `file` says it.
+/// The machine and the kind of file, in words.
 impl fmt::Display for Elf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = self.pointer * 8;
@@ -462,5 +531,143 @@ impl fmt::Display for Elf<'_> {
             (false, false) => "static program",
         };
         write!(f, "{}, {bits} bits, {order}-endian, {kind}", self.machine_name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fabricated::{EXECUTE, Fabricated, READ, WRITE};
+
+    fn refusal(data: &[u8]) -> String {
+        format!("{:#}", Elf::parse(data, &Budget::default()).expect_err("it is refused"))
+    }
+
+    #[test]
+    fn addresses_at_the_ends_of_segments() {
+        let file = Fabricated::x86_64(vec![
+            (0x2000, READ | WRITE, b"end".to_vec()),
+            (0x1000, READ | EXECUTE, b"four".to_vec()),
+        ]);
+        let data = file.bytes();
+        let elf = Elf::parse(&data, &Budget::default()).expect("an ELF file");
+        assert_eq!((elf.from(0xfff), elf.from(0x1004), elf.from(u64::MAX)), (&b""[..], &b""[..], &b""[..]));
+        assert_eq!(
+            (elf.from(0x1000), elf.from(0x1003), elf.from(0x2002)),
+            (&b"four"[..], &b"r"[..], &b"d"[..])
+        );
+        assert_eq!((elf.read(0x1000, 4), elf.read(0x1000, 5)), (Some(&b"four"[..]), None));
+        assert_eq!((elf.read(0x1001, u64::MAX), elf.u32(0x1001)), (None, None));
+        assert!(elf.is_code(0x1003) && !elf.is_code(0x1004) && !elf.is_code(0x2000));
+        assert_eq!(elf.segment(0x2000).map(Segment::range), Some(0x2000..0x2003));
+        // A string needs its NUL in the same segment.
+        assert_eq!(elf.string(0x1000), None);
+    }
+
+    #[test]
+    fn strings_end_at_a_nul_that_is_not_too_far_away() {
+        let mut text = vec![b'a'; 4096];
+        text[4095] = 0;
+        let long = vec![b'a'; 4096].into_iter().chain([0]).collect();
+        let file = Fabricated::x86_64(vec![(0x1000, READ, text), (0x9000, READ, long)]);
+        let data = file.bytes();
+        let elf = Elf::parse(&data, &Budget::default()).expect("an ELF file");
+        assert_eq!(elf.string(0x1000).map(<[u8]>::len), Some(4095));
+        assert_eq!(elf.string(0x1fff), Some(&b""[..]));
+        assert_eq!(elf.string(0x9000), None);
+    }
+
+    /// A file with a symbol `own` at 0x4000, a symbol `other` of another file, and four relocated words.
+    fn relocated(is_64: bool, endian: Endianness, has_addends: bool) -> Vec<u8> {
+        let mut file = Fabricated::x86_64(Vec::new());
+        (file.is_64, file.endian) = (is_64, endian);
+        let word = if is_64 { 8 } else { 4 };
+        // The null symbol, `own` at 1 and `other` at 5 in the strings.
+        let symbol = |name: u32, section: u16, value: u64| {
+            let section = endian.write_u16(section).to_vec();
+            let (name, value, size) = (file.u32(name), file.word(value), file.word(0));
+            match is_64 {
+                true => [name, vec![0; 2], section, value, size].concat(),
+                false => [name, value, size, vec![0; 2], section].concat(),
+            }
+        };
+        let symbols = [symbol(0, 0, 0), symbol(1, 1, 0x4000), symbol(5, 0, 0)].concat();
+        let addend = -8_i64;
+        let relocations: Vec<u8> = [(0, 0), (1, 1), (2, 2), (3, 7)]
+            .into_iter()
+            .flat_map(|(place, symbol)| {
+                let info = if is_64 { symbol << 32 | 1 } else { symbol << 8 | 1 };
+                let place = 0x5000 + place * word;
+                let addend = has_addends.then(|| file.word(addend.cast_unsigned()));
+                [file.word(place), file.word(info), addend.unwrap_or_default()].concat()
+            })
+            .collect();
+        let in_place = if has_addends { 0x77 } else { addend.cast_unsigned() };
+        let words = [in_place; 4].into_iter().chain([0, 0x1234]).flat_map(|value| file.word(value)).collect();
+        let size = relocations.len() as u64;
+        file.dynamic = vec![(5, 0x1000), (6, 0x2000)];
+        file.dynamic.extend(if has_addends { [(7, 0x3000), (8, size)] } else { [(17, 0x3000), (18, size)] });
+        // Of tags with arrays of constructors, the size is missing once.
+        file.dynamic.extend([(25, 0x6000), (27, 16), (32, 0x7000), (0, 0), (33, 8)]);
+        let strings = b"\0own\0other\0".to_vec();
+        file.segments.extend([(0x1000, READ, strings), (0x2000, READ, symbols), (0x3000, READ, relocations)]);
+        file.segments.push((0x5000, READ | WRITE, words));
+        file.bytes()
+    }
+
+    #[test]
+    fn pointers_of_both_classes_and_byte_orders() {
+        for (is_64, endian) in [
+            (true, Endianness::Little),
+            (true, Endianness::Big),
+            (false, Endianness::Little),
+            (false, Endianness::Big),
+        ] {
+            for has_addends in [true, false] {
+                let case = format!("64: {is_64}, {endian:?}, addends: {has_addends}");
+                let data = relocated(is_64, endian, has_addends);
+                let elf = Elf::parse(&data, &Budget::default()).expect(&case);
+                let pointer = |number: u64| elf.pointer(0x5000 + number * elf.pointer);
+                let minus_eight = if is_64 { u64::MAX - 7 } else { u64::from(u32::MAX) - 7 };
+                assert_eq!(pointer(0), Some(Pointer::Address(minus_eight)), "{case}");
+                assert_eq!(pointer(1), Some(Pointer::Address(0x4000 - 8)), "{case}");
+                assert_eq!(pointer(2), Some(Pointer::Import(b"other", -8)), "{case}");
+                // Beyond the symbols there is a hole in the file.
+                assert_eq!(pointer(3), None, "{case}");
+                assert_eq!(
+                    (pointer(4), pointer(5)),
+                    (Some(Pointer::Null), Some(Pointer::Address(0x1234))),
+                    "{case}"
+                );
+                assert_eq!((pointer(6), elf.pointer(0x5001)), (None, elf.pointer(0x5001)), "{case}");
+                assert_eq!(elf.imports().collect::<Vec<_>>(), [b"other"], "{case}");
+                // A table of constructors without a size, or whose size comes after the end, is none.
+                assert!(matches!(&elf.constructors[..], [Range { start: 0x6000, end: 0x6010 }]), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let segment = |address: u64, len: usize| vec![(address, READ, vec![0; len])];
+        let sound = Fabricated::x86_64(segment(0x1000, 64));
+        let data = sound.bytes();
+        assert!(Elf::parse(&data, &Budget::default()).is_ok());
+        assert!(
+            refusal(&data[..100]).contains("truncated or damaged: it has 100 bytes, and its program headers")
+        );
+        assert!(refusal(&data[..data.len() - 1]).contains("its segments would be after its end"));
+        for (kind, expected) in
+            [(1, "is an object file"), (4, "is a core file"), (9, "is neither a program nor a shared object")]
+        {
+            let file = Fabricated { kind, ..Fabricated::x86_64(segment(0x1000, 64)) };
+            assert!(refusal(&file.bytes()).contains(expected), "{expected}");
+        }
+        assert!(refusal(&Fabricated::x86_64(Vec::new()).bytes()).contains("has no loaded segments"));
+        let last = u64::MAX - 4096 - 64;
+        assert!(Elf::parse(&Fabricated::x86_64(segment(last, 64)).bytes(), &Budget::default()).is_ok());
+        assert!(
+            refusal(&Fabricated::x86_64(segment(last + 1, 64)).bytes()).contains("beyond the address space")
+        );
     }
 }

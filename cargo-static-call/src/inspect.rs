@@ -6,33 +6,32 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::elf::Elf;
-use crate::text::{self, Length};
+use crate::print::{self, Length};
 use crate::{process, report};
 
-/// What became of the static calls in a program, a shared object or a running process
+/// Show how the static calls in a program, a shared object or a running process are made
 ///
-/// Exit codes: 0 when it could be read, 1 when --require-all-direct is not met, 2 on an error.
+/// Exit codes: 0 on success, 1 if --require-all-direct is not met, 2 on an error.
 #[derive(Args, Debug)]
 pub struct Inspect {
-    /// The program or shared object: ELF, of any machine
+    /// The program or shared object (ELF, for any machine)
     #[arg(required_unless_present = "pid", conflicts_with = "pid")]
     binary: Option<PathBuf>,
-    /// A running process instead: what its keys call now, and how many calls are direct
+    /// Inspect a running process instead: what its keys call now, and how many calls are direct
     #[arg(long, value_name = "N")]
     pid: Option<u32>,
-    /// Print JSON, whose fields stay as they are while "format" is 1
+    /// Print JSON; its fields are stable while "format" is 1
     #[arg(long)]
     json: bool,
     /// List every call, not only the first ones of each key
     #[arg(long)]
     all: bool,
-    /// For CI: fail if some static call cannot be made direct, or (of a process) is not
+    /// For CI: fail if a static call cannot be made direct or, in a process, is not direct
     #[arg(long)]
     require_all_direct: bool,
 }
 
-/// What is printed, and whether `--require-all-direct` is content.
+/// The text to print, and whether `--require-all-direct` passes.
 struct Outcome {
     text: String,
     all_direct: bool,
@@ -40,18 +39,18 @@ struct Outcome {
 }
 
 impl Inspect {
-    /// Does it, and prints it.
+    /// Runs the inspection and prints its result.
     #[must_use]
     pub fn run(&self, program: &str) -> ExitCode {
         let what = self.binary.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
         match self.outcome() {
             Err(error) => {
-                // A path may hold what a terminal obeys.
+                // A path may contain control sequences.
                 eprintln!("{program}: error: {}", crate::name::printable(&format!("{what}{error:#}")));
                 ExitCode::from(2)
             }
             Ok(outcome) => {
-                if let Err(error) = print(&outcome.text) {
+                if let Err(error) = print::all(&outcome.text) {
                     eprintln!("{program}: error: cannot print: {error}");
                     return ExitCode::from(2);
                 }
@@ -69,27 +68,16 @@ impl Inspect {
         let length = if self.all { Length::Full } else { Length::Short };
         if let Some(pid) = self.pid {
             let process = process::read(pid)?;
-            let text = if self.json { json(&process)? } else { text::process(&process, length) };
+            let text = if self.json { json(&process)? } else { print::process(&process, length) };
             return Ok(Outcome { text, all_direct: process.all_direct, because: process.not_direct_because });
         }
         let path = self.binary.as_deref().unwrap_or_else(|| std::path::Path::new(""));
-        let data = process::read_file(path)?;
-        let file = report::file(path, &Elf::parse(&data)?);
-        let text = if self.json { json(&file)? } else { text::file(&file, length) };
+        let file = report::read(path)?;
+        let text = if self.json { json(&file)? } else { print::file(&file, length) };
         Ok(Outcome { text, all_direct: file.all_direct, because: file.not_direct_because })
     }
 }
 
 fn json(report: &impl serde::Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
-}
-
-/// Prints all of it. Whoever reads may stop (`| head`), which is no error.
-pub(crate) fn print(text: &str) -> std::io::Result<()> {
-    use std::io::{ErrorKind, Write};
-    let mut out = std::io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
 }

@@ -1,32 +1,48 @@
-//! What `cargo static-call` and `static-call-inspect` consist of.
+//! The library behind `cargo static-call` and `static-call-inspect`.
 //!
-//! | module | what |
+//! | modules | purpose |
 //! |---|---|
+//! | [`file`], [`budget`] | untrusted files, and limits on the work for them |
 //! | [`elf`] | an ELF file as the dynamic linker sees it |
 //! | [`tables`] | its keys, records and sites |
-//! | [`code`], [`loads`] | what was not lowered |
-//! | [`padding`] | what aligns the calls |
-//! | [`dwarf`], [`debug`], [`types`], [`name`] | lines, types and names for people |
-//! | [`report`], [`text`], [`inspect`] | a file for programs and for people |
-//! | [`process`] | a running process |
-//! | [`cargo`] | cargo with the pass |
-//! | [`doctor`], [`permissions`] | is all there? |
+//! | [`branches`] | its static branches |
+//! | [`constructors`] | whether its constructor is called |
+//! | [`notes`], [`code`], [`loads`] | calls that were not lowered |
+//! | [`padding`] | the prefixes that align calls |
+//! | [`debug`], `walk`, [`answers`], `lines`, [`types`], [`dwarf`] | what debug information says |
+//! | [`name`] | readable names |
+//! | [`report`], [`process`] | reports on a file and on a running process |
+//! | [`schema`], [`print`], [`inspect`] | their JSON, their text, and the commands |
+//! | [`cargo`] | runs cargo with the pass |
+//! | [`doctor`], [`permissions`] | checks the installation |
 
 #![deny(unsafe_code)]
 
+pub mod answers;
+pub mod branch;
+pub mod branches;
+pub mod budget;
 pub mod cargo;
 pub mod code;
+pub mod constructors;
 pub mod debug;
 pub mod doctor;
 pub mod dwarf;
 pub mod elf;
+#[cfg(test)]
+mod fabricated;
+pub mod file;
 pub mod inspect;
+mod lines;
 pub mod loads;
 pub mod name;
+pub mod notes;
 pub mod padding;
 pub mod permissions;
+pub mod print;
 pub mod process;
 pub mod report;
+pub mod schema;
 pub mod tables;
-pub mod text;
 pub mod types;
+mod walk;

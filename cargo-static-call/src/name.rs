@@ -1,49 +1,97 @@
-//! Names as a person would write them.
+//! Readable names and phrases.
 
-/// A symbol's name without what compilers have added, and harmless to a terminal.
+use std::fmt::{self, Write};
+
+/// The maximum number of characters of a name.
+const LONGEST: usize = 1024;
+
+/// The demangled name of a symbol, without control characters.
 #[must_use]
 pub fn demangle(symbol: &[u8]) -> String {
-    // Mangled names are ASCII; nothing but damage makes one this long.
+    // No real symbol is this long.
     const LONGEST: usize = 1 << 16;
     let symbol = &symbol[..symbol.len().min(LONGEST)];
     let name = String::from_utf8_lossy(symbol);
+    let mut text = Text::default();
     if let Some(rust) = rust(&name) {
-        return printable(&format!("{rust:#}"));
+        let _ = write!(text, "{rust:#}");
+        return text.into();
     }
     if name.starts_with("_Z")
         && let Ok(cpp) = cpp_demangle::Symbol::new(&*name)
-        && let Ok(cpp) = cpp.demangle()
+        // A short symbol can stand for an endless name, which is cut when the text is full.
+        && (cpp.structured_demangle(&mut text, &Default::default()).is_ok() || text.is_full())
     {
-        return printable(&cpp);
+        return text.into();
     }
     printable(&name)
 }
 
-/// Whether Rust's compiler has made this symbol.
+/// Whether this is a symbol that rustc mangled.
 #[must_use]
 pub fn is_rust(symbol: &[u8]) -> bool {
     str::from_utf8(symbol).is_ok_and(|symbol| rust(symbol).is_some())
 }
 
 fn rust(symbol: &str) -> Option<rustc_demangle::Demangle<'_>> {
-    // A path that does not end in a hash is one of C++.
+    // Rust's legacy symbols end in a hash; without one, the symbol is C++'s.
     let is_rust = symbol.starts_with("_R") || symbol.contains("17h");
     rustc_demangle::try_demangle(symbol).ok().filter(|_| is_rust)
 }
 
-/// With control characters escaped, and cut where nobody reads on.
+/// The text with control characters escaped, and cut to the maximum length.
 #[must_use]
 pub fn printable(name: &str) -> String {
-    const LONGEST: usize = 1024;
-    let mut text = String::new();
-    for character in name.chars().take(LONGEST) {
-        if character.is_control() {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
+    let mut text = Text::default();
+    let _ = text.write_str(name);
+    text.into()
+}
+
+/// Text with a maximum length, in which control characters are escaped.
+#[derive(Debug, Default)]
+struct Text {
+    text: String,
+    count: usize,
+}
+
+impl Text {
+    fn is_full(&self) -> bool {
+        self.count >= LONGEST
     }
-    text
+}
+
+impl Write for Text {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for character in more.chars() {
+            if self.is_full() {
+                return Err(fmt::Error);
+            }
+            self.count += 1;
+            if character.is_control() {
+                self.text.extend(character.escape_default());
+            } else {
+                self.text.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.text
+    }
+}
+
+/// `count thing`, or `count things`; `branches`, too.
+#[must_use]
+pub fn counted(count: usize, thing: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if thing.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{count} {thing}{ending}")
 }
 
 #[cfg(test)]
@@ -64,5 +112,74 @@ mod tests {
             assert_eq!(demangle(symbol), name);
         }
         assert!(demangle(&b"_ZN".repeat(1 << 20)).len() < 1 << 16);
+    }
+
+    #[test]
+    fn legacy_symbols_of_rust_end_in_a_hash() {
+        assert!(is_rust(b"_ZN4core3fmt5write17h0123456789abcdefE") && is_rust(b"_RNvCskwGfYPst2Cb_3foo3bar"));
+        assert!(!is_rust(b"_ZN4core3fmt5writeE") && !is_rust(b"_ZN2ns3fooEi") && !is_rust(b"plain"));
+        assert!(!is_rust(b"_RNvCskwGfYPst2Cb_3foo3bar\xff"));
+    }
+
+    #[test]
+    fn long_names_are_cut_by_characters() {
+        let long = "\u{e9}".repeat(LONGEST + 1);
+        assert_eq!(printable(&long), "\u{e9}".repeat(LONGEST));
+        assert_eq!(printable(&"\n".repeat(LONGEST + 1)), "\\n".repeat(LONGEST));
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "call")), ["0 calls", "1 call", "2 calls"]);
+    }
+
+    /// Each template's arguments are the previous one, twice, so the name doubles at every level.
+    #[test]
+    fn names_that_double() {
+        let cpp = |levels: usize| {
+            let mut name = String::from("_Z1fI1aE1gI1bS_E");
+            for level in 0..levels {
+                let last = if level == 0 { "_".into() } else { format!("{}_", base_36(level - 1)) };
+                name += &format!("1tIS{last}S{last}E");
+            }
+            name
+        };
+        let rust = {
+            // A tuple of two copies of the previous tuple (a back reference is `B` and a number in base 62).
+            let mut name = String::from("_RINvC1a1fTuuE");
+            let mut at = 8;
+            for _ in 0..40 {
+                let start = name.len() - 2;
+                let reference =
+                    |at: usize| if at == 0 { "B_".into() } else { format!("B{}_", base_62(at - 1)) };
+                name += &format!("T{0}{0}E", reference(at));
+                at = start;
+            }
+            name + "E"
+        };
+        for symbol in [cpp(30), cpp(200), rust] {
+            let start = std::time::Instant::now();
+            assert!(demangle(symbol.as_bytes()).chars().count() <= LONGEST.max(symbol.len()));
+            assert!(start.elapsed().as_millis() < 1000, "{symbol}");
+        }
+    }
+
+    fn base_36(number: usize) -> String {
+        digits(number, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    }
+
+    fn base_62(number: usize) -> String {
+        digits(number, b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    }
+
+    fn digits(mut number: usize, digits: &[u8]) -> String {
+        let mut text = Vec::new();
+        loop {
+            text.insert(0, digits[number % digits.len()]);
+            number /= digits.len();
+            if number == 0 {
+                return String::from_utf8(text).expect("ASCII");
+            }
+        }
     }
 }

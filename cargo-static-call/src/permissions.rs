@@ -1,8 +1,8 @@
-//! What the runtime needs of the kernel, tried out in this process.
+//! Tests in this process whether the kernel permits what the runtime needs.
 //!
 //! # Safety
 //!
-//! The memory that is tried on is a mapping of its own, which nothing else uses.
+//! Memory is only changed in a mapping that this module creates and nothing else uses.
 
 #![allow(unsafe_code)]
 
@@ -11,14 +11,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-/// What a process like this one may do.
+/// What the kernel permits this process.
 #[derive(Debug)]
 pub struct Permissions {
-    /// Waiting until all threads have left code that was replaced.
+    /// Making all threads execute changed code: `membarrier(SYNC_CORE)`.
     pub membarrier: io::Result<()>,
-    /// Making code writable: what the window needs.
+    /// Making code writable, which the window writer needs.
     pub window: io::Result<()>,
-    /// Writing code through `/proc/self/mem`: what breakpoints need.
+    /// Writing code through `/proc/self/mem`, which the breakpoint writer can use.
     pub memory_file: io::Result<()>,
     /// Whether `PR_SET_MDWE` is on.
     pub denies_write_execute: bool,
@@ -27,12 +27,12 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Tries it.
+    /// Tests each permission.
     #[must_use]
     pub fn of_this_process() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let seccomp = status.lines().find_map(|line| line.strip_prefix("Seccomp:")).map(str::trim);
-        // SAFETY: asks for a number.
+        // SAFETY: this operation only returns a number.
         let mdwe = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
         Self {
             membarrier: membarrier(),
@@ -45,13 +45,13 @@ impl Permissions {
 }
 
 fn membarrier() -> io::Result<()> {
-    // As the runtime does it before it patches anything.
+    // The command with which the runtime registers before it patches anything.
     const REGISTER_SYNC_CORE: libc::c_int = 1 << 6;
-    // SAFETY: has no memory for an argument.
+    // SAFETY: the command takes no pointer.
     checked(unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_SYNC_CORE, 0, 0) })
 }
 
-/// A page of this program's own file, mapped as code is.
+/// Memory mapped from this program's file, like code.
 struct Code {
     page: *mut libc::c_void,
 }
@@ -62,7 +62,7 @@ impl Code {
     fn map() -> io::Result<Self> {
         let file = File::open("/proc/self/exe")?;
         let access = libc::PROT_READ | libc::PROT_EXEC;
-        // SAFETY: a new mapping, wherever there is place.
+        // SAFETY: creates a mapping at an address that the kernel chooses, so no existing memory changes.
         let page = unsafe {
             libc::mmap(std::ptr::null_mut(), Self::LEN, access, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
         };
@@ -71,12 +71,13 @@ impl Code {
 
     fn make_writable(&self) -> io::Result<()> {
         let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
-        // SAFETY: our own mapping.
+        // SAFETY: the range is this value's own mapping.
         checked(unsafe { libc::mprotect(self.page, Self::LEN, access) }.into())?;
-        // SAFETY: as above. A page that is changed becomes another one, which is asked for again.
+        // SAFETY: as above, and now writable. The write makes the kernel copy the page, which needs
+        // permission as well.
         unsafe { self.page.cast::<u8>().write_volatile(0) };
         let access = libc::PROT_READ | libc::PROT_EXEC;
-        // SAFETY: as above.
+        // SAFETY: the range is this value's own mapping.
         checked(unsafe { libc::mprotect(self.page, Self::LEN, access) }.into())
     }
 
@@ -88,7 +89,7 @@ impl Code {
 
 impl Drop for Code {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, of which nothing is left.
+        // SAFETY: the range is this value's own mapping, and nothing refers to it any more.
         unsafe { libc::munmap(self.page, Self::LEN) };
     }
 }

@@ -1,147 +1,96 @@
-//! A running process: its memory through `/proc`, held against the files that it has loaded.
+//! Reports on a running process: compares its memory, read through `/proc`, with the files that it has
+//! loaded.
 //!
-//! It runs on meanwhile: what is said of two keys need not have been true at the same instant. Nothing is written, and
-//! nothing is stopped.
+//! The process is neither changed nor stopped, so two parts of a report need not describe the same instant.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use serde::Serialize;
+use anyhow::{Result, anyhow, bail};
 use static_call::inspect::{Action, Decoder, State, reason};
-use static_call_abi::Form;
+use static_call::{Mode, Writer};
+use static_call_abi::{Form, Layout, VERSION};
 
+use crate::branch::{BranchKey, Branches, Stays};
+use crate::branches::read_tables;
+use crate::budget::Budget;
 use crate::elf::Elf;
-use crate::name::{demangle, printable};
-use crate::report::{FORMAT, Place};
-use crate::tables::{Layout, Tables};
-
-/// A process.
-#[derive(Clone, Debug, Serialize)]
-pub struct Process {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// Its number.
-    pub pid: u32,
-    /// Its program's path.
-    pub program: String,
-    /// "inline", "trampoline" or "generic": the best that some image runs in.
-    pub mode: &'static str,
-    /// "window", "breakpoint", "none", or "window or custom": as far as it can be seen from outside.
-    pub writer: &'static str,
-    /// The keys of all images.
-    pub keys: Vec<LiveKey>,
-    /// The files with static calls.
-    pub images: Vec<LiveImage>,
-    /// How many calls are recorded.
-    pub sites: usize,
-    /// How many of them are direct, or became a nop.
-    pub direct: usize,
-    /// The others; addresses are those in the process.
-    pub indirect: Vec<Place>,
-    /// What could not be found out.
-    pub unknown: Vec<String>,
-    /// Whether `--require-all-direct` is content.
-    pub all_direct: bool,
-    /// Why it is not.
-    pub not_direct_because: Vec<String>,
-}
-
-/// A key in memory.
-#[derive(Clone, Debug, Serialize)]
-pub struct LiveKey {
-    /// For people: the path of its declaration.
-    pub name: String,
-    /// Its address.
-    pub address: u64,
-    /// The name of what it calls now; "off", or "returns zero".
-    pub target: Option<String>,
-    /// Its address.
-    pub target_address: Option<u64>,
-    /// The file that this lies in.
-    pub target_file: Option<String>,
-    /// Its recorded calls, in all images.
-    pub sites: usize,
-    /// Those that are direct, or became a nop.
-    pub direct: usize,
-}
-
-/// A file with static calls in memory.
-#[derive(Clone, Debug, Serialize)]
-pub struct LiveImage {
-    /// Its path.
-    pub file: String,
-    /// How far it was moved.
-    pub base: u64,
-    /// "patched", "registered" (its calls go through trampolines), "unregistered", or "unknown".
-    pub state: &'static str,
-    /// Why it is not patched.
-    pub reason: Option<String>,
-    /// How many keys it calls.
-    pub keys: usize,
-    /// Recorded calls.
-    pub sites: usize,
-    /// Those that are direct, or became a nop.
-    pub direct: usize,
-}
+use crate::file::Mapped;
+use crate::name::{counted, demangle, printable};
+use crate::schema::{FORMAT, LiveBranchKey, LiveImage, LiveKey, Place, Process};
+use crate::tables::Tables;
 
 /// Reads a process.
 ///
 /// # Errors
 ///
-/// If there is none of this number, or its memory may not be read.
+/// If there is no such process, or its memory cannot be read.
 pub fn read(pid: u32) -> Result<Process> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     if !Path::new("/proc/self").exists() {
-        bail!("/proc is not mounted, through which processes are read");
+        bail!("/proc is not mounted, and processes are read through it");
     }
-    let maps = fs::read_to_string(directory.join("maps")).map_err(|error| refused(pid, &error))?;
-    let maps: Vec<Map> = maps.lines().filter_map(Map::parse).collect();
+    let budget = Budget::default();
+    let maps = read_maps(&directory, &budget).map_err(|error| refused(pid, &error))?;
     if maps.is_empty() {
-        bail!("process {pid} has no memory: it is one of the kernel's own, or has just ended");
+        bail!("process {pid} has no memory: it is a kernel thread, or has just ended");
     }
     let memory = fs::File::open(directory.join("mem")).map_err(|error| refused(pid, &error))?;
     let memory = Memory { file: memory };
-    // Also a process that may be looked at may refuse to be read.
+    // Opening the file does not mean that it can be read.
     memory.bytes(maps[0].start, 1).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => refused(pid, &error),
         _ => anyhow!("process {pid} has ended, or its memory cannot be read: {error}"),
     })?;
     let program = fs::read_link(directory.join("exe")).unwrap_or_default();
-    let mut process = Process {
+    let process = Process {
         format: FORMAT,
         pid,
         program: printable(&program.to_string_lossy()),
-        mode: "generic",
-        writer: "none",
+        mode: Mode::Generic.as_str(),
+        writer: Writer::None.as_str(),
         keys: Vec::new(),
         images: Vec::new(),
         sites: 0,
         direct: 0,
+        branch_keys: Vec::new(),
+        branches: 0,
+        patched_branches: 0,
         indirect: Vec::new(),
         unknown: Vec::new(),
         all_direct: false,
         not_direct_because: Vec::new(),
     };
-    let files = loaded_files(&directory, &maps, &mut process.unknown);
-    let parsed =
-        files.iter().filter_map(|file| Loaded::new(file, &memory, &mut process.unknown)).collect::<Vec<_>>();
-    let mut look = Look { process, memory, parsed: &parsed, keys: HashMap::new() };
-    for image in &parsed {
-        look.image(image);
+    let files = loaded_files(&maps, &budget);
+    let mut inspection = Inspection {
+        process,
+        memory,
+        directory: &directory,
+        budget: &budget,
+        keys: HashMap::new(),
+        branch_keys: HashMap::new(),
+        files: HashSet::new(),
+        targets: Vec::new(),
+    };
+    for file in &files {
+        inspection.file(file);
     }
-    let mut process = look.finish();
-    if process.mode != "generic" {
+    inspection.name_targets(&files);
+    let mut process = inspection.process;
+    if process.mode != Mode::Generic.as_str() {
         process.writer = writer(&directory);
     }
-    process.judge();
+    if let Some(why) = budget.ended() {
+        process.unknown.push(format!("the files after that point: {why}"));
+    }
+    judge(&mut process);
     Ok(process)
 }
 
-/// Why a process may not be read, and what would help.
+/// Why a process cannot be read, and what to do.
 fn refused(pid: u32, error: &std::io::Error) -> anyhow::Error {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     let user = |path: &Path| fs::metadata(path).map(|data| data.uid()).ok();
@@ -153,19 +102,19 @@ fn refused(pid: u32, error: &std::io::Error) -> anyhow::Error {
     let scope = scope.as_deref().map_or("", str::trim);
     let why = match (own, theirs) {
         (Some(own), Some(theirs)) if own != theirs => format!(
-            "it runs as user {theirs} and this as user {own}: only root, or who has CAP_SYS_PTRACE, may read another \
-             user's processes; try `sudo static-call-inspect --pid {pid}`"
+            "it runs as user {theirs} and the inspector as user {own}: reading another user's process takes \
+             root or CAP_SYS_PTRACE; try `sudo static-call-inspect --pid {pid}`"
         ),
         _ if !matches!(scope, "" | "0") => format!(
-            "kernel.yama.ptrace_scope is {scope}, which lets no process read one that it did not start; run this as \
-             root, or have root run `sysctl kernel.yama.ptrace_scope=0`"
+            "kernel.yama.ptrace_scope is {scope}, so a process can read only its descendants; run the \
+             inspector as root, or have root run `sysctl kernel.yama.ptrace_scope=0`"
         ),
-        _ => "it has changed its user, was started from a file that may not be read, or has switched PR_SET_DUMPABLE \
-              off, or a container or security module forbids it: CAP_SYS_PTRACE is missing; run this as root, \
-              outside the container"
+        _ => "it changed its user, was started from an unreadable file or cleared PR_SET_DUMPABLE, or a \
+              container or security module forbids it; reading it takes CAP_SYS_PTRACE, so run the inspector \
+              as root, outside of the container"
             .into(),
     };
-    anyhow!("process {pid} may not be read ({error}): {why}")
+    anyhow!("process {pid} cannot be read ({error}): {why}")
 }
 
 /// A line of `/proc/N/maps`.
@@ -196,6 +145,23 @@ impl Map {
     }
 }
 
+/// The mappings of the process, as far as the budget allows.
+fn read_maps(directory: &Path, budget: &Budget) -> std::io::Result<Vec<Map>> {
+    let mut maps = Vec::new();
+    let mut lines = BufReader::new(fs::File::open(directory.join("maps"))?);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 && budget.steps(line.len()) {
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
+        if let Some(map) = Map::parse(&text)
+            && budget.item::<Map>(&[&map.path])
+        {
+            maps.push(map);
+        }
+        line.clear();
+    }
+    Ok(maps)
+}
+
 struct Memory {
     file: fs::File,
 }
@@ -206,163 +172,187 @@ impl Memory {
         self.file.read_exact_at(&mut bytes, address)?;
         Ok(bytes)
     }
+
+    /// Whether the code at an address of the file has changed in memory.
+    fn differs(&self, elf: &Elf<'_>, base: u64, address: u64) -> bool {
+        const WORD: usize = 8;
+        let linked = elf.read(address, WORD as u64);
+        linked.is_some_and(|linked| {
+            self.bytes(base.wrapping_add(address), WORD).is_ok_and(|bytes| bytes != linked)
+        })
+    }
 }
 
-/// A file that is loaded, with its code at `map`.
-struct LoadedFile {
-    map: Map,
+/// The steps that opening a file costs.
+const FILE: usize = 2000;
+
+/// A file whose code the process has mapped.
+struct LoadedFile<'a> {
+    /// Its first executable mapping.
+    map: &'a Map,
+    /// All of its mappings.
     maps: Vec<(u64, u64)>,
-    data: Vec<u8>,
 }
 
-/// The largest file that is looked at. Programs are far smaller.
-const LARGEST: u64 = 4 << 30;
-
-/// Reads a file that somebody else may change meanwhile, so that it is not mapped.
-///
-/// # Errors
-///
-/// If it is no ordinary file, or cannot be read.
-pub fn read_file(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    // Not to wait for whoever writes into a pipe.
-    let data = fs::metadata(path).context("cannot be read")?;
-    if !data.is_file() {
-        bail!("is no ordinary file");
-    }
-    if data.len() > LARGEST {
-        bail!("is larger than {} GiB: no program is", LARGEST >> 30);
-    }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(data.len() as usize).context("is too large for this machine's memory")?;
-    let file = fs::File::open(path).context("cannot be read")?;
-    file.take(LARGEST).read_to_end(&mut bytes).context("cannot be read")?;
-    Ok(bytes)
-}
-
-/// The files that the process runs code of.
-fn loaded_files(directory: &Path, maps: &[Map], unknown: &mut Vec<String>) -> Vec<LoadedFile> {
-    let mut files: Vec<LoadedFile> = Vec::new();
+/// The files whose code the process has mapped, by address.
+fn loaded_files<'a>(maps: &'a [Map], budget: &Budget) -> Vec<LoadedFile<'a>> {
+    let mut files: Vec<LoadedFile<'a>> = Vec::new();
+    let mut known = HashMap::new();
     for map in maps.iter().filter(|map| map.is_executable && map.path.starts_with('/')) {
-        if files.iter().any(|file| file.map.path == map.path) {
-            continue;
-        }
-        let exact = directory.join(format!("map_files/{:x}-{:x}", map.start, map.end));
-        let by_name = directory.join("root").join(map.path.trim_start_matches('/'));
-        let is_program = fs::read_link(directory.join("exe")).is_ok_and(|exe| exe.as_os_str() == &*map.path);
-        let program = is_program.then(|| directory.join("exe"));
-        let found = [Some(exact), program, Some(by_name)]
-            .into_iter()
-            .flatten()
-            .find_map(|path| read_file(&path).ok());
-        match found {
-            Some(data) => {
-                let maps = maps.iter().filter(|other| other.path == map.path);
-                let maps = maps.map(|map| (map.start, map.end)).collect();
-                files.push(LoadedFile { map: map.clone(), maps, data });
-            }
-            None => unknown.push(format!("{}: the file is gone, or cannot be read", printable(&map.path))),
+        known.entry(&*map.path).or_insert_with(|| {
+            files.push(LoadedFile { map, maps: Vec::new() });
+            files.len() - 1
+        });
+    }
+    for map in maps {
+        if let Some(&number) = known.get(&*map.path)
+            && budget.item::<(u64, u64)>(&[])
+        {
+            files[number].maps.push((map.start, map.end));
         }
     }
     files
 }
 
-struct Loaded<'a> {
-    file: &'a LoadedFile,
-    elf: Elf<'a>,
-    /// What is to be added to the file's addresses.
-    base: u64,
-}
+impl LoadedFile<'_> {
+    fn contains(&self, address: u64) -> bool {
+        self.maps.iter().any(|&(start, end)| (start..end).contains(&address))
+    }
 
-impl<'a> Loaded<'a> {
-    fn new(file: &'a LoadedFile, memory: &Memory, unknown: &mut Vec<String>) -> Option<Self> {
-        let elf = Elf::parse(&file.data).ok()?;
+    /// Opens the mapped file itself if that is permitted, or else the file that has its name now.
+    fn open(&self, directory: &Path) -> Option<Mapped> {
+        let exact = directory.join(format!("map_files/{:x}-{:x}", self.map.start, self.map.end));
+        let is_program =
+            fs::read_link(directory.join("exe")).is_ok_and(|exe| exe.as_os_str() == &*self.map.path);
+        let program = is_program.then(|| directory.join("exe"));
+        let by_name = directory.join("root").join(self.map.path.trim_start_matches('/'));
+        [Some(exact), program, Some(by_name)].into_iter().flatten().find_map(|path| Mapped::open(&path).ok())
+    }
+
+    /// The difference between addresses in memory and in the file. None: the file has no such code.
+    fn base(&self, elf: &Elf<'_>) -> Option<u64> {
+        let map = self.map;
         let code = elf.segments.iter().find(|segment| {
             let end = segment.offset.saturating_add(segment.data.len() as u64);
             segment.is_executable
-                && file.map.offset < end
-                && segment.offset < file.map.offset.saturating_add(file.map.end - file.map.start)
+                && map.offset < end
+                && segment.offset < map.offset.saturating_add(map.end - map.start)
         })?;
-        let base =
-            file.map.start.wrapping_add(code.offset).wrapping_sub(file.map.offset).wrapping_sub(code.address);
-        // A file that was replaced has another build ID, which lies near its start.
-        let first = elf.segments.first()?;
+        Some(map.start.wrapping_add(code.offset).wrapping_sub(map.offset).wrapping_sub(code.address))
+    }
+}
+
+/// An inspection in progress. Files are read one after the other, and none is kept open.
+struct Inspection<'a> {
+    process: Process,
+    memory: Memory,
+    directory: &'a Path,
+    budget: &'a Budget,
+    /// The keys by their addresses in memory, as indices into `process.keys`.
+    keys: HashMap<u64, usize>,
+    /// The same of `process.branch_keys`.
+    branch_keys: HashMap<u64, usize>,
+    /// The device and inode numbers of the files opened so far.
+    files: HashSet<(u64, u64)>,
+    /// The indices of keys and their targets' addresses, which are named once all files are known.
+    targets: Vec<(usize, u64)>,
+}
+
+impl Inspection<'_> {
+    fn unknown(&mut self, file: &LoadedFile<'_>, what: &str) {
+        let path = printable(&file.map.path);
+        // There may be as many messages as mappings.
+        if self.budget.bytes(4 * path.len()) {
+            self.process.unknown.push(format!("{path}: {what}"));
+        }
+    }
+
+    fn file(&mut self, file: &LoadedFile<'_>) {
+        if !self.budget.steps(FILE) {
+            return;
+        }
+        let Some(data) = file.open(self.directory) else {
+            self.unknown(file, "the file is gone or cannot be read");
+            return;
+        };
+        if self.files.insert(data.number()) {
+            self.budget.add_file(data.len());
+        }
+        let Ok(elf) = Elf::parse(&data, self.budget) else { return };
+        let Some(base) = file.base(&elf) else { return };
+        // A file that replaced the loaded one has another build ID, which is near its start.
+        let Some(first) = elf.segments.first() else { return };
         let len = first.data.len().min(4096);
         let is_same = first.is_writable
-            || memory
+            || self
+                .memory
                 .bytes(base.wrapping_add(first.address), len)
                 .is_ok_and(|bytes| bytes == first.data[..len]);
         if !is_same {
-            unknown.push(format!(
-                "{}: the file was replaced since it was loaded; restart the process to inspect it",
-                printable(&file.map.path)
-            ));
-            return None;
+            self.unknown(
+                file,
+                "the file was replaced since it was loaded; restart the process to inspect it",
+            );
+            return;
         }
-        Some(Self { file, elf, base })
+        self.image(file, &elf, base);
+        if !data.is_unchanged() {
+            self.unknown(file, "the file changed while it was read; try again");
+        }
     }
 
-    fn contains(&self, address: u64) -> bool {
-        self.file.maps.iter().any(|&(start, end)| (start..end).contains(&address))
-    }
-}
-
-/// What was seen so far.
-struct Look<'a> {
-    process: Process,
-    memory: Memory,
-    parsed: &'a [Loaded<'a>],
-    /// The keys by their addresses in the process, as numbers in `process.keys`.
-    keys: HashMap<u64, usize>,
-}
-
-impl Look<'_> {
-    fn image(&mut self, image: &Loaded<'_>) {
-        let elf = &image.elf;
+    fn image(&mut self, file: &LoadedFile<'_>, elf: &Elf<'_>, base: u64) {
         let is_little = object::Endian::is_little_endian(elf.endian());
         let decoder = Decoder::of(elf.machine, elf.pointer as u32 * 8, is_little);
-        let tables = Tables::read(elf, decoder);
+        let mut tables = read_tables(elf, decoder, self.budget);
+        tables.tell_names_apart(|_| None);
         for key in &tables.keys {
             if let Some(address) = key.address {
-                self.key(elf, image.base.wrapping_add(address), &key.name);
+                self.key(elf, base.wrapping_add(address), &key.name);
             }
         }
         let Some(places) = &tables.places else { return };
         let layout = Layout { pointer: elf.pointer };
         let mut keys = Vec::new();
         let mut is_jumping = false;
+        let mut patched_trampolines = 0;
         for record in &tables.records {
-            let at = image.base.wrapping_add(record.address);
+            let at = base.wrapping_add(record.address);
             let address = self.number(elf, at, elf.pointer).filter(|&address| address != 0);
-            keys.push(address.map(|address| self.key(elf, address, &tables.keys[record.key].name)));
+            keys.push(address.and_then(|address| self.key(elf, address, &tables.keys[record.key].name)));
             let saved = self.number(elf, at.wrapping_add(layout.record_saved()), 8);
             is_jumping |= saved.is_some_and(|saved| saved != 0);
+            let is_patched = self.memory.differs(elf, base, record.trampoline);
+            patched_trampolines += usize::from(is_patched);
+            if let Some(&Some(key)) = keys.last() {
+                let key = &mut self.process.keys[key];
+                key.trampolines += 1;
+                key.patched_trampolines += usize::from(is_patched);
+            }
         }
-        let descriptor = places.descriptor.map(|descriptor| image.base.wrapping_add(descriptor));
-        let state =
-            descriptor.and_then(|at| State::from_u32(self.number(elf, at.wrapping_add(4), 4)? as u32));
-        let why = descriptor
-            .and_then(|at| reason(self.number(elf, at.wrapping_add(layout.image_reason()), 4)? as u32));
+        // A descriptor of another version has unknown fields.
+        let descriptor = places.descriptor.map(|descriptor| base.wrapping_add(descriptor));
+        let descriptor = descriptor.filter(|&at| self.number(elf, at, 4) == Some(VERSION.into()));
+        let field = |at: u64, offset| Some(self.number(elf, at.wrapping_add(offset), 4)? as u32);
+        let state = descriptor.and_then(|at| State::from_u32(field(at, 4)?));
+        let why = descriptor.and_then(|at| reason(field(at, layout.image_reason())?));
         let mut live = LiveImage {
-            file: printable(&image.file.map.path),
-            base: image.base,
-            state: match state {
-                Some(State::Patched) => "patched",
-                Some(State::Registered) => "registered",
-                Some(State::Unregistered) => "unregistered",
-                None => "unknown",
-            },
+            file: printable(&file.map.path),
+            base,
+            state: state.map_or("unknown", State::as_str),
             reason: why.map(str::to_owned),
             keys: tables.records.len(),
             sites: tables.sites.len(),
             direct: 0,
+            branches: 0,
+            patched_branches: 0,
+            patched_trampolines,
         };
         for site in &tables.sites {
-            let at = image.base.wrapping_add(site.address);
-            let trampoline =
-                site.record.map(|record| image.base.wrapping_add(tables.records[record].trampoline));
-            let is_direct = !site.is_behind_veneer && self.is_direct(decoder, at, trampoline);
-            let key = site.record.and_then(|record| keys[record]);
+            let at = base.wrapping_add(site.address);
+            let trampoline = site.record.map(|record| base.wrapping_add(tables.records[record].trampoline));
+            let is_direct = site.stays != Some(Stays::Veneer) && self.is_direct(decoder, at, trampoline);
+            let key = site.record.and_then(|record| *keys.get(record)?);
             if let Some(key) = key {
                 self.process.keys[key].sites += 1;
                 self.process.keys[key].direct += usize::from(is_direct);
@@ -371,110 +361,290 @@ impl Look<'_> {
             if !is_direct {
                 let function = elf.function(site.address).map(|symbol| demangle(symbol.name));
                 let key = key.map(|key| self.process.keys[key].name.clone());
+                let texts = [&function, &key].map(|text| text.as_deref().unwrap_or_default());
+                if !self.budget.item::<[Place; 2]>(&[texts, texts].concat()) {
+                    break;
+                }
                 self.process.indirect.push(Place { address: at, key, function, ..Place::default() });
             }
         }
+        self.branches(elf, &tables, decoder, base, &mut live);
         self.process.sites += live.sites;
         self.process.direct += live.direct;
         if state == Some(State::Patched) {
-            self.process.mode = match self.process.mode {
-                _ if !is_jumping => "inline",
-                "inline" => "inline",
-                _ => "trampoline",
-            };
+            // Without sites, only trampolines can be patched, which may not have happened yet.
+            let has_sites = !tables.sites.is_empty() || !tables.branches.branches.is_empty();
+            let is_inline = has_sites && (live.direct + live.patched_branches > 0 || !is_jumping);
+            let mode = if is_inline { Mode::Inline } else { Mode::Trampoline };
+            if self.process.mode != Mode::Inline.as_str() {
+                self.process.mode = mode.as_str();
+            }
         }
         self.process.images.push(live);
     }
 
     fn is_direct(&self, decoder: Option<&Decoder>, at: u64, trampoline: Option<u64>) -> bool {
         let (Some(decoder), Some(trampoline)) = (decoder, trampoline) else { return false };
-        // The longest instruction; the segment may end before that.
+        if !self.budget.steps(1000) {
+            return false;
+        }
+        // The longest instruction has 8 bytes, but the segment may end earlier.
         let bytes = (4..=8).rev().step_by(2).find_map(|len| self.memory.bytes(at, len).ok());
         let decoded = decoder.decode(at, &bytes.unwrap_or_default());
-        decoded.is_some_and(|(_, action)| action != Action::Go(trampoline))
+        decoded.is_some_and(|(_, action)| action != Action::Branch(trampoline))
     }
 
-    /// Looks at the key at an address, once.
-    fn key(&mut self, elf: &Elf<'_>, address: u64, name: &str) -> usize {
+    /// Reads the keys and the branches of a file.
+    fn branches(
+        &mut self,
+        elf: &Elf<'_>,
+        tables: &Tables,
+        decoder: Option<&Decoder>,
+        base: u64,
+        live: &mut LiveImage,
+    ) {
+        let Branches { keys, records, branches, .. } = &tables.branches;
+        let mut numbers: Vec<Option<usize>> = Vec::new();
+        for key in keys {
+            let address = key.address.map(|address| base.wrapping_add(address));
+            numbers.push(address.and_then(|address| self.branch_key(elf, address, key)));
+        }
+        // Which key another file defines, only the memory says.
+        for &(record, key) in records {
+            let address = self.number(elf, base.wrapping_add(record), elf.pointer);
+            if let Some(address) = address.filter(|&address| address != 0) {
+                numbers[key] = self.branch_key(elf, address, &keys[key]);
+            }
+        }
+        for branch in branches {
+            let at = base.wrapping_add(branch.address);
+            let check = branch.check.map(|check| base.wrapping_add(check));
+            let is_patched = self.is_direct(decoder, at, check);
+            live.branches += 1;
+            live.patched_branches += usize::from(is_patched);
+            if let Some(key) = numbers[branch.key] {
+                let key = &mut self.process.branch_keys[key];
+                key.branches += 1;
+                key.patched_branches += usize::from(is_patched);
+            }
+        }
+        self.process.branches += live.branches;
+        self.process.patched_branches += live.patched_branches;
+    }
+
+    /// Adds the key of branches at an address unless it is known. None: the memory budget is used up.
+    fn branch_key(&mut self, elf: &Elf<'_>, address: u64, key: &BranchKey) -> Option<usize> {
+        if let Some(&number) = self.branch_keys.get(&address) {
+            return Some(number);
+        }
+        if !self.budget.item::<[LiveBranchKey; 4]>(&[&key.name, &key.name]) {
+            return None;
+        }
+        let form = address.wrapping_add(Layout { pointer: elf.pointer }.key_form());
+        let (is_on, count) = if key.is_hook {
+            let form = self.number(elf, form, 4).and_then(|form| Form::of_word(form as u32));
+            (form.map(|form| !form.is_none()), None)
+        } else {
+            let count = self.number(elf, address, elf.pointer);
+            (count.map(|count| count != 0), count)
+        };
+        let number = self.process.branch_keys.len();
+        self.process.branch_keys.push(LiveBranchKey {
+            name: key.name.clone(),
+            address,
+            is_on,
+            count,
+            branches: 0,
+            patched_branches: 0,
+        });
+        self.branch_keys.insert(address, number);
+        Some(number)
+    }
+
+    /// Adds the key at an address unless it is known. None: the memory budget is used up.
+    fn key(&mut self, elf: &Elf<'_>, address: u64, name: &str) -> Option<usize> {
         if let Some(&number) = self.keys.get(&address) {
-            return number;
+            return Some(number);
+        }
+        if !self.budget.item::<[LiveKey; 4]>(&[name, name]) {
+            return None;
         }
         let layout = Layout { pointer: elf.pointer };
         let target = self.number(elf, address, elf.pointer);
         let form = self.number(elf, address.wrapping_add(layout.key_form()), 4);
-        let form = form.and_then(|form| Form::from_u32(form as u32 & 3));
+        let form = form.and_then(|form| Form::of_word(form as u32));
         let number = self.process.keys.len();
-        let (name_of_target, file) = match (form, target) {
-            (Some(Form::Nop | Form::OffCall), _) => (Some("off".into()), None),
-            (Some(Form::Zero), _) => (Some("returns zero".into()), None),
-            (_, Some(target)) => self.function(target),
-            (_, None) => (None, None),
+        let known = match form {
+            Some(Form::Nop | Form::OffCall) => Some("off"),
+            Some(Form::Zero) => Some("returns zero"),
+            _ => None,
         };
+        if let (None, Some(target)) = (known, target) {
+            self.targets.push((number, target));
+        }
         self.process.keys.push(LiveKey {
             name: name.to_owned(),
             address,
-            target: name_of_target,
+            target: known.map(str::to_owned),
             target_address: target,
-            target_file: file,
+            target_file: None,
             sites: 0,
             direct: 0,
+            trampolines: 0,
+            patched_trampolines: 0,
         });
         self.keys.insert(address, number);
-        number
+        Some(number)
     }
 
-    /// A function's name and file.
-    fn function(&self, address: u64) -> (Option<String>, Option<String>) {
-        let Some(loaded) = self.parsed.iter().find(|loaded| loaded.contains(address)) else {
-            return (Some(format!("{address:#x}")), None);
-        };
-        let there = address.wrapping_sub(loaded.base);
-        let name = match loaded.elf.function(there) {
-            Some(symbol) if symbol.address == there => demangle(symbol.name),
-            Some(symbol) if symbol.size > 0 => {
-                format!("{}+{:#x}", demangle(symbol.name), there - symbol.address)
+    /// Names the targets of the keys, file by file.
+    fn name_targets(&mut self, files: &[LoadedFile<'_>]) {
+        let mut targets = std::mem::take(&mut self.targets);
+        for file in files {
+            let own: Vec<_> = targets.extract_if(.., |(_, target)| file.contains(*target)).collect();
+            if own.is_empty() || !self.budget.steps(FILE + own.len()) {
+                continue;
             }
-            _ => format!("{there:#x}"),
-        };
-        (Some(name), Some(printable(&loaded.file.map.path)))
+            let data = file.open(self.directory);
+            let elf = data.as_ref().and_then(|data| Elf::parse(data, self.budget).ok());
+            let loaded = elf.as_ref().and_then(|elf| Some((elf, file.base(elf)?)));
+            for (key, target) in own {
+                let key = &mut self.process.keys[key];
+                key.target_file = Some(printable(&file.map.path));
+                key.target = Some(match loaded {
+                    Some((elf, base)) => function(elf, target.wrapping_sub(base)),
+                    None => format!("{target:#x}"),
+                });
+            }
+        }
+        for (key, target) in targets {
+            self.process.keys[key].target = Some(format!("{target:#x}"));
+        }
     }
 
     fn number(&self, elf: &Elf<'_>, address: u64, len: u64) -> Option<u64> {
+        if !self.budget.steps(100) {
+            return None;
+        }
         Some(elf.number(&self.memory.bytes(address, len as usize).ok()?))
-    }
-
-    fn finish(self) -> Process {
-        self.process
     }
 }
 
-/// How code is written, as far as it shows: breakpoints need a handler of SIGTRAP.
+/// The name of the function at an address of a file.
+fn function(elf: &Elf<'_>, address: u64) -> String {
+    match elf.function(address) {
+        Some(symbol) if symbol.address == address => demangle(symbol.name),
+        Some(symbol) if symbol.size > 0 => {
+            format!("{}+{:#x}", demangle(symbol.name), address - symbol.address)
+        }
+        _ => format!("{address:#x}"),
+    }
+}
+
+/// The writers that cannot be distinguished from outside the process.
+const WINDOW_OR_CUSTOM: &str = "window or custom";
+
+/// The writer, as far as it is visible: breakpoints need a handler for SIGTRAP.
 fn writer(directory: &Path) -> &'static str {
     let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    if caught & 1 << (libc::SIGTRAP - 1) != 0 { "breakpoint" } else { "window or custom" }
+    if caught & 1 << (libc::SIGTRAP - 1) != 0 { Writer::Breakpoint.as_str() } else { WINDOW_OR_CUSTOM }
 }
 
-impl Process {
-    fn judge(&mut self) {
-        if self.images.is_empty() {
-            let reason = "no file that it has loaded has static calls that were built with the pass";
-            self.not_direct_because.push(reason.into());
-        }
-        for image in self.images.iter().filter(|image| image.direct < image.sites) {
-            let LiveImage { file, sites, direct, state, reason, .. } = image;
-            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let left = sites - direct;
-            self.not_direct_because.push(format!(
-                "{file}: calls go through their trampolines ({state}): {left} of {sites}{reason}"
-            ));
-        }
-        let lost = self.unknown.iter();
-        self.not_direct_because.extend(lost.map(|lost| format!("not looked at: {lost}")));
-        self.all_direct = self.not_direct_because.is_empty();
-        if self.mode != "generic" && self.writer == "window or custom" {
-            self.unknown.push("which writer it is, if the program brings its own".into());
-        }
+fn judge(process: &mut Process) {
+    if process.images.is_empty() {
+        let reason = "no loaded file has static calls that were compiled with the pass";
+        process.not_direct_because.push(reason.into());
+    }
+    for image in process.images.iter().filter(|image| image.direct < image.sites) {
+        let LiveImage { file, sites, direct, state, reason, .. } = image;
+        let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let left = sites - direct;
+        process
+            .not_direct_because
+            .push(format!("{file}: {left} of {sites} calls go through their trampolines ({state}){reason}"));
+    }
+    for image in process.images.iter().filter(|image| image.patched_branches < image.branches) {
+        let LiveImage { file, branches, patched_branches, state, reason, .. } = image;
+        let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let left = branches - patched_branches;
+        process
+            .not_direct_because
+            .push(format!("{file}: {left} of {branches} branches look at their keys ({state}){reason}"));
+    }
+    for image in process.images.iter().filter(|image| image.sites == 0 && image.keys > 0) {
+        let LiveImage { file, keys, patched_trampolines: patched, reason, .. } = image;
+        let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let keys = counted(*keys, "key");
+        process.not_direct_because.push(format!(
+            "{file}: no call is recorded; those of {keys} go through trampolines (patched: {patched}; \
+             the others read the key){reason}"
+        ));
+    }
+    let lost = process.unknown.iter();
+    process.not_direct_because.extend(lost.map(|lost| format!("not inspected: {lost}")));
+    process.all_direct = process.not_direct_because.is_empty();
+    if process.mode != Mode::Generic.as_str() && process.writer == WINDOW_OR_CUSTOM {
+        process.unknown.push("whether the writer is the program's own".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged([sites, direct]: [usize; 2], [branches, patched_branches]: [usize; 2]) -> Process {
+        let state = "patched";
+        let image = LiveImage {
+            file: "program".into(),
+            base: 0,
+            state,
+            reason: None,
+            keys: 2,
+            sites,
+            direct,
+            branches,
+            patched_branches,
+            patched_trampolines: 1,
+        };
+        let mut process = Process {
+            format: FORMAT,
+            pid: 1,
+            program: "program".into(),
+            mode: Mode::Trampoline.as_str(),
+            writer: WINDOW_OR_CUSTOM,
+            keys: Vec::new(),
+            images: vec![image],
+            sites,
+            direct,
+            branch_keys: Vec::new(),
+            branches,
+            patched_branches,
+            indirect: Vec::new(),
+            unknown: Vec::new(),
+            all_direct: false,
+            not_direct_because: Vec::new(),
+        };
+        judge(&mut process);
+        process
+    }
+
+    #[test]
+    fn calls_through_trampolines_are_not_direct() {
+        assert!(judged([3, 3], [0, 0]).all_direct);
+        let because = |sites, direct| judged([sites, direct], [0, 0]).not_direct_because.join("; ");
+        assert_eq!(because(3, 1), "program: 2 of 3 calls go through their trampolines (patched)");
+        // Calls that were compiled without the pass are not recorded.
+        let expected = "program: no call is recorded; those of 2 keys go through trampolines (patched: 1; \
+                        the others read the key)";
+        assert_eq!(because(0, 0), expected);
+    }
+
+    #[test]
+    fn branches_that_look_at_their_keys_are_not_patched() {
+        assert!(judged([3, 3], [2, 2]).all_direct);
+        let because = judged([3, 3], [3, 1]).not_direct_because.join("; ");
+        assert_eq!(because, "program: 2 of 3 branches look at their keys (patched)");
     }
 }

@@ -1,149 +1,30 @@
-//! What `--json` prints, and what the table for people is made of.
-//!
-//! The fields' names and meanings stay as they are as long as `format` is [`FORMAT`]; there may be more of them.
-//! Addresses are those in the file. Where something is `null`, it could not be found out.
+//! Reads a file and reports on its static calls.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use serde::Serialize;
+use anyhow::{Result, bail};
 use static_call::inspect::{Decoder, Kind};
+use static_call_abi::{INDIRECT_SECTION, Layout, REGISTER};
 
-use crate::code::{Code, Use, trampoline_size};
-use crate::debug::DebugInfo;
-use crate::dwarf::DebugSections;
+use crate::answers::{self, Answers, Questions};
+use crate::branch::{BranchKey, Stays};
+use crate::branches::read_tables;
+use crate::budget::Budget;
+use crate::code::{Code, trampoline_size};
+use crate::constructors;
+use crate::debug;
 use crate::elf::Elf;
-use crate::name::{demangle, is_rust, printable};
+use crate::file::Mapped;
+use crate::name::{counted, demangle, is_rust, printable};
+use crate::notes::{self, Note};
 use crate::padding;
-use crate::tables::{Key, Layout, Site, Tables, Target};
+use crate::schema::{
+    BranchKeyReport, BranchReport, Caller, FORMAT, File, Indirect, KeyReport, Overhead, Place, SiteReport,
+};
+use crate::tables::{Key, Record, Site, Tables, Target, Use};
 
-/// The version of what `--json` prints.
-pub const FORMAT: u32 = 1;
-
-/// A file.
-#[derive(Clone, Debug, Serialize)]
-pub struct File {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// Its path.
-    pub file: String,
-    /// As `file(1)` would say it.
-    pub kind: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Whether it has the tables of the pass, which make it an image that the runtime knows.
-    pub is_image: bool,
-    /// The keys that it defines or calls.
-    pub keys: Vec<KeyReport>,
-    /// Recorded calls of which it cannot be said whose they are.
-    pub other_sites: Vec<SiteReport>,
-    /// How many calls are recorded.
-    pub sites: usize,
-    /// What static calls cost in the file.
-    pub overhead: Overhead,
-    /// Branches to trampolines that are not recorded: the runtime cannot make them direct.
-    pub unrecorded: Vec<Place>,
-    /// Loads of a key's pointer by other code than trampolines: calls that were not lowered, or the pointer is used as
-    /// a value. `null`: this machine's code does not tell.
-    pub loads: Option<Vec<Place>>,
-    /// Calls that were compiled without the pass, as far as symbols and debug information tell.
-    pub without_pass: Vec<Place>,
-    /// The Rust crates with such loads and calls.
-    pub crates_without_pass: Vec<String>,
-    /// The same for C and C++: source files, or functions where no file is known.
-    pub files_without_pass: Vec<String>,
-    /// Why the runtime will leave the whole file to its trampolines.
-    pub damage: Vec<String>,
-    /// What the file cannot tell.
-    pub unknown: Vec<String>,
-    /// Whether `--require-all-direct` is content.
-    pub all_direct: bool,
-    /// Why it is not.
-    pub not_direct_because: Vec<String>,
-}
-
-/// A key.
-#[derive(Clone, Debug, Serialize)]
-pub struct KeyReport {
-    /// For people: the path of its declaration.
-    pub name: String,
-    /// For linkers.
-    pub symbol: Option<String>,
-    /// `null`: another file defines it.
-    pub address: Option<u64>,
-    /// Whether it lies in the section of the keys. If it does not, it was compiled without the pass, or is part of
-    /// a larger object.
-    pub is_in_section: bool,
-    /// Its function's type, where debug information has it.
-    #[serde(rename = "type")]
-    pub ty: Option<String>,
-    /// The name of what it calls to begin with; "off", or "returns zero".
-    pub default_target: Option<String>,
-    /// Its recorded calls.
-    pub sites: Vec<SiteReport>,
-    /// Its trampolines' addresses.
-    pub trampolines: Vec<u64>,
-}
-
-impl KeyReport {
-    /// Whether it lies in this file, and not in the section of the keys.
-    #[must_use]
-    pub fn is_outside(&self) -> bool {
-        // Of a copy that the dynamic linker will make, nothing is known.
-        self.address.is_some() && !self.is_in_section && self.default_target.is_some()
-    }
-}
-
-/// A recorded call.
-#[derive(Clone, Debug, Serialize)]
-pub struct SiteReport {
-    /// "call", "tail call" or "conditional tail call".
-    pub kind: Option<&'static str>,
-    /// Whether a linker's bridge leads from it to its trampoline: then it stays on its trampoline.
-    pub is_behind_veneer: bool,
-    /// Bytes of no-ops in front of it, which align it. `null`: of this machine or without symbols nobody knows.
-    pub padding: Option<u64>,
-    /// Where it is.
-    #[serde(flatten)]
-    pub place: Place,
-}
-
-/// A place in the code.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// The instruction's address.
-    pub address: u64,
-    /// The key's name, where that says something new.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The function as the source has it.
-    pub function: Option<String>,
-    /// The function that it was inlined into, if it was.
-    pub inlined_into: Option<String>,
-    /// The source file.
-    pub file: Option<String>,
-    /// The line.
-    pub line: Option<u32>,
-}
-
-/// Bytes.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Overhead {
-    /// The site table.
-    pub sites: u64,
-    /// The records.
-    pub records: u64,
-    /// The keys.
-    pub keys: u64,
-    /// The trampolines with what stands before them. `null`: without symbols nobody knows their ends.
-    pub trampolines: Option<u64>,
-    /// What the four sections take beyond that: anchors, and what fills their pages.
-    pub pages: u64,
-    /// No-ops that align the calls. `null`: of some call it is not known.
-    pub padding: Option<u64>,
-}
-
-/// What a kind of instruction is called.
+/// The name of a kind of instruction.
 #[must_use]
 pub fn kind_name(kind: Kind) -> &'static str {
     match kind {
@@ -153,81 +34,121 @@ pub fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Names places and functions of a file.
-#[derive(Debug)]
-pub struct Names<'a> {
-    elf: &'a Elf<'a>,
-    debug: Option<DebugInfo<'a>>,
+fn caller(place: &answers::Place) -> Caller {
+    Caller { function: place.function.clone(), file: place.file.clone(), line: place.line }
 }
 
-impl<'a> Names<'a> {
-    /// With its debug information, if there is some.
-    #[must_use]
-    pub fn new(elf: &'a Elf<'a>, sections: &'a DebugSections<'_>) -> Self {
-        Self { elf, debug: DebugInfo::read(sections) }
+/// Finds names for places and functions of a file.
+#[derive(Debug)]
+struct Names<'a> {
+    elf: &'a Elf<'a>,
+    answers: Option<&'a Answers>,
+    budget: &'a Budget,
+}
+
+impl Names<'_> {
+    fn source(&self, address: u64) -> &[answers::Place] {
+        self.answers
+            .and_then(|answers| answers.places.get(&address))
+            .map_or(&[], |places| answers::written(places))
     }
 
-    /// The function that starts at an address or holds it.
-    #[must_use]
-    pub fn function(&self, address: u64) -> Option<String> {
+    /// The name of the function that contains an address.
+    fn function(&self, address: u64) -> Option<String> {
         let symbol = self.elf.function(address).map(|symbol| demangle(symbol.name));
-        symbol.or_else(|| self.debug.as_ref()?.place(address).function)
+        symbol.or_else(|| self.source(address).first()?.function.clone())
     }
 
-    /// What is known of a place in the code.
-    #[must_use]
-    pub fn place(&self, address: u64) -> Place {
+    /// What is known about a place in the code. None: the memory budget is used up.
+    fn place(&self, address: u64) -> Option<Place> {
         let symbol = self.elf.function(address).map(|symbol| demangle(symbol.name));
-        let source = self.debug.as_ref().map(|debug| debug.place(address)).unwrap_or_default();
-        let is_inlined = source.function.as_ref().zip(symbol.as_ref()).is_some_and(|(source, symbol)| {
-            // The symbol says the same in more words.
-            !symbol.contains(&**source)
-        });
-        Place {
+        let mut places = self.source(address).iter();
+        let source = places.next().cloned().unwrap_or_default();
+        let inlined_at: Vec<Caller> = places.map(caller).collect();
+        let outer = inlined_at.last().map(|outer| symbol.as_ref().or(outer.function.as_ref()).cloned());
+        let place = Place {
             address,
             key: None,
-            inlined_into: if is_inlined { symbol.clone() } else { None },
-            function: if is_inlined { source.function } else { symbol.or(source.function) },
+            function: if inlined_at.is_empty() {
+                symbol.or(source.function)
+            } else {
+                source.function.or(symbol)
+            },
+            inlined_into: outer.flatten(),
+            inlined_at,
             file: source.file,
             line: source.line,
-        }
+        };
+        self.budget.bytes(place.size()).then_some(place)
     }
 
-    /// Whether a place is in code that was compiled from Rust.
+    /// Whether the code at a place was compiled from Rust.
     fn is_rust(&self, place: &Place) -> bool {
         let by_file = || place.file.as_ref().is_some_and(|file| file.ends_with(".rs"));
         self.elf.function(place.address).map_or_else(by_file, |symbol| is_rust(symbol.name))
     }
 }
 
-/// Reads all of a file.
+/// Reads a file.
+///
+/// # Errors
+///
+/// If it cannot be read, is not a linked ELF file, or changes meanwhile.
+pub fn read(path: &Path) -> Result<File> {
+    let data = Mapped::open(path)?;
+    let budget = Budget::default();
+    budget.add_file(data.len());
+    let mut elf = Elf::parse(&data, &budget)?;
+    elf.mapped = Some(&data);
+    let file = self::file(path, &elf, &budget);
+    if !data.is_unchanged() {
+        bail!("changed while it was read; try again");
+    }
+    Ok(file)
+}
+
+/// Reports on a file as far as the budget allows.
 #[must_use]
-pub fn file(path: &Path, elf: &Elf<'_>) -> File {
+pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
     let decoder =
         Decoder::of(elf.machine, elf.pointer as u32 * 8, object::Endian::is_little_endian(elf.endian()));
-    let tables = Tables::read(elf, decoder);
-    let sections = DebugSections::read(path, elf);
-    let names = Names::new(elf, &sections);
-    let code = Code::read(elf, &tables, decoder, names.debug.as_ref());
-    let types = types(&tables.keys, &names);
+    let mut tables = read_tables(elf, decoder, budget);
+    let mut code = Code::read(elf, &tables, decoder, budget);
+    let notes = notes::read(elf, &tables, budget);
+    code.forget_noted(elf, &notes);
+    let answers = debug::ask(path, elf, questions(&tables, &code, &notes), budget);
+    if let Some(answers) = &answers {
+        code.tell_calls(answers);
+    }
+    let sources = sources(&tables.keys, answers.as_ref());
+    tables.tell_names_apart(|number| {
+        let Source { file, line, .. } = &sources[number];
+        Some(format!("{}:{}", file.as_ref()?, (*line)?))
+    });
+    let names = Names { elf, answers: answers.as_ref(), budget };
 
     let padding = padding::of(elf, &tables.sites);
-    let site = |site: &Site| SiteReport {
-        kind: site.kind.map(kind_name),
-        is_behind_veneer: site.is_behind_veneer,
-        padding: padding.get(&site.address).copied(),
-        place: names.place(site.address),
+    let site = |site: &Site| {
+        Some(SiteReport {
+            kind: site.kind.map(kind_name),
+            is_behind_veneer: site.stays == Some(Stays::Veneer),
+            stays_because: site.stays.map(Stays::as_str),
+            padding: padding.get(&site.address).copied(),
+            place: names.place(site.address)?,
+        })
     };
     let mut keys: Vec<KeyReport> = tables
         .keys
         .iter()
-        .zip(types)
-        .map(|(key, ty)| KeyReport {
+        .zip(sources)
+        .map(|(key, source)| KeyReport {
             name: key.name.clone(),
             symbol: key.symbol.clone(),
             address: key.address,
             is_in_section: key.is_in_section,
-            ty,
+            ty: source.ty,
+            file: source.file,
+            line: source.line,
             default_target: default_target(key, &names),
             sites: Vec::new(),
             trampolines: Vec::new(),
@@ -238,17 +159,25 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
     }
     let mut other_sites = Vec::new();
     for found in &tables.sites {
+        let Some(site) = site(found) else { break };
         match found.record {
-            Some(record) => keys[tables.records[record].key].sites.push(site(found)),
-            None => other_sites.push(site(found)),
+            Some(record) => keys[tables.records[record].key].sites.push(site),
+            None => other_sites.push(site),
         }
     }
-    let place = |found: &Use| Place {
-        key: found.key.map(|key| tables.keys[key].name.clone()),
-        ..names.place(found.address)
+    let branch_keys = branch_keys(&tables, &names);
+    let place = |found: &Use| {
+        let key = found.key.map(|key| tables.keys[key].name.clone());
+        Some(Place { key, ..names.place(found.address)? })
     };
-    let places = |found: &[Use]| found.iter().map(place).collect::<Vec<_>>();
+    let places = |found: &[Use]| found.iter().map_while(place).collect::<Vec<_>>();
     let unrecorded = places(&code.unrecorded);
+    let left_indirect = notes.iter().map_while(|note| {
+        let key = note.key.map(|key| tables.keys[key].name.clone()).or_else(|| note.name.clone());
+        let place = Place { key, ..names.place(note.address)? };
+        Some(Indirect { reason: note.reason.clone(), is_value: note.is_value, place })
+    });
+    let left_indirect = left_indirect.collect();
     let loads = code.knows_loads.then(|| places(&code.loads));
     let without_pass = places(&code.without_pass);
     let (mut crates, mut files) = (BTreeSet::new(), BTreeSet::new());
@@ -268,39 +197,116 @@ pub fn file(path: &Path, elf: &Elf<'_>) -> File {
         keys,
         other_sites,
         sites: tables.sites.len(),
+        branch_keys,
+        branches: tables.branches.branches.len(),
         overhead: overhead(elf, &tables, &padding),
         unrecorded,
+        left_indirect,
         loads,
         without_pass,
         crates_without_pass: crates.into_iter().collect(),
         files_without_pass: files.into_iter().collect(),
         damage: tables.damage.clone(),
-        unknown: unknown(elf, &tables, &code, decoder.is_some(), names.debug.as_ref()),
+        idle_because: idle_because(elf, &tables, budget),
+        unknown: unknown(elf, &tables, &code, decoder.is_some()),
         all_direct: false,
         not_direct_because: Vec::new(),
     };
-    let loads = code.loads.iter().chain(&code.without_pass);
-    let loaded_only: HashSet<usize> = loads.filter_map(|load| load.key).collect();
-    file.not_direct_because = not_direct(&file, &loaded_only, code.doubtful, decoder.is_some());
+    file.unknown.extend(unknown_source(&file, answers.as_ref()));
+    let loads = code.loads.iter().chain(&code.without_pass).map(|load| load.key);
+    let loads = loads.chain(notes.iter().filter(|note| !note.is_value).map(|note| note.key));
+    let loaded_only: HashSet<usize> = loads.flatten().collect();
+    // The pass notes each call that it does not record. Code compiled without the pass has no such notes.
+    let is_complete = elf.has_symbols() && code.knows_loads && notes.is_empty();
+    file.not_direct_because = not_direct(&file, &loaded_only, code.doubtful, decoder.is_some(), is_complete);
+    if let Some(why) = budget.ended() {
+        file.unknown.push(format!(
+            "the rest of the file: {why}. If debug information is the cause, inspect a copy without it \
+             (strip -g)"
+        ));
+        file.not_direct_because.push(format!("the file was not read to its end: {why}"));
+    }
+    // Also those that are not seen to branch to a trampoline: some go through the global offset table. An
+    // assembler may have recorded the calls.
+    let with_sites: HashSet<_> = tables.sites.iter().filter_map(|site| site.record).collect();
+    let is_without_pass =
+        |&(number, record): &(usize, &Record)| record.is_without_pass && !with_sites.contains(&number);
+    let without_pass = tables.records.iter().enumerate().filter(is_without_pass).count();
+    if without_pass > 0 {
+        file.not_direct_because.push(format!(
+            "keys whose calls were compiled without the pass, and go through trampolines: {without_pass}"
+        ));
+    }
     file.all_direct = file.not_direct_because.is_empty();
     file
 }
 
-/// Why some call will not be direct, or is not known to be.
-fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded: bool) -> Vec<String> {
+/// Why no recorded call will become direct although the tables are intact.
+fn idle_because(elf: &Elf<'_>, tables: &Tables, budget: &Budget) -> Option<&'static str> {
+    let places = tables.places.as_ref()?;
+    if tables.sites.is_empty() && tables.branches.branches.is_empty() {
+        return None;
+    }
+    if constructors::is_called(elf, budget) == Some(false) {
+        return Some(
+            "nothing registers this image: its constructor is not called, so every call stays on its \
+             trampoline, and every branch looks at its key",
+        );
+    }
+    // The runtime finds the image's code through the ELF header.
+    let has_header = elf.segments.iter().any(|segment| segment.offset == 0);
+    (places.descriptor.is_some() && !has_header).then_some(
+        "its ELF header is not in memory, so the runtime leaves every call on its trampoline, and every \
+         branch looking at its key",
+    )
+}
+
+/// The questions to debug information.
+fn questions(tables: &Tables, code: &Code, notes: &[Note]) -> Questions {
+    let uses = [&code.unrecorded, &code.loads, &code.without_pass].into_iter().flatten();
+    let targets = tables.keys.iter().flat_map(|key| [function(&key.target), function(&key.off)]).flatten();
+    let functions: HashSet<u64> = targets.collect();
+    let branches = tables.branches.branches.iter().map(|branch| branch.address);
+    let sites = tables
+        .sites
+        .iter()
+        .map(|site| site.address)
+        .chain(branches)
+        .chain(notes.iter().map(|note| note.address));
+    Questions {
+        places: sites.chain(uses.map(|found| found.address)).chain(functions.iter().copied()).collect(),
+        functions,
+        keys: tables.keys.iter().filter_map(|key| key.address).collect(),
+    }
+}
+
+fn function(target: &Target) -> Option<u64> {
+    match target {
+        Target::Function(address) => Some(*address),
+        _ => None,
+    }
+}
+
+/// The reasons why calls will not become direct, or may not.
+fn not_direct(
+    file: &File,
+    loaded: &HashSet<usize>,
+    doubtful: usize,
+    is_decoded: bool,
+    is_complete: bool,
+) -> Vec<String> {
     let mut reasons = Vec::new();
-    if !file.is_image && file.keys.is_empty() {
+    if !file.is_image && file.keys.is_empty() && file.unrecorded.is_empty() {
         reasons.push(
-            "it has no static call that could be seen: it calls none, or it was built without the pass and stripped"
-                .into(),
+            "no static calls were found: it has none, or it was built without the pass and stripped".into(),
         );
     }
     if !file.damage.is_empty() {
-        reasons
-            .push("its tables are damaged, so that the runtime leaves all of it to its trampolines".into());
+        reasons.push("its tables are damaged, so the runtime leaves every call on its trampoline".into());
     }
-    if file.sites > 0 && !is_decoded {
-        reasons.push("the instructions of this machine cannot be read here".into());
+    reasons.extend(file.idle_because.map(str::to_owned));
+    if file.sites + file.branches > 0 && !is_decoded {
+        reasons.push("this inspector cannot decode the machine's instructions".into());
     }
     let mut counted = |what: &str, count: usize| {
         if count > 0 {
@@ -308,13 +314,39 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded:
         }
     };
     counted("branches to trampolines are not recorded", file.unrecorded.len());
-    counted("calls load their key, since they were compiled without the pass", file.without_pass.len());
-    // Debug information tells which loads are calls. Sanitizers load keys for other reasons.
-    counted("calls that were not lowered may be among loads of keys' pointers", doubtful);
-    let veneers = file.other_sites.iter().filter(|site| site.is_behind_veneer).count();
-    counted("calls reach their trampoline through a linker's bridge", veneers);
-    if file.kind.ends_with("program") && file.sites == 0 && !file.keys.is_empty() {
-        reasons.push("no call is recorded".into());
+    if file.sites == 0 {
+        let keys: BTreeSet<_> = file.unrecorded.iter().filter_map(|call| call.key.as_deref()).collect();
+        counted("keys are called only through their trampolines", keys.len());
+    }
+    counted("calls were compiled without the pass and load their key", file.without_pass.len());
+    // Debug information shows which loads are calls. Sanitizers load keys for other reasons.
+    counted("loads of keys' pointers may be calls that were not lowered", doubtful);
+    let mut grouped = |what: &str, whys: &mut dyn Iterator<Item = &str>| {
+        let mut count = BTreeMap::new();
+        whys.for_each(|why| *count.entry(why.to_owned()).or_insert(0) += 1);
+        reasons.extend(count.into_iter().map(|(why, count)| format!("{what} {why}: {count}")));
+    };
+    let indirect = file.left_indirect.iter().filter(|indirect| !indirect.is_value);
+    grouped("calls load their key:", &mut indirect.map(|indirect| &*indirect.reason));
+    let sites = file.keys.iter().flat_map(|key| &key.sites).chain(&file.other_sites);
+    grouped(
+        "recorded calls stay on their trampolines because each",
+        &mut sites.filter_map(|site| site.stays_because),
+    );
+    let branches = file.branch_keys.iter().flat_map(|key| &key.branches);
+    grouped(
+        "branches look at their keys because each",
+        &mut branches.filter_map(|branch| branch.stays_because),
+    );
+    let is_program = file.kind.ends_with("program");
+    if is_program && file.sites == 0 && !file.keys.is_empty() {
+        let is_all_there = file.is_image && file.keys.iter().all(|key| key.is_in_section);
+        let has_noted = file.left_indirect.iter().any(|indirect| !indirect.is_value);
+        if has_noted || is_complete && !is_all_there {
+            reasons.push("no call is recorded".into());
+        } else if !is_complete && file.unrecorded.is_empty() {
+            reasons.push("no call is recorded, and whether there is one is unknown".into());
+        }
     }
     for (number, key) in file.keys.iter().enumerate().filter(|(_, key)| key.sites.is_empty()) {
         let name = &key.name;
@@ -329,60 +361,100 @@ fn not_direct(file: &File, loaded: &HashSet<usize>, doubtful: usize, is_decoded:
     reasons
 }
 
-/// What the file cannot tell.
-fn unknown(
-    elf: &Elf<'_>,
-    tables: &Tables,
-    code: &Code,
-    is_decoded: bool,
-    debug: Option<&DebugInfo<'_>>,
-) -> Vec<String> {
+/// What cannot be determined from the file.
+fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
     let machine = elf.machine_name();
     if !is_decoded {
         unknown.push(format!(
-            "whose call a site is, and which branches are not recorded: the instructions of {machine} cannot be read \
-             here"
+            "which key each recorded call belongs to, and which branches are not recorded: this inspector \
+             cannot decode instructions of {machine}"
         ));
     }
     if elf.sections.is_empty() && tables.places.is_none() {
         unknown.push(
-            "whether it has static calls: it has no section headers, and no image descriptor could be found"
+            "whether it has static calls: it has no section headers, and no image descriptor was found"
                 .into(),
         );
     }
     if tables.places.as_ref().is_some_and(|places| places.descriptor.is_none()) {
-        unknown.push("whether the runtime is told of it: its image descriptor could not be found".into());
+        unknown.push("whether the runtime registers it: no image descriptor was found".into());
     }
-    if !code.knows_loads {
-        unknown.push(format!(
-            "which code calls keys through their pointer: on {machine} an address takes several instructions"
-        ));
-    } else if !tables.keys.is_empty() {
+    let register = elf.functions().iter().find(|symbol| symbol.name == REGISTER.as_bytes());
+    if register.is_some_and(|symbol| elf.is_code(symbol.address)) && !notes::has_runtime(elf) {
         unknown.push(
-            "which code calls keys through their pointer in a function that was handed their address, or has it in \
-             its own data: that looks like an update"
+            "whether the runtime patches any call: this file's copy was built without the feature \"os\" \
+             or not for Linux, and patches only through a writer that the program provides (set_writer)"
                 .into(),
         );
     }
-    if !elf.has_symbols() {
+    if !code.knows_loads {
+        unknown.push(format!(
+            "which code calls keys through their pointer: loads of keys are not recognized on {machine}"
+        ));
+    } else if !tables.keys.is_empty() {
         unknown.push(
-            "the names of its functions, and how long trampolines are: it was stripped of symbols".into(),
+            "calls compiled without the pass in functions that get a key's address as an argument or from \
+             data: they look like updates"
+                .into(),
         );
     }
-    if debug.is_none() && !tables.sites.is_empty() {
-        unknown.push("source lines and types: it has no debug information (-g, or -Cdebuginfo=1)".into());
+    if !tables.keys.is_empty() && elf.section(INDIRECT_SECTION).is_none() && !elf.has_symbols() {
+        unknown.push("which calls the pass could not lower: its notes may have been stripped".into());
     }
-    unknown.extend(debug.and_then(DebugInfo::missing));
+    if !elf.has_symbols() {
+        unknown.push(
+            "the names of its functions and the lengths of its trampolines: its symbols were stripped".into(),
+        );
+    }
+    unknown
+}
+
+/// What debug information does not contain.
+fn unknown_source(file: &File, answers: Option<&Answers>) -> Vec<String> {
+    let Some(answers) = answers else {
+        let is_asked = file.sites > 0 || !file.keys.is_empty();
+        let unknown = "source lines and types: it has no debug information (compile with -g or \
+                       -Cdebuginfo=2; -Cdebuginfo=1 is enough for lines)";
+        return is_asked.then(|| unknown.into()).into_iter().collect();
+    };
+    let mut unknown: Vec<String> = answers.missing.iter().cloned().collect();
+    let mut counted = |what: &str, count: usize, why: &str| {
+        if count > 0 {
+            unknown.push(format!(
+                "{what} of {}: {why}",
+                counted(count, if what == TYPES { "key" } else { "call" })
+            ));
+        }
+    };
+    const TYPES: &str = "the types";
+    let types = file.keys.iter().filter(|key| key.ty.is_none()).count();
+    counted(
+        TYPES,
+        types,
+        "debug information does not have them (compile their definitions and calls with -g or -Cdebuginfo=2)",
+    );
+    let sites = file.keys.iter().flat_map(|key| &key.sites).chain(&file.other_sites);
+    let lines = sites.filter(|site| site.place.line.is_none()).count();
+    counted(
+        "the source lines",
+        lines,
+        "debug information does not have them (compile with -g or -Cdebuginfo=1)",
+    );
     unknown
 }
 
 fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Overhead {
     let layout = Layout { pointer: elf.pointer };
+    let branch_keys = |is_one: &dyn Fn(&BranchKey) -> bool| {
+        tables.branches.keys.iter().filter(|key| !key.is_hook && is_one(key)).count()
+    };
+    let keys = tables.keys.iter().filter(|key| key.address.is_some()).count();
     let mut overhead = Overhead {
         sites: tables.site_bytes,
-        records: layout.record() * tables.records.len() as u64,
-        keys: layout.key() * tables.keys.iter().filter(|key| key.address.is_some()).count() as u64,
+        branches: tables.branches.bytes,
+        records: layout.record() * (tables.records.len() + tables.branches.records.len()) as u64,
+        keys: layout.key() * (keys + branch_keys(&|key| key.address.is_some())) as u64,
         padding: tables.sites.iter().map(|site| padding.get(&site.address).copied()).sum(),
         ..Overhead::default()
     };
@@ -393,13 +465,34 @@ fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Over
         .then(|| tables.records.iter().map(|record| 8 + trampoline_size(elf, record.trampoline)).sum());
     let end = elf.section(static_call_abi::END_SECTION).map_or(0, |section| section.size);
     let size = tables.places.as_ref().map_or(0, |places| {
-        let ranges = [&places.keys, &places.records, &places.sites];
+        let ranges = [&places.keys, &places.records, &places.branches, &places.sites];
         let lengths = ranges.map(|range| range.end.saturating_sub(range.start));
         lengths.into_iter().fold(end, u64::saturating_add)
     });
-    let in_sections = layout.key() * tables.keys.iter().filter(|key| key.is_in_section).count() as u64;
-    overhead.pages = size.saturating_sub(overhead.sites + overhead.records + in_sections);
+    let keys = tables.keys.iter().filter(|key| key.is_in_section).count();
+    let in_sections = layout.key() * (keys + branch_keys(&|key| key.is_in_section)) as u64;
+    let entries = overhead.sites + overhead.branches + overhead.records + in_sections;
+    overhead.pages = size.saturating_sub(entries);
     overhead
+}
+
+/// The keys of branches, each with its branches.
+fn branch_keys(tables: &Tables, names: &Names<'_>) -> Vec<BranchKeyReport> {
+    let report = |key: &BranchKey| BranchKeyReport {
+        name: key.name.clone(),
+        symbol: key.symbol.clone(),
+        address: key.address,
+        is_on: key.is_on,
+        is_hook: key.is_hook,
+        branches: Vec::new(),
+    };
+    let mut keys: Vec<_> = tables.branches.keys.iter().map(report).collect();
+    for branch in &tables.branches.branches {
+        let Some(place) = names.place(branch.address) else { break };
+        let stays_because = branch.stays.map(Stays::of_branch);
+        keys[branch.key].branches.push(BranchReport { is_likely: branch.is_likely, stays_because, place });
+    }
+    keys
 }
 
 fn default_target(key: &Key, names: &Names<'_>) -> Option<String> {
@@ -414,23 +507,71 @@ fn default_target(key: &Key, names: &Names<'_>) -> Option<String> {
     }
 }
 
-/// The keys' types: those of what they call to begin with; in Rust, what stands for "off" has it as well.
-fn types(keys: &[Key], names: &Names<'_>) -> Vec<Option<String>> {
-    let address = |target: &Target| match target {
-        Target::Function(address) => Some(*address),
-        _ => None,
-    };
-    let wanted = keys.iter().flat_map(|key| [address(&key.target), address(&key.off)]).flatten().collect();
-    let types = names.debug.as_ref().map(|debug| debug.function_types(&wanted)).unwrap_or_default();
-    let ty = |target: &Target| types.get(&address(target)?).cloned();
-    let off = |key: &Key| ty(&key.off).filter(|ty| ty.starts_with("fn("));
-    keys.iter().map(|key| ty(&key.target).or_else(|| off(key))).collect()
+/// What debug information says about a key.
+#[derive(Clone, Debug, Default)]
+struct Source {
+    file: Option<String>,
+    line: Option<u32>,
+    ty: Option<String>,
 }
 
-/// The crate of a Rust function, by its path.
+/// The sources of all keys. In C and C++ a key's type is a typedef, which debug information has if a call
+/// uses it. Otherwise the type is that of the key's initial target or, in Rust, of the function that stands
+/// for "off".
+fn sources(keys: &[Key], answers: Option<&Answers>) -> Vec<Source> {
+    let Some(answers) = answers else { return vec![Source::default(); keys.len()] };
+    let mut same = HashMap::new();
+    for symbol in keys.iter().filter_map(|key| key.symbol.as_ref()) {
+        *same.entry(symbol).or_insert(0) += 1;
+    }
+    let source = |key: &Key| {
+        let variable =
+            key.address.and_then(|address| answers.keys.get(&address)).cloned().unwrap_or_default();
+        // Several files may each have a local key of this name.
+        let by_name = || answers.types.get(key.symbol.as_ref().filter(|&symbol| same[symbol] == 1)?).cloned();
+        let of = |target: &Target| answers.functions.get(&function(target)?).cloned();
+        let off = || of(&key.off).filter(|ty| ty.starts_with("fn("));
+        let ty = variable.ty.or_else(by_name).or_else(|| of(&key.target)).or_else(off);
+        Source { file: variable.file, line: variable.line, ty }
+    };
+    keys.iter().map(source).collect()
+}
+
+/// The crate in the path of a Rust function.
 #[must_use]
 pub fn crate_of(function: &str) -> Option<String> {
     let (first, _) = function.trim_start_matches(['<', '&', '*']).split_once("::")?;
     let is_name = first.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
     (is_name && !first.is_empty()).then(|| first.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fabricated::{self, DESCRIPTOR, SITES, image};
+    use crate::print::{self, Length};
+
+    /// Code that was compiled without the pass may call trampolines, which is not damage.
+    #[test]
+    fn calls_of_trampolines_without_records_of_them() {
+        let [code, mut data] = image();
+        data.word(DESCRIPTOR + 16, SITES);
+        let bytes = fabricated::file([code, data], true);
+        let budget = Budget::default();
+        let elf = Elf::parse(&bytes, &budget).expect("an ELF file");
+        let file = file(Path::new("file"), &elf, &budget);
+        assert!(file.is_image && file.damage.is_empty() && file.sites == 0 && file.keys.len() == 1);
+        let calls: Vec<_> = file.unrecorded.iter().map(|call| call.key.as_deref()).collect();
+        assert_eq!(calls, [Some("app::KEY"); 2]);
+        let expected = [
+            "branches to trampolines are not recorded: 2",
+            "keys are called only through their trampolines: 1",
+        ];
+        assert_eq!(file.not_direct_because, expected);
+        let text = print::file(&file, Length::Short);
+        assert!(
+            text.contains("not recorded: branches to trampolines") && !text.contains("damaged"),
+            "{text}"
+        );
+    }
 }

@@ -1,68 +1,114 @@
-//! Types as the language writes them that a unit of debug information was compiled from.
+//! Prints types from debug information in the syntax of the unit's language.
+
+use std::cell::Cell;
+use std::fmt::Write;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset, UnitRef};
 
+use crate::budget::Budget;
 use crate::dwarf::Reader;
 
-/// Types of types of types: nobody reads on, and damaged ones go in circles.
+/// The depth to which nested types are printed. Damaged ones may be circular.
 const DEEPEST: u32 = 8;
+/// The number of types that are printed for one function, since a few types may expand to very many.
+const MOST: u32 = 200;
+/// Stands for a type that is unknown or too long.
+const UNKNOWN: &str = "?";
 
 /// Reads the types of one unit.
 pub struct Types<'a, 'data> {
     unit: UnitRef<'a, Reader<'data>>,
+    budget: &'a Budget,
     is_rust: bool,
+    left: Cell<u32>,
 }
 
+type Entry<'data> = DebuggingInformationEntry<Reader<'data>>;
+
 impl<'a, 'data> Types<'a, 'data> {
-    /// Those of this unit.
+    /// The types of this unit.
     #[must_use]
-    pub fn of(unit: UnitRef<'a, Reader<'data>>) -> Self {
+    pub fn of(unit: UnitRef<'a, Reader<'data>>, budget: &'a Budget) -> Self {
         let language = unit.entry(unit.header.root_offset());
         let language = language.ok().and_then(|root| root.attr_value(gimli::DW_AT_language));
-        Self { unit, is_rust: language == Some(AttributeValue::Language(gimli::DW_LANG_Rust)) }
+        let is_rust = language == Some(AttributeValue::Language(gimli::DW_LANG_Rust));
+        Self { unit, budget, is_rust, left: Cell::new(0) }
     }
 
-    /// A function's type.
+    /// The type of a function, or a type of functions.
     pub fn of_function(&self, offset: UnitOffset) -> gimli::Result<String> {
-        self.function(offset, DEEPEST)
+        self.left.set(MOST);
+        self.function(offset, String::new(), DEEPEST)
     }
 
-    fn function(&self, offset: UnitOffset, depth: u32) -> gimli::Result<String> {
+    /// The type that a `typedef` stands for, if it is a function type.
+    pub fn of_typedef(&self, offset: UnitOffset) -> gimli::Result<Option<String>> {
+        match self.unit.entry(offset)?.attr_value(gimli::DW_AT_type) {
+            Some(AttributeValue::UnitRef(function)) => {
+                let is_function = self.unit.entry(function)?.tag() == gimli::DW_TAG_subroutine_type;
+                is_function.then(|| self.of_function(function)).transpose()
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether another type may be printed.
+    fn pay(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0 && self.budget.steps(50)
+    }
+
+    /// In C, `declared` is the declarator between the result and the parameters.
+    fn function(&self, offset: UnitOffset, declared: String, depth: u32) -> gimli::Result<String> {
         let mut tree = self.unit.entries_tree(Some(offset))?;
         let root = tree.root()?;
         let result = self.type_of(root.entry(), depth)?;
         let mut parameters = Vec::new();
+        let mut is_variadic = false;
         let mut children = root.children();
         while let Some(child) = children.next()? {
-            match child.entry().tag() {
-                gimli::DW_TAG_formal_parameter => {
-                    let void = || "void".to_owned();
-                    parameters.push(self.type_of(child.entry(), depth)?.unwrap_or_else(void));
-                }
-                gimli::DW_TAG_unspecified_parameters => parameters.push("...".into()),
-                _ => {}
-            }
-            if parameters.len() > 64 {
+            if !self.budget.steps(1) {
                 break;
             }
+            match child.entry().tag() {
+                gimli::DW_TAG_formal_parameter if !self.pay() => {
+                    parameters.push("...".into());
+                    break;
+                }
+                gimli::DW_TAG_formal_parameter => {
+                    parameters.push(self.declared(child.entry(), String::new(), depth)?);
+                }
+                gimli::DW_TAG_unspecified_parameters => is_variadic = true,
+                _ => {}
+            }
         }
-        // The function's code may say less than its declaration, which it names.
+        // A function's definition may leave the details to the declaration that it refers to.
         if parameters.is_empty()
             && result.is_none()
             && depth > 0
             && let Some(origin) = self.origin(offset)?
         {
-            return self.function(origin, depth - 1);
+            return self.function(origin, declared, depth - 1);
+        }
+        if is_variadic {
+            parameters.push("...".into());
         }
         let parameters = parameters.join(", ");
-        Ok(match (self.is_rust, result) {
-            (true, None) => format!("fn({parameters})"),
-            (true, Some(result)) => format!("fn({parameters}) -> {result}"),
-            (false, result) => {
-                let parameters = if parameters.is_empty() { "void" } else { &parameters };
-                format!("{} ({parameters})", result.as_deref().unwrap_or("void"))
+        if self.is_rust {
+            let mut text = format!("fn({parameters})");
+            if let Some(result) = result {
+                let _ = write!(text, " -> {}", self.name(result, String::new(), depth)?);
             }
-        })
+            return Ok(text);
+        }
+        let parameters = if parameters.is_empty() { "void" } else { &parameters };
+        let declared = format!("{declared}({parameters})");
+        match result {
+            // A result that is a function pointer encloses the declarator.
+            Some(result) => self.name(result, declared, depth),
+            None => Ok(join("void", &declared)),
+        }
     }
 
     fn origin(&self, offset: UnitOffset) -> gimli::Result<Option<UnitOffset>> {
@@ -74,14 +120,11 @@ impl<'a, 'data> Types<'a, 'data> {
         }))
     }
 
-    fn type_of(
-        &self,
-        entry: &DebuggingInformationEntry<Reader<'data>>,
-        depth: u32,
-    ) -> gimli::Result<Option<String>> {
+    /// The offset of the type of a parameter or a function's result. Some(None): the type is in another unit.
+    fn type_of(&self, entry: &Entry<'data>, depth: u32) -> gimli::Result<Option<Option<UnitOffset>>> {
         match entry.attr_value(gimli::DW_AT_type) {
-            Some(AttributeValue::UnitRef(offset)) => Ok(Some(self.name(offset, depth)?)),
-            Some(_) => Ok(Some("?".into())), // In another unit.
+            Some(AttributeValue::UnitRef(offset)) => Ok(Some(Some(offset))),
+            Some(_) => Ok(Some(None)),
             None => match self.origin(entry.offset())? {
                 Some(origin) if depth > 0 => {
                     let origin = self.unit.entry(origin)?;
@@ -92,34 +135,93 @@ impl<'a, 'data> Types<'a, 'data> {
         }
     }
 
-    fn name(&self, offset: UnitOffset, depth: u32) -> gimli::Result<String> {
+    /// The type of this entry, followed by the declarator.
+    fn declared(&self, entry: &Entry<'data>, declared: String, depth: u32) -> gimli::Result<String> {
+        match self.type_of(entry, depth)? {
+            Some(inner) => self.name(inner, declared, depth),
+            None => Ok(join("void", &declared)),
+        }
+    }
+
+    fn name(&self, offset: Option<UnitOffset>, declared: String, depth: u32) -> gimli::Result<String> {
+        let Some(offset) = offset.filter(|_| self.pay()) else { return Ok(join(UNKNOWN, &declared)) };
         let entry = self.unit.entry(offset)?;
+        let tag = entry.tag();
         if let Some(name) = entry.attr_value(gimli::DW_AT_name) {
             let name = self.unit.attr_string(name)?;
-            let name = gimli::Reader::to_string_lossy(&name)?.into_owned();
-            return Ok(match entry.tag() {
-                gimli::DW_TAG_structure_type if !self.is_rust => format!("struct {name}"),
-                gimli::DW_TAG_union_type if !self.is_rust => format!("union {name}"),
-                gimli::DW_TAG_enumeration_type if !self.is_rust => format!("enum {name}"),
-                _ => name,
-            });
+            let name = String::from_utf8_lossy(cut(name.slice()));
+            let kind = match tag {
+                _ if self.is_rust => "",
+                gimli::DW_TAG_structure_type => "struct ",
+                gimli::DW_TAG_union_type => "union ",
+                gimli::DW_TAG_enumeration_type => "enum ",
+                _ => "",
+            };
+            return Ok(join(&format!("{kind}{name}"), &declared));
         }
-        let Some(depth) = depth.checked_sub(1) else { return Ok("?".into()) };
-        if entry.tag() == gimli::DW_TAG_subroutine_type {
-            return self.function(offset, depth);
+        let Some(depth) = depth.checked_sub(1) else { return Ok(join(UNKNOWN, &declared)) };
+        if tag == gimli::DW_TAG_subroutine_type {
+            return self.function(offset, declared, depth);
         }
-        let inner = self.type_of(&entry, depth)?;
-        let of = |text: &str| inner.clone().map_or_else(|| text.to_owned(), |inner| format!("{inner}{text}"));
-        let void = || inner.clone().unwrap_or_else(|| "void".into());
-        Ok(match entry.tag() {
-            gimli::DW_TAG_pointer_type => format!("{} *", void()),
-            gimli::DW_TAG_reference_type => format!("{} &", void()),
-            gimli::DW_TAG_rvalue_reference_type => format!("{} &&", void()),
-            gimli::DW_TAG_const_type => format!("const {}", void()),
-            gimli::DW_TAG_volatile_type => format!("volatile {}", void()),
-            gimli::DW_TAG_restrict_type => void(),
-            gimli::DW_TAG_array_type => of("[]"),
-            _ => "?".into(),
-        })
+        let pointer = match tag {
+            gimli::DW_TAG_pointer_type => "*",
+            gimli::DW_TAG_reference_type => "&",
+            gimli::DW_TAG_rvalue_reference_type => "&&",
+            gimli::DW_TAG_const_type => return self.qualified("const", &entry, declared, depth),
+            gimli::DW_TAG_volatile_type => return self.qualified("volatile", &entry, declared, depth),
+            gimli::DW_TAG_restrict_type => return self.declared(&entry, declared, depth),
+            gimli::DW_TAG_array_type => return self.declared(&entry, format!("{declared}[]"), depth),
+            _ => return Ok(join(UNKNOWN, &declared)),
+        };
+        let mut declared = format!("{pointer}{declared}");
+        if let Some(inner) = self.type_of(&entry, depth)?.flatten()
+            && matches!(
+                self.unit.entry(inner)?.tag(),
+                gimli::DW_TAG_subroutine_type | gimli::DW_TAG_array_type
+            )
+        {
+            declared = format!("({declared})");
+        }
+        self.declared(&entry, declared, depth)
     }
+
+    /// A qualified type: `const struct s`, but `struct s *const`, where the qualifier is the pointer's own.
+    fn qualified(
+        &self,
+        qualifier: &str,
+        entry: &Entry<'data>,
+        declared: String,
+        depth: u32,
+    ) -> gimli::Result<String> {
+        if !self.is_pointer(entry, depth)? {
+            return Ok(format!("{qualifier} {}", self.declared(entry, declared, depth)?));
+        }
+        let declared = if declared.is_empty() { qualifier.into() } else { format!("{qualifier} {declared}") };
+        self.declared(entry, declared, depth)
+    }
+
+    /// Whether this is a pointer, with any qualifiers.
+    fn is_pointer(&self, entry: &Entry<'data>, depth: u32) -> gimli::Result<bool> {
+        let Some(inner) = self.type_of(entry, depth)?.flatten() else { return Ok(false) };
+        let inner = self.unit.entry(inner)?;
+        match (inner.tag(), depth.checked_sub(1)) {
+            (gimli::DW_TAG_pointer_type, _) => Ok(inner.attr_value(gimli::DW_AT_name).is_none()),
+            (
+                gimli::DW_TAG_const_type | gimli::DW_TAG_volatile_type | gimli::DW_TAG_restrict_type,
+                Some(depth),
+            ) => self.is_pointer(&inner, depth),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// A type's name, followed by the declarator.
+fn join(name: &str, declared: &str) -> String {
+    if declared.is_empty() { name.into() } else { format!("{name} {declared}") }
+}
+
+/// The start of a name, if it is too long.
+fn cut(name: &[u8]) -> &[u8] {
+    const LONGEST: usize = 200;
+    &name[..name.len().min(LONGEST)]
 }

@@ -1,4 +1,4 @@
-//! What the inspector says of running processes.
+//! The inspector's reports on running processes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -25,21 +25,24 @@ __attribute__((noinline)) int caller(int x)
 int main(int argc, char **argv)
 {
 	char line[16];
+	int error = 0;
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin)) {
 		void *library;
 		switch (*line) {
 		case 'u':
-			static_call_update(key, two);
+			error = static_call_update(key, two);
 			break;
 		case 'h':
-			static_call_update(hook, two);
+			error = static_call_update(hook, two);
 			break;
 		case 'l':
 			library = dlopen(argv[argc - 1], RTLD_NOW);
-			static_call_update(key, (int (*)(int))dlsym(library, "three"));
+			error = static_call_update(key, (int (*)(int))dlsym(library, "three"));
 		}
+		if (error)
+			return 1;
 		printf("%d\n", caller(0));
 		fflush(stdout);
 	}
@@ -156,6 +159,12 @@ fn todays_targets_in_every_mode_with_every_writer() {
                 let direct = if expected == "inline" { 2 } else { 0 };
                 assert_eq!((&report["sites"], &report["direct"]), (&2.into(), &direct.into()), "{case}");
                 assert_eq!(report["indirect"].as_array().unwrap().len(), 2 - direct, "{case}");
+                for name in ["key", "hook"] {
+                    let key = key(&report, name);
+                    let patched = usize::from(expected == "trampoline");
+                    let counted = (&key["trampolines"], &key["patched_trampolines"]);
+                    assert_eq!(counted, (&1.into(), &patched.into()), "{case}");
+                }
                 let shown = match (expected, *writer) {
                     ("generic", _) => "none",
                     (_, "breakpoint") => "breakpoint",
@@ -163,7 +172,7 @@ fn todays_targets_in_every_mode_with_every_writer() {
                 };
                 assert_eq!(report["writer"], shown, "{case}");
                 assert_eq!(running.requires(), Some(i32::from(expected != "inline")), "{case}");
-                // Who asks why is told, and nobody else.
+                // The column with reasons appears only if there are any.
                 let text = stdout(&mut running.inspector());
                 assert_eq!(text.contains("why not"), expected == "generic", "{case}: {text}");
                 let image = &report["images"][0];
@@ -197,7 +206,7 @@ fn a_target_in_a_file_that_was_loaded_later() {
     let text = stdout(&mut running.inspector());
     assert!(text.contains("three") && text.contains("mode inline"), "{text}");
 
-    // A file that was replaced is not taken for the one that runs.
+    // A file that replaced the loaded one is not used.
     let other = workshop.path("other.so");
     run(plain_clang("clang").args(["-shared", "-fPIC", "-x", "c", "/dev/null", "-o"]).arg(&other));
     std::fs::rename(&other, &library).expect("a file");
@@ -211,13 +220,57 @@ fn a_target_in_a_file_that_was_loaded_later() {
 fn a_process_without_the_pass() {
     let workshop = Workshop::new();
     let mut compiler = plain_clang("clang");
-    compiler.arg("-I").arg(prefix().join("include"));
+    compiler.arg("-DSTATIC_CALL_POINTERS").arg("-I").arg(prefix().join("include"));
     let mut running = Running::start(in_mode(&workshop.program(compiler), None));
     assert_eq!(running.ask("u"), "2");
     let report = running.inspect();
     assert_eq!((&report["mode"], &report["images"]), (&"generic".into(), &Value::Array(Vec::new())));
     assert_eq!(key(&report, "key")["target"], "two");
     assert_eq!(running.requires(), Some(1));
+}
+
+/// A process with thousands of mappings of one file under thousands of names.
+#[test]
+fn thousands_of_maps() {
+    const MAZE: &str = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char name[300];
+	(void)argc;
+	for (int i = 0; i < 20000; i++) {
+		int file;
+		if (i < 2000) {
+			snprintf(name, sizeof name, "%s/%d", argv[1], i);
+			if (link(argv[2], name) != 0)
+				return 1;
+		}
+		file = open(name, O_RDONLY);
+		if (mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0) == MAP_FAILED)
+			return 2;
+		close(file);
+	}
+	puts("ready");
+	fflush(stdout);
+	return getchar();
+}
+"#;
+    let workshop = Workshop::new();
+    let [source, program, names] = ["maze.c", "maze", "names"].map(|name| workshop.path(name));
+    std::fs::write(&source, MAZE).expect("a file");
+    run(plain_clang("clang").arg(&source).arg("-o").arg(&program));
+    std::fs::create_dir(&names).expect("a directory");
+    let mut command = Command::new(&program);
+    command.arg(&names).arg(&program);
+    let running = Running::start(command);
+    let start = std::time::Instant::now();
+    let report = running.inspect();
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert_eq!(report["images"], Value::Array(Vec::new()));
+    assert!(!report["unknown"].to_string().contains("one run"), "{:.1000}", report["unknown"]);
 }
 
 #[test]
@@ -234,12 +287,12 @@ fn what_cannot_be_read() {
         inspector.args(["--pid", &pid.to_string()]);
         inspector
     };
-    // One that has ended, and was waited for.
+    // A process that has ended and was waited for.
     let mut child = Command::new("true").spawn().expect("it runs");
     child.wait().expect("it ends");
     failure(inspector(child.id()), "there is no process");
     failure(inspector(u32::MAX), "there is no process");
-    // One that has ended, and was not.
+    // A process that has ended and was not waited for.
     let mut child = Command::new("true").spawn().expect("it runs");
     while !std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("a zombie").contains(") Z ") {
         std::thread::yield_now();
@@ -247,7 +300,7 @@ fn what_cannot_be_read() {
     failure(inspector(child.id()), "has just ended");
     child.wait().expect("it ends");
 
-    // Somebody else's: root's, seen by nobody.
+    // Another user's process: root's, read by nobody.
     let own = stdout(Command::new("id").arg("-u"));
     if own.trim() != "0" {
         failure(inspector(1), "CAP_SYS_PTRACE");
@@ -256,7 +309,8 @@ fn what_cannot_be_read() {
     let readable = PermissionsExt::from_mode(0o755);
     let directory = tempfile::Builder::new().permissions(readable).tempdir().expect("a temporary directory");
     let program = directory.path().join("static-call-inspect");
-    std::fs::copy(env!("CARGO_BIN_EXE_static-call-inspect"), &program).expect("a copy");
+    // Another process writes it: a child of another test's could still have our file open for writing.
+    run(Command::new("cp").arg(env!("CARGO_BIN_EXE_static-call-inspect")).arg(&program));
     let mut nobody = Command::new("setpriv");
     nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
     let mut sleeper = Command::new("sleep").arg("60").spawn().expect("it runs");
@@ -264,7 +318,147 @@ fn what_cannot_be_read() {
         nobody.args(["--pid", &sleeper.id().to_string()]);
         failure(nobody, "CAP_SYS_PTRACE")
     };
-    assert!(message.contains("it runs as user 0 and this as user 65534"), "{message}");
+    assert!(message.contains("it runs as user 0 and the inspector as user 65534"), "{message}");
     sleeper.kill().expect("it runs");
     sleeper.wait().expect("it ends");
+}
+
+/// Keys of branches and lazy hooks, in the file and while the program runs.
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "branches are loads on other machines")]
+#[test]
+fn branches_and_their_keys() {
+    const BRANCHES: &str = r#"
+#include <static_branch.h>
+#include <stdio.h>
+DEFINE_STATIC_KEY_FALSE(traced);
+DEFINE_STATIC_KEY_TRUE(checked);
+DEFINE_STATIC_KEY_FALSE(unused);
+static int seen;
+static void see(int x) { seen = x; }
+DEFINE_STATIC_CALL_NULL(hook, see);
+__attribute__((noinline)) int caller(int x)
+{
+	static_call_lazy(hook, x + 1);
+	if (static_branch_unlikely(&traced))
+		x += 10;
+	if (static_branch_likely(&traced))
+		x += 100;
+	if (static_branch_likely(&checked))
+		x += 1000;
+	return x;
+}
+int main(void)
+{
+	char line[16];
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		if (*line == 't' && (static_branch_inc(&traced) || static_branch_inc(&traced)))
+			return 1;
+		if (*line == 'c' && static_branch_disable(&checked))
+			return 1;
+		if (*line == 'h' && static_call_update(hook, see))
+			return 1;
+		const int called = caller(1);
+		printf("%d %d\n", called, seen);
+		fflush(stdout);
+	}
+	return static_key_enabled(&unused);
+}
+"#;
+    let workshop = Workshop::new();
+    let source = workshop.path("branches.c");
+    std::fs::write(&source, BRANCHES).expect("a file");
+    for (name, mut compiler) in
+        [("with", clang()), ("without", plain_clang("clang")), ("gcc", Command::new("gcc"))]
+    {
+        let program = workshop.path(name);
+        compiler.args(["-O2", "-g", "-I"]).arg(prefix().join("include"));
+        compiler.arg(&source).arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a"));
+        run(&mut compiler);
+        let inspector = || {
+            let mut inspector = Command::new(env!("CARGO_BIN_EXE_static-call-inspect"));
+            inspector.arg(&program);
+            inspector
+        };
+        let report: Value = serde_json::from_str(&stdout(inspector().arg("--json"))).expect("JSON");
+        let case = format!("{name}: {report:#}");
+        assert_eq!(report["damage"].as_array().map(Vec::len), Some(0), "{case}");
+        assert_eq!(report["branches"], 4, "{case}");
+        // Name, whether it is on, whether it is a hook, and which of its branches are likely.
+        let mut keys: Vec<_> = report["branch_keys"]
+            .as_array()
+            .expect("keys")
+            .iter()
+            .map(|key| {
+                let branches = key["branches"].as_array().expect("branches").iter();
+                let mut likely: Vec<_> =
+                    branches.clone().map(|branch| branch["is_likely"].as_bool().unwrap()).collect();
+                likely.sort_unstable();
+                for branch in branches {
+                    assert_eq!(
+                        (&branch["function"], &branch["stays_because"]),
+                        (&"caller".into(), &Value::Null)
+                    );
+                    assert!(
+                        branch["file"].as_str().is_some_and(|file| file.ends_with("branches.c")),
+                        "{case}"
+                    );
+                }
+                let (name, is_hook) = (key["name"].as_str().unwrap(), key["is_hook"].as_bool().unwrap());
+                (name, key["is_on"].as_bool().unwrap(), is_hook, likely)
+            })
+            .collect();
+        keys.sort();
+        let expected = [
+            ("checked", true, false, vec![true]),
+            ("hook", false, true, vec![false]),
+            ("traced", false, false, vec![false, true]),
+            ("unused", false, false, vec![]),
+        ];
+        assert_eq!(keys, expected, "{case}");
+        let records = report["overhead"]["records"].as_u64().expect("bytes");
+        assert_eq!(report["overhead"]["branches"], 4 * 12, "{case}");
+        assert!(records.is_multiple_of(40) && records >= 4 * 40, "{case}");
+        assert_eq!(report["overhead"]["keys"], 4 * 40, "{case}");
+        let text = stdout(&mut inspector());
+        assert!(
+            text.contains("4 branch keys:")
+                && text.contains("1 lazy call of hook:")
+                && text.contains("2 recorded branches of traced:"),
+            "{text}"
+        );
+
+        for mode in ["inline", "trampoline", "generic"] {
+            let mut running = Running::start(in_mode(&program, Some(mode)));
+            for (ask, answer, traced, checked, hook) in [
+                ("", "1001 0", (false, 0), (true, 1), false),
+                ("t", "1111 0", (true, 2), (true, 1), false),
+                ("c", "111 0", (true, 2), (false, 0), false),
+                ("h", "111 2", (true, 2), (false, 0), true),
+            ] {
+                assert_eq!(running.ask(ask), answer, "{name}, {mode}, {ask:?}");
+                let report = running.inspect();
+                let case = format!("{name}, {mode}, {ask:?}: {report:#}");
+                let patched = |all: u64| if mode == "inline" { all } else { 0 };
+                let of = |name: &str| {
+                    let mut keys = report["branch_keys"].as_array().expect("keys").iter();
+                    let key = keys.find(|key| key["name"] == name).expect("the key");
+                    let counts = ["branches", "patched_branches"].map(|field| key[field].as_u64().unwrap());
+                    (key["is_on"].as_bool().unwrap(), key["count"].as_u64(), counts)
+                };
+                assert_eq!(of("traced"), (traced.0, Some(traced.1), [2, patched(2)]), "{case}");
+                assert_eq!(of("checked"), (checked.0, Some(checked.1), [1, patched(1)]), "{case}");
+                assert_eq!(of("hook"), (hook, None, [1, patched(1)]), "{case}");
+                assert_eq!(of("unused"), (false, Some(0), [0, 0]), "{case}");
+                for report in [&report, &report["images"][0]] {
+                    let counts = ["branches", "patched_branches"].map(|field| report[field].as_u64());
+                    assert_eq!(counts, [Some(4), Some(patched(4))], "{case}");
+                }
+                let because = report["not_direct_because"].to_string();
+                let is_said = because.contains("4 of 4 branches look at their keys");
+                assert_eq!(is_said, mode != "inline", "{case}");
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Instructions to bytes and back, held against an independent disassembler.
+//! Encodes instructions and decodes them again, and compares both with an independent disassembler.
 #![no_main]
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
@@ -25,7 +25,7 @@ enum Action {
 }
 
 fuzz_target!(|input: Input| {
-    // Where programs lie: the lower half of the address space, without its ends.
+    // Programs lie in the lower half of the address space, away from its ends.
     let pc = (input.pc & 0x3fff_ffff_ffff) as usize + 0x1_0000_0000;
     let action = match input.action {
         Action::Near(distance) => Some(Some(pc.wrapping_add_signed(distance as isize))),
@@ -45,7 +45,7 @@ fuzz_target!(|input: Input| {
         disassembles(pc, &input.word, instruction);
     }
     if is_trampoline_entry(input.word) {
-        let mut decoder = Decoder::with_ip(64, &input.word, 0, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(64, &input.word[1..], 0, DecoderOptions::NONE);
         let entry = decoder.decode();
         assert!(!entry.is_invalid() && entry.len() >= 5, "{:02x?}", input.word);
     }

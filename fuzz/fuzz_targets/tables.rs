@@ -1,12 +1,12 @@
-//! Registration of damaged images, updates and unregistration.
+//! Registers damaged images, updates their keys and unregisters them.
 //!
-//! A small image lies in memory as a linker and the pass would have made it. The input damages it; then the
-//! runtime itself registers it. Whatever it makes of that, nothing is written but what is the runtime's, code
-//! that was refused is as it was, and each call that is not damaged itself reaches its key's target.
+//! A small image lies in memory as a linker and the pass would have made it. The input damages it, and then
+//! the runtime itself registers it. Whatever the damage is, the runtime only writes to what is its own,
+//! refused code stays as it was, and each call that is not damaged itself reaches its key's target.
 //!
-//! Three things are not damaged, since the runtime takes them from the loader and from its own hand: the address
-//! in a record is one of some key, what the program headers say of the code is how it is mapped, and the
-//! descriptor's state is zero before the image is registered.
+//! Three things are not damaged, since the runtime trusts the loader and its own fields: the address in a
+//! record is that of some key, the program headers describe how the code is mapped, and the descriptor's
+//! state is zero before registration.
 #![no_main]
 
 use std::cell::RefCell;
@@ -18,10 +18,13 @@ use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use static_call::Mode;
 use static_call::c::{
-    __static_call_register as register, __static_call_unregister as unregister,
-    __static_call_update as update,
+    __static_call_branch as switch, __static_call_register as register,
+    __static_call_unregister as unregister, __static_call_update as update,
 };
-use static_call_abi::{Form, Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, Site, VERSION};
+use static_call_abi::{
+    BRANCH, BRANCH_RECORD, Branch, Form, Image, JUMPS_WHEN_OFF, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY,
+    Site, VERSION,
+};
 
 const PAGE: usize = 4096;
 const HEADER: usize = 0;
@@ -29,7 +32,7 @@ const TEXT: usize = PAGE;
 const DATA: usize = 2 * PAGE;
 const SIZE: usize = 3 * PAGE;
 
-/// On the stack: AddressSanitizer would put each on the heap aside for a while.
+/// On the stack: AddressSanitizer would keep each one on the heap for a while.
 type Memory = [u8; SIZE];
 
 const TRAMPOLINES: usize = TEXT + 0x108;
@@ -44,6 +47,14 @@ const RECORDS: usize = DATA + 0x100;
 const SITE_TABLE: usize = DATA + 0x200;
 const KEY: usize = DATA + 0x300;
 const GOT: usize = DATA + 0x400;
+/// The key and the record of branches, behind the others.
+const BRANCH_KEY: usize = KEY + KEYS * size_of::<Key>();
+const BRANCHES_RECORD: usize = RECORDS + KEYS * size_of::<Record>();
+const BRANCHES: usize = 6;
+const BRANCH_TABLE: usize = DATA + 0x4c0;
+const BRANCH_CODE: usize = TEXT + 0x500;
+/// What the code that looks at a key starts with.
+const CHECK: [u8; 6] = [0x48, 0x8d, 0x64, 0x24, 0x80, 0x50];
 /// A key of another version.
 const OLD_KEY: usize = DATA + 0x480;
 
@@ -52,6 +63,23 @@ struct Input {
     trampoline_mode: bool,
     damage: Vec<Damage>,
     actions: Vec<Action>,
+    branches: Vec<BranchDamage>,
+    switches: Vec<u8>,
+}
+
+/// Of an entry of the branch table, and of its code.
+#[derive(Arbitrary, Debug)]
+enum BranchDamage {
+    Field(u8, u8, i32),
+    Moved(u8, u8, i8),
+    Copied(u8, u8),
+    /// The instruction of a call.
+    Call(u8, u8),
+    Code(u8, u8, u8),
+    Key(u8),
+    NotABranch,
+    Fewer(u8),
+    None,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -71,7 +99,7 @@ enum Damage {
     NoKey(u8),
     CrookedKey(u8, u8),
     OldKey(u8),
-    /// The fields that are the runtime's.
+    /// The runtime's own fields.
     RecordRest(u8, u8, u8),
     Code(u16, u8),
     Code4(u16, u32),
@@ -84,7 +112,7 @@ enum Damage {
     Version(u32),
     NoHeader,
     Header(u8, u8),
-    /// A bit of the tables, as they are not pointers.
+    /// A bit of the tables, which hold no pointers.
     Flip(u16, u8),
 }
 
@@ -102,7 +130,7 @@ enum Target {
     Off,
 }
 
-/// Three pages between two that may not be touched: as the image sees them, and for us to write.
+/// Three pages between two inaccessible ones, mapped twice: for the image, and for us to write.
 struct Area {
     base: usize,
     alias: *mut u8,
@@ -110,7 +138,7 @@ struct Area {
 
 impl Area {
     fn new() -> Self {
-        // SAFETY: new mappings, which stay for ever.
+        // SAFETY: new mappings, which live for ever.
         unsafe {
             let file = libc::memfd_create(c"image".as_ptr(), 0);
             assert!(file >= 0 && libc::ftruncate(file, SIZE as libc::off_t) == 0);
@@ -161,7 +189,12 @@ impl Area {
         TRAMPOLINES + index * TRAMPOLINE
     }
 
-    /// Where a site is; the last ones do not lie in one word.
+    /// Where a branch, its check and its target are.
+    fn branch(index: usize) -> [usize; 3] {
+        [0, 0x100, 0x200].map(|part| BRANCH_CODE + part + index * 16)
+    }
+
+    /// The address of a site. The last ones do not lie in one word.
     fn site(index: usize) -> usize {
         CODE + index * SLOT + if index < SITES - 2 { index / KEYS % 3 } else { 5 }
     }
@@ -203,6 +236,21 @@ impl Area {
             bytes.put(key + offset_of!(Key, flags), &(form as u32 | VERSION << 16).to_le_bytes());
             keys[index] = self.base + key;
         }
+        bytes.put(BRANCH_KEY, &[0; size_of::<Key>()]);
+        bytes.put(BRANCH_KEY + offset_of!(Key, flags), &(BRANCH | VERSION << 16).to_le_bytes());
+        bytes.put(BRANCHES_RECORD, &[0; size_of::<Record>()]);
+        bytes.number(BRANCHES_RECORD, self.base + BRANCH_KEY);
+        bytes.put(BRANCHES_RECORD + offset_of!(Record, trampoline), &BRANCH_RECORD.to_le_bytes());
+        for index in 0..BRANCHES {
+            let [site, check, target] = Self::branch(index);
+            bytes.put(site, &[0xe9]);
+            bytes.distance(site + 1, site + 5, check);
+            bytes.put(check, &CHECK);
+            let entry = BRANCH_TABLE + index * size_of::<Branch>();
+            bytes.distance(entry, entry, site);
+            bytes.distance(entry + 4, entry + 4, target);
+            bytes.distance(entry + 8, entry + 8, BRANCHES_RECORD + index % 2 * JUMPS_WHEN_OFF as usize);
+        }
         bytes.put(OLD_KEY, &[0; size_of::<Key>()]);
         if let Some(shared) = shared {
             keys[KEYS - 1] = shared;
@@ -218,21 +266,24 @@ impl Area {
             bytes.put(trampoline - 8, &signature.to_le_bytes());
             bytes.distance(trampoline - 4, trampoline, record);
             let got = GOT + index * 8;
+            // A no-op, and an instruction that a jump may replace.
+            bytes.put(trampoline, &[0x90]);
+            let code = trampoline + 1;
             match index {
                 // jmp *key(%rip); the last key may lie elsewhere.
                 0 => {
-                    bytes.put(trampoline, &[0xff, 0x25]);
-                    bytes.distance(trampoline + 2, trampoline + 6, key - self.base);
+                    bytes.put(code, &[0xff, 0x25]);
+                    bytes.distance(code + 2, code + 6, key - self.base);
                 }
                 // lea key(%rip), %rax; jmp *(%rax)
                 1 => {
-                    bytes.put(trampoline, &[0x48, 0x8d, 0x05, 0, 0, 0, 0, 0xff, 0x20]);
-                    bytes.distance(trampoline + 3, trampoline + 7, key - self.base);
+                    bytes.put(code, &[0x48, 0x8d, 0x05, 0, 0, 0, 0, 0xff, 0x20]);
+                    bytes.distance(code + 3, code + 7, key - self.base);
                 }
                 // mov key@GOTPCREL(%rip), %rax; jmp *(%rax)
                 _ => {
-                    bytes.put(trampoline, &[0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xff, 0x20]);
-                    bytes.distance(trampoline + 3, trampoline + 7, got);
+                    bytes.put(code, &[0x48, 0x8b, 0x05, 0, 0, 0, 0, 0xff, 0x20]);
+                    bytes.distance(code + 3, code + 7, got);
                 }
             }
         }
@@ -255,7 +306,9 @@ impl Area {
             (offset_of!(Image, sites), SITE_TABLE),
             (offset_of!(Image, sites_end), SITE_TABLE + SITES * size_of::<Site>()),
             (offset_of!(Image, records), RECORDS),
-            (offset_of!(Image, records_end), RECORDS + KEYS * size_of::<Record>()),
+            (offset_of!(Image, records_end), BRANCHES_RECORD + size_of::<Record>()),
+            (offset_of!(Image, branches), BRANCH_TABLE),
+            (offset_of!(Image, branches_end), BRANCH_TABLE + BRANCHES * size_of::<Branch>()),
             (offset_of!(Image, header), HEADER),
         ] {
             bytes.number(IMAGE + field, self.base + at);
@@ -271,12 +324,12 @@ impl Area {
         }
     }
 
-    /// What the call at a site reaches, by the bytes alone; none where it does nothing, or returns zero.
+    /// The target of the call at a site, by its bytes alone. None if it does nothing or returns zero.
     fn reached(&self, bytes: &Memory, site: usize) -> Option<usize> {
         let destination = match bytes[site..site + 6] {
             [0xe8 | 0xe9, ..] => site + 5 + distance(bytes, site + 1),
             [0x0f, 0x84, ..] => site + 6 + distance(bytes, site + 2),
-            [0x0f, 0x1f, 0x44, 0, 0, _] | [0x66, 0x66, 0x48, 0x31, 0xc0, _] | [0xc3, 0xcc, ..] => {
+            [0x0f, 0x1f, 0x44, 0, 0, _] | [0xb8, 0, 0, 0, 0, _] | [0xc3, 0xcc, ..] => {
                 return None;
             }
             ref other => panic!("no call at {site:#x}: {other:02x?}"),
@@ -285,14 +338,15 @@ impl Area {
         if !(TEXT..DATA).contains(&destination) {
             return Some(self.base.wrapping_add(destination));
         }
-        let key = match bytes[destination..destination + 3] {
-            [0xe9, ..] => {
-                let end = destination + 5;
-                return Some(self.base.wrapping_add(end.wrapping_add(distance(bytes, destination + 1))));
+        let code = destination + 1;
+        let key = match bytes[destination..destination + 4] {
+            [0x90, 0xe9, ..] => {
+                let end = code + 5;
+                return Some(self.base.wrapping_add(end.wrapping_add(distance(bytes, code + 1))));
             }
-            [0xff, 0x25, _] => self.base.wrapping_add(destination + 6 + distance(bytes, destination + 2)),
-            [0x48, 0x8d, 0x05] => self.base.wrapping_add(destination + 7 + distance(bytes, destination + 3)),
-            [0x48, 0x8b, 0x05] => number(bytes, destination + 7 + distance(bytes, destination + 3)),
+            [0x90, 0xff, 0x25, _] => self.base.wrapping_add(code + 6 + distance(bytes, code + 2)),
+            [0x90, 0x48, 0x8d, 0x05] => self.base.wrapping_add(code + 7 + distance(bytes, code + 3)),
+            [0x90, 0x48, 0x8b, 0x05] => number(bytes, code + 7 + distance(bytes, code + 3)),
             ref other => panic!("no trampoline at {destination:#x}: {other:02x?}"),
         };
         // SAFETY: an intact trampoline leads to a key.
@@ -315,7 +369,7 @@ impl Bytes {
         self.put(at, &(to.wrapping_sub(from) as i32).to_le_bytes());
     }
 
-    /// In text, with room behind it.
+    /// In the text, with room behind it.
     fn code(&mut self, at: u16, bytes: &[u8]) {
         self.put(TEXT + usize::from(at) % 0x400, bytes);
     }
@@ -394,7 +448,46 @@ impl Bytes {
         }
     }
 
-    /// Whether code lies where the program headers say, and they lie in the image.
+    fn damage_branch(&mut self, damage: &BranchDamage) {
+        let entry = |index: u8| BRANCH_TABLE + usize::from(index) % BRANCHES * size_of::<Branch>();
+        let field = |index: u8, field: u8| entry(index) + usize::from(field) % 3 * 4;
+        match *damage {
+            BranchDamage::Field(index, at, value) => self.put(field(index, at), &value.to_le_bytes()),
+            BranchDamage::Moved(index, at, by) => {
+                let at = field(index, at);
+                self.0[at] = self.0[at].wrapping_add_signed(by);
+            }
+            BranchDamage::Copied(from, to) => {
+                let (from, to) = (entry(from), entry(to));
+                self.distance(to, to, from.wrapping_add(distance(&self.0, from)));
+            }
+            BranchDamage::Call(index, site) => {
+                self.distance(entry(index), entry(index), Area::site(usize::from(site) % SITES));
+            }
+            BranchDamage::Code(index, at, byte) => {
+                let parts = Area::branch(usize::from(index) % BRANCHES);
+                self.0[parts[usize::from(at) % 2] + usize::from(at) / 2 % 8] = byte;
+            }
+            BranchDamage::Key(index) => {
+                let key = number(&self.0, RECORDS + usize::from(index) % KEYS * size_of::<Record>());
+                self.number(BRANCHES_RECORD, key);
+            }
+            BranchDamage::NotABranch => {
+                self.put(BRANCH_KEY + offset_of!(Key, flags), &(VERSION << 16).to_le_bytes())
+            }
+            BranchDamage::Fewer(count) => {
+                let start = number(&self.0, IMAGE + offset_of!(Image, branches));
+                let count = usize::from(count) % BRANCHES;
+                self.number(IMAGE + offset_of!(Image, branches_end), start + count * size_of::<Branch>());
+            }
+            BranchDamage::None => {
+                self.number(IMAGE + offset_of!(Image, branches), 0);
+                self.number(IMAGE + offset_of!(Image, branches_end), 0);
+            }
+        }
+    }
+
+    /// Whether the program headers lie in the image, and the code lies where they say.
     fn is_loadable(&self) -> bool {
         let bytes = &self.0;
         let (headers, count) = (number(bytes, 32), usize::from(bytes[56]) | usize::from(bytes[57]) << 8);
@@ -450,9 +543,14 @@ impl World {
             static_call::fuzzing::set_mode(mode);
             self.other.fill(&self.other_intact);
             register(self.other.image());
-            assert_eq!((*self.other.image()).state, 2, "the undamaged image is patched");
+            assert_eq!((*self.other.image()).state.get(), 2, "the undamaged image is patched");
         }
         self.mode = Some(mode);
+    }
+
+    fn branch_key(&self) -> &'static Key {
+        // SAFETY: `intact` has put a key there.
+        unsafe { &*ptr::with_exposed_provenance(self.image.base + BRANCH_KEY) }
     }
 
     fn key(&self, index: usize) -> &'static Key {
@@ -465,19 +563,23 @@ impl World {
         for damage in input.damage.iter().take(8) {
             damaged.damage(self.image.base, damage);
         }
+        for damage in input.branches.iter().take(4) {
+            damaged.damage_branch(damage);
+        }
         if !damaged.is_loadable() {
             return;
         }
         let before = damaged.0;
         self.image.fill(&before);
-        // SAFETY: an image in memory; what is wrong with it, the runtime has to find out.
+        let before_all = before;
+        // SAFETY: an image in memory. The runtime has to find out what is wrong with it.
         unsafe { register(self.image.image()) };
         // SAFETY: still mapped.
-        let patched = unsafe { (*self.image.image()).state } == 2;
+        let patched = unsafe { (*self.image.image()).state.get() } == 2;
         if !patched {
             assert_eq!(self.image.bytes()[TEXT..DATA], before[TEXT..DATA], "code of a refused image");
         }
-        if input.damage.is_empty() {
+        if input.damage.is_empty() && input.branches.is_empty() {
             assert!(patched, "an undamaged image was refused");
         }
         self.check(&before);
@@ -499,8 +601,24 @@ impl World {
             }
             self.check(&before);
         }
+        for &wish in input.switches.iter().take(4) {
+            let key = self.branch_key();
+            let before = (key.target.load(Ordering::Relaxed), self.image.bytes());
+            // SAFETY: a key.
+            if key.is_branch() && unsafe { switch(key, u32::from(wish % 4) + 1) } != 0 {
+                assert_eq!(key.target.load(Ordering::Relaxed), before.0, "a refused switch");
+                assert_eq!(
+                    before.1[TEXT..DATA],
+                    self.image.bytes()[TEXT..DATA],
+                    "code after a refused switch"
+                );
+            }
+            self.check(&before_all);
+        }
         // SAFETY: as above.
         unsafe { unregister(self.image.image()) };
+        let [from, to] = [BRANCH_CODE, BRANCH_CODE + 0x300];
+        assert_eq!(self.image.bytes()[from..to], before_all[from..to], "branches of an image that is gone");
         self.update(KEYS - 1, Target::Near(1));
         self.update(KEYS - 1, Target::Near(0));
         let records = self.other.key(KEYS - 1).records.load(Ordering::Relaxed).addr();
@@ -525,6 +643,7 @@ impl World {
         let now = self.image.bytes();
         self.nothing_else_was_written(before, &now);
         self.calls_are_right(&self.image, before, &self.intact, &now, |index| self.key(index));
+        self.branches_are_right(before, &now);
         let now = self.other.bytes();
         let intact = &self.other_intact;
         self.calls_are_right(&self.other, intact, intact, &now, |index| self.other.key(index));
@@ -532,7 +651,7 @@ impl World {
 
     fn nothing_else_was_written(&self, before: &Memory, now: &Memory) {
         let base = self.image.base;
-        // Large steps first: most of it is as it was, and each comparison of ours is one more that is traced.
+        // Large steps first: most of it is unchanged, and the fuzzer traces each of our comparisons.
         const STEP: usize = 512;
         let differs = |at: &usize, len: usize| before[*at..at + len] != now[*at..at + len];
         let changed = |range: std::ops::Range<usize>| {
@@ -543,7 +662,8 @@ impl World {
         for at in changed(TEXT..DATA) {
             // A site or a trampoline of the tables starts in this word.
             let entries = (0..SITES).map(|index| SITE_TABLE + index * 4);
-            let is_site = entries.into_iter().any(|entry| {
+            let branches = (0..BRANCHES).map(|index| BRANCH_TABLE + index * size_of::<Branch>());
+            let is_site = entries.chain(branches).any(|entry| {
                 let sorted = entry.wrapping_add(distance(now, entry));
                 (at..at + 8).contains(&sorted)
             });
@@ -558,8 +678,9 @@ impl World {
                 RECORDS..SITE_TABLE if at < end(offset_of!(Image, records_end)) => {
                     (at - RECORDS) % size_of::<Record>() != 0
                 }
+                BRANCH_TABLE..SIZE if at < end(offset_of!(Image, branches_end)) => true,
                 SITE_TABLE..KEY if at < end(offset_of!(Image, sites_end)) => true,
-                KEY..GOT if at < KEY + KEYS * size_of::<Key>() => {
+                KEY..GOT if at < BRANCH_KEY + size_of::<Key>() => {
                     matches!((at - KEY) % size_of::<Key>(), 0 | 8 | 32)
                 }
                 _ => false,
@@ -569,6 +690,34 @@ impl World {
         for index in 0..KEYS {
             let at = RECORDS + index * size_of::<Record>() + offset_of!(Record, trampoline);
             assert_eq!(before[at..at + 4], now[at..at + 4], "a record's trampoline");
+        }
+    }
+
+    /// Every branch whose code is as the linker made it, if the table, the record and the key are, too.
+    fn branches_are_right(&self, before: &Memory, now: &Memory) {
+        let same = |at: usize, len: usize| before[at..at + len] == self.intact[at..at + len];
+        if !same(BRANCH_TABLE, BRANCHES * size_of::<Branch>()) || !same(BRANCHES_RECORD, size_of::<Record>())
+        {
+            return;
+        }
+        if !same(BRANCH_KEY, size_of::<Key>()) {
+            return;
+        }
+        let is_on = !self.branch_key().target.load(Ordering::Relaxed).is_null();
+        for index in 0..BRANCHES {
+            let [site, check, target] = Area::branch(index);
+            if !same(site - 16, 48) || !same(check, 16) {
+                continue;
+            }
+            let jumps = is_on != (index % 2 != 0);
+            match now[site..site + 5] {
+                [0xe9, ..] => {
+                    let to = (site + 5).wrapping_add(distance(now, site + 1));
+                    assert!(to == check || to == target && jumps, "the branch at {site:#x} jumps to {to:#x}");
+                }
+                [0x0f, 0x1f, 0x44, 0, 0] => assert!(!jumps, "the branch at {site:#x} does not jump"),
+                ref other => panic!("no branch at {site:#x}: {other:02x?}"),
+            }
         }
     }
 

@@ -1,17 +1,17 @@
 //! The image descriptor, the constructor and destructor that hand it to the runtime, and the anchors.
 //!
-//! Every module that calls or defines keys has them; the linker keeps one of each for an image.
+//! Every module that calls or defines keys has them. The linker keeps one of each per image.
 //!
-//! The anchors hold the places of our sections, which then lie side by side in memory, on pages of their own:
+//! The anchors keep our sections in order, side by side in memory, on pages of their own:
 //!
 //! ```text
-//! static_call_keys    │ static_call_records │ static_call_sites │ static_call_end
-//! (starts with a page)                                          (one page long)
+//! static_call_keys    │ static_call_records │ static_call_branches │ static_call_sites │ static_call_end
+//! (starts with a page)                                                                 (one page long)
 //! ```
 //!
-//! Linkers place sections that they do not know in the order in which they first find them, and leave out
-//! empty ones. So an anchor has some bytes in each section, and anchors are the first data of their module;
-//! code comes before data, and therefore the machine stage names the sections in this order again.
+//! Linkers place unknown sections in the order in which they first find them, and drop empty ones. So each
+//! section has an anchor of some bytes, and the anchors are the first data of their module. Code comes before
+//! data, so the machine stage names the sections in this order before the first site.
 
 use std::ffi::CStr;
 
@@ -20,24 +20,26 @@ use inkwell::module::{Linkage, Module};
 use inkwell::types::{AsTypeRef, BasicTypeEnum, StructType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
 use inkwell::{AddressSpace, GlobalVisibility};
-use llvm_sys::core::LLVMGlobalGetValueType;
+use llvm_sys::core::{LLVMAppendModuleInlineAsm, LLVMGlobalGetValueType};
 use static_call_abi as abi;
 
 use crate::shim::{self, AtImage};
 use crate::target::Target;
-use crate::{module, trampoline};
+use crate::{module, record};
 
-/// Before the program's own constructors (the default is 65535), which may already call and update;
-/// 0 to 100 belong to the implementation.
+/// Runs before the program's own constructors (65535 by default), which may already call and update keys.
+/// Priorities 0 to 100 belong to the implementation.
 const PRIORITY: i32 = 101;
 
-/// Adds what registers the image, unless it is there. True if it was not.
+/// Adds what registers the image. False if the module already has it.
 pub(crate) fn emit(module: &Module<'_>, target: &Target) -> bool {
     if module.get_global(abi::IMAGE).is_some() {
         return false;
     }
     let image = descriptor(module);
     anchors(module, target);
+    // SAFETY: a live module, and a text of this length.
+    unsafe { LLVMAppendModuleInlineAsm(module.as_mut_ptr(), HAS_IMAGE.as_ptr().cast(), HAS_IMAGE.len()) };
     let refusal = target.needs_machine_stage().then_some(REFUSAL);
     let constructor = hook(module, abi::CONSTRUCTOR, abi::REGISTER, image, refusal);
     shim::run_at(module, AtImage::Load, constructor, image, PRIORITY);
@@ -46,7 +48,10 @@ pub(crate) fn emit(module: &Module<'_>, target: &Target) -> bool {
     true
 }
 
-/// Adds the anchors, in front of the module's other data.
+/// Tells static branches, whose assembler brings an image descriptor of its own, that the file has one.
+const HAS_IMAGE: &str = ".set .Lstatic_call_image, 1\n";
+
+/// Adds the anchors before the module's other data.
 fn anchors(module: &Module<'_>, target: &Target) {
     let context = module.get_context();
     let word = module::word_type(module);
@@ -54,9 +59,10 @@ fn anchors(module: &Module<'_>, target: &Target) {
     let bytes_of_a_page = context.i8_type().array_type(page);
     let anchors: [(&str, BasicTypeEnum<'_>, u32); _] = [
         (abi::KEYS_SECTION, word.into(), page),
-        (abi::RECORDS_SECTION, trampoline::record_type(module).into(), module::pointer_size(module)),
+        (abi::RECORDS_SECTION, record::ty(module).into(), module::pointer_size(module)),
+        (abi::BRANCHES_SECTION, context.i32_type().array_type(3).into(), 4),
         (abi::SITES_SECTION, context.i32_type().into(), 4),
-        // Not aligned: nothing may lie between it and the sites.
+        // Not aligned, so that nothing comes between it and the sites.
         (abi::END_SECTION, bytes_of_a_page.into(), 1),
     ];
     assert_eq!(anchors.map(|anchor| anchor.0), abi::SECTIONS);
@@ -65,7 +71,7 @@ fn anchors(module: &Module<'_>, target: &Target) {
         anchor.set_initializer(&ty.const_zero());
         anchor.set_section(Some(section));
         anchor.set_alignment(alignment);
-        // In the descriptor's group, so that the linker keeps them together.
+        // The descriptor's group makes the linker keep them together.
         module::one_per_image(module, anchor, abi::IMAGE);
         anchor
     });
@@ -106,6 +112,8 @@ fn descriptor_type<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
             pointer.into(),
             pointer.into(),
             pointer.into(),
+            pointer.into(),
+            pointer.into(),
             word.into(),
             word.into(),
             word.into(),
@@ -133,6 +141,8 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
         by_the_linker(module, &format!("__stop_{}", abi::RECORDS_SECTION)).into(),
         by_the_linker(module, &format!("__start_{}", abi::KEYS_SECTION)).into(),
         by_the_linker(module, &format!("__stop_{}", abi::KEYS_SECTION)).into(),
+        by_the_linker(module, &format!("__start_{}", abi::BRANCHES_SECTION)).into(),
+        by_the_linker(module, &format!("__stop_{}", abi::BRANCHES_SECTION)).into(),
         by_the_linker(module, &format!("__stop_{}", abi::END_SECTION)).into(),
         by_the_linker(module, "__ehdr_start").into(),
         pointer.const_null().into(),
@@ -148,7 +158,7 @@ fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
     image
 }
 
-/// A symbol that the linker defines, or null where there is nothing to define.
+/// A symbol that the linker defines. It is null if the linker does not.
 fn by_the_linker<'ctx>(module: &Module<'ctx>, name: &str) -> inkwell::values::PointerValue<'ctx> {
     let global = module.get_global(name).unwrap_or_else(|| {
         let global = module.add_global(module.get_context().i8_type(), None, name);
@@ -159,11 +169,13 @@ fn by_the_linker<'ctx>(module: &Module<'ctx>, name: &str) -> inkwell::values::Po
     global.as_pointer_value()
 }
 
-/// Assembler that stops code generation, where the machine stage does not take it out first.
-pub(crate) const REFUSAL: &str = ".error \"static-call: code for this machine is made without the pass, which has to be loaded there \
-too: with LTO into the linker (-fuse-ld=lld -Wl,--load-pass-plugin=FILE), or compile without LTO\"";
+/// Assembler that stops code generation unless the machine stage removes it first.
+pub(crate) const REFUSAL: &str = concat!(
+    ".error \"static-call: code for this machine is made without the pass, which it needs: with LTO, ",
+    "load the pass into the linker too (-fuse-ld=lld -Wl,--load-pass-plugin=FILE), or compile without LTO\"",
+);
 
-/// `void name(void) { entry(&image); }`, behind some assembler.
+/// `void name(void) { entry(&image); }`, after some assembler.
 fn hook<'ctx>(
     module: &Module<'ctx>,
     name: &str,
@@ -174,11 +186,11 @@ fn hook<'ctx>(
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
     let ty = context.void_type().fn_type(&[pointer.into()], false);
-    // Declared with another type, it would have been refused (see `reserved.rs`).
+    // A declaration with another type would have been refused (see `reserved.rs`).
     let entry = module.get_function(entry).unwrap_or_else(|| module.add_function(entry, ty, None));
     let hook = module.add_function(name, context.void_type().fn_type(&[], false), None);
     module::mark_as_ours(module, hook);
-    // It is called through a pointer.
+    // It is called through a pointer and may need a landing pad.
     shim::set_default_attributes(module, hook);
     let builder = context.create_builder();
     builder.position_at_end(context.append_basic_block(hook, ""));
@@ -186,7 +198,7 @@ fn hook<'ctx>(
         let ty = context.void_type().fn_type(&[], false);
         let code = context.create_inline_asm(ty, text.to_owned(), String::new(), true, false, None, false);
         let call = builder.build_indirect_call(ty, code, &[], "").expect("the builder has a position");
-        // Sanitizers make invokes of all others, and the machine stage looks for a call.
+        // Sanitizers turn calls without this attribute into invokes, and the machine stage looks for a call.
         let nounwind = Attribute::get_named_enum_kind_id("nounwind");
         call.add_attribute(AttributeLoc::Function, context.create_enum_attribute(nounwind, 0));
     }

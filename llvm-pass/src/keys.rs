@@ -1,31 +1,31 @@
-//! The section of the keys: which globals are keys, as far as they can be moved.
+//! The section of the keys: finds the globals that are keys and moves them there.
 //!
-//! Rust's macros give their keys the section themselves, since nothing in the module tells them from other
-//! globals. C's and C++'s are known by their type. A key inside a user's own struct stays where it is.
+//! Rust's macros put their keys into the section themselves, because nothing in a module distinguishes these
+//! from other globals. The keys of C and C++ have a type of their own. A key inside a user's own struct stays
+//! where it is.
 
 use std::ffi::CStr;
 
 use inkwell::AddressSpace;
-use inkwell::module::{Linkage, Module};
+use inkwell::module::Module;
 use inkwell::values::{AsValueRef, GlobalValue};
-use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
     LLVMCountStructElementTypes, LLVMGetArrayLength2, LLVMGetElementType, LLVMGetStructElementTypes,
-    LLVMGetStructName, LLVMGetTypeKind, LLVMGlobalGetValueType, LLVMIsDeclaration, LLVMIsOpaqueStruct,
-    LLVMTypeIsSized,
+    LLVMGetStructName, LLVMGlobalGetValueType, LLVMIsDeclaration, LLVMIsOpaqueStruct, LLVMTypeIsSized,
 };
 use llvm_sys::prelude::LLVMTypeRef;
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
 use static_call_abi as abi;
 
+use crate::enums::{Linkage, TypeKind};
 use crate::module;
 
 /// What [`place`] found.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Placed {
-    /// The module defines keys that lie in their section now.
+    /// The module defines keys that are now in their section.
     pub(crate) defined: bool,
-    /// Some of them did not before.
+    /// Some of them were not there before.
     pub(crate) moved: bool,
 }
 
@@ -48,15 +48,13 @@ pub(crate) fn place(module: &Module<'_>) -> Placed {
     placed
 }
 
-/// Whether this module's object file holds the global, as data that may be anywhere and change.
+/// Whether this module's object file will define the global as ordinary, writable data.
 fn is_emitted_variable(global: GlobalValue<'_>) -> bool {
     // SAFETY: a global variable, alive.
-    let declared = unsafe { LLVMIsDeclaration(global.as_value_ref()) != 0 };
+    let (declared, linkage) =
+        unsafe { (LLVMIsDeclaration(global.as_value_ref()) != 0, Linkage::of(global.as_value_ref())) };
     !declared
-        && !matches!(
-            global.get_linkage(),
-            Linkage::AvailableExternally | Linkage::Common | Linkage::Appending
-        )
+        && !matches!(linkage, Linkage::AVAILABLE_EXTERNALLY | Linkage::COMMON | Linkage::APPENDING)
         && !global.is_thread_local()
         && !global.is_constant()
         && global.as_pointer_value().get_type().get_address_space() == AddressSpace::default()
@@ -68,18 +66,16 @@ fn is_key(module: &Module<'_>, global: GlobalValue<'_>) -> bool {
     // SAFETY: a global variable, alive, has a type.
     let ty = unsafe { LLVMGlobalGetValueType(global.as_value_ref()) };
     consists_of_keys(ty)
-        || (name.ends_with(abi::KEY_SUFFIX.as_bytes()) && size(module, ty) == key_size(module))
+        || (name.ends_with(abi::KEY_SUFFIX.as_bytes()) && size(module, ty) == module::layout(module).key())
 }
 
 /// Whether a type is C's `struct static_call_key`, or an array of it.
 fn consists_of_keys(ty: LLVMTypeRef) -> bool {
-    // SAFETY: a type of the module; only arrays and structs are asked what they consist of.
+    // SAFETY: a type of the module; only arrays and structs are asked for their elements.
     unsafe {
-        match LLVMGetTypeKind(ty) {
-            LLVMTypeKind::LLVMArrayTypeKind => {
-                LLVMGetArrayLength2(ty) != 0 && consists_of_keys(LLVMGetElementType(ty))
-            }
-            LLVMTypeKind::LLVMStructTypeKind => {
+        match TypeKind::of(ty) {
+            TypeKind::ARRAY => LLVMGetArrayLength2(ty) != 0 && consists_of_keys(LLVMGetElementType(ty)),
+            TypeKind::STRUCT => {
                 let name = LLVMGetStructName(ty);
                 if name.is_null() { all_elements_are_keys(ty) } else { is_key_struct(CStr::from_ptr(name)) }
             }
@@ -88,7 +84,8 @@ fn consists_of_keys(ty: LLVMTypeRef) -> bool {
     }
 }
 
-/// Clang lays out an array as a struct without a name where most of it is zero.
+/// Whether all elements of a struct are keys: clang represents an array that is mostly zero as an unnamed
+/// struct.
 ///
 /// # Safety
 ///
@@ -106,7 +103,7 @@ unsafe fn all_elements_are_keys(ty: LLVMTypeRef) -> bool {
     !elements.is_empty() && elements.into_iter().all(consists_of_keys)
 }
 
-/// Where modules meet, LLVM appends a number to the names of types.
+/// Whether this is the name of C's key type. Where modules are merged, LLVM appends a number to it.
 fn is_key_struct(name: &CStr) -> bool {
     let rest = name.to_bytes().strip_prefix(b"struct.static_call_key");
     rest.is_some_and(|rest| match rest {
@@ -122,8 +119,4 @@ fn size(module: &Module<'_>, ty: LLVMTypeRef) -> u64 {
         let layout = LLVMGetModuleDataLayout(module.as_mut_ptr());
         if LLVMTypeIsSized(ty) == 0 { 0 } else { LLVMABISizeOfType(layout, ty) }
     }
-}
-
-fn key_size(module: &Module<'_>) -> u64 {
-    u64::from(4 * module::pointer_size(module) + 8)
 }

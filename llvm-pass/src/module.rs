@@ -1,15 +1,19 @@
-//! What several parts of the lowering ask of a module.
+//! Helpers for modules that several parts of the IR stage share.
+
+use std::collections::HashSet;
 
 use inkwell::GlobalVisibility;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::comdat::ComdatSelectionKind;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::IntType;
-use inkwell::values::{FunctionValue, GlobalValue};
-use llvm_sys::core::LLVMGetValueName2;
+use inkwell::values::{FunctionValue, GlobalValue, IntValue};
+use llvm_sys::core::{LLVMGetFirstUse, LLVMGetNextUse, LLVMGetUser, LLVMGetValueName2};
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
 use static_call_abi as abi;
+
+use crate::target::{self, Target};
 
 /// The size of a pointer in bytes.
 pub(crate) fn pointer_size(module: &Module<'_>) -> u32 {
@@ -17,7 +21,21 @@ pub(crate) fn pointer_size(module: &Module<'_>) -> u32 {
     unsafe { LLVMPointerSize(LLVMGetModuleDataLayout(module.as_mut_ptr())) }
 }
 
-/// The name of a global, whatever bytes it consists of.
+/// The sizes of the tables that the module and the runtime share.
+pub(crate) fn layout(module: &Module<'_>) -> abi::Layout {
+    abi::Layout { pointer: pointer_size(module).into() }
+}
+
+pub(crate) fn triple(module: &Module<'_>) -> String {
+    module.get_triple().as_str().to_string_lossy().into_owned()
+}
+
+/// What the pass knows of the module's architecture, if the runtime has a backend for it.
+pub(crate) fn target(module: &Module<'_>) -> Option<&'static Target> {
+    target::from_triple(&triple(module))
+}
+
+/// The name of a global, which may have any bytes.
 pub(crate) fn name<'a>(global: LLVMValueRef) -> &'a [u8] {
     let mut length = 0;
     // SAFETY: the global is alive, and its name lives as long and has this length.
@@ -33,7 +51,7 @@ pub(crate) fn word_type<'ctx>(module: &Module<'ctx>) -> IntType<'ctx> {
     if pointer_size(module) == 8 { context.i64_type() } else { context.i32_type() }
 }
 
-/// Marks a function as made by the pass, which [`is_ours`] finds in a later run.
+/// Marks a function as made by the pass, for [`is_ours`] in a later run.
 pub(crate) fn mark_as_ours(module: &Module<'_>, function: FunctionValue<'_>) {
     add_string_attribute(module, function, abi::TRAMPOLINE_ATTRIBUTE, "");
 }
@@ -43,7 +61,7 @@ pub(crate) fn is_ours(function: FunctionValue<'_>) -> bool {
     function.get_string_attribute(AttributeLoc::Function, abi::TRAMPOLINE_ATTRIBUTE).is_some()
 }
 
-/// Leaves one copy of the global in each image, which no other image sees.
+/// Makes the linker keep one copy of the global per image, hidden from other images.
 pub(crate) fn one_per_image(module: &Module<'_>, global: GlobalValue<'_>, comdat: &str) {
     global.set_linkage(Linkage::LinkOnceODR);
     global.set_visibility(GlobalVisibility::Hidden);
@@ -77,4 +95,36 @@ pub(crate) fn add_string_attribute(
 pub(crate) fn string_attribute(function: FunctionValue<'_>, name: &str) -> Option<String> {
     let attribute = function.get_string_attribute(AttributeLoc::Function, name)?;
     Some(attribute.get_string_value().to_string_lossy().into_owned())
+}
+
+/// `to - from`, which the linker computes.
+pub(crate) fn distance<'ctx>(
+    module: &Module<'ctx>,
+    from: GlobalValue<'ctx>,
+    to: GlobalValue<'ctx>,
+) -> IntValue<'ctx> {
+    let word = word_type(module);
+    let address = |global: GlobalValue<'ctx>| global.as_pointer_value().const_to_int(word);
+    let distance = address(to).const_sub(address(from));
+    let number = module.get_context().i32_type();
+    if word == number { distance } else { distance.const_truncate(number) }
+}
+
+/// The users of a value, each once, earliest first. LLVM's list starts with the newest.
+pub(crate) fn users(value: LLVMValueRef) -> Vec<LLVMValueRef> {
+    let mut users = Vec::new();
+    let mut seen = HashSet::new();
+    // SAFETY: the value is alive, and its use list does not change during the walk.
+    unsafe {
+        let mut next = LLVMGetFirstUse(value);
+        while !next.is_null() {
+            let user = LLVMGetUser(next);
+            if seen.insert(user) {
+                users.push(user);
+            }
+            next = LLVMGetNextUse(next);
+        }
+    }
+    users.reverse();
+    users
 }

@@ -1,20 +1,20 @@
-//! Names that only the pass may give: a user's symbol there is an error, not a wrong call.
+//! Names that are reserved for static-call: a user's symbol with such a name is an error.
 
 use inkwell::AddressSpace;
-use inkwell::module::{Linkage, Module};
+use inkwell::module::Module;
 use inkwell::types::{AsTypeRef, FunctionType};
 use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
-use llvm_sys::LLVMTypeKind;
 use llvm_sys::core::{
     LLVMCountParamTypes, LLVMGetFirstFunction, LLVMGetFirstGlobal, LLVMGetFirstGlobalAlias,
     LLVMGetFirstGlobalIFunc, LLVMGetNextFunction, LLVMGetNextGlobal, LLVMGetNextGlobalAlias,
-    LLVMGetNextGlobalIFunc, LLVMGetParamTypes, LLVMGetReturnType, LLVMGetTypeKind, LLVMGlobalGetValueType,
-    LLVMIsAFunction, LLVMIsAGlobalVariable, LLVMIsFunctionVarArg,
+    LLVMGetNextGlobalIFunc, LLVMGetParamTypes, LLVMGetReturnType, LLVMGlobalGetValueType, LLVMIsAFunction,
+    LLVMIsAGlobalVariable, LLVMIsFunctionVarArg,
 };
 use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
-use crate::{image, module, shim, trampoline};
+use crate::enums::{Linkage, TypeKind};
+use crate::{image, module, record, shim};
 
 /// Reports every symbol that has a reserved name and is not the pass's own. True if there is one.
 pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
@@ -27,7 +27,7 @@ pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
             module,
             &format!(
                 "the symbol `{name}` is reserved for static calls: names that start with `{}` are \
-                 made by static-call itself; choose another name",
+                 made by static-call; choose another name",
                 abi::RESERVED_PREFIX,
             ),
         );
@@ -35,15 +35,15 @@ pub(crate) fn refuse_names(module: &Module<'_>) -> bool {
     refused
 }
 
-/// The name, if it is one that only static-call may give.
+/// The name, if it is reserved.
 fn reserved(name: &[u8]) -> Option<String> {
     let reserved = name.starts_with(abi::RESERVED_PREFIX.as_bytes());
     reserved.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whether the symbol is what its name says.
+/// Whether the symbol is static-call's own.
 fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool {
-    // SAFETY: the symbol is alive; what it is decides what it is asked.
+    // SAFETY: the symbol is alive, and its kind is checked first.
     unsafe {
         if !LLVMIsAFunction(symbol).is_null() {
             FunctionValue::new(symbol).is_some_and(|function| is_our_function(module, function, name))
@@ -51,7 +51,7 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
             let global = GlobalValue::new(symbol);
             image::is_our_descriptor(module, global)
                 || image::is_our_anchor(global, name)
-                || trampoline::is_our_record(global)
+                || record::is_ours(global)
         } else {
             false
         }
@@ -61,7 +61,8 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
 fn is_our_function(module: &Module<'_>, function: FunctionValue<'_>, name: &str) -> bool {
     let context = module.get_context();
     let pointer = context.ptr_type(AddressSpace::default());
-    let local = matches!(function.get_linkage(), Linkage::Internal | Linkage::Private);
+    // SAFETY: the function is alive.
+    let local = unsafe { Linkage::of(function.as_value_ref()) }.is_local();
     // SAFETY: the function is alive.
     let has_type =
         |ty: FunctionType<'_>| unsafe { LLVMGlobalGetValueType(function.as_value_ref()) } == ty.as_type_ref();
@@ -76,12 +77,12 @@ fn is_our_function(module: &Module<'_>, function: FunctionValue<'_>, name: &str)
     }
 }
 
-/// Whether the function has the intrinsic's type. Code or the stack may have an address space of their own,
-/// and C's pointers to functions, or to objects, are then of that one (AVR, R600).
+/// Whether the function has the intrinsic's type. Where code or the stack has its own address space (AVR,
+/// R600), C's pointers to functions or objects are of that one.
 fn takes_and_returns_a_pointer(function: FunctionValue<'_>) -> bool {
     // SAFETY: the function is alive; there is room for its only parameter.
     unsafe {
-        let is_pointer = |ty| LLVMGetTypeKind(ty) == LLVMTypeKind::LLVMPointerTypeKind;
+        let is_pointer = |ty| TypeKind::of(ty) == TypeKind::POINTER;
         let ty = LLVMGlobalGetValueType(function.as_value_ref());
         let mut parameter = std::ptr::null_mut();
         if LLVMCountParamTypes(ty) != 1 || LLVMIsFunctionVarArg(ty) != 0 {
@@ -92,7 +93,7 @@ fn takes_and_returns_a_pointer(function: FunctionValue<'_>) -> bool {
     }
 }
 
-/// Everything with a name: functions, variables, aliases and indirect functions.
+/// All symbols: functions, variables, aliases and ifuncs.
 fn symbols(module: &Module<'_>) -> Vec<LLVMValueRef> {
     type Next = unsafe extern "C" fn(LLVMValueRef) -> LLVMValueRef;
     let raw = module.as_mut_ptr();

@@ -1,9 +1,10 @@
 //! The C++ shim (`cpp/shim.h`), seen from Rust.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::sync::OnceLock;
 
 use inkwell::module::Module;
-use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
+use inkwell::values::{AsValueRef, FunctionValue, GlobalValue, StructValue};
 use llvm_sys::prelude::{LLVMModuleRef, LLVMValueRef};
 
 /// `StaticCallText`.
@@ -24,9 +25,27 @@ impl Text {
     }
 }
 
-unsafe extern "C" {
+/// Declares the functions as the fields of `Shim`, and as functions that call those of the chosen one.
+macro_rules! functions {
+    ($($visible:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;)*) => {
+        /// `StaticCallShim` of `cpp/shim.h`: the functions as they were compiled for one LLVM.
+        #[repr(C)]
+        #[derive(Debug)]
+        pub(crate) struct Shim {
+            $($name: unsafe extern "C" fn($($argument: $type),*) $(-> $result)?,)*
+        }
+        $($visible unsafe extern "C" fn $name($($argument: $type),*) $(-> $result)? {
+            // SAFETY: the caller's promise, which is the same for each LLVM.
+            unsafe { (chosen().$name)($($argument),*) }
+        })*
+    };
+}
+
+// In the order of `cpp/shim.h`, which the build script checks.
+functions! {
     pub(crate) fn static_call_shim_register(builder: *mut c_void);
     pub(crate) fn static_call_shim_register_machine_stage();
+    fn static_call_shim_has_machine_stage(module: LLVMModuleRef) -> bool;
     fn static_call_shim_strip_offsets(
         module: LLVMModuleRef,
         value: LLVMValueRef,
@@ -44,13 +63,15 @@ unsafe extern "C" {
     fn static_call_shim_copy_abi_attributes(call: LLVMValueRef, function: LLVMValueRef);
     fn static_call_shim_same_abi(call: LLVMValueRef, function: LLVMValueRef) -> bool;
     fn static_call_shim_has_sret(call: LLVMValueRef) -> bool;
-    fn static_call_shim_needs_indirect_call(site: LLVMValueRef) -> *const c_char;
+    fn static_call_shim_hardens_loads(site: LLVMValueRef) -> bool;
+    fn static_call_shim_returns_with_care(site: LLVMValueRef) -> bool;
     fn static_call_shim_is_must_tail(site: LLVMValueRef) -> bool;
     fn static_call_shim_prevent_tail_call(site: LLVMValueRef);
     fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef);
     fn static_call_shim_call_for_invoke(invoke: LLVMValueRef) -> LLVMValueRef;
     fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
     fn static_call_shim_calls_reach(module: LLVMModuleRef) -> bool;
+    fn static_call_shim_allocates_across_functions() -> bool;
     fn static_call_shim_move_to_front(module: LLVMModuleRef, global: LLVMValueRef);
     fn static_call_shim_set_default_attributes(module: LLVMModuleRef, function: LLVMValueRef);
     fn static_call_shim_append_to_compiler_used(
@@ -70,145 +91,182 @@ unsafe extern "C" {
         data: LLVMValueRef,
         priority: c_int,
     );
+    fn static_call_shim_set_prefix_data(function: LLVMValueRef, data: LLVMValueRef);
     fn static_call_shim_set_associated(global: LLVMValueRef, with: LLVMValueRef);
+}
+
+// From the build script: `LLVMS`, and `for_llvm`, which has the shim of a major version.
+include!(concat!(env!("OUT_DIR"), "/shims.rs"));
+
+static CHOSEN: OnceLock<&'static Shim> = OnceLock::new();
+
+/// The shim of this process's LLVM.
+fn chosen() -> &'static Shim {
+    CHOSEN.get().expect("the host was examined before it got any of our functions")
+}
+
+/// Chooses the shim of a major version of LLVM, which is this process's. False if there is none.
+pub(crate) fn choose(llvm_major: c_uint) -> bool {
+    let Some(shim) = for_llvm(llvm_major) else { return false };
+    // A process has one LLVM, so whatever was chosen before is the same.
+    CHOSEN.get_or_init(|| shim);
+    true
+}
+
+/// The versions of LLVM that there is a shim for, as `19, 22`.
+pub(crate) fn llvms() -> &'static str {
+    // `static_call_abi::pass_llvms` looks for the whole text in the plugin's file.
+    let list = std::hint::black_box(LLVMS);
+    list.trim_start_matches(static_call_abi::PASS_LLVMS).trim_end_matches(';')
 }
 
 /// An instruction of the user's code: a call of the intrinsic or a call through its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Instruction(pub(crate) LLVMValueRef);
 
-// SAFETY (of the calls in this file): values come from the module that is being lowered and are
-// alive, see the crate's documentation; strings are passed with their length; each function's
-// requirement on the kind of value is met as its own comment says.
-
 /// Base and sum of the constant offsets of a pointer.
 pub(crate) fn strip_offsets(module: &Module<'_>, pointer: LLVMValueRef) -> (LLVMValueRef, i64) {
     let mut offset = 0;
-    // SAFETY: see above; the intrinsic's argument is a pointer.
+    // SAFETY: the module and the value are alive, and the intrinsic's argument is a pointer.
     let base = unsafe { static_call_shim_strip_offsets(module.as_mut_ptr(), pointer, &raw mut offset) };
     (base, offset)
 }
 
 pub(crate) fn is_thread_local_address(value: LLVMValueRef) -> bool {
-    // SAFETY: see above; any value may be asked.
+    // SAFETY: the value is alive, and may be of any kind.
     unsafe { static_call_shim_is_thread_local_address(value) }
 }
 
 impl Instruction {
     /// Remark that a static call was lowered here.
     pub(crate) fn remark_lowered(self, message: &str) {
-        // SAFETY: see above.
+        // SAFETY: the instruction is alive, and the message has this length.
         unsafe { static_call_shim_remark(self.0, true, message.as_ptr(), message.len()) }
     }
 
     /// Remark that a static call stays an indirect call, and why.
     pub(crate) fn remark_missed(self, message: &str) {
-        // SAFETY: see above.
+        // SAFETY: the instruction is alive, and the message has this length.
         unsafe { static_call_shim_remark(self.0, false, message.as_ptr(), message.len()) }
     }
 
     /// Compile error at this place.
     pub(crate) fn error(self, module: &Module<'_>, message: &str) {
-        // SAFETY: see above.
+        // SAFETY: the instruction is alive, and the message has this length.
         unsafe {
             static_call_shim_error(module.as_mut_ptr(), self.0, message.as_ptr(), message.len());
         }
     }
 
-    /// `file:line:column`, or the function's name where there is no debug information.
+    /// `file:line:column`, or the function's name if there is no debug information.
     pub(crate) fn location(self) -> String {
         let mut buffer = [0; 1024];
-        // SAFETY: see above; the buffer has the capacity that is named.
+        // SAFETY: the instruction is alive, and the buffer has this capacity.
         let length = unsafe { static_call_shim_location(self.0, buffer.as_mut_ptr(), buffer.len()) };
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
-    /// Whether this call and `function` pass arguments alike. The instruction is a call.
+    /// Whether this call and `function` pass arguments the same way.
     pub(crate) fn same_abi(self, function: FunctionValue<'_>) -> bool {
-        // SAFETY: see above.
+        // SAFETY: the instruction is a call, and alive.
         unsafe { static_call_shim_same_abi(self.0, function.as_value_ref()) }
     }
 
     /// Whether the result of this call is returned through memory.
     pub(crate) fn has_sret(self) -> bool {
-        // SAFETY: see above.
+        // SAFETY: the instruction is a call, and alive.
         unsafe { static_call_shim_has_sret(self.0) }
     }
 
-    /// Gives `function` the attributes of this call that decide how arguments travel.
+    /// Gives `function` the attributes of this call that decide how arguments are passed.
     pub(crate) fn copy_abi_attributes(self, function: FunctionValue<'_>) {
-        // SAFETY: see above; the function has the call's type.
+        // SAFETY: the call and the function are alive, and have the same type.
         unsafe { static_call_shim_copy_abi_attributes(self.0, function.as_value_ref()) }
     }
 
-    /// Why this call must stay indirect, if it must.
-    pub(crate) fn needs_indirect_call(self) -> Option<&'static str> {
-        // SAFETY: see above; the reason is a null pointer or an ASCII constant.
-        unsafe {
-            let reason = static_call_shim_needs_indirect_call(self.0);
-            if reason.is_null() { None } else { CStr::from_ptr(reason).to_str().ok() }
-        }
+    /// Whether the function that this call is in hardens its loads against speculation.
+    pub(crate) fn hardens_loads(self) -> bool {
+        // SAFETY: the instruction is a call, and alive.
+        unsafe { static_call_shim_hardens_loads(self.0) }
     }
 
-    /// Whether this call has to become a jump.
+    /// Whether the function that this call is in must not end with a plain return.
+    pub(crate) fn returns_with_care(self) -> bool {
+        // SAFETY: the instruction is a call, and alive.
+        unsafe { static_call_shim_returns_with_care(self.0) }
+    }
+
+    /// Whether this call must become a jump.
     pub(crate) fn is_must_tail(self) -> bool {
-        // SAFETY: see above.
+        // SAFETY: the instruction is a call, and alive.
         unsafe { static_call_shim_is_must_tail(self.0) }
     }
 
-    /// Has this call never become a jump.
+    /// Keeps this call from becoming a jump.
     pub(crate) fn prevent_tail_call(self) {
-        // SAFETY: see above.
+        // SAFETY: the instruction is a call, and alive.
         unsafe { static_call_shim_prevent_tail_call(self.0) }
     }
 
     /// Makes this call a direct call.
     pub(crate) fn retarget(self, callee: FunctionValue<'_>) {
-        // SAFETY: see above; the callee has the call's type.
+        // SAFETY: the call and the callee are alive, and have the same type.
         unsafe { static_call_shim_retarget(self.0, callee.as_value_ref()) }
     }
 
-    /// Makes a call of this invoke.
+    /// Turns this invoke into a call.
     pub(crate) fn call_for_invoke(self) -> Self {
-        // SAFETY: see above; the instruction is an invoke.
+        // SAFETY: the instruction is an invoke, and alive.
         Self(unsafe { static_call_shim_call_for_invoke(self.0) })
     }
 }
 
 /// Compile error that belongs to no instruction.
 pub(crate) fn error(module: &Module<'_>, message: &str) {
-    // SAFETY: see above; a null instruction is allowed.
+    // SAFETY: the module is alive, the message has this length, and the instruction may be null.
     unsafe {
         static_call_shim_error(module.as_mut_ptr(), std::ptr::null_mut(), message.as_ptr(), message.len());
     }
 }
 
-/// Whether code may address the global without a table of the linker's.
+/// Whether the machine stage sees what becomes of the module.
+pub(crate) fn has_machine_stage(module: &Module<'_>) -> bool {
+    // SAFETY: the module is alive.
+    unsafe { static_call_shim_has_machine_stage(module.as_mut_ptr()) }
+}
+
+/// Whether code may address the global without the GOT.
 pub(crate) fn is_dso_local(global: GlobalValue<'_>) -> bool {
-    // SAFETY: see above.
+    // SAFETY: a global of the module, alive.
     unsafe { static_call_shim_is_dso_local(global.as_value_ref()) }
 }
 
-/// Whether every call of the module is one with a 32-bit displacement.
+/// Whether calls in the module's code model are direct and reach the tables.
 pub(crate) fn calls_reach(module: &Module<'_>) -> bool {
-    // SAFETY: see above.
+    // SAFETY: the module is alive.
     unsafe { static_call_shim_calls_reach(module.as_mut_ptr()) }
 }
 
-/// Has code generation write this global variable before the module's others.
+/// Whether code generation allocates registers across functions.
+pub(crate) fn allocates_across_functions() -> bool {
+    // SAFETY: the function only reads LLVM's options.
+    unsafe { static_call_shim_allocates_across_functions() }
+}
+
+/// Moves this global variable before the module's others, in which order code generation writes them.
 pub(crate) fn move_to_front(module: &Module<'_>, global: GlobalValue<'_>) {
-    // SAFETY: see above; a variable of this module.
+    // SAFETY: a variable of this module, alive.
     unsafe { static_call_shim_move_to_front(module.as_mut_ptr(), global.as_value_ref()) }
 }
 
-/// Gives a function what the module's flags ask of every function: landing pads for indirect branches, say.
+/// Gives a function the attributes that the module's flags ask of every function, such as landing pads.
 pub(crate) fn set_default_attributes(module: &Module<'_>, function: FunctionValue<'_>) {
-    // SAFETY: see above; a function of this module.
+    // SAFETY: a function of this module, alive.
     unsafe { static_call_shim_set_default_attributes(module.as_mut_ptr(), function.as_value_ref()) }
 }
 
 pub(crate) fn append_to_compiler_used(module: &Module<'_>, globals: &[LLVMValueRef]) {
-    // SAFETY: see above; the slice has this length.
+    // SAFETY: the module and the globals are alive, and the slice has this length.
     unsafe { static_call_shim_append_to_compiler_used(module.as_mut_ptr(), globals.as_ptr(), globals.len()) }
 }
 
@@ -219,7 +277,7 @@ pub(crate) enum AtImage {
     Unload,
 }
 
-/// Has `function` run when the image is loaded or unloaded, once for each image that keeps `data`.
+/// Makes `function` run when the image is loaded or unloaded, once for each image that keeps `data`.
 pub(crate) fn run_at(
     module: &Module<'_>,
     when: AtImage,
@@ -231,14 +289,20 @@ pub(crate) fn run_at(
         AtImage::Load => static_call_shim_append_to_constructors,
         AtImage::Unload => static_call_shim_append_to_destructors,
     };
-    // SAFETY: see above.
+    // SAFETY: the module, the function and the data are alive.
     unsafe {
         append(module.as_mut_ptr(), function.as_value_ref(), data.as_value_ref(), priority);
     }
 }
 
-/// Ties a global to another one: the linker keeps or drops them together.
+/// Sets what precedes a function's code.
+pub(crate) fn set_prefix_data(function: FunctionValue<'_>, data: StructValue<'_>) {
+    // SAFETY: the function is alive, and the data is a constant.
+    unsafe { static_call_shim_set_prefix_data(function.as_value_ref(), data.as_value_ref()) }
+}
+
+/// Associates a global with a function: the linker keeps or drops them together.
 pub(crate) fn set_associated(global: GlobalValue<'_>, with: FunctionValue<'_>) {
-    // SAFETY: see above.
+    // SAFETY: both are alive.
     unsafe { static_call_shim_set_associated(global.as_value_ref(), with.as_value_ref()) }
 }

@@ -3,15 +3,39 @@
  *     int func_a(int arg1, int arg2);
  *     int func_b(int arg1, int arg2);
  *
- *     DEFINE_STATIC_CALL(my_key, func_a);        // calls func_a to begin with
- *     static_call(my_key, arg1, arg2);           // a direct call
- *     static_call_update(my_key, func_b);        // all of them call func_b from now on
+ *     DEFINE_STATIC_CALL(my_key, func_a);                // calls func_a to begin with
+ *     static_call(my_key, arg1, arg2);                   // a direct call
+ *     int error = static_call_update(my_key, func_b);    // all of them call func_b from now on, if it is 0
  *
- * C11 and C++17; clang and gcc. Compiled by clang with -fpass-plugin=libstatic_call_pass.so the calls
- * are direct; otherwise they load a function pointer, and everything else stays the same. Link with
- * libstatic_call (pkg-config static-call has all the flags).
+ * For C99, C++11 and all later standards, with clang and gcc. If clang compiles it with
+ * -fpass-plugin=libstatic_call_pass.so, the calls are direct. Otherwise they are direct calls of a jump that
+ * updates patch (x86-64 and AArch64 Linux, C++17), or they load a function pointer; everything else stays the
+ * same. Link with libstatic_call (pkg-config static-call has all the flags).
  *
  * The names and their meaning are those of Linux's include/linux/static_call.h.
+ *
+ * Overview
+ *   keys       DEFINE_STATIC_CALL(key, func)            calls func to begin with
+ *              DEFINE_STATIC_CALL_NULL(key, func)       has func's type and calls nothing: a hook that is off
+ *              DEFINE_STATIC_CALL_RET0(key, func)       has func's type and returns 0
+ *              DECLARE_STATIC_CALL(key, func)           another file defines it
+ *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs; also ends in
+ *                                                       _NULL or _RET0, without func
+ *   calls      static_call(key, args...)                a direct call
+ *              static_call_cond(key, args...)           the same for a key that may be NULL
+ *              static_call_fn(key)(args...)             the kernel's spelling
+ *   updates    static_call_update(key, func)            all calls reach func
+ *              static_call_update_ret0(key)             all calls return 0
+ *              static_call_update_batch(changes, count) several changes or none
+ *              STATIC_CALL_CHANGE(key, func)            one of them; _RET0 returns 0
+ *              static_call_seal()                       no updates any more, and no writable pointers
+ *   questions  static_call_query(key)                   what calls reach now
+ *              static_call_mode()                       how this process runs calls
+ *              static_call_mode_reason()                why not better
+ *              static_call_writer()                     how it writes its code
+ *              static_call_key_info(key, info)          counts the key's sites
+ *              static_call_process_info(info)           counts those of the process
+ *   For keys in an array or a struct the names end in _at, and take the type and the key's address.
  *
  * What a key calls
  *   `func` in the macros below gives the key its type. It may be a function, a pointer to one, or the
@@ -20,17 +44,56 @@
  * Where a key lives
  *   In a file, or `static` in a file or a function. To share one between shared objects built with
  *   -fvisibility=hidden, put __attribute__((visibility("default"))) before DEFINE_STATIC_CALL.
- *   In C++ also in a namespace, or in a class as `static inline DEFINE_STATIC_CALL(key, func);`. From
- *   elsewhere it is named as everything there is (a scope with a comma in it needs an alias):
+ *   In C++ also in a namespace, or (since C++17) in a class as `static inline DEFINE_STATIC_CALL(key, f);`.
+ *   From elsewhere it is named with its scope (a scope with a comma in it needs an alias):
  *
  *     static_call(ns::key, arg1, arg2);
- *     static_call_update(ns::key, func_b);
+ *     error = static_call_update(ns::key, func_b);
  *
- *   Where the scope depends on a parameter of a template, C++17 wants to be told which of a key's two parts is a type:
+ *   Where the scope depends on a parameter of a template, C++ before C++20 wants to be told which of a key's
+ *   two parts is a type:
  *
  *     static_call_at(typename T::STATIC_CALL_TYPE(key), &T::STATIC_CALL_KEY(key), arg1, arg2);
  *
  *   In an array or a struct, see STATIC_CALL_INIT.
+ *
+ *   In a module of C++20, this header is included before the module's own part (`module;`), and by those who
+ *   import it. A key is exported in braces, since it is two declarations; one that is defined outside of all
+ *   modules is declared as such. The types are named without `struct`.
+ *
+ *     export { DEFINE_STATIC_CALL(key, func); }
+ *     extern "C++" { DECLARE_STATIC_CALL(key_of_c, int (int)); }
+ *
+ * Dispatch at the first call
+ *   A key may start with a function that chooses. It updates the key and then calls its choice, not the key:
+ *   where the update is refused (sealed, no right to write code, a thread that blocks SIGTRAP), the key still
+ *   calls the chooser, which would recurse for ever.
+ *
+ *     static long choose(const char *p, size_t n);
+ *     DEFINE_STATIC_CALL(sum, choose);
+ *     static long choose(const char *p, size_t n)
+ *     {
+ *         long (*best)(const char *, size_t) = has_avx2() ? sum_avx2 : sum_plain;
+ *         if (static_call_update(sum, best)) {}    // refused: the next call chooses again
+ *         return best(p, n);
+ *     }
+ *
+ *   Several threads may run it at once. While updates are refused, each call costs a choice and a refused
+ *   update: keep expensive results in a variable. Call such a key once before static_call_seal.
+ *
+ * What to define for it
+ *   STATIC_CALL_RETPOLINES        where indirect jumps are retpolines (-mretpoline, -mindirect-branch=,
+ *                                 -mlvi-cfi): the header's trampolines are then retpolines as well. No
+ *                                 compiler tells, so whoever sets these flags defines it; CMake's package
+ *                                 does where CMAKE_C_FLAGS or CMAKE_CXX_FLAGS have them
+ *   STATIC_CALL_POINTERS          without the pass, calls load their pointer, as clang's preserve_none
+ *                                 functions with more than ten integers need it on x86-64
+ *   STATIC_CALL_WITHOUT_LIBRARY   nothing but the header, in all files of the program: calls load their
+ *                                 pointer, updates store it, and the seal protects no memory
+ *
+ * What names it takes
+ *   Those that begin with static_call, STATIC_CALL, DEFINE_STATIC_CALL or DECLARE_STATIC_CALL, and names that
+ *   are reserved for compilers and libraries (`__name`). Macros of any other name do not disturb it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -39,9 +102,22 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#ifdef __cplusplus
-#include <type_traits>
-#endif
+
+/* Fields that users name keep their plain names, whatever macros of these names there are. */
+#pragma push_macro("keys")
+#pragma push_macro("sites")
+#pragma push_macro("direct")
+#pragma push_macro("through_trampoline")
+#pragma push_macro("images")
+#pragma push_macro("branches")
+#pragma push_macro("patched_branches")
+#undef keys
+#undef sites
+#undef direct
+#undef through_trampoline
+#undef images
+#undef branches
+#undef patched_branches
 
 /* Programs built with -fvisibility=hidden find the library's functions all the same. */
 #pragma GCC visibility push(default)
@@ -51,9 +127,9 @@ extern "C" {
 
 /* ---- The layout, shared with the pass and the runtime. Not for use by hand. ------------------- */
 
-#define STATIC_CALL_VERSION UINT32_C(1)
+#define STATIC_CALL_VERSION UINT32_C(2)
 
-enum {
+enum __static_call_form {
 	STATIC_CALL_FORM_CALL = 0,
 	STATIC_CALL_FORM_NOP = 1,
 	STATIC_CALL_FORM_ZERO = 2,
@@ -63,22 +139,38 @@ enum {
 /* Any function: only its address matters until a call gives it its type back. */
 typedef void __static_call_function(void);
 
-struct static_call_key {
-	/* What a call reaches now; never NULL. An atomic access wants it aligned, also where other pointers
-	 * are not. */
-	__static_call_function *target __attribute__((aligned(sizeof(void *))));
-	void *records;                  /* the images that call this key */
-	__static_call_function *off;    /* stands for NULL or "return 0"; NULL if the key has neither */
-	const char *name;
-	uint32_t form;  /* of target, in the lowest two bits; the others count the stores */
-	uint32_t flags; /* the form of off, and the layout's version in the upper half */
+/* Each struct is aligned: so -fpack-struct changes none, and an atomic access finds a key's first field
+ * aligned, also where other pointers are not. */
+#define __STATIC_CALL_ALIGNED __attribute__((__aligned__(sizeof(void *))))
+
+struct __STATIC_CALL_ALIGNED static_call_key {
+	__static_call_function *__target; /* what a call reaches now; never NULL */
+	void *__records;                  /* the images that call this key */
+	__static_call_function *__off;    /* stands for NULL or "return 0"; NULL if the key has neither */
+	const char *__name;
+	uint32_t __form;  /* of __target, in the lowest two bits; the others count the stores */
+	uint32_t __flags; /* the form of __off, and the layout's version in the upper half */
 };
+
+/* For the macros: in a module of C++, `struct static_call_key` would declare another struct. */
+typedef struct static_call_key __static_call_object;
 
 /* How the library is called, whatever -mregparm and -mrtd say. */
 #ifdef __i386__
-#define __STATIC_CALL_LIBRARY __attribute__((cdecl, regparm(0)))
+#define __STATIC_CALL_LIBRARY __attribute__((__cdecl__, __regparm__(0)))
 #else
 #define __STATIC_CALL_LIBRARY
+#endif
+
+/* An update that was refused has changed nothing, and its caller has to know. `(void)` silences the warning,
+ * except in gcc's C before C23: there only a look does, as `if (static_call_update(key, func)) {}`. */
+#if defined(__clang__)
+#define __STATIC_CALL_MUST_CHECK __attribute__((__warn_unused_result__))
+#elif (defined(__cplusplus) && __cplusplus >= 201103L) || \
+	(defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L)
+#define __STATIC_CALL_MUST_CHECK [[__nodiscard__]]
+#else
+#define __STATIC_CALL_MUST_CHECK __attribute__((__warn_unused_result__))
 #endif
 
 #ifdef __cplusplus
@@ -89,32 +181,42 @@ struct static_call_key {
 
 /* The intrinsic. The pass turns a call through its result into a direct call. Not static, so that inline
  * functions of the user's may call it. */
-extern inline __attribute__((gnu_inline, always_inline, nothrow)) __static_call_function *
-__static_call_target(const struct static_call_key *key) __STATIC_CALL_NOEXCEPT
+extern __inline__ __attribute__((__gnu_inline__, __always_inline__, __nothrow__)) __static_call_function *
+__static_call_target(const struct static_call_key *__key) __STATIC_CALL_NOEXCEPT
 {
-	/* Volatile: a compiler that knew what stands for NULL, and that the call has another convention, would take the call
-	 * for one that never happens. */
-	__static_call_function *const volatile *target = &key->target;
+	/* Volatile: a compiler that knew the target of a NULL key, and that the call has another convention,
+	 * would take the call for one that never happens. */
+	__static_call_function *const volatile *__target = &__key->__target;
 
-	return __atomic_load_n(target, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(__target, __ATOMIC_ACQUIRE);
 }
 
-/* What is called instead of functions of any convention: callers of preserve_most functions keep values in registers. */
+/* The convention of the functions that stand for "off", whatever the key's own convention is: callers of
+ * preserve_most functions keep values in registers. */
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(__SCE__)
 #define __STATIC_CALL_HAS_PRESERVE_MOST 1
-#define __STATIC_CALL_PRESERVE_MOST __attribute__((preserve_most))
+#define __STATIC_CALL_PRESERVE_MOST __attribute__((__preserve_most__))
 #else
 #define __STATIC_CALL_HAS_PRESERVE_MOST 0
 #define __STATIC_CALL_PRESERVE_MOST
 #endif
-__STATIC_CALL_PRESERVE_MOST __attribute__((unused)) static void __static_call_off_nop(void) {}
-__STATIC_CALL_PRESERVE_MOST __attribute__((unused)) static long long __static_call_off_zero(void) { return 0; }
+__STATIC_CALL_PRESERVE_MOST __attribute__((__unused__)) static void __static_call_off_nop(void) {}
+#if defined(__clang__) && __clang_major__ < 19 /* some restore the register of the result, too */
+__attribute__((__unused__)) static long long __static_call_off_zero(void)
+#else
+__STATIC_CALL_PRESERVE_MOST __attribute__((__unused__)) static long long __static_call_off_zero(void)
+#endif
+{
+	return 0;
+}
 
-__STATIC_CALL_LIBRARY int __static_call_update(struct static_call_key *key, __static_call_function *target);
-__STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *key);
-__STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *key);
+__STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int
+__static_call_update(struct static_call_key *__key, __static_call_function *__target);
+__STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *__key);
+__STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *__key);
 
-/* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope before it. */
+/* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope
+ * before it. */
 #define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(key, __static_call_key)
 #define STATIC_CALL_TYPE(key) __STATIC_CALL_PASTE(key, __static_call_type)
 #define __STATIC_CALL_PASTE(first, second) __STATIC_CALL_PASTE_EXPANDED(first, second)
@@ -124,69 +226,130 @@ __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct s
 /* What the two languages say differently:
  *   FUNCTION_TYPE(func)   the type of a function, of what a pointer points at, or of a type
  *   CAST(type, f)         a function pointer as one of another type
+ *   DISCARD(call)         a call without its result
  *   CHECKED(type, f)      the same for an f that has to be a `type *` or NULL: another type is an error.
  *                         C also takes any `void *`, since NULL is one
- *   DISCARD(call)         a call without its result
  *   REQUIRE_*             errors for keys that could not work, declared beside the key */
 #ifdef __cplusplus
 }
-template <typename _Function> struct __static_call_result;
+extern "C++" {
+/* The function type of a function, a pointer or a reference to one. */
+/* clang-format off */
+template <typename _Type> struct __static_call_referred { typedef _Type __type; };
+template <typename _Type> struct __static_call_referred<_Type &> { typedef _Type __type; };
+template <typename _Type> struct __static_call_referred<_Type &&> { typedef _Type __type; };
+template <typename _Type> struct __static_call_pointed { typedef _Type __type; };
+template <typename _Type> struct __static_call_pointed<_Type *> { typedef _Type __type; };
+template <typename _Type> struct __static_call_pointed<_Type *const> { typedef _Type __type; };
+template <typename _Type> struct __static_call_pointed<_Type *volatile> { typedef _Type __type; };
+template <typename _Type> struct __static_call_pointed<_Type *const volatile> { typedef _Type __type; };
+/* clang-format on */
+template <typename _Type>
+using __static_call_function_type =
+	typename __static_call_pointed<typename __static_call_referred<_Type>::__type>::__type;
+
+/* What may stand for a function with this result: nothing; one that returns nothing, since the result is
+ * ignored; or also one that returns 0 in a register. */
+enum __static_call_stand_in { __STATIC_CALL_NONE, __STATIC_CALL_NOP, __STATIC_CALL_ZERO };
+template <typename _Result> struct __static_call_result {
+	static constexpr __static_call_stand_in __may_be =
+		__is_enum(_Result) ? __STATIC_CALL_ZERO : __STATIC_CALL_NONE;
+};
+template <typename _Type> struct __static_call_result<const _Type> : __static_call_result<_Type> {};
+template <typename _Type> struct __static_call_result<volatile _Type> : __static_call_result<_Type> {};
+template <typename _Type> struct __static_call_result<const volatile _Type> : __static_call_result<_Type> {};
+#define __STATIC_CALL_MAY_BE(stand_in)                                                              \
+	{                                                                                           \
+		static constexpr __static_call_stand_in __may_be = __STATIC_CALL_##stand_in;        \
+	}
+template <typename _To> struct __static_call_result<_To *> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<bool> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<char> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<signed char> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<unsigned char> __STATIC_CALL_MAY_BE(ZERO);
+#ifdef __cpp_char8_t
+template <> struct __static_call_result<char8_t> __STATIC_CALL_MAY_BE(ZERO);
+#endif
+template <> struct __static_call_result<char16_t> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<char32_t> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<wchar_t> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<short> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<unsigned short> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<int> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<unsigned> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<long> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<unsigned long> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<long long> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<unsigned long long> __STATIC_CALL_MAY_BE(ZERO);
+template <> struct __static_call_result<void> __STATIC_CALL_MAY_BE(NOP);
+template <> struct __static_call_result<decltype(nullptr)> __STATIC_CALL_MAY_BE(NOP);
+template <typename _Of, typename _To> struct __static_call_result<_To _Of::*> __STATIC_CALL_MAY_BE(NOP);
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 __static_call_int128;
+__extension__ typedef unsigned __int128 __static_call_uint128;
+template <> struct __static_call_result<__static_call_int128> __STATIC_CALL_MAY_BE(NOP);
+template <> struct __static_call_result<__static_call_uint128> __STATIC_CALL_MAY_BE(NOP);
+#endif
+#ifndef __i386__ /* there the caller removes them from the x87 registers, as long double everywhere */
+template <> struct __static_call_result<float> __STATIC_CALL_MAY_BE(NOP);
+template <> struct __static_call_result<double> __STATIC_CALL_MAY_BE(NOP);
+#endif
+#undef __STATIC_CALL_MAY_BE
+
+template <typename _Function> struct __static_call_signature;
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<_Result(_Arguments...)> { typedef _Result type; };
+struct __static_call_signature<_Result(_Arguments...)> : __static_call_result<_Result> {};
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<_Result(_Arguments..., ...)> { typedef _Result type; };
+struct __static_call_signature<_Result(_Arguments..., ...)> : __static_call_result<_Result> {};
+#ifdef __cpp_noexcept_function_type
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<_Result(_Arguments...) noexcept> { typedef _Result type; };
+struct __static_call_signature<_Result(_Arguments...) noexcept> : __static_call_result<_Result> {};
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<_Result(_Arguments..., ...) noexcept> { typedef _Result type; };
+struct __static_call_signature<_Result(_Arguments..., ...) noexcept> : __static_call_result<_Result> {};
+#endif
 #if __STATIC_CALL_HAS_PRESERVE_MOST
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...)> { typedef _Result type; };
+struct __static_call_signature<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...)>
+    : __static_call_result<_Result> {};
+#ifdef __cpp_noexcept_function_type
 template <typename _Result, typename... _Arguments>
-struct __static_call_result<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...) noexcept> { typedef _Result type; };
+struct __static_call_signature<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...) noexcept>
+    : __static_call_result<_Result> {};
 #endif
-/* Results that the caller removes from the x87 registers. */
-template <typename _Result>
-constexpr bool __static_call_returns_x87 =
-#ifdef __i386__
-	std::is_floating_point<_Result>::value;
-#else
-	std::is_same<_Result, long double>::value;
 #endif
-template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
-constexpr bool __static_call_returns_nothing =
-	std::is_void<_Result>::value || (std::is_scalar<_Result>::value && !__static_call_returns_x87<_Result>);
-template <typename _Function, typename _Result = typename __static_call_result<_Function>::type>
-constexpr bool __static_call_returns_register =
-	(std::is_integral<_Result>::value || std::is_enum<_Result>::value || std::is_pointer<_Result>::value) &&
-	sizeof(std::conditional_t<std::is_scalar<_Result>::value, _Result, int>) <= sizeof(long long);
 template <typename _Function> constexpr bool __static_call_is_constant(_Function *) { return true; }
+template <typename _Type> constexpr _Type *__static_call_checked(_Type *__function) { return __function; }
+}
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
-#define __STATIC_CALL_FUNCTION_TYPE(func)                                                           \
-	std::remove_pointer_t<std::remove_reference_t<__typeof__(func)>>
-#define __STATIC_CALL_CAST(type, f) reinterpret_cast<type *>(f)
-#define __STATIC_CALL_DISCARD(call) static_cast<void>(call)
-#define __STATIC_CALL_CHECKED(type, f) reinterpret_cast<__static_call_function *>(static_cast<type *>(f))
+#define __STATIC_CALL_FUNCTION_TYPE(func) __static_call_function_type<__typeof__(func)>
+/* By way of `void *`, and a comma for a cast: no cast is useless. */
+#define __STATIC_CALL_CAST(type, f) reinterpret_cast<type *>(reinterpret_cast<void *>(f))
+#define __STATIC_CALL_DISCARD(call) ((call), void())
+#define __STATIC_CALL_CHECKED(type, f)                                                              \
+	__STATIC_CALL_CAST(__static_call_function, __static_call_checked<type>(f))
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)                                                        \
 	static_assert(__static_call_is_constant(func), "a static call key starts with a function");
 #define __STATIC_CALL_REQUIRE_NULL(func)                                                            \
-	static_assert(__static_call_returns_nothing<__STATIC_CALL_FUNCTION_TYPE(func)>,              \
+	static_assert(__static_call_signature<__STATIC_CALL_FUNCTION_TYPE(func)>::__may_be !=        \
+			      __STATIC_CALL_NONE,                                                    \
 		      "a static call that may be NULL returns void, or a scalar that is ignored");
 #define __STATIC_CALL_REQUIRE_RET0(func)                                                            \
-	static_assert(__static_call_returns_register<__STATIC_CALL_FUNCTION_TYPE(func)>,             \
+	static_assert(__static_call_signature<__STATIC_CALL_FUNCTION_TYPE(func)>::__may_be ==        \
+			      __STATIC_CALL_ZERO,                                                    \
 		      "a static call that may return 0 returns an integer, bool or pointer");
 #else
-#define __STATIC_CALL_NULL NULL
+#define __STATIC_CALL_NULL ((void *)0)
 #define __STATIC_CALL_FUNCTION_TYPE(func) __typeof__(**(__typeof__(func) *)0)
 #define __STATIC_CALL_CAST(type, f) ((type *)(f))
 #define __STATIC_CALL_DISCARD(call) ((void)(call))
 #define __STATIC_CALL_CHECKED(type, f)                                                              \
-	_Generic((f),                                                                               \
+	__extension__ _Generic((f),                                                                 \
 		type *: (__static_call_function *)(f),                                              \
 		void *: (__static_call_function *)(f) __STATIC_CALL_CHECKED_NULLPTR)
-#if __STDC_VERSION__ >= 202311L
-#define __STATIC_CALL_CHECKED_NULLPTR , __typeof__(nullptr): (__static_call_function *)0
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L && !defined(nullptr)
+typedef __typeof__(nullptr) __static_call_nullptr;
+#define __STATIC_CALL_CHECKED_NULLPTR , __static_call_nullptr: (__static_call_function *)0
 #else
 #define __STATIC_CALL_CHECKED_NULLPTR
 #endif
@@ -211,47 +374,290 @@ extern "C" {
 			   __STATIC_CALL_CAST(__static_call_function, __static_call_off_zero),      \
 			   STATIC_CALL_FORM_ZERO, name)
 
+/* Declaring a key and then defining it repeats the typedef. In C99 that is an extension, about which clang
+ * warns even after __extension__. */
+#if defined(__clang__) && !defined(__cplusplus) && !(defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L)
+#define __STATIC_CALL_REPEATABLE                                                                    \
+	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wtypedef-redefinition\"")
+#define __STATIC_CALL_REPEATABLE_END _Pragma("clang diagnostic pop")
+#else
+#define __STATIC_CALL_REPEATABLE __extension__
+#define __STATIC_CALL_REPEATABLE_END
+#endif
 #define __STATIC_CALL_TYPEDEF(key, func)                                                            \
-	typedef __attribute__((unused)) __STATIC_CALL_FUNCTION_TYPE(func) STATIC_CALL_TYPE(key)
+	__STATIC_CALL_REPEATABLE typedef __attribute__((__unused__))                                 \
+	__STATIC_CALL_FUNCTION_TYPE(func) STATIC_CALL_TYPE(key) __STATIC_CALL_REPEATABLE_END
+
+/* ---- Trampolines, for compilers without the pass ----------------------------------------------- */
+
+/* A call is a direct call of a trampoline: assembler that stands in the function with the call and goes to
+ * a section of its own, once in a file. The compiler tells it the key's symbol (%0) and the trampoline's
+ * (%1), so it may choose either: in C++, and when it optimizes several files as one. In C, files share the
+ * trampoline (%2) of a key that they declare. Otherwise the key may be static, and the trampoline is the
+ * file's own; the file's name keeps it apart from others that are optimized together. The pass takes all
+ * this out again.
+ *
+ * The compiler takes a trampoline for an array, which needs no type. These calls load the pointer:
+ *   - those of keys in functions (assembler cannot know their names), in arrays and in structs
+ *   - all of C++ before C++17, where keys in functions cannot be arguments of templates
+ *   - with gcc before 14 and -fPIC, those of keys that the file does not declare, and all of C++: the
+ *     compiler refuses to tell a global variable's name there, and may change that of a static one
+ *   - with gcc on AArch64, all of C++: it would call the array through a register
+ *   - where calls are checked or hardened (kcfi, speculative load hardening), or do not reach all code. */
+#include "static_call_trampoline.h"
+
+/* An older clang's assembler describes no frame within that of another function, and wants the arguments of a
+ * section in another order than GNU as. There a linker cannot drop a trampoline that nobody calls. */
+#if defined(__clang__) && __clang_major__ < 19
+#define __STATIC_CALL_CFI(directive)
+#define __STATIC_CALL_IN_GROUP(linked, group) "\"awG\", %%progbits, " group ", comdat"
+#else
+#define __STATIC_CALL_CFI(directive) directive
+#define __STATIC_CALL_IN_GROUP(linked, group) "\"awoG\", %%progbits, " linked ", " group ", comdat"
+#endif
+
+#if !defined(__STATIC_CALL_ASM_BEGIN) || defined(STATIC_CALL_POINTERS) ||                       \
+	defined(STATIC_CALL_WITHOUT_LIBRARY) || !defined(__ELF__) || !defined(__linux__) ||     \
+	defined(__code_model_large__) || defined(__code_model_medium__) ||                      \
+	defined(__AARCH64_CMODEL_LARGE__) || defined(__INTEL_COMPILER) || defined(__TINYC__) || \
+	defined(__CUDACC__)
+#define __STATIC_CALL_TRAMPOLINES 0
+#elif defined(__cplusplus) && __cplusplus < 201703L
+#define __STATIC_CALL_TRAMPOLINES 0
+#elif defined(__clang__)
+#if __clang_major__ < 14 || __has_feature(__kcfi__) || __has_feature(__speculative_load_hardening__) || \
+	__has_feature(__cfi_sanitizer__)
+#define __STATIC_CALL_TRAMPOLINES 0
+#else
+#define __STATIC_CALL_TRAMPOLINES 1
+#if !defined(__aarch64__)
+#define __STATIC_CALL_SYMBOL "s"
+#elif __clang_major__ < 19 /* no symbols with an offset, which static keys become */
+#define __STATIC_CALL_SYMBOL "i"
+#else
+#define __STATIC_CALL_SYMBOL "S"
+#endif
+#endif
+#elif defined(__aarch64__) && defined(__cplusplus)
+#define __STATIC_CALL_TRAMPOLINES 0
+#elif defined(__aarch64__)
+#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
+#define __STATIC_CALL_SYMBOL "S"
+#elif !defined(__PIC__) || defined(__PIE__)
+#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
+#define __STATIC_CALL_SYMBOL "i"
+#elif __GNUC__ >= 14
+#define __STATIC_CALL_TRAMPOLINES 1
+#define __STATIC_CALL_SYMBOL "Ws"
+#elif !defined(__cplusplus)
+#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
+#else
+#define __STATIC_CALL_TRAMPOLINES 0
+#endif
+
+#if __STATIC_CALL_TRAMPOLINES
+#if defined(STATIC_CALL_RETPOLINES) && defined(__STATIC_CALL_ASM_FAR_THUNK) && defined(__PIC__)
+#define __STATIC_CALL_ASM(key)                                                                      \
+	__STATIC_CALL_ASM_BEGIN(key)                                                                 \
+	__STATIC_CALL_ASM_FAR_THUNK(key) __STATIC_CALL_ASM_END(key, __STATIC_CALL_SIGNATURE_THUNK)
+#elif defined(STATIC_CALL_RETPOLINES) && defined(__STATIC_CALL_ASM_NEAR_THUNK)
+#define __STATIC_CALL_ASM(key)                                                                      \
+	__STATIC_CALL_ASM_BEGIN(key)                                                                 \
+	__STATIC_CALL_ASM_NEAR_THUNK(key) __STATIC_CALL_ASM_END(key, __STATIC_CALL_SIGNATURE_THUNK)
+#elif defined(__PIC__)
+#define __STATIC_CALL_ASM(key)                                                                      \
+	__STATIC_CALL_ASM_BEGIN(key)                                                                 \
+	__STATIC_CALL_ASM_FAR(key) __STATIC_CALL_ASM_END(key, __STATIC_CALL_SIGNATURE)
+#else
+#define __STATIC_CALL_ASM(key)                                                                      \
+	__STATIC_CALL_ASM_BEGIN(key)                                                                 \
+	__STATIC_CALL_ASM_NEAR(key) __STATIC_CALL_ASM_END(key, __STATIC_CALL_SIGNATURE)
+#endif
+#endif
+
+#if __STATIC_CALL_TRAMPOLINES && defined(__cplusplus)
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-internal"
+#endif
+extern "C++" {
+template <__static_call_object *_Key, __UINT64_TYPE__ _File>
+struct __attribute__((__visibility__("hidden"))) __static_call_trampoline {
+	static const char __code;
+};
+template <size_t _Size> constexpr __UINT64_TYPE__ __static_call_hash(const char (&__text)[_Size])
+{
+	__UINT64_TYPE__ __hash = 14695981039346656037U;
+	for (const char __byte : __text)
+		__hash = (__hash ^ static_cast<unsigned char>(__byte)) * 1099511628211U;
+	return __hash;
+}
+template <__static_call_object *_Key, __UINT64_TYPE__ _File>
+__attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __static_call_write() noexcept
+{
+	__asm__ __inline__(__STATIC_CALL_ASM(__STATIC_CALL_ASM_KEY)
+			   :
+			   : __STATIC_CALL_SYMBOL(_Key),
+			     __STATIC_CALL_SYMBOL(&__static_call_trampoline<_Key, _File>::__code), "i"(0));
+}
+}
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
+#define __STATIC_CALL_TRAMPOLINES_OF(key, func, size, is_declared)
+#define __STATIC_CALL_ARGUMENTS(key) <&STATIC_CALL_KEY(key), __static_call_hash(__BASE_FILE__)>
+#define __STATIC_CALL_WRITE(key) __static_call_write __STATIC_CALL_ARGUMENTS(key)()
+#define __STATIC_CALL_CALLEE(key)                                                                   \
+	__STATIC_CALL_CAST(STATIC_CALL_TYPE(key),                                                    \
+			   reinterpret_cast<__UINTPTR_TYPE__>(                                              \
+				   &__static_call_trampoline __STATIC_CALL_ARGUMENTS(key)::__code))
+#elif __STATIC_CALL_TRAMPOLINES
+/* gcc writes the name as it stands. */
+#ifdef __clang__
+#define __STATIC_CALL_QUOTE ""
+#else
+#define __STATIC_CALL_QUOTE "\""
+#endif
+#define __STATIC_CALL_HIDDEN __attribute__((__unused__, __visibility__("hidden")))
+#define __STATIC_CALL_NAME(key) "__static_call_trampoline." #key "__static_call_key"
+#ifdef __clang__
+#define __STATIC_CALL_SILENCED                                                                      \
+	_Pragma("clang diagnostic push")                                                             \
+	_Pragma("clang diagnostic ignored \"-Wpredefined-identifier-outside-function\"")             \
+	_Pragma("clang diagnostic ignored \"-Wtypedef-redefinition\"")
+#define __STATIC_CALL_SILENCED_END _Pragma("clang diagnostic pop")
+#else
+#define __STATIC_CALL_SILENCED                                                                      \
+	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wredundant-decls\"")        \
+	_Pragma("GCC diagnostic ignored \"-Wnested-externs\"")
+#define __STATIC_CALL_SILENCED_END _Pragma("GCC diagnostic pop")
+#endif
+/* gcc keeps the address of an array in a register in loops, and calls that. So it gets a function, whose type
+ * must not differ from that of another function's key with the same name. */
+#ifdef __clang__
+#define __STATIC_CALL_EXTERN(func, is_typed) extern __STATIC_CALL_HIDDEN const char
+#define __STATIC_CALL_SIZE []
+#define __STATIC_CALL_AS(type, code) ((type *)(__UINTPTR_TYPE__)(code))
+#else
+#define __STATIC_CALL_EXTERN(func, is_typed)                                                        \
+	extern __STATIC_CALL_HIDDEN __typeof__(*__builtin_choose_expr(                               \
+		is_typed, (__STATIC_CALL_FUNCTION_TYPE(func) *)0, (__static_call_function *)0))
+#define __STATIC_CALL_SIZE
+#define __STATIC_CALL_AS(type, code) (code)
+#endif
+#define __STATIC_CALL_IN_FILE (__extension__ sizeof(__FUNCTION__) == 1)
+/* Both names, since the file may declare the key and define it. The size tells whether it declares it, and
+ * the name of the function whether it defines it in one. */
+#define __STATIC_CALL_TRAMPOLINES_OF(key, func, size, is_declared)                                  \
+	__STATIC_CALL_SILENCED                                                                       \
+	__STATIC_CALL_EXTERN(func, is_declared || __STATIC_CALL_IN_FILE)                             \
+	key##__static_call_shared __STATIC_CALL_SIZE __asm__(                                        \
+		__STATIC_CALL_QUOTE __STATIC_CALL_NAME(key) __STATIC_CALL_QUOTE);                     \
+	__STATIC_CALL_EXTERN(func, __STATIC_CALL_IN_FILE)                                            \
+	key##__static_call_own __STATIC_CALL_SIZE __asm__(                                           \
+		__STATIC_CALL_QUOTE __STATIC_CALL_NAME(key) "." __BASE_FILE__ __STATIC_CALL_QUOTE);   \
+	extern __attribute__((__unused__)) char key##__static_call_declared size;                    \
+	__extension__ typedef __attribute__((__unused__)) char                                       \
+		key##__static_call_in_file[__STATIC_CALL_IN_FILE ? 1 : 2];                            \
+	__STATIC_CALL_SILENCED_END
+#define __STATIC_CALL_IS_SHARED(key)                                                                \
+	(!__builtin_types_compatible_p(__typeof__(key##__static_call_declared), char[1]))
+#ifdef __STATIC_CALL_SYMBOL
+#define __STATIC_CALL_HAS_OWN(key) (sizeof(key##__static_call_in_file) == 1)
+#define __STATIC_CALL_ASM_OF(key) __STATIC_CALL_ASM(__STATIC_CALL_ASM_KEY)
+#define __STATIC_CALL_OPERANDS(key)                                                                 \
+	__STATIC_CALL_SYMBOL(&key##__static_call_key),                                               \
+		__STATIC_CALL_SYMBOL(__builtin_choose_expr(__STATIC_CALL_IS_SHARED(key),              \
+							   key##__static_call_shared,                 \
+							   key##__static_call_own)),                  \
+		"i"(__STATIC_CALL_IS_SHARED(key))
+#else
+#define __STATIC_CALL_HAS_OWN(key) 0
+#define __STATIC_CALL_ASM_OF(key) __STATIC_CALL_ASM(#key "__static_call_key")
+#define __STATIC_CALL_OPERANDS(key) "i"(0), "i"(key##__static_call_shared), "i"(1)
+#endif
+#define __STATIC_CALL_WRITE(key)                                                                    \
+	((void)__builtin_choose_expr(__STATIC_CALL_IS_SHARED(key) || __STATIC_CALL_HAS_OWN(key),     \
+				     __extension__({                                                 \
+					     __asm__ __inline__(__STATIC_CALL_ASM_OF(key)            \
+								:                                    \
+								: __STATIC_CALL_OPERANDS(key));      \
+				     }),                                                             \
+				     (void)0))
+#define __STATIC_CALL_CALLEE(key)                                                                   \
+	__builtin_choose_expr(                                                                       \
+		__STATIC_CALL_IS_SHARED(key),                                                        \
+		__STATIC_CALL_AS(STATIC_CALL_TYPE(key), key##__static_call_shared),                  \
+		__builtin_choose_expr(                                                               \
+			__STATIC_CALL_HAS_OWN(key),                                                  \
+			__STATIC_CALL_AS(STATIC_CALL_TYPE(key), key##__static_call_own),             \
+			__STATIC_CALL_FN(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))))
+#else
+#define __STATIC_CALL_TRAMPOLINES_OF(key, func, size, is_declared)
+#endif
+
+/* Where assembler has a key's name from the source, the optimizer sees no use of the key. */
+#if __STATIC_CALL_TRAMPOLINES && !defined(__STATIC_CALL_SYMBOL)
+#define __STATIC_CALL_USED __attribute__((__used__))
+#else
+#define __STATIC_CALL_USED
+#endif
+
+#if __STATIC_CALL_TRAMPOLINES
+#define __STATIC_CALL_KEY_CALL(key, arguments)                                                      \
+	(__STATIC_CALL_WRITE(key), __STATIC_CALL_CALLEE(key) arguments)
+#else
+#define __STATIC_CALL_KEY_CALL(key, arguments) (__STATIC_CALL_KEY_FN(key) arguments)
+#endif
+/* Somebody may keep it as a value, and a trampoline has no landing pad. */
+#if __STATIC_CALL_TRAMPOLINES && !defined(__CET__) && !defined(__ARM_FEATURE_BTI_DEFAULT)
+#define __STATIC_CALL_KEY_FN(key) (__STATIC_CALL_WRITE(key), __STATIC_CALL_CALLEE(key))
+#else
+#define __STATIC_CALL_KEY_FN(key) __STATIC_CALL_FN(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))
+#endif
 
 /* ---- Keys ------------------------------------------------------------------------------------- */
 
 /* Declares a key that another file defines. In C++, a key of C code needs no extern "C". */
 #define DECLARE_STATIC_CALL(key, func)                                                              \
-	extern struct static_call_key STATIC_CALL_KEY(key);                                          \
+	extern __static_call_object STATIC_CALL_KEY(key);                                            \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [2], 1)                                              \
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Defines a key that calls func. May be preceded by `static`. */
 #define DEFINE_STATIC_CALL(key, func)                                                               \
-	struct static_call_key STATIC_CALL_KEY(key) =                                                \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
 		__STATIC_CALL_INIT_CALL(func, __STATIC_CALL_STRING(key));                             \
 	__STATIC_CALL_REQUIRE_CONSTANT(func)                                                         \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Defines a key of func's type that calls nothing until it is updated, and again after an update to
- * NULL: a call is a nop. Call it by static_call_cond, since there is no result to be had. func returns, that
- * is, it is not declared noreturn; and it is not called under kcfi or cfi-icall while it is NULL, since what
- * stands for NULL there has no type. In C++, a type
- * that returns an object of a class does not compile. On i686 what stands for NULL or "return 0" removes nothing
- * from any stack: so func is not stdcall, fastcall or thiscall there, and, if it may be NULL, returns no struct
- * and no floating-point number (C++ says so).
+ * NULL: a call is a nop. Call it with static_call_cond, since there is no result. func must return (it is not
+ * declared noreturn), and must not be called under kcfi or cfi-icall while it is NULL, because the function
+ * that stands for NULL there has no type. In C++, a type that returns an object of a class does not compile.
+ * On i686 the function that stands for NULL or "return 0" removes nothing from the stack: so func must not be
+ * stdcall, fastcall or thiscall there, and, if it may be NULL, must return no struct and no floating-point
+ * number (C++ says so).
  *
- * For a hook in a hot loop, give func clang's __attribute__((preserve_most)): the loop then keeps its values in
- * registers across the nop, and func saves those that it uses. clang has to compile the key as well, and the linker must
- * not bind func lazily. */
+ * For a hook in a hot loop, give func clang's __attribute__((preserve_most)): the loop then keeps its values
+ * in registers across the nop, and func saves those that it uses. clang has to compile the key as well, and
+ * the linker must not bind func lazily. */
 #define DEFINE_STATIC_CALL_NULL(key, func)                                                          \
-	struct static_call_key STATIC_CALL_KEY(key) =                                                \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
 		__STATIC_CALL_INIT_NULL(__STATIC_CALL_STRING(key));                                   \
 	__STATIC_CALL_REQUIRE_NULL(func)                                                             \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Defines a key of func's type whose calls return 0 until it is updated, and again after
  * static_call_update_ret0(). For functions that return an integer of at most 64 bits, bool or a
  * pointer; in C++ others do not compile, C cannot tell. */
 #define DEFINE_STATIC_CALL_RET0(key, func)                                                          \
-	struct static_call_key STATIC_CALL_KEY(key) =                                                \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
 		__STATIC_CALL_INIT_RET0(__STATIC_CALL_STRING(key));                                   \
 	__STATIC_CALL_REQUIRE_RET0(func)                                                             \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Initializers, for keys that lie in an array or a struct:
@@ -267,7 +673,7 @@ extern "C" {
 /* ---- Calls ------------------------------------------------------------------------------------ */
 
 /* Calls the key's function and gives its result: static_call(key, args...). Costs a direct call; without the
- * pass, a load and an indirect call. */
+ * pass a jump more, or a load and an indirect call. */
 #define static_call(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_CALL_, __VA_ARGS__)(__VA_ARGS__)
 
 /* The same for a key that may be NULL: then the arguments are evaluated and nothing is called, which
@@ -275,8 +681,8 @@ extern "C" {
 #define static_call_cond(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_COND_, __VA_ARGS__)(__VA_ARGS__)
 
 /* The function that the key points at, to be called at once: static_call_fn(key)(args...). Kept as a
- * value it is a function pointer, which updates do not reach. */
-#define static_call_fn(key) __STATIC_CALL_FN(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))
+ * value it is a function pointer, and whether updates reach it depends on the compiler. */
+#define static_call_fn(key) __STATIC_CALL_KEY_FN(key)
 
 /* The same for a key in an array or a struct, with the type of `func`:
  * static_call_at(func, &table[0], args...) and static_call_fn_at(func, &table[0])(args...). */
@@ -284,29 +690,31 @@ extern "C" {
 #define static_call_fn_at(func, key) __STATIC_CALL_FN(__STATIC_CALL_FUNCTION_TYPE(func), key)
 
 #define __STATIC_CALL_FN(type, key) __STATIC_CALL_CAST(type, __static_call_target(key))
-#define __STATIC_CALL_CALL_1(key) (static_call_fn(key)())
-#define __STATIC_CALL_CALL_2(key, arg) (static_call_fn(key)(arg))
-#define __STATIC_CALL_CALL_N(key, ...) (static_call_fn(key)(__VA_ARGS__))
-#define __STATIC_CALL_COND_1(key) __STATIC_CALL_DISCARD(static_call_fn(key)())
-#define __STATIC_CALL_COND_2(key, arg) __STATIC_CALL_DISCARD(static_call_fn(key)(arg))
-#define __STATIC_CALL_COND_N(key, ...) __STATIC_CALL_DISCARD(static_call_fn(key)(__VA_ARGS__))
+#define __STATIC_CALL_CALL_1(key) __STATIC_CALL_KEY_CALL(key, ())
+#define __STATIC_CALL_CALL_2(key, arg) __STATIC_CALL_KEY_CALL(key, (arg))
+#define __STATIC_CALL_CALL_3(key, ...) __STATIC_CALL_KEY_CALL(key, (__VA_ARGS__))
+#define __STATIC_CALL_COND_1(key) __STATIC_CALL_DISCARD(__STATIC_CALL_KEY_CALL(key, ()))
+#define __STATIC_CALL_COND_2(key, arg) __STATIC_CALL_DISCARD(__STATIC_CALL_KEY_CALL(key, (arg)))
+#define __STATIC_CALL_COND_3(key, ...) __STATIC_CALL_DISCARD(__STATIC_CALL_KEY_CALL(key, (__VA_ARGS__)))
 #define __STATIC_CALL_AT_2(func, key) (static_call_fn_at(func, key)())
-#define __STATIC_CALL_AT_N(func, key, ...) (static_call_fn_at(func, key)(__VA_ARGS__))
+#define __STATIC_CALL_AT_3(func, key, ...) (static_call_fn_at(func, key)(__VA_ARGS__))
 
 /* ISO C and C++ want an argument for "...": so the number of all arguments chooses the macro, its name
- * ending in 1, 2, or N for 3 to 63. */
+ * ending in 1, 2, or 3 for 3 to 63. (A number, since no macro can have its name.) */
 #define __STATIC_CALL_BY_COUNT(macro, ...)                                                          \
 	__STATIC_CALL_PASTE(macro, __STATIC_CALL_COUNT(__VA_ARGS__))
 #define __STATIC_CALL_COUNT(...)                                                                    \
-	__STATIC_CALL_64TH(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,     \
-			   N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N,                 \
-			   N, N, N, N, N, N, N, N, N, N, N, N, N, N, 2, 1, ~)
+	__STATIC_CALL_64TH(__VA_ARGS__, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,    \
+			   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,  \
+			   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, ~)
+/* clang-format off */
 #define __STATIC_CALL_64TH(                                                                         \
-	_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20,         \
-	_21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32, _33, _34, _35, _36, _37, _38,          \
-	_39, _40, _41, _42, _43, _44, _45, _46, _47, _48, _49, _50, _51, _52, _53, _54, _55, _56,          \
-	_57, _58, _59, _60, _61, _62, _63, found, ...)                                                     \
+	_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20,  \
+	_21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32, _33, _34, _35, _36, _37, _38,   \
+	_39, _40, _41, _42, _43, _44, _45, _46, _47, _48, _49, _50, _51, _52, _53, _54, _55, _56,   \
+	_57, _58, _59, _60, _61, _62, _63, found, ...)                                              \
 	found
+/* clang-format on */
 
 /* ---- Queries and updates ----------------------------------------------------------------------- */
 
@@ -318,17 +726,24 @@ extern "C" {
 /* Makes all calls of the key call func: when it returns, every call that starts afterwards, on any
  * thread, reaches func; while it runs, each call reaches the old or the new function. func has the key's
  * type, anything else does not compile; NULL is for a key that DEFINE_STATIC_CALL_NULL made. May be
- * called at any time, also by the function that the key calls.
+ * called at any time, also by the function that the key calls, in signal handlers (it is async-signal-safe:
+ * it never waits for what the handler interrupted) and in children of fork.
  *
- * 0, or a negative errno and nothing has changed:
+ * 0, or a negative errno and nothing has changed (compilers warn if it is not looked at):
  *   -EINVAL  NULL for a key that has no NULL
  *   -EACCES  the code may not be written any more, and direct calls would stay as they are
- *   -EBUSY   called from a signal handler that interrupted an update on its own thread
+ *   -EBUSY   called from the handler of a fault (SIGSEGV, SIGSYS ...) that interrupted an update on its own
+ *            thread; other signals are held off until an update is over
  *   -EPERM   another copy of the runtime, in another image, patches calls of this key
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
+ *   -EFAULT  code that calls the key is not mapped any more (munmap), or may not be read
  *   -EROFS   static_call_seal was called
  *   -EAGAIN  code is written with breakpoints, and a thread or a handler's sa_mask blocks SIGTRAP, or a
  *            debugger is attached
+ * After three times -EACCES or -EAGAIN in a row, most updates that are asked for again fail at once,
+ * in some hundred nanoseconds and two system calls: for at most some ten milliseconds after it was last
+ * tried in earnest.
+ * No function here is a cancellation point. None is safe for a thread whose cancellation is asynchronous.
  * STATIC_CALL_LOG=1 prints the reason, with the address of the instruction.
  *
  * Costs some microseconds, and some nanoseconds for each call site. */
@@ -345,10 +760,11 @@ extern "C" {
 #define static_call_update_ret0_at(key) (__static_call_update_ret0(key))
 
 /* One change of a transaction; made by the macros below. */
-struct static_call_change {
-	struct static_call_key *key;
-	__static_call_function *target;
-	uint32_t form;
+struct __STATIC_CALL_ALIGNED static_call_change {
+	struct static_call_key *__key;
+	__static_call_function *__target;
+	uint32_t __form;
+	uint32_t __wish; /* what is asked of a branch's key; 0 for all others */
 };
 
 #define STATIC_CALL_CHANGE(key, func)                                                               \
@@ -356,9 +772,9 @@ struct static_call_change {
 #define STATIC_CALL_CHANGE_AT(type_func, key, func)                                                 \
 	__STATIC_CALL_CHANGE(__STATIC_CALL_FUNCTION_TYPE(type_func), key, func)
 #define __STATIC_CALL_CHANGE(type, key, func)                                                       \
-	{ key, __STATIC_CALL_CHECKED(type, func), STATIC_CALL_FORM_CALL }
+	{ key, __STATIC_CALL_CHECKED(type, func), STATIC_CALL_FORM_CALL, 0 }
 #define STATIC_CALL_CHANGE_RET0(key) STATIC_CALL_CHANGE_RET0_AT(&STATIC_CALL_KEY(key))
-#define STATIC_CALL_CHANGE_RET0_AT(key) { key, __STATIC_CALL_NULL, STATIC_CALL_FORM_ZERO }
+#define STATIC_CALL_CHANGE_RET0_AT(key) { key, __STATIC_CALL_NULL, STATIC_CALL_FORM_ZERO, 0 }
 
 /* Makes all changes or none, and waits for the other processors only once:
  *
@@ -369,18 +785,28 @@ struct static_call_change {
  *
  * Returns what static_call_update does, and -EINVAL if a key appears twice. After a success the array
  * holds what the keys were before, so that the same call undoes it. */
-__STATIC_CALL_LIBRARY int static_call_update_batch(struct static_call_change *changes, size_t count);
+__STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int
+static_call_update_batch(struct static_call_change *__changes, size_t __count);
 
 /* Refuses every update from now on, for good, and makes the keys, records and site tables of all images
- * read-only, also of those that are loaded later (if one of their keys cannot be, STATIC_CALL_LOG=1 says so): no
- * writable memory decides any more where a static call goes, and a stray write to a key faults. It does not protect from whoever can make system calls in the
- * process, nor the program's other pointers.
+ * read-only, including those that are loaded later and those that have their own copy of this library. From
+ * then on no writable memory decides where a static call goes, and a stray write to a key faults. What the
+ * library itself believes is read-only too, except while an image is being loaded.
+ *
+ * It does not protect against code that can make system calls in the process. It protects neither the
+ * program's other pointers, nor an image while it is being loaded. The library does not know of a key that
+ * was compiled without the pass and is only called, nor of images in another namespace (dlmopen): those stay
+ * writable, whatever is returned.
  *
  * 0, or
  *   -EACCES  some key could not be made read-only: it lies in a struct of yours, was compiled without the
- *            pass, or the operating system refused. Updates are refused all the same
- *   -EBUSY   called from a signal handler that interrupted an update; nothing has changed */
-__STATIC_CALL_LIBRARY int static_call_seal(void);
+ *            pass (and somebody has updated it or asked about it) or with another version of it, or the
+ *            operating system refused. Updates are refused all the same, and the rest is protected;
+ *            STATIC_CALL_LOG=1 names what is not
+ *   -EBUSY   called from the handler of a fault that interrupted an update; nothing has changed
+ *   -EPROTO  another copy of the runtime, of another version, could not protect a key
+ * A second call checks everything again, and its result covers what was loaded since. */
+__STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int static_call_seal(void);
 
 /* ---- Introspection ------------------------------------------------------------------------------ */
 
@@ -397,30 +823,46 @@ __STATIC_CALL_LIBRARY const char *static_call_mode_reason(void);
 enum static_call_writer {
 	STATIC_CALL_WRITER_NONE = 0,       /* code is not written: the mode is generic */
 	STATIC_CALL_WRITER_WINDOW = 1,     /* its pages are writable and executable while an update runs */
-	STATIC_CALL_WRITER_BREAKPOINT = 2, /* through /proc/self/mem; threads run into breakpoints meanwhile */
+	STATIC_CALL_WRITER_BREAKPOINT = 2, /* through /proc/self/mem, with breakpoints meanwhile */
 	STATIC_CALL_WRITER_CUSTOM = 3      /* the program's own */
 };
 
 /* How this process writes its code. */
 __STATIC_CALL_LIBRARY enum static_call_writer static_call_writer(void);
 
-struct static_call_info {
-	size_t keys;                 /* that images call; a key counts once for each of these images */
-	size_t sites;                /* recorded call sites */
-	size_t direct;               /* that call their target directly, or are a nop */
-	size_t through_trampoline;   /* that call the trampoline */
-	size_t images;               /* registered executables and shared objects */
+struct __STATIC_CALL_ALIGNED static_call_info {
+	size_t keys;               /* that images use; a key counts once for each of these images */
+	size_t sites;              /* recorded call sites, without branches */
+	size_t direct;             /* that call their target directly, or are a nop */
+	size_t through_trampoline; /* that call the trampoline */
+	size_t images;             /* registered executables and shared objects */
+	size_t branches;           /* of static_branch.h, and lazy calls; loads are not recorded */
+	size_t patched_branches;   /* that are a no-op or a jump; the others look at their key */
 };
 
-/* Counts the sites of one key, or of the whole process. Reads every site, and holds up updates meanwhile. */
+/* Counts the sites of one key, or of the whole process. Reads every site, and holds up updates meanwhile.
+ * All zeros in the handler of a fault that interrupted an update on its own thread. */
 #define static_call_key_info(key, info) static_call_key_info_at(&STATIC_CALL_KEY(key), info)
 #define static_call_key_info_at(key, info) (__static_call_info(key, info))
-__STATIC_CALL_LIBRARY void __static_call_info(const struct static_call_key *key, struct static_call_info *info);
-__STATIC_CALL_LIBRARY void static_call_process_info(struct static_call_info *info);
+__STATIC_CALL_LIBRARY void
+__static_call_info(const struct static_call_key *__key, struct static_call_info *__info);
+__STATIC_CALL_LIBRARY void static_call_process_info(struct static_call_info *__info);
+
+#ifdef STATIC_CALL_WITHOUT_LIBRARY
+#include "static_call_without_library.h"
+#endif
 
 #ifdef __cplusplus
 }
 #endif
 #pragma GCC visibility pop
+
+#pragma pop_macro("patched_branches")
+#pragma pop_macro("branches")
+#pragma pop_macro("images")
+#pragma pop_macro("through_trampoline")
+#pragma pop_macro("direct")
+#pragma pop_macro("sites")
+#pragma pop_macro("keys")
 
 #endif /* STATIC_CALL_H */

@@ -9,13 +9,15 @@ use core::ptr::null_mut;
 
 use static_call_abi::{Form, Image, Key};
 
+use crate::change::{Change, State, Wish};
 use crate::error::{Error, ErrorKind};
-use crate::image;
-use crate::info::{self, Info};
-use crate::key::Change;
-use crate::mode::{self, Mode};
+use crate::info;
+use crate::log::log;
+use crate::mode;
+use crate::operations;
 use crate::seal;
-use crate::update::{self, State};
+use crate::update;
+pub use crate::wire::{CChange, CError, CInfo};
 
 /// The intrinsic, for code that was compiled without the pass, or where the pass could not lower it.
 ///
@@ -30,7 +32,7 @@ pub unsafe extern "C" fn __static_call_target(key: *const Key) -> *const () {
     key.target.load(core::sync::atomic::Ordering::Acquire)
 }
 
-/// Takes an image in; called by the constructor that the pass makes.
+/// Registers an image. The image's constructor calls this.
 ///
 /// # Safety
 ///
@@ -38,10 +40,10 @@ pub unsafe extern "C" fn __static_call_target(key: *const Key) -> *const () {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_register(image: *mut Image) {
     // SAFETY: the caller's promise.
-    unsafe { image::register(image) }
+    unsafe { operations::register(image) }
 }
 
-/// Lets go of an image; called by the destructor that the pass makes.
+/// Forgets an image. The image's destructor calls this.
 ///
 /// # Safety
 ///
@@ -49,7 +51,7 @@ pub unsafe extern "C" fn __static_call_register(image: *mut Image) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __static_call_unregister(image: *mut Image) {
     // SAFETY: the caller's promise.
-    unsafe { image::unregister(image) }
+    unsafe { operations::unregister(image) }
 }
 
 /// `static_call_update(key, target)`.
@@ -74,24 +76,6 @@ pub unsafe extern "C" fn __static_call_update_ret0(key: *const Key) -> c_int {
     commit(change(unsafe { &*key }, core::ptr::null(), true))
 }
 
-#[allow(missing_docs, reason = "the header has them")]
-/// `struct static_call_change`; once it is checked, an `update::Change`.
-#[repr(C)]
-#[derive(Debug)]
-pub struct CChange {
-    pub key: *const Key,
-    pub target: *const c_void,
-    pub form: u32,
-}
-
-const _: () = assert!(
-    size_of::<CChange>() == size_of::<update::Change<'_>>()
-        && core::mem::offset_of!(CChange, target) == core::mem::offset_of!(update::Change<'_>, state)
-        && core::mem::offset_of!(State, target) == 0
-        && core::mem::offset_of!(CChange, form) - core::mem::offset_of!(CChange, target)
-            == core::mem::offset_of!(State, form)
-);
-
 /// `static_call_update_batch(changes, count)`.
 ///
 /// # Safety
@@ -107,44 +91,44 @@ pub unsafe extern "C" fn static_call_update_batch(changes: *mut CChange, count: 
     for c in checked {
         // SAFETY: the caller's promise; keys live as long as their images, whose code is calling.
         let key = unsafe { &*c.key };
+        if key.is_branch() {
+            c.form = Form::Call as u32;
+            if Wish::from_wire(c.wish).is_none() {
+                return Error::new(ErrorKind::NoOffState).errno();
+            }
+            continue;
+        }
+        c.wish = Wish::State.to_wire();
         let again = key.off_form().is_some_and(|off| c.target == key.off && c.form == off as u32);
         if again {
             continue;
         }
         match change(key, c.target.cast(), c.form == Form::Zero as u32) {
             Ok(change) => {
-                let State { target, form } = change.into_inner().state;
+                let State { target, form } = change.state();
                 (c.target, c.form) = (target.cast(), form as u32);
             }
             Err(error) => return error.errno(),
         }
     }
     // SAFETY: the same layout, see above; keys are not null, and the forms are valid now.
-    errno(update::update(unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) }))
+    errno(operations::update(unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) }))
 }
 
-/// An [`Error`], as one copy of the runtime hands it to another.
-#[repr(C)]
-#[derive(Debug)]
-pub struct CError {
-    kind: u32,
-    address: usize,
-    os: i32,
+/// `static_branch_enable(key)` and the like: a change of a branch's key, by the number of what it asks for.
+///
+/// # Safety
+///
+/// `key` points to a branch's key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __static_call_branch(key: *const Key, wish: u32) -> c_int {
+    let wish = Wish::from_wire(wish).filter(|&wish| wish != Wish::State);
+    let wish = wish.ok_or(Error::new(ErrorKind::NoOffState));
+    // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
+    commit(wish.map(|wish| Change::branch(unsafe { &*key }, wish)))
 }
 
-impl From<Error> for CError {
-    fn from(error: Error) -> Self {
-        Self { kind: error.kind() as u32, address: error.address(), os: error.raw_os_error().unwrap_or(0) }
-    }
-}
-
-impl From<CError> for Error {
-    fn from(error: CError) -> Self {
-        Self::with_os(ErrorKind::from_u32(error.kind), error.address, error.os)
-    }
-}
-
-/// An update or a batch of Rust's; see `process.rs`.
+/// An update or a batch from Rust; see `primary.rs`.
 ///
 /// # Safety
 ///
@@ -156,10 +140,10 @@ pub unsafe extern "C" fn __static_call_commit(
     count: usize,
     error: *mut CError,
 ) -> bool {
-    // SAFETY: the caller's promise; they come from Rust, so that their keys and forms are valid.
+    // SAFETY: the caller's promise; they come from Rust, so their keys and forms are valid.
     let changes = unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) };
     // SAFETY: the caller's promise.
-    unsafe { hand_over(update::update(changes), error) }
+    unsafe { to_wire(operations::update(changes), error) }
 }
 
 /// `static_call_seal()`.
@@ -168,7 +152,7 @@ pub extern "C" fn static_call_seal() -> c_int {
     errno(seal::seal())
 }
 
-/// The same for Rust; see `process.rs`.
+/// The same for Rust; see `primary.rs`.
 ///
 /// # Safety
 ///
@@ -177,7 +161,7 @@ pub extern "C" fn static_call_seal() -> c_int {
 #[inline(never)]
 pub unsafe extern "C" fn __static_call_seal(error: *mut CError) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { hand_over(seal::seal(), error) }
+    unsafe { to_wire(seal::seal(), error) }
 }
 
 /// `static_call_query(key)`: the function, or null if the key is off.
@@ -196,11 +180,7 @@ pub unsafe extern "C" fn __static_call_query(key: *const Key) -> *mut c_void {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn static_call_mode() -> c_int {
-    match mode::of_process().0 {
-        Mode::Generic => 0,
-        Mode::Trampoline => 1,
-        Mode::Inline => 2,
-    }
+    mode::of_process().0.to_wire().cast_signed()
 }
 
 /// `static_call_mode_reason()`.
@@ -214,31 +194,7 @@ pub extern "C" fn static_call_mode_reason() -> *const c_char {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn static_call_writer() -> c_int {
-    mode::writer_of_process() as c_int
-}
-
-#[allow(missing_docs, reason = "the header has them")]
-/// `struct static_call_info`.
-#[repr(C)]
-#[derive(Debug)]
-pub struct CInfo {
-    pub keys: usize,
-    pub sites: usize,
-    pub direct: usize,
-    pub through_trampoline: usize,
-    pub images: usize,
-}
-
-impl From<CInfo> for Info {
-    fn from(CInfo { keys, sites, direct, through_trampoline, images }: CInfo) -> Self {
-        Self { keys, sites, direct, through_trampoline, images }
-    }
-}
-
-impl From<Info> for CInfo {
-    fn from(Info { keys, sites, direct, through_trampoline, images }: Info) -> Self {
-        Self { keys, sites, direct, through_trampoline, images }
-    }
+    mode::writer_of_process().to_wire().cast_signed()
 }
 
 /// `static_call_key_info(key, info)`.
@@ -266,27 +222,32 @@ pub unsafe extern "C" fn static_call_process_info(info: *mut CInfo) {
 }
 
 /// What C asks for, if the key has it.
-fn change(key: &'static Key, target: *const (), return_zero: bool) -> Result<Change, Error> {
-    let refused = Err(Error::new(ErrorKind::NoOffState));
+fn change(key: &'static Key, target: *const (), return_zero: bool) -> Result<Change<'static>, Error> {
+    let refused = || {
+        let (name, asked) = (update::name(key), if return_zero { "return 0" } else { "NULL" });
+        let error = Error::new(ErrorKind::NoOffState);
+        log!("key {name}: an update to {asked} failed: {error}");
+        Err(error)
+    };
     match key.off_form() {
         _ if !target.is_null() => Ok(Change::new(key, target, Form::Call)),
         Some(Form::Zero) if return_zero => Ok(Change::off(key)),
         Some(Form::Nop | Form::OffCall) if !return_zero => Ok(Change::off(key)),
-        _ => refused,
+        _ => refused(),
     }
 }
 
 /// Makes one change.
-fn commit(change: Result<Change, Error>) -> c_int {
-    errno(change.and_then(|change| update::update(&mut [change.into_inner()])))
+fn commit(change: Result<Change<'static>, Error>) -> c_int {
+    errno(change.and_then(|change| operations::update(&mut [change])))
 }
 
-/// Whether there was no error; otherwise it is written.
+/// Returns whether there was no error. Otherwise writes it.
 ///
 /// # Safety
 ///
 /// `error` may be written.
-unsafe fn hand_over(result: Result<(), Error>, error: *mut CError) -> bool {
+unsafe fn to_wire(result: Result<(), Error>, error: *mut CError) -> bool {
     // SAFETY: the caller's promise.
     result.map_err(|refused| unsafe { error.write(refused.into()) }).is_ok()
 }

@@ -2,18 +2,44 @@
 //!
 //! # Safety
 //!
-//! The header's address comes from the linker (`__ehdr_start`) or from the dynamic linker, so that the header and the program
-//! headers behind it are mapped; whatever stands in them is checked before it is used.
+//! The header's address comes from the linker (`__ehdr_start`) or from the dynamic linker, so the header and
+//! the program headers are mapped. Everything in them is checked before it is used.
 
-use crate::os::Access;
+use crate::arch::WORD;
 
-/// An executable segment.
+/// Access of a range of pages, as the ELF program header has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) execute: bool,
+    /// Indirect branches may only enter it at landing pads, where the processor knows that.
+    pub(crate) guarded: bool,
+}
+
+/// A note in an image (ELF, "Note Section").
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "there are none without an operating system")]
+pub(crate) struct Note<'image> {
+    pub(crate) name: &'image [u8],
+    pub(crate) kind: u32,
+    pub(crate) content: &'image [u8],
+}
+
+/// An executable segment, in whole words: what it shares its first and its last one with lies on pages that
+/// are mapped for the segment, as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) start: usize,
     pub(crate) end: usize,
     /// `p_flags`.
     pub(crate) flags: u32,
+}
+
+impl Segment {
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        (self.start..self.end).contains(&address)
+    }
 }
 
 const PT_LOAD: u32 = 1;
@@ -31,9 +57,25 @@ pub(crate) fn access(flags: u32) -> Access {
     }
 }
 
-/// Ours, in `p_flags`' bits for processors, of which AArch64 uses none: indirect branches may only enter the code at
-/// landing pads.
-const GUARDED: u32 = 1 << 31;
+/// Our own flag, among `p_flags`' bits for processors (AArch64 uses none): indirect branches may enter the
+/// code only at landing pads.
+pub(crate) const GUARDED: u32 = 1 << 31;
+/// Our own flag too: the image is sealed, and nothing can be written to it any more.
+pub(crate) const SEALED: u32 = 1 << 30;
+/// Our own number, in bits without a meaning: how many bytes one bit of the image's map of pages stands for,
+/// as a power of two.
+pub(crate) const UNIT: u32 = 0x3f << UNIT_AT;
+const UNIT_AT: u32 = 8;
+
+/// That power of two in the flags.
+pub(crate) fn unit(flags: u32) -> u32 {
+    (flags & UNIT) >> UNIT_AT
+}
+
+/// The flags with another one.
+pub(crate) fn with_unit(flags: u32, unit: u32) -> u32 {
+    flags & !UNIT | unit << UNIT_AT & UNIT
+}
 
 #[repr(C)]
 struct Header {
@@ -76,12 +118,135 @@ struct ProgramHeader {
     _align: usize,
 }
 
-/// The readable and executable segment of the image with this header that contains `address`.
+/// The readable and executable segments of the image with this header. Code that may be executed but not read
+/// cannot be checked, and is left alone.
 ///
 /// # Safety
 ///
 /// `header` is null or the address of an image's ELF header, with its program headers mapped behind it.
-pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<Segment> {
+pub(crate) unsafe fn code_segments(header: *const u8) -> impl Iterator<Item = Segment> {
+    // SAFETY: the caller's promise.
+    unsafe { executable_segments(header) }.filter(|segment| segment.flags & PF_R != 0)
+}
+
+/// Whether the image with this header has a segment at `address` that may be executed, but not read.
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+pub(crate) unsafe fn is_unreadable(header: *const u8, address: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { executable_segments(header) }
+        .any(|segment| segment.flags & PF_R == 0 && segment.contains(address))
+}
+
+/// The executable segments, readable or not.
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+unsafe fn executable_segments(header: *const u8) -> impl Iterator<Item = Segment> {
+    // SAFETY: the caller's promise.
+    let (headers, bias) = unsafe { program_headers(header) }.unwrap_or_default();
+    // SAFETY: the segment of the properties lies in one that is loaded.
+    let guarded = if unsafe { is_guarded(headers, bias) } { GUARDED } else { 0 };
+    headers.iter().filter(|segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0).map(
+        move |segment| {
+            let start = bias.wrapping_add(segment.address);
+            let end = start.saturating_add(segment.memory_size);
+            Segment {
+                start: start / WORD * WORD,
+                end: end.checked_next_multiple_of(WORD).unwrap_or(end),
+                flags: segment.flags & (PF_R | PF_W | PF_X) | guarded,
+            }
+        },
+    )
+}
+
+/// Whether the image has loaded its header, so that its segments can be found. A linker may name a place for
+/// it without (LLD's `-N` does).
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+pub(crate) unsafe fn is_in_memory(header: *const u8) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { program_headers(header) }.is_some()
+}
+
+/// The program headers of the image with this header, and how far it was moved.
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+unsafe fn program_headers(header: *const u8) -> Option<(&'static [ProgramHeader], usize)> {
+    // SAFETY: the caller's promise.
+    let (_, headers) = unsafe { read(header) }?;
+    // The first segment begins with the header itself; how far it was moved goes for all.
+    let first = headers.iter().find(|segment| segment.kind == PT_LOAD && segment.offset == 0)?;
+    Some((headers, header.addr().wrapping_sub(first.address)))
+}
+
+/// Whether the image with this header has code that something put there after the linker: see
+/// [`has_moved_code`].
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+pub(crate) unsafe fn was_moved(header: *const u8) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { read(header) }.is_some_and(|(elf, headers)| {
+        let segments = headers.iter().map(|segment| (segment.kind == PT_LOAD, segment.flags & PF_X != 0));
+        has_moved_code(elf.program_headers == size_of::<Header>(), segments)
+    })
+}
+
+/// Whether program headers, as pairs of "loaded" and "executable", are those of a file to which an optimizer
+/// has added copies of functions.
+///
+/// BOLT leaves the old code and the tables where they are, and puts the new code into another segment. There
+/// is no room for its program header: so BOLT moves all of them away from the ELF header, or
+/// (`-use-gnu-stack`) overwrites one of another kind, apart from those of the other loaded segments. Linkers
+/// do neither.
+pub(crate) fn has_moved_code(
+    follow_the_header: bool,
+    segments: impl Iterator<Item = (bool, bool)> + Clone,
+) -> bool {
+    let loaded = segments.clone().filter(|&(is_loaded, _)| is_loaded);
+    let side_by_side =
+        segments.skip_while(|&(is_loaded, _)| !is_loaded).take_while(|&(is_loaded, _)| is_loaded);
+    let are_apart = side_by_side.count() < loaded.clone().count();
+    let of_code = loaded.filter(|&(_, is_executable)| is_executable).count();
+    of_code > 1 && (!follow_the_header || are_apart)
+}
+
+/// Calls `visit` with each note of a segment: the sizes of its name and of its content, its type, its name
+/// and its content, both filled up to a multiple of the alignment.
+#[allow(dead_code, reason = "only an operating system loads images with notes")]
+pub(crate) fn for_each_note(mut notes: &[u8], align: usize, visit: &mut dyn FnMut(&Note<'_>)) {
+    const HEAD: usize = 12;
+    let align = if align == 8 { 8 } else { 4 };
+    while let Some((head, rest)) = notes.split_at_checked(HEAD) {
+        let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (name_len, len) = (number(0) as usize, number(4) as usize);
+        if name_len > rest.len() {
+            return;
+        }
+        // What comes next is aligned where the file is, as is the segment.
+        let content = (HEAD + name_len).next_multiple_of(align) - HEAD;
+        let Some(end) = content.checked_add(len).filter(|&end| end <= rest.len()) else { return };
+        visit(&Note { name: &rest[..name_len], kind: number(8), content: &rest[content..end] });
+        let next = (HEAD + end).next_multiple_of(align) - HEAD;
+        notes = rest.get(next..).unwrap_or_default();
+    }
+}
+
+/// The ELF header at this address, and its program headers. None if they are not of this machine's format.
+///
+/// # Safety
+///
+/// As for [`code_segments`].
+unsafe fn read(header: *const u8) -> Option<(&'static Header, &'static [ProgramHeader])> {
     debug_assert!(header.addr().is_multiple_of(align_of::<Header>()));
     if header.is_null() {
         return None;
@@ -103,24 +268,11 @@ pub(crate) unsafe fn code_segment(header: *const u8, address: usize) -> Option<S
             elf.program_header_count.into(),
         )
     };
-    // The first segment begins with the header itself; how far it was moved goes for all.
-    let first = headers.iter().find(|segment| segment.kind == PT_LOAD && segment.offset == 0)?;
-    let bias = header.addr().wrapping_sub(first.address);
-    // SAFETY: the segment of the properties lies in one that is loaded.
-    let guarded = if unsafe { is_guarded(headers, bias) } { GUARDED } else { 0 };
-    headers
-        .iter()
-        // Code that may be executed but not read cannot be checked, and is left alone.
-        .filter(|segment| segment.kind == PT_LOAD && segment.flags & (PF_R | PF_X) == PF_R | PF_X)
-        .map(|segment| {
-            let start = bias.wrapping_add(segment.address);
-            Segment { start, end: start.saturating_add(segment.memory_size), flags: segment.flags | guarded }
-        })
-        .find(|segment| (segment.start..segment.end).contains(&address))
+    Some((elf, headers))
 }
 
-/// Whether an image says that all of its code has landing pads (ELF for the Arm 64-bit Architecture, section "Program
-/// Property"): then the kernel and the dynamic linkers map it with PROT_BTI.
+/// Whether an image says that all of its code has landing pads (ELF for the Arm 64-bit Architecture, section
+/// "Program Property"): then the kernel and the dynamic linkers map it with PROT_BTI.
 ///
 /// # Safety
 ///
@@ -141,8 +293,8 @@ unsafe fn is_guarded(_headers: &[ProgramHeader], _bias: usize) -> bool {
 
 /// Whether a note with properties has that of AArch64's landing pads.
 ///
-/// A note is the sizes of its name and of the properties, its type, and its name; each property is its type, its size and
-/// its value, filled up to a multiple of eight bytes.
+/// A note is the sizes of its name and of the properties, its type, and its name; each property is its type,
+/// its size and its value, filled up to a multiple of eight bytes.
 #[cfg(any(target_arch = "aarch64", test))]
 fn has_landing_pads(note: &[u8]) -> bool {
     const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
@@ -175,6 +327,27 @@ mod tests {
 
     fn note(numbers: &[u32]) -> Vec<u8> {
         numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
+    }
+
+    #[test]
+    fn moved_code_is_known_by_its_program_header() {
+        const OTHER: (bool, bool) = (false, false);
+        const DATA: (bool, bool) = (true, false);
+        const CODE: (bool, bool) = (true, true);
+        let cases: [(bool, &[_], bool); 7] = [
+            (true, &[OTHER, DATA, CODE, DATA, OTHER, OTHER], false),
+            // A program's own linker script.
+            (true, &[CODE, DATA, CODE], false),
+            (false, &[OTHER, DATA, CODE, DATA, OTHER], false),
+            (false, &[OTHER, DATA, CODE, DATA, CODE, OTHER], true),
+            (true, &[OTHER, DATA, CODE, DATA, OTHER, CODE, OTHER], true),
+            // As another program adds data.
+            (true, &[OTHER, DATA, CODE, OTHER, DATA], false),
+            (true, &[], false),
+        ];
+        for (follow_the_header, segments, expected) in cases {
+            assert_eq!(has_moved_code(follow_the_header, segments.iter().copied()), expected, "{segments:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,28 @@
-//! Why an update was refused.
+//! Why an update, or the seal, was refused.
 
 use core::fmt;
 
-/// Why an update was refused. Whatever the reason, nothing has changed: every call of every key of the
-/// update reaches what it reached before.
+use crate::numbered::numbered;
+
+/// Why an update, or [`seal`](crate::seal), was refused.
+///
+/// After a refused update nothing has changed: every call of every key of the update reaches what it reached
+/// before. After [`NotProtected`](ErrorKind::NotProtected) and [`Unknown`](ErrorKind::Unknown), which only
+/// `seal` returns, updates are refused, and what could be protected is.
+///
+/// Its text says what happened, where, and what to do.
+///
+/// ```
+/// use static_call::{Batch, ErrorKind, StaticCall};
+///
+/// static_call::define! { static ADD: fn(u32, u32) -> u32 = u32::wrapping_add; }
+///
+/// let twice = [ADD.change(u32::saturating_add), ADD.change(u32::wrapping_mul)];
+/// let error = Batch::new(twice).commit().expect_err("one key, two changes");
+/// assert_eq!(error.kind(), ErrorKind::DuplicateKey);
+/// eprintln!("{error}");
+/// assert_eq!(ADD.call(2, 3), 5);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -13,49 +32,62 @@ pub struct Error {
     os: i32,
 }
 
-/// The reasons of an [`Error`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u32)]
-pub enum ErrorKind {
-    /// The key has no "no function" or no "return zero", and the update asks for it.
-    NoOffState,
-    /// Two changes of a batch name the same key.
-    DuplicateKey,
-    /// A signal handler interrupted an update on its own thread and wants to update as well.
-    Reentrant,
-    /// The process may not write its code any more, and calls that are direct would stay as they are.
-    NotWritable,
-    /// An instruction is not what was last written there: a debugger's breakpoint, another patcher.
-    ForeignCode,
-    /// Another copy of this runtime, in another image of the process, patches calls of this key.
-    OtherRuntime,
-    /// Code is written with breakpoints, and a thread or a signal handler blocks the signal that they raise, or a
-    /// debugger is attached.
-    SignalBlocked,
-    /// [`seal`](crate::seal) was called: no update is accepted any more.
-    Sealed,
-    /// From [`seal`](crate::seal) alone: updates are refused from now on, but some key could not be made
-    /// read-only.
-    NotProtected,
-}
-
-impl ErrorKind {
-    /// The kind with this number; one that another version of the runtime knows comes as the last.
-    pub(crate) fn from_u32(number: u32) -> Self {
-        let all = [
-            Self::NoOffState,
-            Self::DuplicateKey,
-            Self::Reentrant,
-            Self::NotWritable,
-            Self::ForeignCode,
-            Self::SignalBlocked,
-            Self::Sealed,
-            Self::NotProtected,
-        ];
-        all.into_iter().find(|&kind| kind as u32 == number).unwrap_or(Self::OtherRuntime)
+numbered! {
+    /// The reasons of an [`Error`].
+    ///
+    /// ```
+    /// use static_call::ErrorKind;
+    ///
+    /// fn may_pass_later(kind: ErrorKind) -> bool {
+    ///     matches!(kind, ErrorKind::Reentrant | ErrorKind::SignalBlocked)
+    /// }
+    /// assert!(!may_pass_later(ErrorKind::Sealed));
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum ErrorKind {
+        /// The update asks for "no function" or "return zero", and the key does not have it.
+        NoOffState = 0,
+        /// Two changes of a batch name the same key.
+        DuplicateKey = 1,
+        /// The handler of a fault (SIGSEGV and the like) interrupted an update on its own thread and wants to
+        /// update as well. Other signals are held off until an update is over.
+        Reentrant = 2,
+        /// The process may no longer write its code, so direct calls would keep their old target. For updates
+        /// that are attempted again and again, see [`SignalBlocked`](Self::SignalBlocked).
+        NotWritable = 3,
+        /// An instruction is not what was last written there: a debugger's breakpoint, another patcher.
+        ForeignCode = 4,
+        /// Another copy of this runtime, in another image of the process, patches calls of this key.
+        OtherRuntime = 5,
+        /// Code is written with breakpoints, and a thread or a signal handler blocks the signal that they
+        /// raise, or a debugger is attached.
+        ///
+        /// The first of these errors comes when a thread has blocked the signal for a tenth of a second, so
+        /// an update outwaits whatever is temporary. The next ones come sooner. From the fourth in a row on,
+        /// most are immediate, without an attempt: for at most eight milliseconds and one tick of the clock
+        /// after each attempt. So an update that every call attempts (until one succeeds and replaces the
+        /// function that attempts it) costs a few hundred nanoseconds, and succeeds at most that much later
+        /// than it could.
+        SignalBlocked = 6,
+        /// [`seal`](crate::seal) was called: updates are refused for good.
+        Sealed = 7,
+        /// Only from [`seal`](crate::seal): updates are refused from now on, but some key could not be made
+        /// read-only.
+        NotProtected = 8,
+        /// Code that calls the key is no longer mapped, or may not be read.
+        NotMapped = 9,
+        /// Only from [`seal`](crate::seal): another copy of this runtime has refused, for a reason that this
+        /// version does not know.
+        Unknown = 10,
+        /// A branch's count cannot go there: counted down at zero, or up at its largest; or disabled while
+        /// others have counted it up.
+        Count = 11,
     }
 }
+
+/// The operating system's error number in a child of vfork(2), which may not set breakpoints (ECHILD).
+pub(crate) const IS_BORROWED: i32 = 10;
 
 impl Error {
     pub(crate) const fn new(kind: ErrorKind) -> Self {
@@ -95,7 +127,10 @@ impl Error {
             ErrorKind::ForeignCode => -84,                          // EILSEQ
             ErrorKind::OtherRuntime => -1,                          // EPERM
             ErrorKind::SignalBlocked => -11,                        // EAGAIN
+            ErrorKind::NotMapped => -14,                            // EFAULT
             ErrorKind::Sealed => -30,                               // EROFS
+            ErrorKind::Unknown => -71,                              // EPROTO
+            ErrorKind::Count => -34,                                // ERANGE
         }
     }
 }
@@ -108,11 +143,15 @@ impl fmt::Display for Error {
                  DEFINE_STATIC_CALL_NULL or DEFINE_STATIC_CALL_RET0), or give it a function",
             ),
             ErrorKind::DuplicateKey => {
-                f.write_str("two changes of one batch name the same key: keep only the one that shall win")
+                f.write_str("two changes of one batch name the same key: keep only the one that should win")
             }
             ErrorKind::Reentrant => f.write_str(
                 "this thread is in the middle of an update, which a signal handler interrupted: \
                  update after the handler has returned",
+            ),
+            ErrorKind::NotWritable if self.address == 0 && self.os == IS_BORROWED => f.write_str(
+                "this is a child of vfork, which shares its parent's memory but not its signal handlers, and \
+                 updates with breakpoints need both: update in the parent, or in a child of fork",
             ),
             ErrorKind::NotWritable if self.address == 0 => write!(
                 f,
@@ -141,8 +180,8 @@ impl fmt::Display for Error {
             ),
             ErrorKind::SignalBlocked if self.address == 0 => write!(
                 f,
-                "the handler of signal {} blocks SIGTRAP, and would end the process if it met a breakpoint: take \
-                 SIGTRAP out of its sa_mask and update again",
+                "the handler of signal {} blocks SIGTRAP, and would end the process if it met a breakpoint: \
+                 take SIGTRAP out of its sa_mask and update again",
                 self.os
             ),
             ErrorKind::SignalBlocked => write!(
@@ -152,13 +191,28 @@ impl fmt::Display for Error {
                 self.address
             ),
             ErrorKind::Sealed => f.write_str("the process is sealed: update before static_call::seal()"),
+            ErrorKind::NotMapped => write!(
+                f,
+                "the code at {:#x}, which calls this key, is not mapped any more or may not be read: have \
+                 dlclose unload an image as a whole, and leave its code mapped and readable until then",
+                self.address
+            ),
+            ErrorKind::Unknown => f.write_str(
+                "another copy of the static-call runtime in this process, of another version, could not \
+                 protect a key: STATIC_CALL_LOG=1 has its reason; build all images with one version",
+            ),
+            ErrorKind::Count => f.write_str(
+                "the branch's count cannot change like this: count down only what was counted up, and \
+                 disable a branch only when nobody else has counted it up",
+            ),
             ErrorKind::NotProtected if self.address == 0 => f.write_str(
                 "nothing was protected: no image of this process was compiled with the static-call pass",
             ),
             ErrorKind::NotProtected => write!(
                 f,
-                "the memory at {:#x} was not made read-only (error {}): a key lies in a struct of the program's \
-                 own, was compiled without the static-call pass, or the linker has put something else beside it",
+                "the memory at {:#x} was not made read-only (error {}): a key lies in a struct of the \
+                 program's own, was compiled without the static-call pass, or the linker has put something \
+                 else beside it",
                 self.address, self.os
             ),
         }
@@ -177,13 +231,16 @@ impl core::error::Error for Error {}
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::NoOffState | ErrorKind::DuplicateKey => std::io::ErrorKind::InvalidInput,
+            ErrorKind::NoOffState | ErrorKind::DuplicateKey | ErrorKind::Count => {
+                std::io::ErrorKind::InvalidInput
+            }
             ErrorKind::Reentrant | ErrorKind::SignalBlocked => std::io::ErrorKind::WouldBlock,
             ErrorKind::NotWritable
             | ErrorKind::OtherRuntime
             | ErrorKind::Sealed
-            | ErrorKind::NotProtected => std::io::ErrorKind::PermissionDenied,
-            ErrorKind::ForeignCode => std::io::ErrorKind::InvalidData,
+            | ErrorKind::NotProtected
+            | ErrorKind::Unknown => std::io::ErrorKind::PermissionDenied,
+            ErrorKind::ForeignCode | ErrorKind::NotMapped => std::io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
     }

@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use crate::arch::{Action, Code, Kind, WORD, native};
 use crate::mode::{self, Mode};
-use crate::{lock, os};
+use crate::{critical, os};
 
 /// What a site is and does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Instruction {
             1 => Kind::Jump,
             _ => Kind::ConditionalJump(condition & 0x0f),
         };
-        Self(kind, action.map_or(Action::Zero, |to| to.map_or(Action::Nop, Action::Go)))
+        Self(kind, action.map_or(Action::Zero, |to| to.map_or(Action::Nop, Action::Branch)))
     }
 
     #[must_use]
@@ -36,7 +36,7 @@ impl Instruction {
 
     #[must_use]
     pub fn target(&self) -> Option<usize> {
-        if let Action::Go(target) = self.1 { Some(target) } else { None }
+        if let Action::Branch(target) = self.1 { Some(target) } else { None }
     }
 }
 
@@ -58,5 +58,5 @@ pub fn is_trampoline_entry(word: [u8; WORD]) -> bool {
 /// Has images that are registered from now on run in this mode.
 pub fn set_mode(mode: Mode) {
     os::prepare_to_serialize().expect("membarrier");
-    mode::set(mode, &lock::lock().expect("no update is under way"));
+    mode::set(mode, &critical::enter().expect("no update is under way"));
 }

@@ -1,72 +1,126 @@
-//! Images: what happens when an executable or a shared object is loaded and unloaded.
+//! Images, and what the runtime checks before it trusts one: an executable or shared object with static
+//! calls.
 //!
-//! A site table is data of the program, and a damaged one must not make us write anywhere. So nothing is
-//! believed: each entry has to lead to a call of a trampoline, the trampoline has to carry the signature
-//! and name its record, and the record has to name that trampoline. One entry that does not, and the whole
-//! image stays on its trampolines, which is right as well.
+//! A site table is the program's data, and a damaged one must not make us write anywhere. So everything is
+//! checked: each entry must lead to a call of a trampoline, the trampoline must carry the signature and name
+//! its record, and the record must name that trampoline. If a single entry does not, the whole image stays on
+//! its trampolines, which is correct too.
 //!
 //! # Safety
 //!
-//! The pass makes the descriptor, and its constructor hands it over once: it, the tables that it names and
-//! the image's code stay mapped until the destructor takes it back. All of it is only touched under the
-//! lock, which every function here asks for; the one exception is [`Key::target`], which is atomic.
+//! The compiler makes the descriptor, and the image's constructor passes it to the runtime once. The
+//! descriptor, its tables and the image's code stay mapped until the destructor runs. All of it is only
+//! touched under the lock, which every function here asks for; the one exception is [`Key::target`], which is
+//! atomic.
+//!
+//! The lock's holder has shared references to images, records and tables, and changes them through their
+//! cells. A mutable reference would not be unique: the lists and the caller lead to the same image.
 
+use core::cell::Cell;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use static_call_abi::{
-    Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SITE_ANCHOR, Site, VERSION, is_entry,
+    BEHIND, Form, Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_THUNK,
+    SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, Site, VERSION, is_entry,
 };
 
 use crate::arch::{Action, WORD, native};
+use crate::branches;
 use crate::elf;
-use crate::lock::{self, Guard};
+use crate::foreign_breakpoint::has_breakpoint;
+use crate::journal::{self, Step};
+use crate::lock::Guard;
 use crate::log::log;
-use crate::mode::{self, Mode, Reason};
-use crate::os;
-use crate::seal;
+use crate::mode::Reason;
+use crate::numbered::numbered;
+use crate::sealed;
+use crate::tables::{record_index, record_table, records, site_table};
 use crate::text::{self, Text};
-use crate::update;
-use crate::writer::breakpoint;
 
 /// All registered images.
 static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 
-/// Set when the process exits: from then on images stay registered, since other destructors may still
-/// update keys, and calls follow until the very end.
-static EXITING: AtomicBool = AtomicBool::new(false);
+/// Images that were refused and stay on their trampolines: only the seal needs them.
+static REFUSED: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 
-static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
+/// The number of images that another version of the pass made, whose layout is unknown.
+static UNKNOWN: AtomicUsize = AtomicUsize::new(0);
 
-/// Values of [`Image::state`].
-pub(crate) const REGISTERED: u32 = 1;
-/// Registered, and its code is patched.
-pub(crate) const PATCHED: u32 = 2;
+/// The image that is being loaded. Each load stores it first, so an old value is never used.
+static LOADING: AtomicPtr<Image> = AtomicPtr::new(null_mut());
+
+numbered! {
+    /// What a descriptor's `state` says.
+    #[cfg_attr(not(feature = "inspect"), allow(unreachable_pub))]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum State {
+        /// The runtime does not know the image, or has refused it.
+        Unregistered = 0,
+        /// Its calls go through their trampolines.
+        Registered = 1,
+        /// Its code is patched.
+        Patched = 2,
+    }
+}
 
 /// The first of the registered images.
-fn first(_lock: &Guard) -> *mut Image {
+pub(crate) fn first(_lock: &Guard) -> *mut Image {
     IMAGES.load(Ordering::Relaxed)
 }
 
-/// The registered image whose table holds this record, or null.
-pub(crate) fn of_record(record: *const Record, lock: &Guard) -> *mut Image {
-    let mut next = first(lock);
-    while !next.is_null() {
-        // SAFETY: a registered image is alive, see the module's head.
-        let image = unsafe { &*next };
-        // Without a start there is no table, whatever its end says.
-        if !image.records.is_null()
-            && (image.records.cast_const()..image.records_end.cast_const()).contains(&record)
-        {
-            break;
-        }
-        next = image.next;
+/// The registered images, to be searched many times.
+///
+/// A record is put at the front of its key's list when its image is put at the front of the images, so both
+/// lists have the same order. Each search starts where the last one ended, and finds all records of a key in
+/// one pass over the images.
+pub(crate) struct Images<'lock> {
+    lock: &'lock Guard,
+    /// Where the last record was found, or null.
+    here: *mut Image,
+}
+
+impl<'lock> Images<'lock> {
+    pub(crate) fn new(lock: &'lock Guard) -> Self {
+        Self { lock, here: first(lock) }
     }
-    next
+
+    /// The image whose table holds this record.
+    pub(crate) fn of_record(&mut self, record: *const Record) -> Option<&'lock Image> {
+        let found = Self::between(self.here, null_mut(), record);
+        let found = if found.is_null() { Self::between(first(self.lock), self.here, record) } else { found };
+        if !found.is_null() {
+            self.here = found;
+        }
+        // SAFETY: null or a registered image, which stays while the lock is held.
+        unsafe { found.as_ref() }
+    }
+
+    /// The same among the images from `next` on, without `end` and what follows it.
+    fn between(mut next: *mut Image, end: *mut Image, record: *const Record) -> *mut Image {
+        while !next.is_null() && next != end {
+            // SAFETY: a registered image is alive, see the module's head; none comes or goes while the lock
+            // is held.
+            let image = unsafe { &*next };
+            // Without a start there is no table, whatever the end is.
+            if !image.records.is_null()
+                && (image.records.cast_const()..image.records_end.cast_const()).contains(&record)
+            {
+                return next;
+            }
+            next = image.next.get();
+        }
+        null_mut()
+    }
+}
+
+/// Notes which image's code may be written after the seal.
+pub(crate) fn note_loading(image: *mut Image, _lock: &Guard) {
+    LOADING.store(image, Ordering::Relaxed);
 }
 
 pub(crate) fn is_patched(image: &Image) -> bool {
-    image.state == PATCHED
+    image.state.get() == State::Patched.to_wire()
 }
 
 /// The sites of a record, sorted by the registration.
@@ -76,9 +130,9 @@ pub(crate) fn sites(record: &Record) -> impl Iterator<Item = usize> {
 
 /// The same without the first ones.
 pub(crate) fn sites_from(record: &Record, start: usize) -> impl Iterator<Item = usize> {
-    // What is still to come when a site is asked for: whoever asks will look at its code, which is all over the image.
+    // Prefetch code that the caller will read soon: it is spread over the image.
     const AHEAD: usize = 8;
-    let (site, count) = (site_of(record), record.count as usize);
+    let (site, count) = (site_of(record), record.count.get() as usize);
     (start..count).map(move |index| {
         if index + AHEAD < count {
             text::prefetch(site(index + AHEAD));
@@ -87,14 +141,14 @@ pub(crate) fn sites_from(record: &Record, start: usize) -> impl Iterator<Item = 
     })
 }
 
-/// The same as [`sites`], for whoever will not look at their code.
+/// Like [`sites`], for callers that do not read the code.
 pub(crate) fn sites_unseen(record: &Record) -> impl Iterator<Item = usize> {
-    (0..record.count as usize).map(site_of(record))
+    (0..record.count.get() as usize).map(site_of(record))
 }
 
-/// The site of a record with this index, which is below their number.
+/// The site of a record with this index, which must be less than its count.
 fn site_of(record: &Record) -> impl Fn(usize) -> usize + use<> {
-    let first = record.sites.cast_const();
+    let first = record.sites.get().cast_const();
     // SAFETY: the registration has found as many entries of this record there.
     move |index| unsafe { address(first.add(index)) }
 }
@@ -105,156 +159,105 @@ pub(crate) fn trampoline(record: &Record) -> usize {
 }
 
 /// Whether the record's sites may become nops: what its trampoline's signature says.
-pub(crate) fn may_vanish(record: &Record, text: Text) -> bool {
-    prefix(trampoline(record), text).is_some_and(|(signature, _)| signature == SIGNATURE)
+pub(crate) fn may_be_nop(record: &Record, text: Text) -> bool {
+    prefix(trampoline(record), |address| text.word(address))
+        .is_some_and(|(signature, _)| signature == SIGNATURE)
 }
 
-/// Takes an image in: sorts its sites by record, links its records to their keys, and makes its calls
-/// direct where the process may do that.
-///
-/// # Safety
-///
-/// `image` is a descriptor made by the pass, see the module's head.
-pub(crate) unsafe fn register(image: *mut Image) {
-    // SAFETY: the caller's promise. Nobody changes a header's address once it is there.
-    let mut header = unsafe { (*image).header };
-    if header.is_null() {
-        // GNU ld forgets it where it packs relative relocations. The lock comes later, since the dynamic linker has one
-        // of its own.
-        header = os::elf_header(image.addr());
-    }
-    let Ok(lock) = lock::lock() else { return };
-    // SAFETY: the caller's promise; the lock is held.
-    let descriptor = unsafe { &mut *image };
-    if descriptor.state != 0 {
-        return;
-    }
-    let mut is_known = false;
-    for_each(&lock, |other| is_known |= core::ptr::eq(other.records, descriptor.records));
-    if is_known && !descriptor.records.is_null() {
-        // Link-time optimization of what was optimized so before may leave an image two descriptors. To take its tables in
-        // once more would have updates forget their sites.
-        log!("image at {header:p}: has a second descriptor, which is ignored");
-        return;
-    }
-    descriptor.header = header;
-    if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
-        os::at_exit(exiting);
-    }
-    // SAFETY: as above.
-    match unsafe { link(descriptor, &lock) } {
-        Ok(()) => {
-            descriptor.state = REGISTERED;
-            descriptor.next = first(&lock);
-            IMAGES.store(image, Ordering::Relaxed);
-            patch(descriptor, &lock);
-            if seal::is_set(&lock)
-                && let Err(error) = seal::protect_late(descriptor, &lock)
-            {
-                log!("image at {:p}: {error}", descriptor.header);
-            }
-        }
-        Err(reason) => {
-            descriptor.reason = reason as u32;
-            mode::wanted(&lock);
-            mode::note_image(reason, &lock);
-        }
-    }
-    log!(
-        "image at {:p}: {} sites of {} keys, {}; writer: {}",
-        descriptor.header,
-        site_table(descriptor).iter().filter(|&&site| is_entry(site)).count(),
-        records(descriptor).count(),
-        match Reason::from_u32(descriptor.reason) {
-            Reason::None => mode::of_process().0.as_str(),
-            reason => reason.as_str(),
-        },
-        mode::writer_of_process(),
-    );
+/// Whether the record's trampoline jumps through a thunk.
+pub(crate) fn has_thunk(record: &Record, text: Text) -> bool {
+    signature(trampoline(record), text).is_some_and(|(signature, _)| signature == SIGNATURE_THUNK)
 }
 
-/// Lets go of an image that is about to be unloaded.
-///
-/// # Safety
-///
-/// As for [`register`].
-pub(crate) unsafe fn unregister(image: *mut Image) {
-    if EXITING.load(Ordering::Relaxed) {
-        return;
+/// Puts an image in front of the registered ones.
+pub(crate) fn push(image: *mut Image, lock: &Guard) {
+    // SAFETY: an image that was just linked is alive.
+    unsafe { (*image).next.set(first(lock)) };
+    // A child that inherits the image in its list inherits it whole.
+    IMAGES.store(image, Ordering::Release);
+}
+
+/// Takes a registered image out of the list.
+pub(crate) fn remove(image: *mut Image, lock: &Guard) {
+    // SAFETY: a registered image is alive, see the module's head.
+    let behind = unsafe { (*image).next.get() };
+    if first(lock) == image {
+        IMAGES.store(behind, Ordering::Relaxed);
     }
-    let Ok(lock) = lock::lock() else { return };
-    // SAFETY: the caller's promise; the lock is held.
-    let descriptor = unsafe { &mut *image };
-    let mut is_registered = false;
-    for_each(&lock, |other| is_registered |= core::ptr::eq(other, image));
-    if !is_registered {
-        return;
-    }
-    breakpoint::forget(Text::of(descriptor).range(), &lock);
-    // After the seal nobody follows the lists, and they are read-only.
-    for record in records(descriptor).filter(|_| !seal::is_set(&lock)) {
-        // SAFETY: the registration has found the key; it lies in this image or in one that this image
-        // needs, which is unloaded later.
-        let mut link = unsafe { (*record.key).records.as_ptr() };
-        let this: *mut Record = record;
-        // SAFETY: the list consists of records of registered images.
-        unsafe {
-            while !(*link).is_null() && *link != this {
-                link = &raw mut (**link).next;
-            }
-            if *link == this {
-                *link = (*this).next;
-            }
-        }
-    }
-    if first(&lock) == image {
-        IMAGES.store(descriptor.next, Ordering::Relaxed);
-    }
-    let behind = descriptor.next;
-    for_each(&lock, |other| {
-        if other.next == image {
-            other.next = behind;
+    for_each(lock, |other| {
+        if other.next.get() == image {
+            other.next.set(behind);
         }
     });
-    descriptor.state = 0;
-    log!("image at {:p}: unloaded", descriptor.header);
 }
 
-/// Called when the process exits, and when the image that this code is in goes away.
-extern "C" fn exiting() {
-    EXITING.store(true, Ordering::Relaxed);
-    breakpoint::leave();
-}
-
-/// The image's records.
-pub(crate) fn records(image: &Image) -> impl Iterator<Item = &'static mut Record> + use<> {
-    record_table(image).iter_mut().filter(|record| !record.is_anchor())
-}
-
-/// The image's records and anchors.
-fn record_table(image: &Image) -> &'static mut [Record] {
-    // SAFETY: the linker made the table of the records.
-    unsafe { table(image.records, image.records_end) }
-}
-
-/// The image's sites and anchors.
-fn site_table(image: &Image) -> &'static mut [Site] {
-    // SAFETY: the linker made the table of the sites.
-    unsafe { table(image.sites, image.sites_end) }
-}
-
-/// What lies between two symbols of the linker's, both null where there is nothing.
-///
-/// # Safety
-///
-/// A table of `T`, alive as long as its image, and touched under the lock only.
-unsafe fn table<T>(start: *mut T, end: *mut T) -> &'static mut [T] {
-    if start.is_null() {
-        return &mut [];
+/// Puts an image in front of the refused ones, if it is not among them.
+pub(crate) fn push_refused(image: &Image, _lock: &Guard) {
+    let mut is_noted = false;
+    for_each_of(&REFUSED, |other| is_noted |= core::ptr::eq(other, image));
+    if !is_noted {
+        let this = core::ptr::from_ref(image).cast_mut();
+        image.next.set(REFUSED.swap(this, Ordering::Relaxed));
     }
-    let len = end.addr().saturating_sub(start.addr()) / size_of::<T>();
-    // SAFETY: the caller's promise.
-    unsafe { core::slice::from_raw_parts_mut(start, len) }
+}
+
+/// Forgets an image that stayed on its trampolines.
+pub(crate) fn forget_refused(image: *mut Image, _lock: &Guard) {
+    // SAFETY: of an image that goes away, the version is the first number, whatever it is.
+    if unsafe { (*image).version } != VERSION {
+        UNKNOWN.store(UNKNOWN.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        return;
+    }
+    // SAFETY: of this version.
+    let behind = unsafe { (*image).next.get() };
+    let mut is_first = true;
+    for_each_of(&REFUSED, |other| {
+        if is_first && core::ptr::eq(other, image) {
+            REFUSED.store(behind, Ordering::Relaxed);
+        } else if other.next.get() == image {
+            other.next.set(behind);
+        }
+        is_first = false;
+    });
+}
+
+/// Counts an image of another version.
+pub(crate) fn add_unknown(_lock: &Guard) {
+    UNKNOWN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether there are images of another version.
+pub(crate) fn are_unknown(_lock: &Guard) -> bool {
+    UNKNOWN.load(Ordering::Relaxed) != 0
+}
+
+/// Whether the image has another record of the same key, which counts as one. Those of an image stand side by
+/// side in the list.
+pub(crate) fn is_repeated(record: &Record, image: &Image) -> bool {
+    record_table(image).as_ptr_range().contains(&record.next.get().cast_const())
+}
+
+/// Takes an image's records out of the lists of their keys, as many as are there.
+pub(crate) fn unlink_records(image: &Image) {
+    branches::unlink(image);
+    for record in records(image) {
+        // SAFETY: the registration has found the key; it lies in this image or in one that this image
+        // needs, which is unloaded later.
+        let head = unsafe { &(*record.key).records };
+        let mut before: Option<&Record> = None;
+        let mut next = head.load(Ordering::Relaxed);
+        // SAFETY: the list consists of records of registered images.
+        while let Some(linked) = unsafe { next.as_ref() } {
+            if core::ptr::eq(linked, record) {
+                match before {
+                    Some(before) => before.next.set(record.next.get()),
+                    None => head.store(record.next.get(), Ordering::Relaxed),
+                }
+                break;
+            }
+            (before, next) = (Some(linked), linked.next.get());
+        }
+    }
 }
 
 /// The instruction that an entry of the site table names.
@@ -267,82 +270,136 @@ unsafe fn address(site: *const Site) -> usize {
     site.addr().wrapping_add_signed(unsafe { *site } as isize)
 }
 
-/// Signature and record of a trampoline: the eight bytes before it, if they lie in the code.
-fn prefix(trampoline: usize, text: Text) -> Option<(u32, usize)> {
-    let bytes = text.eight_bytes(trampoline.wrapping_sub(8))?;
+/// Signature and record of a trampoline: the eight bytes before it, if `word` finds these words of code.
+#[inline]
+fn prefix(trampoline: usize, word: impl Fn(usize) -> Option<[u8; WORD]>) -> Option<(u32, usize)> {
+    signed(trampoline.wrapping_sub(8), trampoline, word)
+}
+
+/// The same, also for a trampoline that was written without the pass: it has them behind its code.
+fn signature(trampoline: usize, text: Text) -> Option<(u32, usize)> {
+    prefix(trampoline, |address| text.word(address))
+        .filter(|(found, _)| [SIGNATURE, SIGNATURE_CALL_ONLY].contains(found))
+        .or_else(|| behind(trampoline, text))
+}
+
+/// What a trampoline that was written without the pass has behind its code.
+#[cold]
+#[inline(never)]
+fn behind(trampoline: usize, text: Text) -> Option<(u32, usize)> {
+    let word = |address| text.word(address);
+    let mut places =
+        (1..=BEHIND).filter_map(|index| signed(trampoline.checked_add(8 * index)?, trampoline, word));
+    places.find(|(found, _)| [SIGNATURE_WITHOUT_SITES, SIGNATURE_THUNK].contains(found))
+}
+
+/// The two numbers at `start`; the second one is a distance from the trampoline.
+#[inline]
+fn signed(
+    start: usize,
+    trampoline: usize,
+    word: impl Fn(usize) -> Option<[u8; WORD]>,
+) -> Option<(u32, usize)> {
+    let mut bytes = [0; 8];
+    for offset in (0..8).step_by(WORD) {
+        bytes[offset..offset + WORD].copy_from_slice(&word(start.checked_add(offset)?)?);
+    }
     let ([signature, offset], _) = bytes.as_chunks::<4>() else { return None };
     let offset = i32::from_ne_bytes(*offset) as isize;
     Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
 }
 
-/// Checks everything, sorts the sites by record and links the records to their keys. On an error the
-/// image is as it was, but for the table's order, its entries that are none of ours, and the counts.
+/// Checks everything, sorts the sites by record and links the records to their keys. After an error the image
+/// is as it was, except for the table's order, its foreign entries, and the counts.
 ///
 /// # Safety
 ///
-/// As for [`register`].
-unsafe fn link(image: &mut Image, lock: &Guard) -> Result<(), Reason> {
+/// A descriptor made by the pass, see the module's head.
+pub(crate) unsafe fn link(image: &Image, lock: &Guard) -> Result<(), Reason> {
     if image.version != VERSION {
         return Err(Reason::Version);
     }
-    let Some(first) = records(image).next() else { return Ok(()) };
+    let with_trampoline = records(image).find(|record| !record.is_branch());
+    // A branch that is never asked about has a record, but no code.
+    let first = with_trampoline.map(trampoline).or_else(|| branches::first(image));
+    let Some(first) = first.or_else(|| records(image).next().map(|record| record.key.addr())) else {
+        return Ok(());
+    };
     // SAFETY: the linker put the header's address there, or null.
-    let segment = unsafe { elf::code_segment(image.header, trampoline(first)) };
-    let segment = segment.ok_or(if image.header.is_null() { Reason::NoHeader } else { Reason::Damaged })?;
-    (image.text, image.text_end, image.text_flags) = (segment.start, segment.end, segment.flags);
+    let segment = unsafe { elf::code_segments(image.header.get()) }.find(|segment| segment.contains(first));
+    // SAFETY: as above.
+    let is_unreadable = || unsafe { elf::is_unreadable(image.header.get(), first) };
+    let segment = segment.ok_or_else(|| match () {
+        // SAFETY: as above.
+        () if !unsafe { elf::is_in_memory(image.header.get()) } => Reason::NoHeader,
+        () if is_unreadable() => Reason::Unreadable,
+        () => Reason::Damaged,
+    })?;
+    // SAFETY: as above.
+    if unsafe { elf::was_moved(image.header.get()) } {
+        return Err(Reason::Moved);
+    }
+    image.text.set(segment.start);
+    image.text_end.set(segment.end);
+    image.text_flags.set(segment.flags);
     let text = Text::of(image);
-    // The anchors' as well: whatever stands there, they have no sites.
-    record_table(image).iter_mut().for_each(|record| record.count = 0);
+    // The anchors' too: they have no sites, whatever the file says.
+    record_table(image).iter().for_each(|record| record.count.set(0));
+    let mut images = Images::new(lock);
     for record in records(image) {
         check_record(record, text)?;
         // SAFETY: `check_record` has looked at the key.
         let others = unsafe { (*record.key).records.load(Ordering::Relaxed) };
-        if !seal::is_set(lock) && !others.is_null() && of_record(others, lock).is_null() {
+        if !sealed::is_set(lock) && !others.is_null() && images.of_record(others).is_none() {
             return Err(Reason::OtherRuntime);
         }
     }
     let table = record_table(image);
     let sites = site_table(image);
     let count = find_sites(sites, text, table)?;
-    sort(&mut sites[..count], text, table).ok_or(Reason::Damaged)?;
-    if seal::is_set(lock) {
+    sort(&sites[..count], text, table).ok_or(Reason::Damaged)?;
+    branches::link(image, text, table)?;
+    if sealed::is_set(lock) {
         // Only updates follow the lists, and the keys are read-only.
         return Ok(());
     }
+    journal::step(Step::Storing, lock);
     for record in records(image) {
         // SAFETY: `check_record` has looked at the key.
-        let head = unsafe { (*record.key).records.as_ptr() };
-        // SAFETY: the lock is held, and nobody else touches the list.
-        unsafe {
-            record.next = *head;
-            *head = record;
-        }
+        let head = unsafe { &(*record.key).records };
+        record.next.set(head.load(Ordering::Relaxed));
+        // A child that inherits the new head inherits what is behind it.
+        head.store(core::ptr::from_ref(record).cast_mut(), Ordering::Release);
     }
     Ok(())
 }
 
-/// Counts the sites of each record, and moves their entries to the front of the table: how many there are. What stands
-/// between them is no entry, or none of ours.
+/// Counts the sites of each record, moves their entries to the front of the table, and returns how many there
+/// are. Everything else in the table is an anchor or foreign.
 #[inline(never)]
-fn find_sites(sites: &mut [Site], text: Text, records: &mut [Record]) -> Result<usize, Reason> {
+fn find_sites(sites: &[Cell<Site>], text: Text, records: &[Record]) -> Result<usize, Reason> {
     let mut count = 0;
     for index in 0..sites.len() {
-        if !is_entry(sites[index]) {
+        if !is_entry(sites[index].get()) {
             continue;
         }
         let pc = address_in(sites, index);
         let record = record_of(pc, text, records);
         if record.is_some() || is_behind_veneer(pc, text) {
-            // Behind a veneer, it could not come back once it is patched, since its trampoline is out of reach.
-        } else if breakpoint::stands_at(pc, text) {
-            // Whoever has set it puts back what was there: a call of the trampoline, which nobody may have changed.
+            // A call through a veneer could not be put back once it is patched: its trampoline is out of
+            // reach.
+        } else if has_breakpoint(pc, text) {
+            // The debugger will put back what was there, a call of the trampoline. So leave the site alone.
             log!("the call at {pc:#x} has a debugger's breakpoint: left to its trampoline");
+        } else if text.is_unreadable(pc) {
+            log!("the call at {pc:#x} lies in code that may not be read: left to its trampoline");
         } else {
             return Err(Reason::Damaged);
         }
-        sites[index] = SITE_ANCHOR;
+        sites[index].set(SITE_ANCHOR);
         if let Some(record) = record {
-            records[record].count += 1;
+            let count_of_record = &records[record].count;
+            count_of_record.set(count_of_record.get() + 1);
             set_address(sites, count, pc);
             count += 1;
         }
@@ -351,91 +408,103 @@ fn find_sites(sites: &mut [Site], text: Text, records: &mut [Record]) -> Result<
 }
 
 fn check_record(record: &Record, text: Text) -> Result<(), Reason> {
-    let trampoline = trampoline(record);
     let key = record.key;
-    let (signature, back) = prefix(trampoline, text).ok_or(Reason::Damaged)?;
-    if back != core::ptr::from_ref(record).addr()
-        || ![SIGNATURE, SIGNATURE_CALL_ONLY].contains(&signature)
-        || key.is_null()
-        || !key.addr().is_multiple_of(align_of::<Key>())
-    {
+    if !record.is_branch() {
+        let (_, back) = signature(trampoline(record), text).ok_or(Reason::Damaged)?;
+        if back != core::ptr::from_ref(record).addr() {
+            return Err(Reason::Damaged);
+        }
+    }
+    if key.is_null() || !key.addr().is_multiple_of(align_of::<Key>()) {
         return Err(Reason::Damaged);
     }
     // SAFETY: the dynamic linker has put the address of a symbol there, or has refused to load us.
-    if unsafe { (*key).version() } != VERSION { Err(Reason::Version) } else { Ok(()) }
+    let key = unsafe { &*key };
+    match key.version() {
+        // A branch may also ask whether a key calls a function.
+        VERSION if record.is_branch() && key.off_form().is_some_and(Form::is_none) => Ok(()),
+        VERSION if key.is_branch() == record.is_branch() => Ok(()),
+        VERSION => Err(Reason::Damaged),
+        _ => Err(Reason::Version),
+    }
 }
 
-/// Which record the site at `pc` belongs to, as long as it calls its trampoline.
+/// Which record the site at `pc` belongs to, as long as it calls its trampoline. Loading asks this twice for
+/// each site, so the usual case is short: one form of call, and a trampoline of the pass, in one segment.
 #[inline]
 fn record_of(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
-    let target = match native::Rewrite::target(text.word(pc / WORD * WORD)?, pc) {
-        Some(target) => target,
-        None => decoded_target(pc, text)?,
-    };
-    record_at(target, text, records)
+    let in_first = |address| text.word_of_first(address);
+    let target = in_first(pc / WORD * WORD).and_then(|word| native::Rewrite::target(word, pc));
+    let found = target.and_then(|target| named(target, prefix(target, in_first)?, records));
+    if found.is_some() { found } else { decoded_record(pc, text, records) }
+}
+
+/// The same for an instruction and a trampoline of any kind, in any segment.
+#[cold]
+#[inline(never)]
+fn decoded_record(pc: usize, text: Text, records: &[Record]) -> Option<usize> {
+    let trampoline = decoded_target(pc, text)?;
+    let before = prefix(trampoline, |address| text.word(address));
+    let found = before.and_then(|before| named(trampoline, before, records));
+    found.or_else(|| named(trampoline, behind(trampoline, text)?, records))
 }
 
 #[cold]
 fn decoded_target(pc: usize, text: Text) -> Option<usize> {
     let fetched = text.fetch(pc)?;
     match native::decode(pc, fetched.bytes())? {
-        (_, Action::Go(target)) => Some(target),
+        (_, Action::Branch(target)) => Some(target),
         _ => None,
     }
 }
 
-/// Whether the site at `pc` calls other code of the image, where linkers put some between a call and a trampoline that is
-/// out of its reach.
+/// Whether the site at `pc` calls a linker's veneer: code in the image between the call and a trampoline that
+/// is out of its reach.
 #[cold]
 fn is_behind_veneer(pc: usize, text: Text) -> bool {
     native::HAS_VENEERS && decoded_target(pc, text).is_some_and(|target| text.contains(target))
 }
 
-/// The record of a trampoline, if there is one at this address.
+/// The record that these numbers name, if it is this trampoline's.
 #[inline]
-fn record_at(trampoline: usize, text: Text, records: &[Record]) -> Option<usize> {
-    let (_, record) = prefix(trampoline, text)?;
-    let offset = record.checked_sub(records.as_ptr().addr())?;
-    let index = offset / size_of::<Record>();
-    let found = offset.is_multiple_of(size_of::<Record>())
-        && records.get(index).is_some_and(|record| self::trampoline(record) == trampoline);
-    found.then_some(index)
+fn named(trampoline: usize, (_, record): (u32, usize), records: &[Record]) -> Option<usize> {
+    record_index(record, records).filter(|&index| self::trampoline(&records[index]) == trampoline)
 }
 
 /// The instruction that an entry of the table names.
 #[inline]
-fn address_in(sites: &[Site], index: usize) -> usize {
-    // SAFETY: an entry of the table.
-    unsafe { address(&raw const sites[index]) }
+fn address_in(sites: &[Cell<Site>], index: usize) -> usize {
+    let site = &sites[index];
+    core::ptr::from_ref(site).addr().wrapping_add_signed(site.get() as isize)
 }
 
-/// Has an entry of the table name this instruction: within one image, which a 32-bit offset spans.
+/// Makes an entry of the table name this instruction. Both lie in one image, which a 32-bit offset spans.
 #[inline]
-fn set_address(sites: &mut [Site], index: usize, pc: usize) {
-    let site = &mut sites[index];
-    *site = pc.wrapping_sub(core::ptr::from_ref(site).addr()) as Site;
+fn set_address(sites: &[Cell<Site>], index: usize, pc: usize) {
+    let site = &sites[index];
+    site.set(pc.wrapping_sub(core::ptr::from_ref(site).addr()) as Site);
 }
 
 /// Sorts the table by record, in place and in linear time: each entry moves at most once to its record's
 /// part of the table (McIlroy, Bostic, McIlroy: "Engineering Radix Sort", American flag sort). The parts
 /// stand in the order of the records, and `sites` is where the next entry of a record goes.
 ///
-/// To find an entry's record takes four loads that wait for each other, so we have several entries in hand
-/// at once, whose places are empty meanwhile: the processor then overlaps their loads. The first one, of code that
-/// may be anywhere in the image, starts when the entry comes into the hand.
+/// Finding an entry's record takes four dependent loads. So several entries are held at once, with their
+/// places empty meanwhile, and the processor overlaps their loads. The first load, of code that may be
+/// anywhere in the image, starts when an entry is picked up.
 #[inline(never)]
-fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
+fn sort(sites: &[Cell<Site>], text: Text, records: &[Record]) -> Option<()> {
     const EMPTY: Site = SITE_ANCHOR;
-    let table = sites.as_mut_ptr();
+    let table = sites.as_ptr().cast::<Site>().cast_mut();
     let mut start = 0;
-    for record in records.iter_mut() {
-        record.sites = table.wrapping_add(start);
-        start += record.count as usize;
+    for record in records {
+        record.sites.set(table.wrapping_add(start));
+        start += record.count.get() as usize;
     }
-    let place = |record: &Record| (record.sites.addr() - table.addr()) / size_of::<Site>();
+    let place = |record: &Record| (record.sites.get().addr() - table.addr()) / size_of::<Site>();
 
-    // What was not yet in hand starts here; `end` is where this part of the table ends.
-    let (mut here, mut part, mut end) = (0, 0, records.first()?.count as usize);
+    // Entries that were not picked up yet start here; `end` is where this part of the table ends.
+    let (mut here, mut part, mut end) = (0, 0, records.first()?.count.get() as usize);
     let mut hand = [0; 16];
     let mut owners = [0; 16];
     let mut held = 0;
@@ -446,13 +515,13 @@ fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
             for slot in &mut hand[held..held + taken] {
                 *slot = address_in(sites, here);
                 text::prefetch(*slot);
-                sites[here] = EMPTY;
+                sites[here].set(EMPTY);
                 here += 1;
             }
             held += taken;
             if here >= end {
                 part += 1;
-                end += records.get(part).map_or(0, |record| record.count as usize);
+                end += records.get(part).map_or(0, |record| record.count.get() as usize);
             }
         }
         if held == 0 {
@@ -463,10 +532,10 @@ fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
         }
         let mut kept = 0;
         for index in 0..held {
-            let record = &mut records[owners[index]];
+            let record = &records[owners[index]];
             let place = place(record);
-            let displaced = *sites.get(place)?;
-            record.sites = record.sites.wrapping_add(1);
+            let displaced = sites.get(place)?.get();
+            record.sites.set(record.sites.get().wrapping_add(1));
             let pc = hand[index];
             if displaced != EMPTY {
                 hand[kept] = address_in(sites, place);
@@ -478,51 +547,36 @@ fn sort(sites: &mut [Site], text: Text, records: &mut [Record]) -> Option<()> {
         held = kept;
     }
     for record in records {
-        record.sites = record.sites.wrapping_sub(record.count as usize);
+        record.sites.set(record.sites.get().wrapping_sub(record.count.get() as usize));
     }
     Some(())
 }
 
-/// Makes the calls of a new image direct, if the process patches at all.
-fn patch(image: &mut Image, lock: &Guard) {
-    let mode = mode::wanted(lock);
-    if mode == Mode::Generic {
-        image.reason = mode::of_process().1 as u32;
-        return;
+/// Calls `visit` with each image whose code may be written: after the seal, the one that is being loaded.
+pub(crate) fn for_each_writable(lock: &Guard, visit: impl FnMut(&Image)) {
+    if sealed::is_set(lock) {
+        // SAFETY: null, or the image whose registration is under way.
+        return unsafe { LOADING.load(Ordering::Relaxed).as_ref() }.into_iter().for_each(visit);
     }
-    if records(image).next().is_none() {
-        return;
-    }
-    image.state = PATCHED;
-    if let Err(error) = update::load(image, mode, lock) {
-        image.state = REGISTERED;
-        image.reason = Reason::of_error(&error) as u32;
-        log!("image at {:p}: {error}", image.header);
-    }
-    mode::note_image(Reason::from_u32(image.reason), lock);
+    for_each(lock, visit);
 }
 
-/// Makes the calls of images direct that are registered, but could not be patched so far.
-pub(crate) fn patch_all(lock: &Guard) {
-    let mut next = first(lock);
-    while !next.is_null() {
-        // SAFETY: a registered image is alive, see the module's head.
-        let image = unsafe { &mut *next };
-        next = image.next;
-        if image.state == REGISTERED {
-            image.reason = Reason::None as u32;
-            patch(image, lock);
-        }
-    }
+/// Calls `visit` with each registered image, and with those that were refused.
+pub(crate) fn for_each_known(lock: &Guard, mut visit: impl FnMut(&Image)) {
+    for_each(lock, &mut visit);
+    for_each_of(&REFUSED, visit);
 }
 
 /// Calls `visit` with each registered image.
-pub(crate) fn for_each(lock: &Guard, mut visit: impl FnMut(&mut Image)) {
-    let mut next = first(lock);
-    while !next.is_null() {
-        // SAFETY: a registered image is alive, see the module's head.
-        let image = unsafe { &mut *next };
-        next = image.next;
+pub(crate) fn for_each(_lock: &Guard, visit: impl FnMut(&Image)) {
+    for_each_of(&IMAGES, visit);
+}
+
+fn for_each_of(images: &AtomicPtr<Image>, mut visit: impl FnMut(&Image)) {
+    let mut next = images.load(Ordering::Relaxed);
+    // SAFETY: null or a registered image, which is alive, see the module's head.
+    while let Some(image) = unsafe { next.as_ref() } {
+        next = image.next.get();
         visit(image);
     }
 }

@@ -1,30 +1,30 @@
-//! The decoders of `arch/` and the numbers in an image descriptor, for a program that reads other programs. Not for use by hand: it may change
-//! at any time.
+//! The decoders of `arch/` and the numbers in an image descriptor, for a program that reads other programs.
+//! Not for use by hand: it may change at any time.
+
+use core::ops::Range;
+
+use static_call_abi::Form;
 
 use crate::arch::{self, aarch64, arm, loongarch64, powerpc64, riscv64, s390x, x86, x86_64};
-use crate::image;
+use crate::elf;
 use crate::mode::Reason;
 
-/// What an image descriptor's `state` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The runtime does not know the image, or has refused it.
-    Unregistered,
-    /// Its calls go through their trampolines.
-    Registered,
-    /// Its code is patched.
-    Patched,
-}
+pub use crate::image::State;
 
 impl State {
     /// The state with this number.
     #[must_use]
-    pub fn from_u32(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Unregistered),
-            image::REGISTERED => Some(Self::Registered),
-            image::PATCHED => Some(Self::Patched),
-            _ => None,
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        Self::from_wire(number)
+    }
+
+    /// In one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unregistered => "unregistered",
+            Self::Registered => "registered",
+            Self::Patched => "patched",
         }
     }
 }
@@ -32,7 +32,18 @@ impl State {
 /// The sentence for an image descriptor's `reason`; None if there is nothing to explain.
 #[must_use]
 pub fn reason(number: u32) -> Option<&'static str> {
-    (number != 0).then(|| Reason::from_u32(number).as_str())
+    match Reason::from_wire(number) {
+        Some(Reason::None) => None,
+        Some(reason) => Some(reason.as_str()),
+        None => Some("its runtime has a reason that this inspector does not know: one of them is newer"),
+    }
+}
+
+/// Whether program headers, each "loaded" and "executable", are those of a file whose code was moved after it
+/// was linked; the runtime then leaves it to its trampolines.
+#[must_use]
+pub fn has_moved_code(follow_the_header: bool, segments: &[(bool, bool)]) -> bool {
+    elf::has_moved_code(follow_the_header, segments.iter().copied())
 }
 
 /// What kind of instruction a site is.
@@ -50,14 +61,38 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Calls (or jumps to) this address.
-    Go(u64),
+    Branch(u64),
     /// Nothing; a tail call just returns.
     Nop,
     /// Returns zero.
     Zero,
 }
 
+/// What a call reaches to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The key's function.
+    pub target: u64,
+    /// How it may be reached.
+    pub form: Form,
+    /// Whether the call may be left out: what its trampoline's signature says.
+    pub may_be_nop: bool,
+}
+
+/// What the runtime makes of a site in the file's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It becomes direct, or a nop.
+    Direct,
+    /// It stays as it is, since its instruction does not lie in one word.
+    AcrossWords,
+    /// It stays on its trampoline as long as the key's function is one that it does not reach.
+    OutOfReach,
+}
+
 type Decode = fn(usize, &[u8]) -> Option<(arch::Kind, arch::Action)>;
+type Encode = fn(arch::Kind, usize, arch::Action, &[u8]) -> Option<arch::Code>;
+type Entry = fn(usize, usize, &Range<usize>, &dyn Fn(usize) -> u32) -> Option<usize>;
 
 /// Reads the instructions of one architecture.
 #[derive(Debug)]
@@ -66,32 +101,47 @@ pub struct Decoder {
     machine: (u16, u32, bool),
     /// Instructions start at multiples of this.
     pub step: usize,
+    /// Bytes of what is replaced at once.
+    word: usize,
     decode: Decode,
+    encode: Encode,
+    entry: Entry,
     /// Whether linkers put code between a call and a trampoline that is out of its reach.
     pub has_veneers: bool,
 }
 
 /// A row for each file in `arch/`.
-static DECODERS: [Decoder; 8] = [
-    Decoder { machine: (62, 64, true), step: 1, decode: x86_64::decode, has_veneers: x86_64::HAS_VENEERS },
-    Decoder { machine: (183, 64, true), step: 4, decode: aarch64::decode, has_veneers: aarch64::HAS_VENEERS },
-    Decoder { machine: (3, 32, true), step: 1, decode: x86::decode, has_veneers: x86::HAS_VENEERS },
-    Decoder { machine: (40, 32, true), step: 4, decode: arm::decode, has_veneers: arm::HAS_VENEERS },
-    Decoder { machine: (243, 64, true), step: 2, decode: riscv64::decode, has_veneers: riscv64::HAS_VENEERS },
-    Decoder {
-        machine: (21, 64, true),
-        step: 4,
-        decode: powerpc64::decode,
-        has_veneers: powerpc64::HAS_VENEERS,
-    },
-    Decoder { machine: (22, 64, false), step: 2, decode: s390x::decode, has_veneers: s390x::HAS_VENEERS },
-    Decoder {
-        machine: (258, 64, true),
-        step: 4,
-        decode: loongarch64::decode,
-        has_veneers: loongarch64::HAS_VENEERS,
-    },
-];
+macro_rules! decoders {
+    ($($arch:ident $machine:expr, $step:expr, $entry:expr;)*) => {
+        [$(Decoder {
+            machine: $machine,
+            step: $step,
+            word: $arch::WORD,
+            decode: $arch::decode,
+            encode: $arch::encode_over,
+            entry: $entry,
+            has_veneers: $arch::HAS_VENEERS,
+        }),*]
+    };
+}
+
+static DECODERS: [Decoder; 8] = decoders! {
+    x86_64 (62, 64, true), 1, at_its_start;
+    aarch64 (183, 64, true), 4, at_its_start;
+    x86 (3, 32, true), 1, at_its_start;
+    arm (40, 32, true), 4, at_its_start;
+    riscv64 (243, 64, true), 2, at_its_start;
+    powerpc64 (21, 64, true), 4, |target, trampoline, text, load| {
+        powerpc64::entry(target, trampoline, text, load)
+    };
+    s390x (22, 64, false), 2, at_its_start;
+    loongarch64 (258, 64, true), 4, at_its_start;
+};
+
+/// As `arch::entry` on all architectures but POWER.
+fn at_its_start(target: usize, _: usize, _: &Range<usize>, _: &dyn Fn(usize) -> u32) -> Option<usize> {
+    Some(target)
+}
 
 impl Decoder {
     /// The decoder for ELF files of this machine, if there is one.
@@ -108,13 +158,75 @@ impl Decoder {
             arch::Kind::Call => Kind::Call,
             arch::Kind::Jump => Kind::Jump,
             arch::Kind::ConditionalJump(_) => Kind::ConditionalJump,
+            arch::Kind::StaticBranch(_) => unreachable!("the table says so, not the code"),
         };
         let action = match action {
-            arch::Action::Go(target) => Action::Go(target as u64),
+            arch::Action::Branch(target) => Action::Branch(target as u64),
             arch::Action::Nop => Action::Nop,
             arch::Action::Zero => Action::Zero,
         };
         Some((kind, action))
+    }
+}
+
+impl Decoder {
+    /// What the instruction of a static branch at `pc` does, if it is one. `bytes` starts there.
+    #[must_use]
+    pub fn decode_branch(&self, pc: u64, bytes: &[u8]) -> Option<Action> {
+        match self.decode(pc, bytes)? {
+            (Kind::Jump, action @ Action::Branch(_)) | (Kind::Call, action @ Action::Nop) => Some(action),
+            _ => None,
+        }
+    }
+
+    /// What the runtime makes of the static branch at `pc`, whose code is `bytes` and which jumps to
+    /// `target`.
+    #[must_use]
+    pub fn fate_of_branch(&self, pc: u64, bytes: &[u8], target: u64) -> Fate {
+        let [Ok(pc), Ok(target)] = [pc, target].map(usize::try_from) else { return Fate::OutOfReach };
+        match (self.encode)(arch::Kind::Jump, pc, arch::Action::Branch(target), bytes) {
+            None => Fate::OutOfReach,
+            Some(code) if !code.fits(self.word, pc % self.word) => Fate::AcrossWords,
+            Some(_) => Fate::Direct,
+        }
+    }
+
+    /// What the runtime makes of the site at `pc`, whose code is `bytes` and goes to `trampoline`. None: it
+    /// is no site.
+    ///
+    /// `start` is what it reaches to begin with, if that is known, and `load` loads an instruction. The
+    /// segment that the code lies in is `text`.
+    #[must_use]
+    pub fn fate(
+        &self,
+        pc: u64,
+        bytes: &[u8],
+        trampoline: u64,
+        start: Option<Start>,
+        text: &Range<u64>,
+        load: &dyn Fn(u64) -> u32,
+    ) -> Option<Fate> {
+        let [pc, trampoline, from, to] =
+            [pc, trampoline, text.start, text.end].map(|address| usize::try_from(address).ok());
+        let (pc, trampoline, text) = (pc?, trampoline?, from?..to?);
+        let (kind, _) = (self.decode)(pc, bytes)?;
+        let stay = arch::Action::Branch(trampoline);
+        let [best, call] = match start {
+            Some(Start { target, form, may_be_nop }) => {
+                let load = |address| load(address as u64);
+                let entry = (self.entry)(usize::try_from(target).ok()?, trampoline, &text, &load);
+                let call = arch::Action::Branch(entry.unwrap_or(trampoline));
+                [arch::Action::at_best(form, may_be_nop, call), call]
+            }
+            None => [stay; 2],
+        };
+        let (action, code) =
+            arch::first([best, call, stay], |action| (self.encode)(kind, pc, action, bytes))?;
+        Some(match start {
+            _ if !code.fits(self.word, pc % self.word) => Fate::AcrossWords,
+            Some(_) if action == stay => Fate::OutOfReach,
+            _ => Fate::Direct,
+        })
     }
 }
 
@@ -131,8 +243,8 @@ mod tests {
             assert!(Decoder::of(machine, bits, !little).is_none());
         }
         let call = Decoder::of(22, 64, false).unwrap().decode(0x1000, &[0xc0, 0xe5, 0, 0, 0, 8]);
-        assert_eq!(call, Some((Kind::Call, Action::Go(0x1010))));
+        assert_eq!(call, Some((Kind::Call, Action::Branch(0x1010))));
         let call = Decoder::of(62, 64, true).unwrap().decode(0x1000, &[0xe8, 0, 0, 0, 0]);
-        assert_eq!(call, Some((Kind::Call, Action::Go(0x1005))));
+        assert_eq!(call, Some((Kind::Call, Action::Branch(0x1005))));
     }
 }

@@ -30,46 +30,92 @@
 //! # Ok::<(), static_call::Error>(())
 //! ```
 //!
-//! Built with `RUSTC_WRAPPER=static-call-rustc`, the calls are direct; without it, or on an architecture
-//! without a backend, the same source loads a function pointer. [`mode`] says which it is.
+//! Built with `cargo static-call` (or with the wrapper `static-call-rustc`), the calls are direct. Without
+//! it, the same source calls a patched trampoline on Linux; elsewhere, and on POWER, it loads a function
+//! pointer. [`mode`] says which it is.
+#![cfg_attr(doc, doc = "The module [`example`] shows what a key looks like.")]
 //!
 //! # What an update promises
 //!
 //! - When it returns, every call that starts afterwards, on any thread, reaches the new target.
 //! - While it runs, each call reaches the old or the new one.
 //! - If it fails, nothing has changed, for no key of the transaction.
+//! - Two updates of one key from two threads happen one after the other, for all of its calls.
+//! - An instruction that is not what was last written there (a debugger's breakpoint, another patcher) is an
+//!   error that gives its address, and is never overwritten.
 //!
-//! Two updates of one key from two threads happen one after the other, for all of its calls. An instruction
-//! that is not what was last written there (a debugger's breakpoint, another patcher) is an error that names
-//! its address, and is never overwritten.
+//! An update may run at any time on any thread, also inside a target of the key itself. It is
+//! async-signal-safe. A thread blocks signals while it updates, or loads or unloads an image, so a handler
+//! never waits for what it interrupted, only for updates of other threads. The signals of faults (SIGSEGV and
+//! the like) are not blocked: an update in their handler, in the middle of another one, fails with
+//! [`ErrorKind::Reentrant`].
 //!
-//! It may run at any time on any thread, also inside a target of the key itself: that is how a default
-//! looks at the processor once and then replaces itself.
+//! A child can update at once, however it was made. If another thread of its parent was in the middle of an
+//! update, that update is finished or undone in the child: by fork(2) before it returns, and otherwise by the
+//! child's first update.
+//!
+//! # Dispatch at the first call
+//!
+//! A key may start with a function that looks at the processor once, and then replaces itself:
+//!
+//! ```
+//! static_call::define! {
+//!     static SUM: fn(data: &[u8]) -> u64 = choose;
+//! }
+//!
+//! fn choose(data: &[u8]) -> u64 {
+//!     let best = if wide_is_supported() { wide } else { plain };
+//!     let _ = SUM.update(best); // refused: the next call chooses again
+//!     best(data)
+//! }
+//! # fn wide_is_supported() -> bool { true }
+//! # fn wide(data: &[u8]) -> u64 { plain(data) }
+//! # fn plain(data: &[u8]) -> u64 { data.iter().map(|&byte| u64::from(byte)).sum() }
+//!
+//! assert_eq!(SUM.call(&[1, 2, 3]), 6);
+//! # assert!(SUM.target() == wide as fn(&[u8]) -> u64);
+//! ```
+//!
+//! It calls its choice, and not the key again: where the update is refused (after [`seal`], without the right
+//! to write code, while a thread blocks SIGTRAP), the key still calls the function that chooses, which would
+//! recurse for ever. While updates are refused, each call costs a choice and a refused update: keep
+//! expensive results in a `OnceLock`. Call each such key once before [`seal`].
 //!
 //! # Cost
 //!
 //! A call costs what a direct call costs. An update opens the pages that hold the key's sites for writing,
-//! replaces one word a site, and waits for the other processors once: some microseconds, and some
-//! nanoseconds for each site.
+//! replaces one word per site, and waits for the other processors once: some microseconds, and some
+//! nanoseconds per site.
 //!
 //! # Features
 //!
 //! - `std` (default): conversions into `std::io::Error`; implies `os`.
 //! - `os`: patching with the help of the operating system (Linux), through libc.
 //!
-//! The crate itself is `no_std` and never allocates. Without `os` it patches through a [`CodeWriter`] that the
-//! program brings; until there is one, every call goes through its key.
+//! The crate itself is `no_std` and never allocates. Without `os` it patches through a [`CodeWriter`] that
+//! the program sets; until there is one, every call goes through its key.
 
 #![no_std]
 
-#[cfg(any(feature = "std", all(loom, test), fuzzing))]
+#[cfg(any(feature = "std", test, fuzzing))]
 extern crate std;
 
 mod arch;
+mod branch_macros;
+mod branch_site;
+mod branches;
 #[doc(hidden)]
 pub mod c;
+mod change;
+mod copies;
+#[cfg(all(test, target_arch = "x86_64", target_pointer_width = "64", not(loom)))]
+mod core_tests;
+mod critical;
 mod elf;
 mod error;
+#[cfg(doc)]
+pub mod example;
+mod foreign_breakpoint;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -78,24 +124,40 @@ mod info;
 #[cfg(feature = "inspect")]
 #[doc(hidden)]
 pub mod inspect;
+mod items;
+mod journal;
 mod key;
+mod load;
 mod lock;
 mod log;
 mod macros;
 mod mode;
+mod numbered;
+mod operations;
 mod os;
+mod page;
+mod patch;
+mod primary;
 #[doc(hidden)]
 pub mod private;
-mod process;
+mod protect;
+mod refusal;
 mod seal;
+mod sealed;
+mod steps;
 mod sync;
+mod tables;
 mod text;
 mod update;
+mod windows;
+mod wire;
+mod without_pass;
 mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use info::Info;
-pub use key::{Batch, Change, ReturnZero, StaticCall};
+pub use key::{Batch, Change, ReturnZero, StaticBranch, StaticCall};
 pub use mode::Mode;
-pub use process::{mode, mode_reason, process_info, seal, writer};
-pub use writer::{CodeWriter, Writer, set_writer};
+pub use operations::set_writer;
+pub use primary::{mode, mode_reason, process_info, seal, writer};
+pub use writer::{CodeWriter, Writer};

@@ -40,7 +40,8 @@ struct Line {
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.bytes.len() - 1 - self.len;
-        let fits = text.floor_char_boundary(room);
+        let mut ends = (0..=room.min(text.len())).rev();
+        let fits = ends.find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         self.bytes[self.len..self.len + fits].copy_from_slice(&text.as_bytes()[..fits]);
         self.len += fits;
         Ok(())

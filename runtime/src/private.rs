@@ -1,11 +1,41 @@
 //! What the macros need. Not for use by hand: it may change at any time.
 
-pub use core::concat;
+#[cfg(any(static_call_trampolines, static_call_branches))]
+pub use crate::page::PAGE;
+#[cfg(static_call_branches)]
+pub use core::arch::asm;
+pub use core::marker::PhantomData;
 pub use core::mem::{needs_drop, transmute};
+pub use core::primitive::bool;
 pub use core::ptr::null;
 pub use core::stringify;
+pub use core::{compile_error, concat};
+#[cfg(static_call_branches)]
+pub use static_call_abi::{__static_call_branch, BRANCH_RECORD};
+#[cfg(any(static_call_trampolines, static_call_branches))]
+pub use static_call_abi::{__static_call_image, VERSION};
+#[cfg(static_call_trampolines)]
+pub use static_call_abi::{__static_call_record, SIGNATURE_THUNK, SIGNATURE_WITHOUT_SITES};
 pub use static_call_abi::{Form, Key};
 
+#[cfg(static_call_trampolines)]
+pub use core::arch::naked_asm;
+#[cfg(all(static_call_trampolines, target_arch = "aarch64"))]
+pub use static_call_abi::__static_call_aarch64 as trampoline;
+#[cfg(all(static_call_trampolines, target_arch = "arm"))]
+pub use static_call_abi::__static_call_arm as trampoline;
+#[cfg(all(static_call_trampolines, target_arch = "loongarch64"))]
+pub use static_call_abi::__static_call_loongarch64 as trampoline;
+#[cfg(all(static_call_trampolines, target_arch = "riscv64"))]
+pub use static_call_abi::__static_call_riscv64 as trampoline;
+#[cfg(all(static_call_trampolines, target_arch = "s390x"))]
+pub use static_call_abi::__static_call_s390x as trampoline;
+#[cfg(all(static_call_trampolines, target_arch = "x86"))]
+pub use static_call_abi::__static_call_x86 as trampoline;
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "x86_64"))]
+pub use static_call_abi::__static_call_x86_64 as trampoline;
+
+use crate::change::Wish;
 use crate::error::Error;
 use crate::key::Change;
 
@@ -15,10 +45,22 @@ unsafe extern "C" {
 }
 
 /// What a key points at, where no pass lowers calls.
+///
+/// # Safety
+///
+/// It is a key that lives for ever.
 #[inline(always)]
 #[must_use]
-pub fn load(key: &Key) -> *const () {
-    key.target.load(core::sync::atomic::Ordering::Acquire)
+pub unsafe fn load(key: *const Key) -> *const () {
+    // SAFETY: the caller's promise.
+    unsafe { (*key).target.load(core::sync::atomic::Ordering::Acquire) }
+}
+
+/// Whether functions of this ABI may get an argument in the register that a trampoline needs: r11 on x86-64.
+#[cfg(static_call_trampolines)]
+#[must_use]
+pub const fn leaves_no_register(abi: &str) -> bool {
+    matches!(abi.as_bytes(), b"rust-preserve-none")
 }
 
 /// Target and form.
@@ -48,6 +90,41 @@ pub fn off(key: &'static Key) -> Change {
 /// Those of an update.
 pub fn commit(change: Change) -> Result<(), Error> {
     change.commit()
+}
+
+/// Marks code that rarely runs: `core`'s needs a newer Rust.
+#[cold]
+#[inline]
+pub const fn cold_path() {}
+
+/// Whether a key calls a function.
+#[inline]
+#[must_use]
+pub fn is_some(key: &Key) -> bool {
+    let form = key.form.load(core::sync::atomic::Ordering::Relaxed);
+    !matches!(Form::of_word(form), Some(Form::Nop | Form::OffCall))
+}
+
+/// How often a branch's key was switched on.
+#[inline]
+#[must_use]
+pub fn count(key: &Key) -> usize {
+    key.target.load(core::sync::atomic::Ordering::Relaxed).addr()
+}
+
+/// The changes of a branch's key.
+pub const fn switch(key: &'static Key, is_on: bool) -> Change {
+    Change::branch(key, if is_on { Wish::On } else { Wish::Off })
+}
+
+/// As above, counted.
+pub const fn count_up(key: &'static Key) -> Change {
+    Change::branch(key, Wish::Inc)
+}
+
+/// As above, counted.
+pub const fn count_down(key: &'static Key) -> Change {
+    Change::branch(key, Wish::Dec)
 }
 
 /// The form of an `off` function whose arguments are dropped by it, or not.

@@ -1,121 +1,118 @@
-//! Sealing: no update any more, and nothing writable decides where a call goes.
-//!
-//! The pass and the linker put an image's keys, records and site table on pages of their own, see
-//! ARCHITECTURE.md, "In memory". Sealing makes them read-only, and refuses every later update. An image that is
-//! loaded afterwards is sealed as soon as its calls are direct.
+//! Sealing: no more updates, and nothing writable decides where a call goes, in all copies of the runtime.
 //!
 //! # Safety
 //!
-//! After the seal nobody writes to these pages: updates are refused before they begin, and images that come
-//! and go leave the lists of records alone, which only updates read.
+//! The note names a function as other copies call it.
 
-use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use static_call_abi::Image;
-
-use crate::arch::native;
+use crate::copies::{self, Answer, Reply, Request, and};
+use crate::critical;
 use crate::error::{Error, ErrorKind};
-use crate::image;
-use crate::lock::{self, Guard};
-use crate::os::{self, Access, Refused};
-use crate::writer;
+use crate::journal::{self, Operation};
+use crate::os::Refused;
+use crate::protect;
+use crate::sealed::{self, SEALED};
+use crate::wire::CError;
 
-/// The largest unit in which memory is protected here.
-const PAGE: usize = native::ARCHITECTURE.page_size;
-
-/// Whether the process is sealed, on a page that is sealed with it.
-#[cfg_attr(
-    any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "s390x"),
-    repr(C, align(4096))
-)]
-#[cfg_attr(
-    not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "s390x")),
-    repr(C, align(65536))
-)]
-struct Seal {
-    is_set: AtomicU32,
-    _rest: [u8; PAGE - size_of::<AtomicU32>()],
-}
-
-const _: () = assert!(align_of::<Seal>().is_multiple_of(PAGE), "the page is sealed alone");
-
-static SEAL: Seal = Seal { is_set: AtomicU32::new(0), _rest: [0; PAGE - size_of::<AtomicU32>()] };
-
-/// Whether updates are refused.
-pub(crate) fn is_set(_lock: &Guard) -> bool {
-    SEAL.is_set.load(Ordering::Relaxed) != 0
-}
-
-/// Refuses updates from now on, and protects what decides where calls go.
+/// Refuses updates from now on, and protects what decides where calls go, in all copies of the runtime. A
+/// second call checks again, and covers what was loaded since.
 pub(crate) fn seal() -> Result<(), Error> {
-    let lock = lock::lock()?;
-    if !is_set(&lock) {
-        SEAL.is_set.store(1, Ordering::Relaxed);
+    let mut protected = protect_own();
+    if protected.is_err_and(|error| error.kind() == ErrorKind::Reentrant) {
+        return protected.map(drop);
     }
-    let mut result = read_only((&raw const SEAL).addr(), PAGE);
-    let mut is_any = false;
-    image::for_each(&lock, |image| {
-        is_any = true;
-        result = result.and(protect(image));
-    });
-    if !is_any {
-        // Whatever keys there are, nobody has told us where.
+    ask_others(Request::Protect, |other| protected = and(protected, other));
+    if protected? == Answer::No {
+        // There may be keys, but no image has registered them.
         return Err(Error::new(ErrorKind::NotProtected));
     }
-    image::for_each(&lock, |image| result = result.and_then(|()| find_keys(image, &lock)));
-    result
+    // A key may lie in another copy's image.
+    let mut checked = check_own();
+    ask_others(Request::Check, |other| checked = and(checked, other));
+    checked.map(drop)
 }
 
-/// Seals an image that was loaded after the seal.
-pub(crate) fn protect_late(image: &Image, lock: &Guard) -> Result<(), Error> {
-    protect(image).and_then(|()| find_keys(image, lock))
-}
-
-/// Looks whether all keys that an image calls are protected.
-fn find_keys(image: &Image, lock: &Guard) -> Result<(), Error> {
-    image::records(image).try_for_each(|record| find(record.key.addr(), lock))
-}
-
-/// Makes an image's keys, records and sites read-only.
-fn protect(image: &Image) -> Result<(), Error> {
-    match pages(image) {
-        Some(pages) => read_only(pages.start, pages.len()),
-        None => Err(Error::at(ErrorKind::NotProtected, image.header.addr())),
+/// Seals a copy that came after the seal, before its first registration or update. This does not hold the
+/// lock, because it takes the dynamic linker's.
+pub(crate) fn inherit() {
+    static HAS_ASKED: AtomicBool = AtomicBool::new(false);
+    if HAS_ASKED.load(Ordering::Relaxed) || HAS_ASKED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut is_sealed = false;
+    ask_others(Request::IsSealed, |other| is_sealed |= other == Ok(Answer::Yes));
+    if is_sealed && !sealed::is_sealed() {
+        let _ = protect::log(protect_own());
     }
 }
 
-/// Looks for the pages of some image that hold a key.
-fn find(key: usize, lock: &Guard) -> Result<(), Error> {
-    let mut result = Err(Error::at(ErrorKind::NotProtected, key));
-    image::for_each(lock, |image| {
-        if pages(image).is_some_and(|pages| pages.contains(&key)) {
-            result = Ok(());
-        }
-    });
-    result
+/// Protects the images of this copy. The answer is no if it has none.
+pub(crate) fn protect_own() -> Result<Answer, Error> {
+    let lock = critical::enter()?;
+    journal::begin(Operation::Seal, null_mut(), &lock);
+    sealed::seal(&lock);
+    let result = protect::protect_all(&lock);
+    let not_protected = |Refused(os)| Error::with_os(ErrorKind::NotProtected, (&raw const SEALED).addr(), os);
+    sealed::close(&lock).map_err(not_protected).and(result)
 }
 
-/// The pages that hold an image's keys, records and sites and nothing else; None if the linker has put anything
-/// else between or beside them.
-fn pages(image: &Image) -> Option<Range<usize>> {
-    let [start, end, page] = [image.keys.addr(), image.end.addr(), os::page_size()];
-    let is_alone = start != 0
-        && start.is_multiple_of(page)
-        && image.keys_end.addr() == image.records.addr()
-        && image.records_end.addr() == image.sites.addr()
-        // The section behind the sites is one page long and never used: it lets the sites end anywhere.
-        && end.checked_sub(image.sites_end.addr()) == Some(PAGE)
-        && page <= PAGE;
-    is_alone.then_some(start..end / page * page)
+/// Checks that all keys which this copy knows are protected.
+fn check_own() -> Result<Answer, Error> {
+    protect::check_all(&*critical::enter()?)
 }
 
-fn read_only(start: usize, len: usize) -> Result<(), Error> {
-    let access = Access { read: true, write: false, execute: false, guarded: false };
-    let result = match writer::custom() {
-        Some(writer) => writer.protect(start as *mut u8, len).map_err(Refused),
-        // SAFETY: whole pages of ours, to which nobody writes any more, see the module's head.
-        None => unsafe { os::set_access(start, len, access) },
+/// Asks all copies but this one.
+fn ask_others(request: Request, hear: impl FnMut(Result<Answer, Error>)) {
+    copies::ask_others(request, answer, hear);
+}
+
+/// What other copies call.
+///
+/// # Safety
+///
+/// `error` may be written.
+unsafe extern "C" fn answer(request: u32, error: *mut CError) -> u32 {
+    let answer = match Request::from_wire(request) {
+        Some(Request::IsSealed) => Ok(if sealed::is_sealed() { Answer::Yes } else { Answer::No }),
+        Some(Request::Protect) => protect_own(),
+        Some(Request::Check) => check_own(),
+        None => Err(Error::new(ErrorKind::NotProtected)),
     };
-    result.map_err(|Refused(os)| Error::with_os(ErrorKind::NotProtected, start, os))
+    match answer {
+        Ok(Answer::Yes) => Reply::Yes.to_wire(),
+        Ok(Answer::No) => Reply::No.to_wire(),
+        Err(failed) => {
+            // SAFETY: the caller's promise.
+            unsafe { error.write(failed.into()) };
+            Reply::Failed.to_wire()
+        }
+    }
 }
+
+// The note holds the distance to a word with the function's address. A distance takes no relocation, so the
+// note is read-only. It does not lead to the function directly, because tools that move code (llvm-bolt)
+// adjust pointers but not distances. The word has a local name, because a Rust `dylib` exports all others.
+#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+core::arch::global_asm!(
+    ".pushsection .data.rel.ro.static_call_copy, \"aw\", %progbits",
+    ".balign {pointer}",
+    ".Lstatic_call_copy:",
+    ".{pointer}byte {answer}",
+    ".popsection",
+    ".pushsection .note.static_call, \"a\", %note",
+    ".balign 4",
+    ".long 12, 4, {version}",
+    ".ascii \"static-call\\000\"",
+    ".long .Lstatic_call_copy - .",
+    ".popsection",
+    pointer = const size_of::<usize>(),
+    version = const copies::VERSION,
+    answer = sym answer,
+);
+
+/// Makes linkers take the object with the note out of an archive.
+#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+#[used]
+static HAS_NOTE: copies::Function = answer;

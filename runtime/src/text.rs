@@ -1,29 +1,37 @@
 //! Reading and writing code that may be running.
 //!
-//! A word of code is only ever touched at once: loaded by one atomic load, replaced by one atomic compare-exchange or,
-//! where only an instruction's own displacement changes, by one store of that. So no thread ever fetches half of a
-//! change; the manuals' sections are named in `arch/`.
+//! A word of code is only accessed as a whole: loaded by one atomic load, replaced by one atomic
+//! compare-exchange or, where only an instruction's own displacement changes, by one store of that. So no
+//! thread ever fetches half of a change; the manuals' sections are named in `arch/`.
 //!
 //! # Safety
 //!
 //! Addresses are checked against the image's executable segment, which stays mapped while the image is
 //! registered. Code is no Rust object: nothing but this module accesses it, and only atomically.
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(not(target_arch = "x86_64"), miri))]
 use core::sync::atomic::Ordering;
 
 use static_call_abi::Image;
 
 use crate::arch::{self, WORD, native};
-use crate::update::Patch;
-use crate::writer::{self, window::Window};
+use crate::elf;
+use crate::os::{self, Rights};
+use crate::patch::Patch;
+use crate::writer::code_writer::CodeWriter;
 
-/// The executable segment of a registered image.
+/// The executable segments of a registered image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
+    /// The one with the first trampoline, which mostly is the only one.
     start: usize,
     end: usize,
+    /// The image's ELF header, which names the others.
+    header: *const u8,
 }
+
+/// The longest site, less its first byte.
+const LONGEST: usize = if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { 6 } else { 2 * WORD };
 
 /// Code around an instruction, as it was at one moment for each of its words.
 #[derive(Clone, Copy, Debug)]
@@ -53,46 +61,67 @@ impl Fetched {
 }
 
 impl Text {
-    /// The segment that was found at registration.
+    /// What was found at registration.
     pub(crate) fn of(image: &Image) -> Self {
-        Self { start: image.text, end: image.text_end }
+        Self { start: image.text.get(), end: image.text_end.get(), header: image.header.get() }
     }
 
+    /// The segment with the first trampoline.
     pub(crate) fn range(self) -> core::ops::Range<usize> {
         self.start..self.end
     }
 
     pub(crate) fn contains(self, address: usize) -> bool {
-        (self.start..self.end).contains(&address)
+        self.range().contains(&address) || self.is_elsewhere(address)
     }
 
-    /// The aligned word at `address`, if it lies in the segment.
+    /// Whether another segment has the word at `address`.
+    #[inline]
+    fn is_elsewhere(self, address: usize) -> bool {
+        // The header alone: the rest stays in registers.
+        #[cold]
+        #[inline(never)]
+        fn search(header: *const u8, address: usize) -> bool {
+            // SAFETY: the header of an image that is being registered, or is.
+            unsafe { elf::code_segments(header) }.any(|segment| segment.contains(address))
+        }
+        search(self.header, address)
+    }
+
+    /// Whether code at `address` may be executed, but not read.
+    #[cold]
+    pub(crate) fn is_unreadable(self, address: usize) -> bool {
+        // SAFETY: as above.
+        unsafe { elf::is_unreadable(self.header, address) }
+    }
+
+    /// The aligned word at `address`, if it lies in a segment.
+    #[inline]
     pub(crate) fn word(self, address: usize) -> Option<[u8; WORD]> {
         Some(self.checked(address)?.load())
     }
 
-    /// The eight aligned bytes at `address`, if they lie in the segment: one word or several.
-    pub(crate) fn eight_bytes(self, address: usize) -> Option<[u8; 8]> {
-        let mut bytes = [0; 8];
-        for offset in (0..8).step_by(WORD) {
-            bytes[offset..offset + WORD].copy_from_slice(&self.word(address.checked_add(offset)?)?);
-        }
-        Some(bytes)
+    /// The same, if it lies in the segment with the first trampoline.
+    #[inline]
+    pub(crate) fn word_of_first(self, address: usize) -> Option<[u8; WORD]> {
+        Some(self.in_first(address)?.load())
     }
 
-    /// The words around the instruction at `address`: the one that it starts in, and the next one where
-    /// the segment has it.
+    /// The word in which the instruction at `address` starts, and the next one if the instruction may end
+    /// there and the segment has it.
     #[inline]
     pub(crate) fn fetch(self, address: usize) -> Option<Fetched> {
         let offset = address % WORD;
         let start = address - offset;
         let word = self.word(start)?;
-        let (next, len) = match start.checked_add(WORD).and_then(|next| self.word(next)) {
+        let may_go_on = |next: &usize| offset + LONGEST > WORD && (!is_page(*next) || goes_on(address, word));
+        let next = start.checked_add(WORD).filter(may_go_on);
+        let (next, len) = match next.and_then(|next| self.word(next)) {
             Some(next) => (next, 2 * WORD - offset),
             None => ([0; WORD], WORD - offset),
         };
-        // As one number, lowest byte first. Stored word by word and loaded again from some byte on, every
-        // load would wait for the stores, for longer than all the rest of an update takes.
+        // As one number, lowest byte first. If the words were stored and then loaded from some byte on, each
+        // load would wait for the stores, for longer than the rest of an update takes.
         let number = |word| u128::from(arch::to_number(word));
         let both = (number(word) | number(next) << (8 * WORD)) >> (8 * offset);
         let mut bytes = [0; 2 * WORD];
@@ -100,42 +129,34 @@ impl Text {
         Some(Fetched { word, offset, bytes, len })
     }
 
-    /// Replaces an instruction, unless its word is not the old one any more. (Where only its displacement changes, x86-64
-    /// does not ask again.)
+    /// Replaces an instruction if its word is still the old one. (If only the displacement changes, x86-64
+    /// does not check.)
     ///
     /// # Safety
     ///
-    /// - A window ([`Windows`](crate::writer::window::Windows)) is open over the word, which has just been loaded.
+    /// - A window ([`Windows`](crate::writer::window::Windows)) is open over the word, which has just been
+    ///   loaded.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     #[inline]
-    pub(crate) unsafe fn replace(self, patch: &Patch) -> bool {
+    pub(crate) unsafe fn replace(self, patch: &Patch, writer: Option<&dyn CodeWriter>) -> bool {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         // SAFETY: the caller's promise.
         self.checked(address)
-            .is_some_and(|word| unsafe { word.replace_with(writer::custom(), |word| word.replace(patch)) })
+            .is_some_and(|word| unsafe { word.replace_with(writer, |word| word.replace(patch)) })
     }
 
-    /// Finds what `rewrite` replaces, from the first of these sites on until one is something else: how many there are,
-    /// and the words that they lie in.
+    /// Counts how many of these sites, from the first one on, are what `rewrite` replaces.
     ///
-    /// Nearly all sites are, and the loop over them is short: in a function of its own, where nothing else needs a register.
+    /// Nearly all sites are, and the loop over them is short. It has its own function, where nothing else
+    /// needs a register.
     #[inline(never)]
-    pub(crate) fn find_run(
-        self,
-        sites: impl Iterator<Item = usize>,
-        rewrite: &native::Rewrite,
-    ) -> (usize, Window) {
-        let mut window = Window::EMPTY;
-        let count = self.take_while(sites, rewrite, |word, _, _| {
-            window = window.with(word.0);
-            true
-        });
-        (count, window)
+    pub(crate) fn find_run(self, sites: impl Iterator<Item = usize>, rewrite: &native::Rewrite) -> usize {
+        self.take_while(sites, rewrite, |_, _, _| true)
     }
 
-    /// Replaces what `rewrite` does, from the first of these sites on until one is something else, or cannot be replaced:
-    /// how many there were.
+    /// Rewrites these sites from the first one on, until one is something else or cannot be replaced. Returns
+    /// how many it replaced.
     ///
     /// # Safety
     ///
@@ -145,16 +166,16 @@ impl Text {
         self,
         sites: impl Iterator<Item = usize>,
         rewrite: &native::Rewrite,
+        writer: Option<&dyn CodeWriter>,
     ) -> usize {
-        let writer = writer::custom();
         self.take_while(sites, rewrite, |word, old, pc| {
             // SAFETY: the caller's promise.
             unsafe { word.replace_with(writer, |word| word.rewrite(rewrite, old, pc)) }
         })
     }
 
-    /// Of the sites that are what `rewrite` replaces, as long as `take` takes their words, what stands there, and where in
-    /// the code: how many there are.
+    /// Passes the sites that `rewrite` replaces to `take`: their word, what it holds, and their address.
+    /// Stops at the first other site, or when `take` returns false. Returns how many there were.
     #[inline]
     fn take_while(
         self,
@@ -163,7 +184,8 @@ impl Text {
         mut take: impl FnMut(CodeWord, [u8; WORD], usize) -> bool,
     ) -> usize {
         let is_taken = |pc: usize| {
-            let word = self.checked(pc / WORD * WORD)?;
+            // Sites of other segments are visited alone: the rewrite may not reach its target from there.
+            let word = self.in_first(pc / WORD * WORD)?;
             let old = word.load();
             (rewrite.is_at(old, pc) && take(word, old, pc)).then_some(())
         };
@@ -172,11 +194,34 @@ impl Text {
 
     #[inline]
     fn checked(self, address: usize) -> Option<CodeWord> {
+        if let Some(word) = self.in_first(address) {
+            return Some(word);
+        }
+        (address.is_multiple_of(WORD) && self.is_elsewhere(address)).then_some(CodeWord(address))
+    }
+
+    /// The word, if it lies in the segment with the first trampoline.
+    #[inline]
+    fn in_first(self, address: usize) -> Option<CodeWord> {
         // From the start to that of the last word. In a loop over sites, only the comparison stays.
         let room = self.end.saturating_sub(self.start).checked_sub(WORD)?;
         let inside = address.is_multiple_of(WORD) && address.wrapping_sub(self.start) <= room;
         inside.then_some(CodeWord(address))
     }
+}
+
+/// Whether a page of any size starts here: the program may have unmapped it, but not the page before.
+fn is_page(address: usize) -> bool {
+    const SMALLEST: usize = 4096;
+    address.is_multiple_of(SMALLEST)
+}
+
+/// Whether an instruction continues in the next word, on the next page, and that page is mapped.
+#[cold]
+fn goes_on(address: usize, word: [u8; WORD]) -> bool {
+    let next = address / WORD * WORD + WORD;
+    native::decode(address, &word[address % WORD..]).is_none()
+        && !matches!(os::rights(next, os::page_size()), Some((Rights::NotMapped, _)))
 }
 
 /// Loads the aligned word at `address`.
@@ -189,11 +234,11 @@ pub(crate) unsafe fn load(address: usize) -> [u8; WORD] {
     CodeWord(address).load()
 }
 
-/// Has the processor bring the code at this address into its cache of data, where that is known to pay.
+/// Prefetches the code at this address into the data cache, where that is known to pay.
 #[inline]
 pub(crate) fn prefetch(_address: usize) {
     // SAFETY: it changes nothing but caches, and takes every address.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     unsafe {
         core::arch::asm!("prefetcht0 [{}]", in(reg) _address, options(nostack, preserves_flags, readonly));
     }
@@ -204,7 +249,7 @@ pub(crate) fn prefetch(_address: usize) {
 struct CodeWord(usize);
 
 impl CodeWord {
-    /// Replaces it where this writer has it writable, without one in its place.
+    /// Replaces it where this writer has it writable, or in place if there is no such writer.
     ///
     /// # Safety
     ///
@@ -212,7 +257,7 @@ impl CodeWord {
     #[inline]
     unsafe fn replace_with(
         self,
-        writer: Option<&dyn writer::CodeWriter>,
+        writer: Option<&dyn CodeWriter>,
         replace: impl FnOnce(Self) -> bool,
     ) -> bool {
         let is_replaced = replace(writer.map_or(self, |writer| Self(writer.alias(self.0 as *mut u8).addr())));
@@ -224,9 +269,9 @@ impl CodeWord {
     }
 }
 
-/// In assembler, since it is about code: ThreadSanitizer would look up and keep what threads did to these
-/// addresses, and has no place for that.
-#[cfg(target_arch = "x86_64")]
+/// In assembler, because this is code: ThreadSanitizer would track the accesses, and has no shadow memory for
+/// these addresses.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 impl CodeWord {
     #[inline]
     fn load(self) -> [u8; WORD] {
@@ -270,16 +315,16 @@ impl CodeWord {
         }
     }
 
-    /// A displacement is stored alone: that is a third of the price, and leaves alone what others may have made of
-    /// the bytes around it since they were loaded, such as a debugger's breakpoint on the very instruction.
+    /// Stores only the displacement. That costs a third, and does not touch bytes around it that others may
+    /// have changed since they were loaded, such as the first byte, where a debugger sets a breakpoint.
     ///
     /// # Safety
     ///
     /// As for [`replace`](Self::replace); the displacement lies in the word, `at` bytes from its start.
     #[inline]
     unsafe fn store_displacement(self, at: usize, displacement: u32) -> bool {
-        // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation, whether
-        // it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
+        // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation,
+        // whether it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
         unsafe {
             core::arch::asm!("mov dword ptr [{at}], {displacement:e}", at = in(reg) self.0 + at,
                 displacement = in(reg) displacement, options(nostack, preserves_flags));
@@ -303,8 +348,8 @@ impl CodeWord {
     }
 }
 
-/// Elsewhere by what the compiler makes of atomic numbers.
-#[cfg(not(target_arch = "x86_64"))]
+/// Elsewhere, and in Miri, which knows no assembler: with the compiler's atomics.
+#[cfg(any(not(target_arch = "x86_64"), miri))]
 impl CodeWord {
     #[cfg(not(target_arch = "x86"))]
     #[inline]
@@ -313,9 +358,9 @@ impl CodeWord {
         unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) }.load(Ordering::Relaxed).to_ne_bytes()
     }
 
-    /// In two halves: only floating-point and vector registers, which a kernel may not use, load eight bytes at
-    /// once, and LOCK CMPXCHG8B writes them. Under the lock nobody else changes code but by single bytes, such
-    /// as a debugger, and `replace` compares the whole word.
+    /// In two halves: only floating-point and vector registers, which a kernel may not use, load eight bytes
+    /// at once, and LOCK CMPXCHG8B writes them. Under the lock nobody else changes code but by single bytes,
+    /// such as a debugger, and `replace` compares the whole word.
     #[cfg(target_arch = "x86")]
     #[inline]
     fn load(self) -> [u8; WORD] {
@@ -352,7 +397,8 @@ impl CodeWord {
         // SAFETY: as above, and the caller's promise.
         let word = unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) };
         let [old, new] = [old, new].map(native::Number::from_ne_bytes);
-        // What the update has written before, such as the key, is seen by whoever sees the new word.
+        // What the update has written before, such as the key, is visible to every thread that sees the new
+        // word.
         word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }

@@ -13,95 +13,120 @@
 //! # Safety
 //!
 //! Records are linked to a key only while their image is registered, and everything here holds the lock.
-//! A site may be run at any moment by any thread; that is why it only changes as a whole word, from one
-//! call that is right to another one that is right.
+//! Any thread may run a site at any moment. So a site changes only as a whole word, from one correct call to
+//! another.
 
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use static_call_abi::{Form, Image, Key, Record};
 
 use crate::arch::{self, Action, Code, Kind, WORD, native};
+use crate::branches::{self, Entry};
+use crate::change::{Change, State, Wish};
 use crate::error::{Error, ErrorKind};
-use crate::image;
-use crate::lock::{self, Guard};
+use crate::image::{self, Images};
+use crate::journal::{self, Step};
+use crate::lock::Guard;
 use crate::log::{self, log};
-use crate::mode::{self, Mode};
-use crate::seal;
+use crate::mode::{self, Mode, Permit, Reason};
+use crate::os::{self, Rights};
+use crate::patch::Patch;
+use crate::protect;
+use crate::refusal;
+use crate::sealed::{self, custom};
+use crate::tables;
 use crate::text::Text;
+use crate::windows::{self, Windows};
+use crate::wire::CChange;
 use crate::writer::breakpoint::{self, Breakpoints};
-use crate::writer::window::{self, Window, Windows};
+use crate::writer::code_writer::CodeWriter;
+use crate::writer::serialize::{serialize, serialize_at_last};
+use crate::writer::window;
 use crate::writer::{self, Writer};
 
-/// What the calls of a key reach.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) target: *const (),
-    pub(crate) form: Form,
-}
-
-impl State {
-    pub(crate) fn of(key: &Key) -> Self {
-        let (target, form) = key.load();
-        Self { target, form }
-    }
-}
-
-/// A change of one key. C lays it out, too: `struct static_call_change`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change<'key> {
-    pub(crate) key: &'key Key,
-    /// What the key's calls shall reach; once that is published, what they reached before.
-    pub(crate) state: State,
-}
-
-/// An instruction to be replaced, and the word that it lies in.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "breakpoints need all of it")]
-pub(crate) struct Patch {
-    pub(crate) key: *const Key,
-    pub(crate) pc: usize,
-    pub(crate) kind: Kind,
-    pub(crate) old: [u8; WORD],
-    pub(crate) new: [u8; WORD],
-}
-
 /// Makes all changes or none.
-pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
-    // C has but a number for it.
-    update_quietly(changes).inspect_err(|error| log!("an update failed: {error}"))
-}
-
-fn update_quietly(changes: &mut [Change<'_>]) -> Result<(), Error> {
-    let lock = lock::lock()?;
-    if seal::is_set(&lock) {
+pub(crate) fn update(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
+    changes.iter().for_each(|change| protect::note(change.key, lock));
+    if sealed::is_set(lock) {
         return Err(Error::new(ErrorKind::Sealed));
     }
-    for (index, change) in changes.iter().enumerate() {
-        if changes[..index].iter().any(|other| core::ptr::eq(other.key, change.key)) {
-            return Err(Error::new(ErrorKind::DuplicateKey));
-        }
+    if has_a_key_twice(changes) {
+        return Err(Error::new(ErrorKind::DuplicateKey));
     }
-    if changes.iter().any(|change| change.state.target.is_null()) {
+    changes.iter_mut().try_for_each(Change::resolve)?;
+    if changes.iter().any(|change| change.state().target.is_null() && !change.key.is_branch()) {
         return Err(Error::new(ErrorKind::NoOffState));
     }
-    // Whoever published this state has seen to it that every site follows.
-    if changes.iter().all(|change| State::of(change.key) == change.state) {
+    let result = update_to(changes, lock);
+    if result.is_ok() {
+        // Now they hold what was before.
+        changes.iter_mut().for_each(|change| change.wish = Wish::State);
+    }
+    result
+}
+
+fn update_to(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
+    // The update that published this state has changed every site.
+    if changes.iter().all(|change| State::of(change.key) == change.state()) {
         return Ok(());
     }
     changes.iter().for_each(|change| note_unrecorded(change.key));
-    breakpoint::finish(&lock)?;
-    let mode = mode::wanted(&lock);
-    loop {
-        match change_all(changes, mode, &lock) {
-            Err(error) if writer::steps_down(&error, &lock) => {}
-            result => return result,
-        }
+    if !changes.iter().any(Change::moves) {
+        return store(changes, lock);
     }
+    refusal::ask(changes, lock, |changes| {
+        breakpoint::finish(lock)?;
+        let mode = mode::for_update(lock);
+        loop {
+            match change_all(changes, mode, lock) {
+                Err(error) if writer::steps_down(&error, lock) => {}
+                result => return result,
+            }
+        }
+    })
 }
 
-/// Says of the first call that was compiled for the pass, but without it, that there are such calls.
+/// Whether two changes are of one key.
+///
+/// Many changes are sorted for this. Each one's index is kept in the unused bits of its form meanwhile, and
+/// the order is restored in the end.
+fn has_a_key_twice(changes: &mut [Change<'_>]) -> bool {
+    const FEW: usize = 16;
+    /// A form's own bits.
+    const FORM: u32 = 2;
+    if changes.len() <= FEW || changes.len() >> (u32::BITS - FORM) != 0 {
+        let mut left = &*changes;
+        while let [change, others @ ..] = left {
+            if others.iter().any(|other| core::ptr::eq(other.key, change.key)) {
+                return true;
+            }
+            left = others;
+        }
+        return false;
+    }
+    // SAFETY: the same layout (see `wire.rs`), in which any number is a form; they are forms again when this
+    // returns.
+    let changes =
+        unsafe { core::slice::from_raw_parts_mut(changes.as_mut_ptr().cast::<CChange>(), changes.len()) };
+    for (place, change) in changes.iter_mut().enumerate() {
+        change.form |= (place as u32) << FORM;
+    }
+    changes.sort_unstable_by_key(|change| change.key);
+    let is_twice = changes.windows(2).any(|pair| core::ptr::eq(pair[0].key, pair[1].key));
+    for index in 0..changes.len() {
+        loop {
+            let place = (changes[index].form >> FORM) as usize;
+            if place == index {
+                break;
+            }
+            changes.swap(index, place);
+        }
+        changes[index].form &= (1 << FORM) - 1;
+    }
+    is_twice
+}
+
+/// Logs the first call that was compiled for the pass, but that no pass has seen.
 pub(crate) fn note_not_lowered(key: &Key) {
     static IS_NOTED: AtomicBool = AtomicBool::new(false);
     if log::is_on() && !IS_NOTED.swap(true, Ordering::Relaxed) {
@@ -110,7 +135,8 @@ pub(crate) fn note_not_lowered(key: &Key) {
     }
 }
 
-fn name(key: &Key) -> &str {
+/// The key's name for people, or nothing.
+pub(crate) fn name(key: &Key) -> &str {
     if key.name.is_null() {
         return "";
     }
@@ -118,53 +144,119 @@ fn name(key: &Key) -> &str {
     unsafe { core::ffi::CStr::from_ptr(key.name) }.to_str().unwrap_or_default()
 }
 
-/// Says of a key's first update that no recorded call follows it: whoever calls the key loads it.
+/// Logs, at a key's first update, that none of its calls is recorded.
 fn note_unrecorded(key: &Key) {
     let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
-    if is_first && key.records.load(Ordering::Relaxed).is_null() && !key.name.is_null() {
-        let name = name(key);
-        log!(
-            "key {name}: no recorded call; what calls it was built without the pass, is not loaded yet, or is in a \
-             generic image"
-        );
+    if !log::is_on() || !is_first || key.name.is_null() {
+        return;
     }
+    let name = name(key);
+    let mut next = key.records.load(Ordering::Relaxed);
+    if key.is_branch() {
+        if next.is_null() {
+            log!("branch {name}: no recorded instruction; whatever asks for it loads its key");
+        }
+        return;
+    }
+    if next.is_null() {
+        log!(
+            "key {name}: no recorded call; what calls it was built without the pass, is not loaded yet, or \
+             is in a generic image"
+        );
+        return;
+    }
+    // SAFETY: linked records belong to registered images; the lock is held.
+    while let Some(record) = unsafe { next.as_ref() } {
+        if record.count.get() != 0 {
+            return;
+        }
+        next = record.next.get();
+    }
+    log!(
+        "key {name}: no recorded call; calls go through its trampoline, since they were compiled without \
+         the pass"
+    );
 }
 
 fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<(), Error> {
+    journal::changes(changes, lock)?;
     let mut plan = Plan::new(lock);
+    let mut images = Images::new(lock);
+    for change in changes.iter().filter(|change| change.moves()) {
+        mark_key(change.key, mode, &mut images)?;
+    }
+    windows::survey(lock)?;
     for change in &*changes {
-        visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, &mut plan)?;
+        visit_key(change.key, change.both(), mode, Foreign::Refuse, &mut images, &mut plan)?;
     }
-    if plan.count == 0 {
-        changes.iter_mut().for_each(Change::store);
-        // The stores are visible before anything that the caller does next.
-        fence(Ordering::SeqCst);
-        return Ok(());
+    let permit = if plan.count == 0 { Permit::Store } else { mode::permit(plan.follow_keys, lock)? };
+    if permit == Permit::Store {
+        return store(changes, lock);
     }
-    match writer::wanted(lock) {
+    match writer::preferred(lock) {
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
-            let mut breakpoints = Breakpoints::open(plan.count, lock)?;
+            let mut breakpoints = match Breakpoints::open(plan.count, refusal::is_again(lock), lock) {
+                Err(error) if plan.follow_keys => return leave_to_keys(changes, &error, lock),
+                breakpoints => breakpoints?,
+            };
             for change in &*changes {
-                visit_key(change.key, change.both(), mode, Foreign::Refuse, lock, &mut breakpoints)?;
+                visit_key(change.key, change.both(), mode, Foreign::Refuse, &mut images, &mut breakpoints)?;
             }
-            breakpoints.set()?;
-            // From here on every call goes through its key.
+            journal::step(Step::Trapping, lock);
+            match breakpoints.set() {
+                Err(error) if plan.follow_keys && error.kind() != ErrorKind::ForeignCode => {
+                    return leave_to_keys(changes, &error, lock);
+                }
+                result => result?,
+            }
+            // From here on, every affected call goes through its key.
+            journal::step(Step::Replacing, lock);
             changes.iter_mut().for_each(Change::store);
             breakpoints.replace();
+            mode::note_patched(lock);
             Ok(())
         }
         Writer::Window | Writer::Custom => {
-            let _windows = Windows::open(lock)?;
+            let windows = match Windows::open(lock) {
+                Err(error) if plan.follow_keys => return leave_to_keys(changes, &error, lock),
+                windows => windows?,
+            };
+            journal::step(Step::Writing, lock);
             for index in 0..changes.len() {
-                if let Err(error) = publish(&mut changes[index], mode, lock) {
-                    put_back(&mut changes[..=index], mode, lock);
+                if let Err(error) = publish(&mut changes[index], mode, &mut images, lock) {
+                    put_back(&mut changes[..=index], mode, &mut images, lock);
                     return Err(error);
                 }
             }
-            writer::serialize().inspect_err(|_| put_back(changes, mode, lock))
+            if permit == Permit::Write {
+                serialize(lock).inspect_err(|_| put_back(changes, mode, &mut images, lock))?;
+            }
+            journal::step(Step::Preparing, lock);
+            drop(windows);
+            mode::note_patched(lock);
+            Ok(())
         }
     }
+}
+
+/// Makes changes of trampolines that may not be patched: they go on reading their keys.
+fn leave_to_keys(changes: &mut [Change<'_>], error: &Error, lock: &Guard) -> Result<(), Error> {
+    log!("trampolines are left to read their keys: {error}");
+    if refusal::may_last(*error) {
+        mode::note_refused(Reason::of_error(error), lock);
+    }
+    store(changes, lock)
+}
+
+/// Makes changes for which no code has to change.
+fn store(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
+    journal::changes(changes, lock)?;
+    journal::step(Step::Storing, lock);
+    changes.iter_mut().for_each(Change::store);
+    // The stores must be visible before anything that the caller does next.
+    fence(Ordering::SeqCst);
+    Ok(())
 }
 
 fn not_writable() -> Error {
@@ -172,76 +264,131 @@ fn not_writable() -> Error {
 }
 
 /// Makes the calls of an image that was just registered direct: all of them or none.
-pub(crate) fn load(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
+pub(crate) fn load(image: &Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
     breakpoint::finish(lock)?;
+    let text = Text::of(image);
     loop {
-        match make_direct(image, mode, lock) {
+        let mut plan = Plan::new(lock);
+        let result = if mode == Mode::Inline && writer::preferred(lock) != Writer::Breakpoint {
+            // The registration has just found a call of its trampoline at every site. So no site can refuse
+            // the change, and only the pages need to be marked.
+            for record in tables::records(image).filter(|record| !waits(record, mode, text)) {
+                // Without sites, its trampoline changes.
+                plan.count += (record.count.get() as usize).max(1);
+                mark_record(record, image, mode);
+            }
+            Ok(())
+        } else {
+            let records = tables::records(image).filter(|record| !waits(record, mode, text));
+            records.for_each(|record| mark_record(record, image, mode));
+            visit_image(image, mode, &mut plan)
+        };
+        match result.and_then(|()| turn(image, mode, Turn::Direct, &plan)) {
             Err(error) if writer::steps_down(&error, lock) => {}
             result => return result,
         }
     }
 }
 
-fn make_direct(image: &mut Image, mode: Mode, lock: &Guard) -> Result<(), Error> {
-    let writer = writer::wanted(lock);
+/// Returns all calls of an image that is unloaded to their trampolines. The process may be ending, and the
+/// calls must follow their keys until it has ended.
+pub(crate) fn unload(image: &Image, lock: &Guard) -> Result<(), Error> {
+    breakpoint::finish(lock)?;
+    let mode = mode::for_images(lock);
     let mut plan = Plan::new(lock);
-    if mode == Mode::Inline && writer != Writer::Breakpoint {
-        // The registration has just found a call of its trampoline at every site. None of them refuses a
-        // change, so that there is nothing to look at: only the pages count.
-        let mut window = Window::EMPTY;
-        for record in image::records(image) {
-            plan.count += record.count as usize;
-            window = image::sites_unseen(record).fold(window, |window, pc| window.with(pc / WORD * WORD));
-        }
-        window::widen(image, window);
-    } else {
-        visit_image(image, mode, &mut plan)?;
-    }
+    let is_changed = |record: &&Record| mode_of(record, mode) != Mode::Trampoline || has_saved(record);
+    tables::records(image).filter(is_changed).for_each(|record| mark_record(record, image, mode));
+    windows::survey(lock)?;
+    visit_back(image, mode, &mut plan)?;
+    turn(image, mode, Turn::Back, &plan)
+}
+
+/// Where all calls of an image go next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// To the functions of their keys.
+    Direct,
+    /// To their trampolines.
+    Back,
+}
+
+/// Writes all calls of one image, whose pages are marked.
+fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Error> {
+    let lock = plan.lock;
     if plan.count == 0 {
         return Ok(());
     }
-    match writer {
+    if turn == Turn::Direct {
+        windows::survey(lock)?;
+    }
+    match writer::preferred(lock) {
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
-            let mut breakpoints = Breakpoints::open(plan.count, lock)?;
-            visit_image(image, mode, &mut breakpoints)?;
+            let mut breakpoints = Breakpoints::open(plan.count, refusal::is_again(lock), lock)?;
+            match turn {
+                Turn::Direct => visit_image(image, mode, &mut breakpoints)?,
+                Turn::Back => visit_back(image, mode, &mut breakpoints)?,
+            }
+            journal::step(Step::Trapping, lock);
             breakpoints.set()?;
+            journal::step(Step::Replacing, lock);
             breakpoints.replace();
             Ok(())
         }
         Writer::Window | Writer::Custom => {
             let windows = Windows::open(lock)?;
-            windows.populate(image, plan.count);
-            let result = visit_image(image, mode, &mut Replace);
-            result.and_then(|()| writer::serialize()).inspect_err(|_| to_trampolines(image, mode))
+            let result = match turn {
+                Turn::Direct => {
+                    windows.populate(image, plan.count);
+                    journal::step(Step::Writing, lock);
+                    let result = visit_image(image, mode, &mut Replace::new(lock));
+                    let result = result.and_then(|()| serialize(lock));
+                    result.inspect_err(|_| to_trampolines(image, mode, lock))
+                }
+                Turn::Back => {
+                    journal::step(Step::Writing, lock);
+                    to_trampolines(image, mode, lock);
+                    Ok(())
+                }
+            };
+            journal::step(Step::Preparing, lock);
+            drop(windows);
+            result
         }
     }
 }
 
-/// Which words a transaction writes.
-struct Plan {
+/// What a transaction writes. While it lives, pages may be marked.
+struct Plan<'lock> {
     /// How many instructions change.
     count: usize,
+    /// Whether all of them jump through their key so far.
+    follow_keys: bool,
+    lock: &'lock Guard,
 }
 
-impl Plan {
-    fn new(lock: &Guard) -> Self {
-        image::for_each(lock, window::clear);
-        Self { count: 0 }
+impl<'lock> Plan<'lock> {
+    fn new(lock: &'lock Guard) -> Self {
+        Self { count: 0, follow_keys: true, lock }
     }
 }
 
-/// What is done with the words that a change concerns.
-trait Visitor {
-    /// Of one word; the window is that of its record.
-    fn visit(&mut self, text: Text, window: &mut Window, patch: Patch) -> Result<(), Error>;
+impl Drop for Plan<'_> {
+    fn drop(&mut self) {
+        image::for_each_writable(self.lock, window::clear);
+    }
+}
 
-    /// The same of many at once: of what `rewrite` replaces, from the first of these sites on until one is something
-    /// else. How many there were; the next one is visited alone.
+/// What is done with the words that a change affects.
+trait Visitor {
+    /// Visits one word.
+    fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error>;
+
+    /// Visits many words at once: the sites that `rewrite` replaces, from the first one up to the first other
+    /// one. Returns how many; the next site is visited alone.
     fn visit_run(
         &mut self,
         _text: Text,
-        _window: &mut Window,
         _rewrite: &native::Rewrite,
         _sites: impl Iterator<Item = usize>,
     ) -> usize {
@@ -249,124 +396,105 @@ trait Visitor {
     }
 }
 
-impl Visitor for Plan {
-    /// A word that is as it shall be is in the window as well: whoever changes it meanwhile must not make us
-    /// write where no window is.
-    fn visit(&mut self, _text: Text, window: &mut Window, patch: Patch) -> Result<(), Error> {
-        self.count += usize::from(patch.old != patch.new);
-        *window = window.with(patch.address());
+impl Visitor for Plan<'_> {
+    fn visit(&mut self, _text: Text, patch: Patch) -> Result<(), Error> {
+        if patch.old != patch.new {
+            self.count += 1;
+            self.follow_keys &= patch.follows_key;
+        }
         Ok(())
     }
 
     fn visit_run(
         &mut self,
         text: Text,
-        window: &mut Window,
         rewrite: &native::Rewrite,
         sites: impl Iterator<Item = usize>,
     ) -> usize {
-        let (count, words) = text.find_run(sites, rewrite);
+        let count = text.find_run(sites, rewrite);
         self.count += count;
-        *window = window.and(words);
+        self.follow_keys &= count == 0;
         count
     }
 }
 
-impl Visitor for Breakpoints {
-    fn visit(&mut self, _text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
+impl Visitor for Breakpoints<'_> {
+    fn visit(&mut self, _text: Text, patch: Patch) -> Result<(), Error> {
         self.add(patch)
     }
 }
 
 /// Writes what was planned.
-struct Replace;
+struct Replace {
+    writer: Option<&'static dyn CodeWriter>,
+}
+
+impl Replace {
+    fn new(lock: &Guard) -> Self {
+        Self { writer: custom(lock) }
+    }
+}
 
 impl Visitor for Replace {
-    fn visit(&mut self, text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
-        replace(text, patch)
+    fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error> {
+        replace(text, patch, self.writer)
     }
 
     fn visit_run(
         &mut self,
         text: Text,
-        _window: &mut Window,
         rewrite: &native::Rewrite,
         sites: impl Iterator<Item = usize>,
     ) -> usize {
         // SAFETY: as in `replace`.
-        unsafe { text.replace_run(sites, rewrite) }
+        unsafe { text.replace_run(sites, rewrite, self.writer) }
     }
 }
 
-impl Change<'_> {
-    /// From what the key holds to what it shall.
-    fn both(&self) -> (State, State) {
-        (State::of(self.key), self.state)
-    }
-
-    /// Stores the key; what it held before takes its place here.
-    fn store(&mut self) {
-        let before = State::of(self.key);
-        self.key.store(self.state.target, self.state.form);
-        self.state = before;
-    }
-}
-
-impl Patch {
-    #[allow(dead_code, reason = "for breakpoints")]
-    pub(crate) const NONE: Self =
-        Self { key: core::ptr::null(), pc: 0, kind: Kind::Call, old: [0; WORD], new: [0; WORD] };
-
-    /// The address of the word.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        self.pc / WORD * WORD
-    }
-
-    /// Where in the word the instruction starts.
-    #[inline]
-    #[allow(dead_code, reason = "for x86")]
-    pub(crate) fn offset(&self) -> usize {
-        self.pc % WORD
-    }
-}
-
-fn publish(change: &mut Change<'_>, mode: Mode, lock: &Guard) -> Result<(), Error> {
-    let to = change.state;
+fn publish(change: &mut Change<'_>, mode: Mode, images: &mut Images<'_>, lock: &Guard) -> Result<(), Error> {
+    let to = change.state();
     change.store();
-    visit_key(change.key, (change.state, to), mode, Foreign::Refuse, lock, &mut Replace)
+    visit_key(change.key, (change.state(), to), mode, Foreign::Refuse, images, &mut Replace::new(lock))
 }
 
 /// Undoes what [`publish`] did, wholly or in part.
-fn put_back(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) {
+fn put_back(changes: &mut [Change<'_>], mode: Mode, images: &mut Images<'_>, lock: &Guard) {
+    let mut writer = PutBack::new(lock);
     for change in changes {
-        let to = change.state;
+        let to = change.state();
         // As the caller passed it.
         change.store();
-        let _ = visit_key(change.key, (change.state, to), mode, Foreign::Skip, lock, &mut PutBack);
+        let _ = visit_key(change.key, (change.state(), to), mode, Foreign::Skip, images, &mut writer);
     }
-    // If that is refused too, threads come around to the old code with their next interrupt.
-    let _ = writer::serialize();
+    serialize_at_last(lock);
 }
 
-fn replace(text: Text, patch: Patch) -> Result<(), Error> {
+fn replace(text: Text, patch: Patch, writer: Option<&dyn CodeWriter>) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
-    let replaced = patch.old == patch.new || unsafe { text.replace(&patch) };
+    let replaced = patch.old == patch.new || unsafe { text.replace(&patch, writer) };
     if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
 }
 
-/// Writes what can be written: a site that cannot was changed by somebody else, and is not ours any more.
-struct PutBack;
+/// Writes what can be written. Somebody else has changed the other sites.
+struct PutBack {
+    writer: Option<&'static dyn CodeWriter>,
+}
+
+impl PutBack {
+    fn new(lock: &Guard) -> Self {
+        Self { writer: custom(lock) }
+    }
+}
 
 impl Visitor for PutBack {
-    fn visit(&mut self, text: Text, _window: &mut Window, patch: Patch) -> Result<(), Error> {
-        let _ = replace(text, patch);
+    fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error> {
+        let _ = replace(text, patch, self.writer);
         Ok(())
     }
 }
 
-/// What a visit does at an instruction that is not what was last written there.
+/// What a visit does where an instruction is not what was last written there.
 #[derive(Clone, Copy, Debug)]
 enum Foreign {
     /// It fails.
@@ -376,7 +504,7 @@ enum Foreign {
 }
 
 impl Foreign {
-    /// The patch, if there is one and nothing foreign stands in its place.
+    /// The patch, if there is one and the instruction is not foreign.
     #[inline]
     fn filter(self, patch: Result<Option<Patch>, Error>) -> Result<Option<Patch>, Error> {
         match self {
@@ -386,33 +514,86 @@ impl Foreign {
     }
 }
 
-/// Visits every word that a change of this key concerns.
+/// Calls `visit` with the records of a key whose images are patched.
+fn for_each_record(
+    key: &Key,
+    images: &mut Images<'_>,
+    mut visit: impl FnMut(&Record, &Image) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut next = key.records.load(Ordering::Relaxed);
+    while !next.is_null() {
+        // SAFETY: linked records belong to registered images; the lock is held.
+        let record = unsafe { &*next };
+        let image = images.of_record(record).ok_or(Error::new(ErrorKind::OtherRuntime))?;
+        if image::is_patched(image) {
+            visit(record, image)?;
+        }
+        next = record.next.get();
+    }
+    Ok(())
+}
+
+/// Marks the pages of every word that a change of this key concerns, without reading their code. Words that
+/// need no change count as well: if another patcher alters one meanwhile, our write must still land inside a
+/// window.
+fn mark_key(key: &Key, mode: Mode, images: &mut Images<'_>) -> Result<(), Error> {
+    for_each_record(key, images, |record, image| {
+        mark_record(record, image, mode);
+        Ok(())
+    })
+}
+
+/// Whether the record's trampoline waits for the first update of its key. Until then it is as good as a
+/// call through a pointer, and most keys are never updated.
+pub(crate) fn waits(record: &Record, mode: Mode, text: Text) -> bool {
+    mode == Mode::Inline && record.count.get() == 0 && (record.is_branch() || !image::has_thunk(record, text))
+}
+
+/// How the calls of a record follow its key: through the patched trampoline if no site is recorded. A branch
+/// has no trampoline.
+fn mode_of(record: &Record, mode: Mode) -> Mode {
+    match mode {
+        Mode::Trampoline if record.is_branch() => Mode::Generic,
+        Mode::Inline if record.count.get() == 0 && !record.is_branch() => Mode::Trampoline,
+        mode => mode,
+    }
+}
+
+fn mark_record(record: &Record, image: &Image, mode: Mode) {
+    match mode_of(record, mode) {
+        Mode::Generic => {}
+        Mode::Trampoline => {
+            window::mark(image, core::iter::once(image::trampoline(record) + native::TRAMPOLINE_JUMP))
+        }
+        Mode::Inline if record.is_branch() => {
+            window::mark(image, branches::entries(record).map(|entry| entry.pc));
+        }
+        Mode::Inline => window::mark(image, image::sites_unseen(record)),
+    }
+}
+
+/// Visits every word that a change of this key affects.
 fn visit_key(
     key: &Key,
     (from, to): (State, State),
     mode: Mode,
     foreign: Foreign,
-    lock: &Guard,
+    images: &mut Images<'_>,
     visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
-    let mut next = key.records.load(Ordering::Relaxed);
-    while !next.is_null() {
-        // SAFETY: linked records belong to registered images; the lock is held.
-        let record = unsafe { &mut *next };
-        // SAFETY: null or a registered image.
-        let image = unsafe { image::of_record(record, lock).as_mut() };
-        let image = image.ok_or(Error::new(ErrorKind::OtherRuntime))?;
-        if image::is_patched(image) {
-            visit_record(record, image, (from, to), mode, foreign, visitor)?;
-        }
-        next = record.next;
+    if key.is_branch() && from.is_on(key) == to.is_on(key) {
+        return Ok(());
     }
-    Ok(())
+    for_each_record(key, images, |record, image| {
+        visit_record(record, image, (from, to), mode, foreign, visitor)
+    })
 }
 
-/// Visits every word that leads the calls of this image to the present state of their keys.
-fn visit_image(image: &mut Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(), Error> {
-    for record in image::records(image) {
+/// Visits every word that must change when this image is loaded, so that its calls reach the present state of
+/// their keys.
+fn visit_image(image: &Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(), Error> {
+    let text = Text::of(image);
+    for record in tables::records(image).filter(|record| !waits(record, mode, text)) {
         // SAFETY: the registration has checked the key.
         let state = State::of(unsafe { &*record.key });
         visit_record(record, image, (state, state), mode, Foreign::Refuse, visitor)?;
@@ -421,49 +602,58 @@ fn visit_image(image: &mut Image, mode: Mode, visitor: &mut impl Visitor) -> Res
 }
 
 fn visit_record(
-    record: &mut Record,
-    image: &mut Image,
+    record: &Record,
+    image: &Image,
     (from, to): (State, State),
     mode: Mode,
     foreign: Foreign,
     visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
     let text = Text::of(image);
-    let mut window = Window::EMPTY;
-    match mode {
+    match mode_of(record, mode) {
         Mode::Generic => {}
         Mode::Trampoline => {
             if let Some(patch) = foreign.filter(trampoline_patch(record, text, from, to))? {
-                visitor.visit(text, &mut window, patch)?;
+                visitor.visit(text, patch)?;
+            }
+        }
+        Mode::Inline if record.is_branch() => {
+            // SAFETY: the registration has checked the key.
+            let key = unsafe { &*record.key };
+            for entry in branches::entries(record) {
+                let actions = [from, to].map(|state| entry.action(key, state));
+                let patch = branch_patch(record, entry, text, actions);
+                if let Some(patch) = foreign.filter(patch)? {
+                    visitor.visit(text, patch)?;
+                }
             }
         }
         Mode::Inline => {
-            let way = Way::new(record, text, from, to);
-            let all = record.count as usize;
+            let transition = Transition::new(record, text, from, to);
+            let all = record.count.get() as usize;
             let mut visited = 0;
             'sites: while visited < all {
-                for rewrite in way.rewrites.iter().flatten() {
+                for rewrite in transition.rewrites.iter().flatten() {
                     let sites = image::sites_from(record, visited);
-                    let count = visitor.visit_run(text, &mut window, rewrite, sites);
+                    let count = visitor.visit_run(text, rewrite, sites);
                     visited += count;
                     if count > 0 {
                         continue 'sites;
                     }
                 }
                 if let Some(pc) = image::sites_from(record, visited).next()
-                    && let Some(patch) = foreign.filter(way.site_patch(pc))?
+                    && let Some(patch) = foreign.filter(transition.site_patch(pc))?
                 {
-                    visitor.visit(text, &mut window, patch)?;
+                    visitor.visit(text, patch)?;
                 }
                 visited += 1;
             }
         }
     }
-    window::widen(image, window);
     Ok(())
 }
 
-/// Where branches in the image with this trampoline enter a key's target, if they may.
+/// Where branches of this image enter a key's target, if they may.
 #[inline]
 fn entry(state: State, trampoline: usize, text: Text) -> Option<usize> {
     arch::entry(state.target.addr(), trampoline, &text.range(), |address| {
@@ -472,40 +662,35 @@ fn entry(state: State, trampoline: usize, text: Text) -> Option<usize> {
     })
 }
 
-/// What the sites of one record have in common.
+/// How the sites of one record change from one state to another.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct Transition {
     key: *const Key,
     text: Text,
     trampoline: Action,
-    from: Wanted,
-    to: Wanted,
-    /// Of most sites; none if nothing changes.
+    from: Encodings,
+    to: Encodings,
+    /// For most sites; none if nothing changes.
     rewrites: [Option<native::Rewrite>; 2],
 }
 
-/// What brings a call to a state: the best first.
+/// The actions that bring a call to a state, the best one first.
 #[derive(Clone, Copy, Debug)]
-struct Wanted {
+struct Encodings {
     best: Action,
     call: Action,
 }
 
-impl Way {
+impl Transition {
     fn new(record: &Record, text: Text, from: State, to: State) -> Self {
-        let may_vanish = image::may_vanish(record, text);
+        let may_be_nop = image::may_be_nop(record, text);
         let trampoline = image::trampoline(record);
         let wanted = |state: State| {
             // A target that no branch may enter is reached through the key.
-            let call = Action::Go(entry(state, trampoline, text).unwrap_or(trampoline));
-            let best = match state.form {
-                Form::Nop if may_vanish => Action::Nop,
-                Form::Zero if may_vanish => Action::Zero,
-                _ => call,
-            };
-            Wanted { best, call }
+            let call = Action::Branch(entry(state, trampoline, text).unwrap_or(trampoline));
+            Encodings { best: Action::at_best(state.form, may_be_nop, call), call }
         };
-        let trampoline = Action::Go(trampoline);
+        let trampoline = Action::Branch(trampoline);
         let (is_load, from, to) = (from == to, wanted(from), wanted(to));
         let before = if is_load { trampoline } else { from.best };
         let rewrites =
@@ -513,8 +698,8 @@ impl Way {
         Self { key: record.key, text, trampoline, from, to, rewrites }
     }
 
-    /// The change of one site. None: it stays on its trampoline, since its instruction does not lie in
-    /// one word (something has moved it after the compiler).
+    /// The change of one site. None if it stays on its trampoline because its instruction does not lie in one
+    /// word: something moved it after compilation.
     fn site_patch(&self, pc: usize) -> Result<Option<Patch>, Error> {
         let foreign = Error::at(ErrorKind::ForeignCode, pc);
         let fetched = self.text.fetch(pc).ok_or(foreign)?;
@@ -528,96 +713,162 @@ impl Way {
         }
         let (old, offset) = (fetched.word(), fetched.offset());
         match code_of_next.splice(old, offset) {
-            Some(new) => Ok(Some(Patch { key: self.key, pc, kind, old, new })),
+            Some(new) => Ok(Some(Patch { key: self.key, pc, kind, follows_key: false, target: 0, old, new })),
             None if untouched => Ok(None),
             None => Err(foreign),
         }
     }
 
-    /// The best that there is an instruction for where `old` stands, and that instruction.
+    /// The best action that has an instruction at a site where `old` stands, and that instruction.
     #[inline]
     fn code(
         &self,
         kind: Kind,
         pc: usize,
         old: &[u8],
-        Wanted { best, call }: Wanted,
+        Encodings { best, call }: Encodings,
     ) -> Option<(Action, Code)> {
-        let encode = |action| Some((action, native::encode_over(kind, pc, action, old)?));
-        encode(best).or_else(|| encode(call)).or_else(|| encode(self.trampoline))
+        arch::first([best, call, self.trampoline], |action| native::encode_over(kind, pc, action, old))
     }
 }
 
-/// The change of a record's trampoline. None: it stays as it is, since its first instruction is none that
-/// a jump may replace.
-fn trampoline_patch(record: &mut Record, text: Text, from: State, to: State) -> Result<Option<Patch>, Error> {
-    let address = image::trampoline(record);
-    let Some(old) = text.word(address) else { return Ok(None) };
-    if !has_saved(record) {
-        if !native::is_trampoline_entry(old) {
-            return Ok(None);
-        }
-        record.saved[..WORD].copy_from_slice(&old);
+/// The change of one instruction of a static branch, which looks at its key where no jump reaches. None if it
+/// goes on doing that because it does not lie in one word.
+fn branch_patch(
+    record: &Record,
+    entry: Entry,
+    text: Text,
+    [from, to]: [Action; 2],
+) -> Result<Option<Patch>, Error> {
+    let (pc, target, unpatched) = (entry.pc, entry.target, Action::Branch(entry.check));
+    let foreign = Error::at(ErrorKind::ForeignCode, pc);
+    let fetched = text.fetch(pc).ok_or(foreign)?;
+    let action = arch::decode_branch(pc, fetched.bytes()).ok_or(foreign)?;
+    let encode = |action| arch::encode_branch(pc, action).map(|code| (action, code));
+    let code = |wanted| encode(wanted).or_else(|| encode(unpatched));
+    let (next, code_of_next) = code(to).ok_or(foreign)?;
+    let expected = || code(from).is_some_and(|(before, _)| before == action);
+    if action != unpatched && action != next && !expected() {
+        return Err(foreign);
     }
-    let original = saved(record);
+    let (old, kind, follows_key) = (fetched.word(), Kind::StaticBranch(entry.jumps), action == unpatched);
+    match code_of_next.splice(old, fetched.offset()) {
+        Some(new) => Ok(Some(Patch { key: record.key, pc, kind, follows_key, target, old, new })),
+        None if follows_key => Ok(None),
+        None => Err(foreign),
+    }
+}
+
+/// The change of a record's trampoline. None if it stays as it is, because its first instruction may not be
+/// replaced by a jump.
+fn trampoline_patch(record: &Record, text: Text, from: State, to: State) -> Result<Option<Patch>, Error> {
+    let address = image::trampoline(record);
+    let pc = address + native::TRAMPOLINE_JUMP;
+    let Some(old) = text.word(address) else { return Ok(None) };
+    let follows_key = native::is_trampoline_entry(old);
+    if follows_key {
+        // It is not patched. Half of `saved` may be written, if a fork came between two stores.
+        let mut saved = [0; 8];
+        saved[..WORD].copy_from_slice(&old);
+        record.saved.set(saved);
+    } else if !has_saved(record) {
+        return Ok(None);
+    }
+    let original = saved(record, old);
     // Out of reach, it jumps through the key as before.
     let jump = |state: State| {
         entry(state, address, text)
-            .and_then(|entry| native::encode(Kind::Jump, address, Action::Go(entry)))
-            .and_then(|code| code.splice(original, 0))
+            .and_then(|entry| native::encode(Kind::Jump, pc, Action::Branch(entry)))
+            .and_then(|code| code.splice(original, native::TRAMPOLINE_JUMP))
             .unwrap_or(original)
     };
     if ![original, jump(from), jump(to)].contains(&old) {
-        return Err(Error::at(ErrorKind::ForeignCode, address));
+        return Err(Error::at(ErrorKind::ForeignCode, pc));
     }
-    Ok(Some(Patch { key: record.key, pc: address, kind: Kind::Jump, old, new: jump(to) }))
+    Ok(Some(Patch { key: record.key, pc, kind: Kind::Jump, follows_key, target: 0, old, new: jump(to) }))
 }
 
 /// Whether the trampoline was patched before. No instruction that may be patched is zero.
 fn has_saved(record: &Record) -> bool {
-    record.saved != [0; _]
+    record.saved.get() != [0; 8]
 }
 
-/// The trampoline's first word, as the linker made it.
-fn saved(record: &Record) -> [u8; WORD] {
-    let mut word = [0; WORD];
-    word.copy_from_slice(&record.saved[..WORD]);
+/// The trampoline's first word, as the linker made it. The bytes before the instruction that changes are
+/// those of `now`: a probe may have been set there.
+fn saved(record: &Record, now: [u8; WORD]) -> [u8; WORD] {
+    let mut word = now;
+    word[native::TRAMPOLINE_JUMP..].copy_from_slice(&record.saved.get()[native::TRAMPOLINE_JUMP..WORD]);
     word
 }
 
-/// Brings the calls of an image back to what the linker made of them.
-fn to_trampolines(image: &mut Image, mode: Mode) {
+/// In a child that has inherited open windows: returns a key's calls to its state, wherever they lead.
+pub(crate) fn write_back(key: &Key, (from, to): (State, State), lock: &Guard) {
+    let mut images = Images::new(lock);
+    let _ = visit_key(
+        key,
+        (from, to),
+        mode::for_images(lock),
+        Foreign::Skip,
+        &mut images,
+        &mut PutBack::new(lock),
+    );
+}
+
+/// The same with all calls of an image.
+pub(crate) fn leave(image: &Image, lock: &Guard) {
+    to_trampolines(image, mode::for_images(lock), lock);
+}
+
+/// Returns the calls of an image to what the linker made.
+fn to_trampolines(image: &Image, mode: Mode, lock: &Guard) {
+    let _ = visit_back(image, mode, &mut PutBack::new(lock));
+    // Preparing for it may take milliseconds, and what goes back is about to go away.
+    if mode::is_prepared(lock) {
+        serialize_at_last(lock);
+    }
+}
+
+/// Visits every word that must change to return the calls of this image to their trampolines. Words that
+/// cannot be returned have been changed by somebody else.
+fn visit_back(image: &Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(), Error> {
     let text = Text::of(image);
-    for record in image::records(image) {
+    for record in tables::records(image) {
         // SAFETY: the registration has checked the key.
         let now = State::of(unsafe { &*record.key });
         let trampoline = image::trampoline(record);
         let there = State { target: core::ptr::without_provenance(trampoline), form: Form::Call };
-        // As in `put_back`: what cannot be put back is not ours any more.
-        let put_back = |patch: Patch| {
-            let _ = replace(text, patch);
-        };
-        match mode {
+        match mode_of(record, mode) {
             Mode::Generic => {}
             Mode::Trampoline => {
                 if let Some(old) = text.word(trampoline)
                     && has_saved(record)
                 {
-                    let original = saved(record);
-                    put_back(Patch { key: record.key, pc: trampoline, kind: Kind::Jump, old, new: original });
+                    let (key, kind, new) = (record.key, Kind::Jump, saved(record, old));
+                    let pc = trampoline + native::TRAMPOLINE_JUMP;
+                    visitor.visit(text, Patch { key, pc, kind, follows_key: false, target: 0, old, new })?;
+                }
+            }
+            Mode::Inline if record.is_branch() => {
+                for entry in branches::entries(record) {
+                    // SAFETY: as above.
+                    let now = entry.action(unsafe { &*record.key }, now);
+                    let actions = [now, Action::Branch(entry.check)];
+                    if let Ok(Some(patch)) = branch_patch(record, entry, text, actions) {
+                        visitor.visit(text, patch)?;
+                    }
                 }
             }
             Mode::Inline => {
-                let way = Way::new(record, text, now, there);
+                let transition = Transition::new(record, text, now, there);
                 for pc in image::sites(record) {
-                    if let Ok(Some(patch)) = way.site_patch(pc) {
-                        put_back(patch);
+                    if let Ok(Some(patch)) = transition.site_patch(pc) {
+                        visitor.visit(text, patch)?;
                     }
                 }
             }
         }
     }
-    let _ = writer::serialize();
+    Ok(())
 }
 
 /// The sites of a record.
@@ -631,11 +882,23 @@ pub(crate) struct Sites {
 pub(crate) fn count_sites(record: &Record, image: &Image) -> Sites {
     let text = Text::of(image);
     let trampoline = image::trampoline(record);
-    let direct = image::sites(record)
-        .filter(|&pc| {
-            let action = text.fetch(pc).and_then(|fetched| native::decode(pc, fetched.bytes()));
-            action.is_some_and(|(_, action)| action != Action::Go(trampoline))
-        })
-        .count();
-    Sites { all: record.count as usize, direct }
+    let page = os::page_size();
+    let (mut last, mut is_mapped) = (usize::MAX, true);
+    let mut is_direct = |pc: usize, unpatched: usize| {
+        if pc / page != last {
+            last = pc / page;
+            is_mapped = !matches!(os::rights(last * page, page), Some((Rights::NotMapped, _)));
+        }
+        if !is_mapped {
+            return false;
+        }
+        let action = text.fetch(pc).and_then(|fetched| native::decode(pc, fetched.bytes()));
+        action.is_some_and(|(_, action)| action != Action::Branch(unpatched))
+    };
+    let direct = if record.is_branch() {
+        branches::entries(record).filter(|entry| is_direct(entry.pc, entry.check)).count()
+    } else {
+        image::sites_unseen(record).filter(|&pc| is_direct(pc, trampoline)).count()
+    };
+    Sites { all: record.count.get() as usize, direct }
 }

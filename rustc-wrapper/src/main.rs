@@ -1,45 +1,50 @@
-//! `static-call-rustc`: the wrapper through which cargo runs rustc with the static-call pass.
+//! `static-call-rustc`: a rustc wrapper for cargo that adds the static-call pass to compilations.
 //!
 //! ```text
 //! RUSTC_WRAPPER=static-call-rustc cargo build
 //! ```
 //!
-//! Cargo calls it as `static-call-rustc [WORKSPACE_WRAPPER] RUSTC ARGS…`. It replaces itself by
-//! that very command, so exit code and signals are rustc's own. A compilation gets, after all
-//! its other arguments:
+//! Cargo calls it as `static-call-rustc [WORKSPACE_WRAPPER] RUSTC ARGS…`. It replaces itself by that command,
+//! so the exit code and signals are rustc's own (except for very long command lines, see [`long`]). It
+//! appends to the options of a compilation:
 //!
-//! | argument | why |
+//! | argument | purpose |
 //! |---|---|
 //! | `-Zllvm-plugins=PATH` | loads the pass |
-//! | `--cfg static_call_pass` | the macros expand to what the pass lowers |
-//! | `--cfg static_call_pass="HASH"` | compilation caches tell one plugin from the next |
-//! | `--check-cfg cfg(static_call_pass,values(any()))` | no crate is warned about the above, where names are checked |
+//! | `--cfg static_call_pass` | the macros expand to the form that the pass lowers |
+//! | `--cfg static_call_pass="HASH"` | compilation caches distinguish plugins |
+//! | `--check-cfg cfg(static_call_pass,values(any()))` | no warning about these names |
 //! | `-Zallow-features=` and others, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
 //!
-//! A question to the compiler ([`Invocation::is_probe`]) gets nothing. Where the pass cannot be
-//! loaded ([`Unavailable`]) the program is built without it, which is correct, only slower. Then the
-//! wrapper stays, to tell cargo that [`variables::REQUIRE`] matters to the crate (see [`run_and_note`]).
+//! Queries to the compiler ([`Invocation::is_probe`]) pass through unchanged. If the pass cannot be loaded
+//! ([`Unavailable`]), the program is built without it, which is correct but slower. In that case the wrapper
+//! waits for rustc and then tells cargo that the crate depends on [`variables::REQUIRE`] (see
+//! [`run_and_note`]).
 //!
-//! The environment variables are listed in [`variables`]. To use another wrapper as well, name it
-//! in `STATIC_CALL_RUSTC_WRAPPER`. It has to come behind this one: sccache, for one, knows no
-//! compiler called `static-call-rustc`, and would not see the plugin's hash.
+//! [`variables`] lists the environment variables. `STATIC_CALL_RUSTC_WRAPPER` names another wrapper to use as
+//! well. It must come after this one: sccache, for example, does not recognize `static-call-rustc` as a
+//! compiler, and would not see the plugin's hash.
 
 #![forbid(unsafe_code)]
 
 mod cache;
+mod ending;
 mod invocation;
+mod long;
 mod plugin;
 mod stability;
 mod toolchain;
 mod unavailable;
 mod variables;
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use ending::{cannot_run, exit_code};
 use invocation::Invocation;
 use plugin::Plugin;
 use toolchain::Toolchain;
@@ -48,17 +53,22 @@ use unavailable::Unavailable;
 fn main() -> ExitCode {
     let Some(invocation) = Invocation::parse(std::env::args_os().skip(1)) else {
         eprintln!(
-            "static-call-rustc: no compiler given; cargo calls this program, \
-             as in `RUSTC_WRAPPER=static-call-rustc cargo build`. Another wrapper, such as sccache, \
-             comes behind it: name it in {}",
+            "static-call-rustc: no compiler given; run this program through cargo: \
+             `RUSTC_WRAPPER=static-call-rustc cargo build`. If you use another wrapper, such as sccache, \
+             set {} to it",
             variables::CHAINED_WRAPPER
         );
         return ExitCode::FAILURE;
     };
-    let mut command = invocation.command();
-    if !invocation.is_probe()
-        && let Err(unavailable) = add_pass(&invocation, &mut command)
-    {
+    let added = if invocation.is_probe() { Ok(Added::default()) } else { pass_for(&invocation) };
+    let command = |added: &Added| {
+        let mut command = invocation.command(&added.options);
+        if added.needs_bootstrap {
+            command.env(variables::RUSTC_BOOTSTRAP, "1");
+        }
+        command
+    };
+    if let Err(unavailable) = &added {
         if variables::is_on(variables::REQUIRE) {
             let variable = variables::REQUIRE;
             eprintln!("static-call-rustc: error: {unavailable} ({variable} is set)");
@@ -68,85 +78,90 @@ fn main() -> ExitCode {
             eprintln!("static-call-rustc: warning: building without the pass: {unavailable}");
         }
         if let Some(dep_info) = invocation.dep_info() {
-            return run_and_note(command, &dep_info);
+            return run_and_note(command(&Added::default()), &dep_info);
         }
     }
+    let mut command = command(&added.unwrap_or_default());
     let error = command.exec();
+    if error.kind() == io::ErrorKind::ArgumentListTooLong {
+        // It fit before this program added options. Cargo retries with a response file only if its own
+        // command is too long.
+        return long::run(&command, invocation.first_argument());
+    }
     cannot_run(&command, &error)
 }
 
-/// Compiles without the pass, and adds to cargo's list of what the crate depends on that it was not required. So cargo
-/// compiles it again when it is; it would take it for good otherwise, and nobody would be told.
+/// What to add to a compilation.
+#[derive(Default)]
+struct Added {
+    options: Vec<OsString>,
+    /// Whether it needs `RUSTC_BOOTSTRAP=1`.
+    needs_bootstrap: bool,
+}
+
+/// Compiles without the pass, and adds [`variables::REQUIRE`] to the crate's dependencies that rustc lists
+/// for cargo. So when the variable is set later, cargo compiles the crate again and the error appears.
 fn run_and_note(mut command: Command, dep_info: &Path) -> ExitCode {
     let status = match command.status() {
         Ok(status) => status,
         Err(error) => return cannot_run(&command, &error),
     };
     if status.success() {
-        // Cargo tells an empty variable from none.
+        // Cargo distinguishes an empty variable from an unset one.
         let value = std::env::var_os(variables::REQUIRE).map(|value| format!("={}", value.display()));
         let line = format!("\n# env-dep:{}{}\n", variables::REQUIRE, value.unwrap_or_default());
         let file = OpenOptions::new().append(true).open(dep_info);
         if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
             let (dep_info, variable) = (dep_info.display(), variables::REQUIRE);
             eprintln!(
-                "static-call-rustc: warning: cannot add to {dep_info}: {error}; so cargo will not build this \
-                 crate again when {variable} is set"
+                "static-call-rustc: warning: cannot write to {dep_info}: {error}; cargo will not rebuild \
+                 this crate when {variable} is set"
             );
         }
     }
-    let code = status.code().or_else(|| Some(128 + status.signal()?)); // As a shell has it.
-    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+    exit_code(status)
 }
 
-fn cannot_run(command: &Command, error: &io::Error) -> ExitCode {
-    let program = command.get_program().display();
-    eprintln!("static-call-rustc: error: cannot run `{program}`: {error}");
-    if let Some(wrapper) = variables::get(variables::CHAINED_WRAPPER)
-        && wrapper == command.get_program()
-    {
-        let variable = variables::CHAINED_WRAPPER;
-        eprintln!("static-call-rustc: {variable} names it; correct or unset that variable");
-    }
-    ExitCode::FAILURE
-}
-
-/// Appends what loads the pass to `command`; on failure leaves it as it was.
-fn add_pass(invocation: &Invocation, command: &mut Command) -> Result<(), Unavailable> {
+/// The options that load the pass.
+fn pass_for(invocation: &Invocation) -> Result<Added, Unavailable> {
     let plugin = Plugin::find()?;
     let toolchain = Toolchain::of(invocation.compiler())?;
-    if toolchain.llvm_major() != Some(plugin::LLVM_MAJOR) {
-        return Err(Unavailable::OtherLlvm { toolchain, plugin: plugin.path });
+    if !plugin.is_for(toolchain.llvm_major()) {
+        let Toolchain { compiler, release, llvm } = toolchain;
+        return Err(Unavailable::OtherLlvm {
+            compiler,
+            release,
+            llvm,
+            plugin: plugin.path,
+            llvms: plugin.llvms,
+        });
     }
 
-    // Joined to its `-Z`: to sccache a value on its own looks like a second source file.
+    // Joined with `-Z`, because sccache takes a separate value for a second source file.
     let load = format!("-Zllvm-plugins={}", plugin.path);
     if invocation.contains(&load) {
-        return Ok(()); // Both of cargo's wrapper variables name us; loaded twice, it runs twice.
+        return Ok(Added::default()); // Both of cargo's wrapper variables name this program.
     }
     let is_unstable = stability::allows_unstable(&toolchain, invocation.crate_name());
     if !is_unstable && invocation.has_unstable_options() {
-        return Ok(()); // Rustc refuses this command, and would not once `RUSTC_BOOTSTRAP` is set.
+        return Ok(Added::default()); // Rustc must refuse it, which it would not do with `RUSTC_BOOTSTRAP`.
     }
 
-    let hash = plugin.hash()?;
-    command.arg(load);
-    command.args(["--cfg", "static_call_pass"]);
-    command.args(["--cfg", &format!("static_call_pass=\"{hash}\"")]);
-    // The first one has rustc check all names, which it did not do for whoever gives none.
+    let hash = format!("static_call_pass=\"{}\"", plugin.hash);
+    let mut options = vec![load.as_str(), "--cfg", "static_call_pass", "--cfg", &hash];
+    // Rustc checks names only if there is a `--check-cfg`, so do not be the first to add one.
     if invocation.has_option("--check-cfg") {
         // `any()` includes the form without a value; rustc 1.95 rejects `values(none(), any())`.
-        command.args(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
+        options.extend(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
     }
     if !is_unstable {
-        command.args(stability::flags(invocation));
-        command.env(variables::RUSTC_BOOTSTRAP, "1");
+        options.extend(stability::flags(invocation));
     }
-    Ok(())
+    Ok(Added { options: options.into_iter().map(OsString::from).collect(), needs_bootstrap: !is_unstable })
 }
 
-/// Whether a warning is printed: not for each of the hundreds of dependencies cargo compiles,
-/// but for the packages the user asked for, and for who calls the wrapper without cargo.
+/// Whether to print a warning: only for the packages that the user asked for, not for their dependencies, and
+/// when cargo did not call the wrapper.
 fn is_worth_telling() -> bool {
     let is_cargo = variables::get(variables::CARGO_PKG_NAME).is_some();
     !is_cargo || variables::get(variables::CARGO_PRIMARY_PACKAGE).is_some()

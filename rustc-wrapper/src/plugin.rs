@@ -1,4 +1,4 @@
-//! The pass plugin: where it is, whether it looks sound, what it hashes to.
+//! The pass plugin: its path, checks that it can be loaded, its hash, and the LLVMs that it is for.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -8,46 +8,53 @@ use std::path::{Path, PathBuf};
 use crate::unavailable::Unavailable;
 use crate::{cache, variables};
 
-/// The major version of the LLVM that the plugin is built for.
-pub(crate) const LLVM_MAJOR: u32 = 22;
-
 const FILE_NAME: &str = "libstatic_call_pass.so";
 
-/// A plugin that rustc can load, unless it is damaged deep inside, on which rustc (or the dynamic linker in it) gives up.
+/// A plugin that passed the checks here. Rustc fails if its content is damaged in other ways.
 pub(crate) struct Plugin {
-    /// Absolute, and without white space.
+    /// An absolute path without the characters at which rustc splits it.
     pub(crate) path: String,
+    /// A hash of its content.
+    pub(crate) hash: String,
+    /// The major versions of LLVM that it is built for, such as `19, 22`.
+    pub(crate) llvms: String,
 }
 
 impl Plugin {
-    /// Finds the plugin and checks what is cheap to check.
+    /// Finds the plugin and does checks that are inexpensive, or whose result is cached.
     pub(crate) fn find() -> Result<Self, Unavailable> {
         let path = locate()?;
         let bad = |problem| Unavailable::BadPlugin { path: path.clone(), problem };
         if !path.is_absolute() {
-            return Err(bad("has a relative path, and cargo runs rustc in several directories".into()));
+            return Err(bad("has a relative path, but cargo runs rustc in several directories".into()));
         }
-        let name = path.to_str().filter(|name| !name.contains(char::is_whitespace));
-        let name = name.ok_or_else(|| bad("has a space in its path, where rustc splits it".into()))?;
+        let name = path.to_str().ok_or_else(|| bad("has a path that is not UTF-8".into()))?;
+        if name.contains(|c: char| c.is_whitespace() || c == ',') {
+            return Err(bad("has a space or a comma in its path, at which rustc would split it".into()));
+        }
         check_elf(&path).map_err(bad)?;
-        Ok(Self { path: name.to_owned() })
+        let facts = cache::remember(&path, || facts(&path)).map_err(bad)?;
+        let (hash, llvms) = facts.split_once(' ').unwrap_or((&facts, ""));
+        Ok(Self { path: name.to_owned(), hash: hash.to_owned(), llvms: llvms.to_owned() })
     }
 
-    /// A hash of the plugin's content: another plugin, another hash.
-    pub(crate) fn hash(&self) -> Result<String, Unavailable> {
-        let path = Path::new(&self.path);
-        cache::remember(path, || {
-            let content = std::fs::read(path).map_err(|error| cannot_read(&error));
-            let content =
-                content.map_err(|problem| Unavailable::BadPlugin { path: path.to_owned(), problem })?;
-            let mut hasher = std::hash::DefaultHasher::new();
-            hasher.write(&content);
-            Ok(format!("{:016x}", hasher.finish()))
-        })
+    /// Whether it is built for this version of LLVM.
+    pub(crate) fn is_for(&self, llvm_major: &str) -> bool {
+        self.llvms.split(", ").any(|llvm| llvm == llvm_major)
     }
 }
 
-/// The plugin named in the environment, or the one installed with this program.
+/// The hash of a plugin and the list of its LLVMs.
+fn facts(plugin: &Path) -> Result<String, String> {
+    let content = std::fs::read(plugin).map_err(|error| cannot_read(&error))?;
+    let llvms = static_call_abi::pass_llvms(&content);
+    let llvms = llvms.ok_or("does not say which LLVM it is for, so it is not ours or is too old")?;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(&content);
+    Ok(format!("{:016x} {llvms}", hasher.finish()))
+}
+
+/// The plugin from the environment, or the one installed with this program.
 fn locate() -> Result<PathBuf, Unavailable> {
     if let Some(path) = variables::get(variables::PLUGIN) {
         return Ok(path.into());
@@ -55,7 +62,7 @@ fn locate() -> Result<PathBuf, Unavailable> {
     let own = std::env::current_exe().and_then(|path| path.canonicalize());
     let directory = own.ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default();
     let installed = directory.join("../lib/static-call").join(FILE_NAME);
-    let beside = directory.join(FILE_NAME); // As in `target/release`.
+    let beside = directory.join(FILE_NAME); // In `target/release`.
     let searched = vec![installed, beside];
     match searched.iter().find(|path| path.exists()) {
         Some(path) => Ok(path.clone()),
@@ -63,7 +70,7 @@ fn locate() -> Result<PathBuf, Unavailable> {
     }
 }
 
-/// The parts of an ELF64 file header that tell a shared object for this machine.
+/// An ELF64 file header.
 struct ElfHeader([u8; 64]);
 
 impl ElfHeader {
@@ -94,7 +101,7 @@ impl ElfHeader {
         self.half(16)
     }
 
-    /// Where the section header table ends, which linkers write last.
+    /// The end of the section header table, which linkers write last.
     fn sections_end(&self) -> u64 {
         let start = u64::from_ne_bytes(*self.field(40));
         let size = u64::from(self.half(58)) * u64::from(self.half(60));
@@ -120,18 +127,18 @@ fn check_elf(path: &Path) -> Result<(), String> {
         }
         header => header.ok().filter(|header| header.magic() == ElfHeader::MAGIC),
     };
-    let header = header.ok_or("is no ELF file")?;
-    // This program is the nearest example of the host's machine.
+    let header = header.ok_or("is not an ELF file")?;
+    // This program itself is a file for the host's machine.
     let own = std::env::current_exe().and_then(File::open);
     let own = own.and_then(|mut file| ElfHeader::read(&mut file)).map_err(|error| cannot_read(&error))?;
     if header.class() != ElfHeader::CLASS_64 || header.machine() != own.machine() {
         return Err("is built for another machine".into());
     }
     if header.kind() != ElfHeader::TYPE_DYN {
-        return Err("is no shared object".into());
+        return Err("is not a shared object".into());
     }
     if header.sections_end() > size {
-        return Err(format!("is cut off: it has {size} of {} bytes", header.sections_end()));
+        return Err(format!("is truncated: it has {size} of {} bytes", header.sections_end()));
     }
     Ok(())
 }

@@ -1,23 +1,24 @@
-//! Keeping a stable compiler stable.
+//! Keeps a stable compiler stable.
 //!
-//! Stable rustc loads plugins only with `RUSTC_BOOTSTRAP=1`, which would also open every unstable
-//! feature: crates whose build scripts try features out would turn them on, and the program would
-//! no longer build without the wrapper. `-Zallow-features=` closes them again. The variable is set
-//! in the compiler's own environment only, where no build script sees it.
+//! Stable rustc loads plugins only with `RUSTC_BOOTSTRAP=1`, which also permits every unstable feature.
+//! Crates whose build scripts probe for features would then use them, and the program would no longer build
+//! without the wrapper. `-Zallow-features=` forbids the features again. The variable is set only in the
+//! environment of the compiler, where no build script sees it.
 //!
-//! It also makes rustc name symbols as a nightly does. So the names of a stable compiler are asked
-//! for, which in turn needs `-Zunstable-options`. What remains is the `cfg`s of a nightly, nearly all
-//! of which need a feature: on x86-64, `target_feature = "x87"` does not; and the variable itself, for a crate that
-//! asks for it by `option_env!`, since rustc expands macros before it loads plugins, which could unset it.
+//! The variable also makes rustc mangle symbols as a nightly does. So the wrapper asks for the mangling of
+//! stable compilers, which needs `-Zunstable-options`. Two traces remain. One is the `cfg`s of a nightly, of
+//! which nearly all need a feature, but not `target_feature = "x87"` on x86-64. The other is the variable
+//! itself, which a crate can read with `option_env!`: rustc expands macros before it loads plugins, so the
+//! plugin cannot unset it in time.
 
 use crate::invocation::Invocation;
 use crate::toolchain::Toolchain;
 use crate::variables;
 
-/// Whether rustc accepts unstable options and features for this crate without our doing.
+/// Whether rustc permits unstable options and features for this crate without the wrapper.
 ///
-/// Rustc's rule: `RUSTC_BOOTSTRAP` is `1`, or a list with this crate's name in it, or `-1` to make
-/// a nightly behave as stable; otherwise the channel decides.
+/// This is rustc's rule: `RUSTC_BOOTSTRAP` may be `1`, a list with the crate's name, or `-1`, which makes a
+/// nightly behave like a stable compiler. Otherwise the channel decides.
 pub(crate) fn allows_unstable(toolchain: &Toolchain, crate_name: Option<&str>) -> bool {
     let value = variables::get(variables::RUSTC_BOOTSTRAP);
     match value.as_ref().and_then(|value| value.to_str()) {
@@ -28,10 +29,10 @@ pub(crate) fn allows_unstable(toolchain: &Toolchain, crate_name: Option<&str>) -
     }
 }
 
-/// What makes rustc stable again under `RUSTC_BOOTSTRAP=1`.
+/// The options that make rustc behave like a stable compiler despite `RUSTC_BOOTSTRAP=1`.
 pub(crate) fn flags(invocation: &Invocation) -> Vec<&'static str> {
     let mut flags = vec!["-Zallow-features="];
-    // Coverage has a naming of its own.
+    // Coverage requires another mangling, which rustc then selects.
     if !["symbol-mangling-version", "instrument-coverage"]
         .iter()
         .any(|name| invocation.has_codegen_option(name))

@@ -1,4 +1,4 @@
-//! Which rustc this is: what `rustc -vV` says, remembered for the next call.
+//! The version of rustc, according to `rustc -vV`, which is cached.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,19 @@ use std::process::Command;
 use crate::unavailable::Unavailable;
 use crate::{cache, variables};
 
-/// A compiler's account of itself.
+/// What a compiler says about itself.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
-    /// The command that was asked.
+    /// The command that was run.
     pub(crate) compiler: String,
-    /// As in `1.95.0`, `1.96.0-beta.3`, `1.97.0-nightly` or `1.97.0-dev`.
+    /// For example `1.95.0`, `1.96.0-beta.3`, `1.97.0-nightly` or `1.97.0-dev`.
     pub(crate) release: String,
-    /// As in `22.1.2`.
+    /// For example `22.1.2`.
     pub(crate) llvm: String,
 }
 
 impl Toolchain {
-    /// Asks the compiler, given as `RUSTC [+TOOLCHAIN]`, or remembers what it said before.
+    /// Asks the compiler, given as `RUSTC [+TOOLCHAIN]`, or takes its answer from the cache.
     pub(crate) fn of(compiler: &[OsString]) -> Result<Self, Unavailable> {
         let name = compiler.join(" ".as_ref()).to_string_lossy().into_owned();
         let unknown = |problem| Unavailable::UnknownToolchain { compiler: name.clone(), problem };
@@ -36,20 +36,20 @@ impl Toolchain {
         Ok(Self { compiler: name.clone(), release, llvm })
     }
 
-    pub(crate) fn llvm_major(&self) -> Option<u32> {
-        self.llvm.split('.').next()?.parse().ok()
+    pub(crate) fn llvm_major(&self) -> &str {
+        self.llvm.split('.').next().unwrap_or_default()
     }
 
-    /// Whether rustc is of a channel where unstable features are open to all.
+    /// Whether rustc is of a channel that permits unstable features.
     pub(crate) fn is_nightly(&self) -> bool {
         self.release.ends_with("-nightly") || self.release.ends_with("-dev")
     }
 }
 
-/// The output of `rustc -vV`, or what went wrong.
+/// The output of `rustc -vV`, or the problem.
 fn ask(compiler: &[OsString]) -> Result<String, String> {
     let output = Command::new(&compiler[0]).args(&compiler[1..]).arg("-vV").output();
-    let output = output.map_err(|error| format!("does not start: {error}"))?;
+    let output = output.map_err(|error| format!("cannot be run: {error}"))?;
     if !output.status.success() {
         return Err(format!("fails with {}", output.status));
     }
@@ -65,12 +65,12 @@ fn field<'a>(answer: &'a str, name: &str) -> Result<&'a str, String> {
     answer.lines().find_map(value).ok_or_else(|| format!("has no line `{name}: …`"))
 }
 
-/// The file whose change means another compiler, if there is one.
+/// The file that changes when the compiler changes, if there is one.
 ///
-/// It is the rustc inside a toolchain, known by the `lib/rustlib` next to its `bin`. Rustup's proxy
-/// stands for the one that `RUSTUP_TOOLCHAIN` selects, which cargo under rustup always sets. Without
-/// that variable the proxy's answer depends on the directory and on settings, and a script's answer
-/// on anything: those must be asked each time.
+/// It is the rustc in a toolchain, which has `lib/rustlib` next to its `bin`. Rustup's proxy runs the one
+/// that `RUSTUP_TOOLCHAIN` selects, which cargo under rustup always sets. Without that variable the proxy's
+/// answer depends on the directory and on settings, and a script's answer on anything: those must be asked
+/// every time.
 fn toolchain_binary(rustc: &Path) -> Option<PathBuf> {
     let mut binary = find_program(rustc)?.canonicalize().ok()?;
     if binary.ends_with("rustup") {
@@ -83,7 +83,7 @@ fn toolchain_binary(rustc: &Path) -> Option<PathBuf> {
     root.join("lib/rustlib").is_dir().then_some(binary)
 }
 
-/// The path of a program that may be a bare name in `PATH`.
+/// The path of a program, which is searched in `PATH` if it is a bare name.
 fn find_program(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return Some(program.to_owned());

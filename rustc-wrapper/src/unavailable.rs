@@ -1,23 +1,21 @@
-//! The reasons why a program is built without the pass.
+//! The reasons to build without the pass.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::plugin::LLVM_MAJOR;
-use crate::toolchain::Toolchain;
 use crate::variables;
 
-/// Why the pass cannot be loaded. Displayed in one line: what happened, where, what to do.
+/// Why the pass cannot be loaded. The text is one line: what happened, where, and what to do.
 #[derive(Debug)]
 pub(crate) enum Unavailable {
     /// No plugin at any of these places.
     NoPlugin { searched: Vec<PathBuf> },
-    /// A plugin that rustc could not load, as far as can be seen from outside.
+    /// A plugin that rustc could not load.
     BadPlugin { path: PathBuf, problem: String },
-    /// The compiler did not say what it is.
+    /// The compiler did not print its version.
     UnknownToolchain { compiler: String, problem: String },
-    /// The compiler has another LLVM than the one the plugin is built for.
-    OtherLlvm { toolchain: Toolchain, plugin: String },
+    /// The plugin was built for other LLVMs than the compiler's.
+    OtherLlvm { compiler: String, release: String, llvm: String, plugin: String, llvms: String },
 }
 
 impl fmt::Display for Unavailable {
@@ -34,14 +32,18 @@ impl fmt::Display for Unavailable {
                 write!(f, "the plugin {path} {problem}; reinstall it or set {variable} to another")
             }
             Self::UnknownToolchain { compiler, problem } => {
-                write!(f, "`{compiler} -vV` {problem}; run it by hand, and mend the toolchain")
+                write!(f, "`{compiler} -vV` {problem}; run it by hand, and repair the toolchain")
             }
-            Self::OtherLlvm { toolchain: Toolchain { compiler, release, llvm }, plugin } => write!(
-                f,
-                "rustc {release} ({compiler}) has LLVM {llvm}, but the plugin {plugin} needs \
-                 LLVM {LLVM_MAJOR}; use a rustc with LLVM {LLVM_MAJOR}, such as 1.95, or set \
-                 {variable} to a plugin for this one"
-            ),
+            Self::OtherLlvm { compiler, release, llvm, plugin, llvms } => {
+                let major = llvm.split('.').next().unwrap_or_default();
+                write!(
+                    f,
+                    "rustc {release} ({compiler}) has LLVM {llvm}, but the plugin {plugin} is built for LLVM \
+                     {llvms}; use a rustc with one of these (1.95 has LLVM 22), build static-call with the \
+                     headers of this one (`cargo xtask install --llvm {major}`), or set {variable} to a \
+                     plugin for it"
+                )
+            }
         }
     }
 }

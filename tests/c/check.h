@@ -2,9 +2,11 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <errno.h>
 #include <static_call.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
@@ -15,7 +17,19 @@ __attribute__((unused, noreturn)) static void check_failed(const char *file, int
 	abort();
 }
 
-/* Functions that leave nearly all registers to their callers, where compilers have such. */
+/* An update beside threads that start, end or fork. The C library blocks all signals for a moment there,
+ * and with breakpoints an update waits for the end of that moment, but not as long as a busy machine may
+ * take. */
+#define PATIENTLY(update)                                                                     \
+	({                                                                                    \
+		const time_t end_ = time(NULL) + 10;                                          \
+		int result_;                                                                  \
+		while ((result_ = (update)) == -EAGAIN && time(NULL) < end_)                  \
+			;                                                                     \
+		result_;                                                                      \
+	})
+
+/* Functions that preserve nearly all registers, where compilers have them. */
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
 #define PRESERVE_MOST __attribute__((preserve_most))
 #else
@@ -30,8 +44,8 @@ __attribute__((unused)) static void report(void)
 	static_call_process_info(&info);
 	CHECK(info.sites == info.direct + info.through_trampoline);
 	const unsigned writer = static_call_writer();
-	printf("mode %u, sites %zu, direct %zu, images %zu, writer %u\n", mode, info.sites, info.direct, info.images,
-	       writer);
+	printf("mode %u, sites %zu, direct %zu, images %zu, writer %u\n", mode, info.sites, info.direct,
+	       info.images, writer);
 	fflush(stdout);
 }
 

@@ -1,9 +1,7 @@
-/* Control that does not go straight: longjmp out of targets, fork, updates from within a target. */
+/* Unusual control flow: longjmp out of targets, fork, and updates from within a target. */
 #include <setjmp.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "fork.h"
 
 static jmp_buf back;
 
@@ -31,21 +29,19 @@ static int parent(void) { return 1; }
 static int child(void) { return 2; }
 static DEFINE_STATIC_CALL(who, parent);
 
-/* An update in the child is the child's own. */
+/* An update in a child does not affect its parent. */
 static void forks(void)
 {
 	for (int round = 0; round < 3; round++) {
 		fflush(stdout);
 		pid_t pid = fork();
-		CHECK(pid >= 0);
 		if (pid == 0) {
 			CHECK(static_call(who) == 1);
 			CHECK(static_call_update(who, child) == 0);
 			CHECK(static_call(who) == 2);
 			_exit(7);
 		}
-		int status;
-		CHECK(waitpid(pid, &status, 0) == pid);
+		const int status = status_of(pid);
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 		CHECK(static_call(who) == 1);
 		CHECK(static_call_update(who, child) == 0 && static_call(who) == 2);
@@ -53,7 +49,7 @@ static void forks(void)
 	}
 }
 
-/* The target changes its key while callers stand inside it, several deep. */
+/* The target updates its key while callers are inside it, several levels deep. */
 static int shallow(int depth) { return depth * 1000; }
 static int deep(int depth);
 static DEFINE_STATIC_CALL(recursive, deep);

@@ -1,13 +1,19 @@
 /* i686: functions that remove their arguments themselves, or take them in registers. */
 #include "check.h"
 
-#define FUNCTIONS(name, sign)                                                                       \
-	__attribute__((stdcall)) static int stdcall_##name(int a, int b, int c) { return sign * (a + 2 * b + 3 * c); } \
-	__attribute__((stdcall)) static long long wide_##name(int a) { return sign * ((1LL << 40) + a); } \
-	__attribute__((fastcall)) static int fastcall_##name(int a, int b, int c) { return sign * (a + 2 * b + 3 * c); } \
-	__attribute__((thiscall)) static int thiscall_##name(int *a, int b, int c) { return sign * (*a + 2 * b + 3 * c); } \
-	__attribute__((regparm(1))) static int one_##name(int a, int b, int c) { return sign * (a + 2 * b + 3 * c); } \
-	__attribute__((regparm(3))) static int three_##name(int a, int b, int c) { return sign * (a + 2 * b + 3 * c); }
+#define FUNCTIONS(name, sign)                                                                   \
+	__attribute__((stdcall)) static int stdcall_##name(int a, int b, int c)                 \
+	{ return sign * (a + 2 * b + 3 * c); }                                                  \
+	__attribute__((stdcall)) static long long wide_##name(int a)                            \
+	{ return sign * ((1LL << 40) + a); }                                                    \
+	__attribute__((fastcall)) static int fastcall_##name(int a, int b, int c)               \
+	{ return sign * (a + 2 * b + 3 * c); }                                                  \
+	__attribute__((thiscall)) static int thiscall_##name(int *a, int b, int c)              \
+	{ return sign * (*a + 2 * b + 3 * c); }                                                 \
+	__attribute__((regparm(1))) static int one_##name(int a, int b, int c)                  \
+	{ return sign * (a + 2 * b + 3 * c); }                                                  \
+	__attribute__((regparm(3))) static int three_##name(int a, int b, int c)                \
+	{ return sign * (a + 2 * b + 3 * c); }
 FUNCTIONS(plus, 1)
 FUNCTIONS(minus, -1)
 
@@ -28,8 +34,14 @@ static void all(int sign)
 }
 
 /* Tail calls, where the convention allows them. */
-__attribute__((noinline, stdcall)) static int tail_stdcall(int a, int b, int c) { return static_call(stdcall, a, b, c); }
-__attribute__((noinline, fastcall)) static int tail_fastcall(int a, int b, int c) { return static_call(fastcall, a, b, c); }
+__attribute__((noinline, stdcall)) static int tail_stdcall(int a, int b, int c)
+{
+	return static_call(stdcall, a, b, c);
+}
+__attribute__((noinline, fastcall)) static int tail_fastcall(int a, int b, int c)
+{
+	return static_call(fastcall, a, b, c);
+}
 
 int main(void)
 {

@@ -1,4 +1,5 @@
-// Exceptions leave targets through direct calls and trampolines; so do destructors of the frames between.
+// Exceptions leave targets through direct calls and trampolines, and the destructors of all frames in between
+// run.
 #include <stdexcept>
 #include <string>
 
@@ -17,7 +18,7 @@ DEFINE_STATIC_CALL(key, quiet);
 DEFINE_STATIC_CALL_NULL(hook, void(int));
 void loud_hook(int a) { throw a; }
 
-// No cleanup and no handler: a plain call, which has to let the exception through.
+// No cleanup and no handler: a plain call, which has to pass the exception on.
 __attribute__((noinline)) int plain(int a) { return static_call(key, a) + 1; }
 // A tail call.
 __attribute__((noinline)) int tail(int a) { return static_call(key, a); }

@@ -1,5 +1,5 @@
-// Targets in another image: what the caller keeps in registers for its own image is there again when they
-// return, and when exceptions leave them; backtraces go on behind the call.
+// Targets in another image. After they return or throw, the registers that the caller's image needs are
+// restored, and backtraces continue behind the call.
 #include <stdexcept>
 
 #include "check.h"
@@ -38,7 +38,7 @@ __attribute__((noinline)) static int handled(int a)
 		return -global;
 	}
 }
-// A handler, but not for the call.
+// A handler, but not around the call.
 __attribute__((noinline)) static int beside(int a)
 {
 	try {
@@ -77,7 +77,7 @@ int main()
 		CHECK(handled(10) == (is_foreign ? 115 : 111) && handled(-10) == -100);
 	}
 	CHECK(static_call_update(key, frames) == 0);
-	// The function itself, main, and what called it.
+	// The function itself, main, and its caller.
 	CHECK(static_call(key, 0) >= 3 && plain(0) >= global + 4);
 	report();
 	return 0;

@@ -1,5 +1,5 @@
-/* Somebody else writes to the code, as a debugger does that sets a breakpoint: no update touches anything
- * until that is gone. The addresses of the sites come from the harness, relative to `main`. */
+/* Somebody else writes to the code, as a debugger does to set a breakpoint. No update of the key changes
+ * anything until that is gone. The harness passes the addresses of the sites, relative to `main`. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -40,11 +40,12 @@ int main(int argc, char **argv)
 	uint8_t before = *byte;
 	write_byte(byte, 0xcc);
 	CHECK(static_call_update(second, two) == -EILSEQ);
-	struct static_call_change changes[] = { STATIC_CALL_CHANGE(first, two), STATIC_CALL_CHANGE(second, two) };
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE(first, two),
+						STATIC_CALL_CHANGE(second, two) };
 	CHECK(static_call_update_batch(changes, 2) == -EILSEQ);
 	CHECK(*byte == 0xcc);
 	CHECK(static_call_query(first) == one && static_call_query(second) == one && call_first() == 1);
-	/* Another key's calls are no concern of the breakpoint's. */
+	/* The breakpoint does not affect another key's calls. */
 	CHECK(static_call_update(first, two) == 0 && call_first() == 2);
 	CHECK(static_call_update(first, one) == 0 && call_first() == 1);
 

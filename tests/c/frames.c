@@ -1,5 +1,5 @@
-/* A target sees ordinary frames: itself, the function that calls it, main. Through a site, a trampoline, or a
- * pointer; after a tail call, without the function that made it. */
+/* A target sees ordinary frames: itself, its caller and main, whether it is called by a site, a trampoline
+ * or a pointer. After a tail call the function that made it is missing. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -9,7 +9,7 @@
 
 static char seen[256];
 
-/* Not inlined, and neither is what it calls: a frame each. */
+/* Neither this nor its callees are inlined, so each has a frame. */
 __attribute__((noinline)) void look(int value);
 __attribute__((noinline)) void look(int value)
 {
@@ -32,7 +32,11 @@ __attribute__((noinline)) void look(int value)
 }
 
 void other(int value);
-void other(int value) { look(value + 1); seen[255]++; }
+void other(int value)
+{
+	look(value + 1);
+	seen[255]++;
+}
 
 static DEFINE_STATIC_CALL(key, look);
 

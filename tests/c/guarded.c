@@ -1,6 +1,5 @@
-/* Whether the code of guarded_library.c still refuses indirect branches to code without a landing pad, after its calls
- * were patched. AArch64.
- */
+/* AArch64: the code of guarded_library.c still refuses indirect branches to code without a landing pad,
+ * after its calls were patched. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,10 +12,7 @@ int enter_without_a_landing_pad(void);
 
 static sigjmp_buf out;
 
-static void refused(int signal)
-{
-	siglongjmp(out, signal);
-}
+static void refused(int signal) { siglongjmp(out, signal); }
 
 int main(void)
 {

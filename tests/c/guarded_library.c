@@ -1,19 +1,13 @@
-/* See guarded.c. All of it has landing pads but one function. */
+/* See guarded.c. All functions but one have landing pads. */
 #include "static_call.h"
 
 static int one(int x) { return x + 1; }
 static int two(int x) { return x + 2; }
 DEFINE_STATIC_CALL(key, one);
 
-int call(int x)
-{
-	return static_call(key, x);
-}
+int call(int x) { return static_call(key, x); }
 
-int update(void)
-{
-	return static_call_update(key, two);
-}
+int update(void) { return static_call_update(key, two); }
 
 int without(void);
 __asm__(".text\n.type without, @function\nwithout: ret\n");

@@ -1,4 +1,4 @@
-/* Everything about keys in one file: where they live, how they are named, called, queried. Also as C++. */
+/* Keys in one file: their places, their names, calls and queries. Also compiled as C++. */
 #include "check.h"
 
 static int calls;
@@ -16,12 +16,11 @@ static DEFINE_STATIC_CALL(info, count); /* names that the library's functions en
 static DEFINE_STATIC_CALL(update, add);
 static DEFINE_STATIC_CALL(query, add);
 static DEFINE_STATIC_CALL(target, add);
-DECLARE_STATIC_CALL(defined_below, int (int, int));
+DECLARE_STATIC_CALL(defined_below, int(int, int));
 
-/* A key in an array, and one inside a struct. */
-static struct static_call_key table[] = {
-	STATIC_CALL_INIT(add), STATIC_CALL_INIT(subtract), STATIC_CALL_INIT_NULL, STATIC_CALL_INIT_RET0
-};
+/* A key in an array, and one in a struct. */
+static struct static_call_key table[] = { STATIC_CALL_INIT(add), STATIC_CALL_INIT(subtract),
+					  STATIC_CALL_INIT_NULL, STATIC_CALL_INIT_RET0 };
 static struct {
 	int before;
 	struct static_call_key key;
@@ -52,28 +51,26 @@ static void tables(void)
 		CHECK(static_call_at(add, &table[i], 5, 3) == (i == 0 ? 8 : 2));
 	}
 	CHECK(static_call_at(add, &table[0], 5, 3) == 8);
-	CHECK(static_call_at(int (int, int), &table[1], 5, 3) == 2);
+	CHECK(static_call_at(int(int, int), &table[1], 5, 3) == 2);
 	CHECK(static_call_fn_at(pointer, &table[1])(5, 3) == 2);
 	CHECK(static_call_update_at(add, &table[1], add) == 0);
 	CHECK(static_call_query_at(add, &table[1]) == add);
 	CHECK(static_call_at(int (*)(int, int), &table[1], 5, 3) == 8);
-	static_call_at(void (void), &table[2]);
-	CHECK(static_call_query_at(void (void), &table[2]) == NULL);
-	CHECK(static_call_at(long (int), &table[3], 1) == 0);
+	static_call_at(void(void), &table[2]);
+	CHECK(static_call_query_at(void(void), &table[2]) == NULL);
+	CHECK(static_call_at(long(int), &table[3], 1) == 0);
 	CHECK(static_call_at(add, &codec.key, 1, 2) == 3);
 	CHECK(static_call_update_at(add, &codec.key, pointer) == 0);
 	CHECK(static_call_at(add, &codec.key, 1, 2) == -1);
 	CHECK(codec.before == 7);
 
-	struct static_call_change changes[] = {
-		STATIC_CALL_CHANGE_AT(add, &table[0], subtract),
-		STATIC_CALL_CHANGE_AT(void (void), &table[2], count),
-		STATIC_CALL_CHANGE_RET0_AT(&table[3])
-	};
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE_AT(add, &table[0], subtract),
+						STATIC_CALL_CHANGE_AT(void(void), &table[2], count),
+						STATIC_CALL_CHANGE_RET0_AT(&table[3]) };
 	calls = 0;
 	CHECK(static_call_update_batch(changes, 3) == 0);
 	CHECK(static_call_at(add, &table[0], 5, 3) == 2);
-	static_call_at(void (void), &table[2]);
+	static_call_at(void(void), &table[2]);
 	CHECK(calls == 1);
 }
 

@@ -1,4 +1,4 @@
-/* Prints the layout as C sees it, for comparison with the crates' own; see tests/tests/layout.rs. */
+/* Prints the layout as C sees it, for tests/tests/layout.rs to compare with the crates'. */
 #include <static_call.h>
 #include <stdio.h>
 
@@ -9,31 +9,34 @@
 static void nothing(void) {}
 static DEFINE_STATIC_CALL(plain, nothing);
 static DEFINE_STATIC_CALL_NULL(hook, nothing);
-static DEFINE_STATIC_CALL_RET0(level, int (void));
+static DEFINE_STATIC_CALL_RET0(level, int(void));
 
 #define KEY(key)                                                                                    \
-	printf("%s %u %#x %d %s\n", #key, STATIC_CALL_KEY(key).form, STATIC_CALL_KEY(key).flags,    \
-	       STATIC_CALL_KEY(key).off == STATIC_CALL_KEY(key).target, STATIC_CALL_KEY(key).name)
+	printf("%s %u %#x %d %s\n", #key, STATIC_CALL_KEY(key).__form, STATIC_CALL_KEY(key).__flags, \
+	       STATIC_CALL_KEY(key).__off == STATIC_CALL_KEY(key).__target, STATIC_CALL_KEY(key).__name)
 
 int main(void)
 {
 	SIZE(static_call_key);
-	FIELD(static_call_key, target);
-	FIELD(static_call_key, records);
-	FIELD(static_call_key, off);
-	FIELD(static_call_key, name);
-	FIELD(static_call_key, form);
-	FIELD(static_call_key, flags);
+	FIELD(static_call_key, __target);
+	FIELD(static_call_key, __records);
+	FIELD(static_call_key, __off);
+	FIELD(static_call_key, __name);
+	FIELD(static_call_key, __form);
+	FIELD(static_call_key, __flags);
 	SIZE(static_call_change);
-	FIELD(static_call_change, key);
-	FIELD(static_call_change, target);
-	FIELD(static_call_change, form);
+	FIELD(static_call_change, __key);
+	FIELD(static_call_change, __target);
+	FIELD(static_call_change, __form);
+	FIELD(static_call_change, __wish);
 	SIZE(static_call_info);
 	FIELD(static_call_info, keys);
 	FIELD(static_call_info, sites);
 	FIELD(static_call_info, direct);
 	FIELD(static_call_info, through_trampoline);
 	FIELD(static_call_info, images);
+	FIELD(static_call_info, branches);
+	FIELD(static_call_info, patched_branches);
 	CONSTANT(STATIC_CALL_VERSION);
 	CONSTANT(STATIC_CALL_FORM_CALL);
 	CONSTANT(STATIC_CALL_FORM_NOP);

@@ -1,4 +1,5 @@
-/* Calls and updates before main and after it: constructors of every priority, atexit, destructors. */
+/* Calls and updates before main and after it: in constructors of every priority, exit handlers and
+ * destructors. */
 #include "check.h"
 
 static int zero(void) { return 0; }
@@ -15,14 +16,15 @@ static void expect(int value)
 		failed = 1;
 }
 
-/* 101 is the registration's own priority; 1 to 100 come before it. */
+/* The registration has priority 101; 1 to 100 come before it. */
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wprio-ctor-dtor"
 #endif
 __attribute__((constructor(100))) static void first(void)
 {
 	expect(0);
-	before_registration = static_call(early) == 0 && static_call_update(early, one) == 0 && static_call(early) == 1;
+	before_registration =
+		static_call(early) == 0 && static_call_update(early, one) == 0 && static_call(early) == 1;
 }
 __attribute__((constructor(102))) static void second(void)
 {
@@ -51,7 +53,7 @@ __attribute__((destructor(102))) static void still_later(void)
 	CHECK(static_call_update(stage, two) == 0);
 	expect(2);
 }
-/* After the image's own destructor: since the whole process ends, its calls still follow. */
+/* After the image's own destructor. Since the whole process ends, its calls still follow updates. */
 __attribute__((destructor(100))) static void very_last(void)
 {
 	expect(2);

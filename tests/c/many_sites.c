@@ -1,22 +1,16 @@
-/* A key with 1,000 sites, or 10,000 with -DTEN_THOUSAND, or one with -DONE: how many instructions an update takes, and loading.
- * Run under callgrind by tests/instructions.rs. */
+/* A key with 1,000 sites, with 10,000 (-DTEN_THOUSAND) or with one (-DONE). tests/instructions.rs counts
+ * the instructions of loading and updates by callgrind. */
 #include "check.h"
 
-static long one(long x)
-{
-	return x + 1;
-}
+static long one(long x) { return x + 1; }
 
-static long three(long x)
-{
-	return x + 3;
-}
+static long three(long x) { return x + 3; }
 
 DEFINE_STATIC_CALL(key, one);
 
-#define TEN(statement) statement statement statement statement statement statement statement statement statement statement
-#define TEN_(statement) statement statement statement statement statement statement statement statement statement statement
-#define TEN__(statement) statement statement statement statement statement statement statement statement statement statement
+#define TEN(s) s s s s s s s s s s
+#define TEN_(s) s s s s s s s s s s
+#define TEN__(s) s s s s s s s s s s
 #define THOUSAND(name)                                                                               \
 	__attribute__((noinline)) static long name(long x)                                           \
 	{                                                                                            \
@@ -34,8 +28,15 @@ __attribute__((noinline)) static long first(long x)
 THOUSAND(first)
 #endif
 #ifdef TEN_THOUSAND
-THOUSAND(second) THOUSAND(third) THOUSAND(fourth) THOUSAND(fifth)
-THOUSAND(sixth) THOUSAND(seventh) THOUSAND(eighth) THOUSAND(ninth) THOUSAND(tenth)
+THOUSAND(second)
+THOUSAND(third)
+THOUSAND(fourth)
+THOUSAND(fifth)
+THOUSAND(sixth)
+THOUSAND(seventh)
+THOUSAND(eighth)
+THOUSAND(ninth)
+THOUSAND(tenth)
 #endif
 
 static long run_all(long x)

@@ -1,4 +1,4 @@
-/* NULL, RET0, queries and what an update refuses. */
+/* NULL, RET0, queries, and updates that are refused. */
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static void values(void)
 	CHECK(evaluated == 4);
 }
 
-/* Tail calls of a key that is NULL: a jump that returns, and a conditional one. */
+/* Tail calls of a key that is NULL: a jump that becomes a return, and a conditional jump. */
 __attribute__((noinline)) static void tail(int a) { static_call_cond(hook, a); }
 __attribute__((noinline)) static void conditional_tail(int a)
 {
@@ -96,17 +96,17 @@ static void tails(void)
 	}
 }
 
-/* A hook that leaves nearly all registers as they are: its callers keep values in them, which no way to call it, or not to
- * call it, may change. */
+/* A hook that preserves nearly all registers. Its callers keep values there, which must survive whether
+ * the hook is called or not, and however. */
 static PRESERVE_MOST void observe_aside(long a) { seen += a; }
 PRESERVE_MOST void never_defined_aside(int a);
 static DEFINE_STATIC_CALL_NULL(hook_aside, observe_aside);
 static DEFINE_STATIC_CALL_NULL(hook_never_updated, never_defined_aside);
 
-__attribute__((noinline)) static uint64_t keep(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
-					       uint64_t g, uint64_t h)
+__attribute__((noinline)) static uint64_t
+keep(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h)
 {
-	/* Volatile: a counter that is lost would have no end. */
+	/* Volatile: with a lost counter the loop would not end. */
 	for (volatile int i = 0; i < 100; i++) {
 		static_call_cond(hook_aside, i);
 		a += b ^ (uint64_t)i, b += c, c += d, d += e, e += f, f += g, g += h, h += a;
@@ -128,7 +128,7 @@ static void preserved(void)
 	CHECK(keep(1, 2, 3, 4, 5, 6, 7, 8) == kept && seen == 4950);
 }
 
-/* Results as wide as a register and smaller: the upper bits belong to nobody. */
+/* Results as wide as a register and narrower ones, whose upper bits are undefined. */
 #define RESULTS(X)                                                                                  \
 	X(bool, bool_) X(char, char_) X(signed char, schar) X(short, short_) X(unsigned short, ushort)  \
 	X(int, int_) X(unsigned, unsigned_) X(long, long_) X(unsigned long long, ull) X(void *, pointer_) \

@@ -21,7 +21,7 @@ int plugin_call_own(int a) { return static_call(own, a); }
 int plugin_update_own(void) { return static_call_update(own, thrice); }
 int plugin_update_host(void) { return static_call_update(host_key, thrice); }
 
-/* The destructor of an image that goes away still calls and updates. */
+/* The destructor of an image still calls and updates while the image is unloaded. */
 __attribute__((destructor)) static void unload(void)
 {
 	int error = static_call_update(own, twice);

@@ -1,5 +1,4 @@
 /* Loads and unloads shared objects that call this program's keys, with updates in between. */
-#include <dlfcn.h>
 #include <string.h>
 
 #include "plugin_host.h"
@@ -15,13 +14,6 @@ static size_t sites(void)
 	return info.sites;
 }
 
-static void *symbol(void *plugin, const char *name)
-{
-	void *found = dlsym(plugin, name);
-	CHECK(found != NULL);
-	return found;
-}
-
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
@@ -35,8 +27,7 @@ int main(int argc, char **argv)
 			int which = (round + i) % 2;
 			if (round % 3 == 0 && i == 1)
 				continue;
-			plugins[which] = dlopen(argv[1 + which], RTLD_NOW | RTLD_LOCAL);
-			CHECK(plugins[which] != NULL);
+			plugins[which] = load(argv[1 + which]);
 		}
 		for (int i = 0; i < 2; i++) {
 			if (!plugins[i])

@@ -1,4 +1,4 @@
-#include "check.h"
+#include "plugin.h"
 
 int host_default(int a);
 DECLARE_STATIC_CALL(host_key, host_default);

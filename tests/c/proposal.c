@@ -1,5 +1,8 @@
-/* The example of the original proposal, to the letter, with identical prototypes. Also as C++. */
+/* The example of the original proposal, unchanged, with identical prototypes. Also compiled as C++. */
 #include "check.h"
+
+/* The proposal ignores the result of updates, since the kernel's function returns none. */
+#pragma GCC diagnostic ignored "-Wunused-result"
 
 int func_a(int arg1, int arg2);
 int func_b(int arg1, int arg2);

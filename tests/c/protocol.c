@@ -1,18 +1,16 @@
-/* What an update asks of the operating system, and in which order: both writers keep to their protocol, whatever
- * other threads would notice of it on this machine. The library's own calls come by here. */
-#include <dlfcn.h>
-#include <stdarg.h>
+/* Which system calls an update makes, and in which order. Both writers keep to their protocol even where
+ * other threads of this machine would not notice a missing step. */
+#include "syscalls.h"
+
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "check.h"
 
 static int one(void) { return 1; }
 static int two(void) { return 2; }
 static DEFINE_STATIC_CALL(key, one);
-static DEFINE_STATIC_CALL_NULL(hook, void (int *));
+static DEFINE_STATIC_CALL_NULL(hook, void(int *));
 
 __attribute__((noinline)) static int call(void)
 {
@@ -23,7 +21,8 @@ __attribute__((noinline)) static int call(void)
 __attribute__((noinline)) static int tail(void) { return static_call(key); }
 static void twice(int *a) { *a *= 2; }
 
-/* One character a system call: m(ake writable), c(lose the window), s(erialize), b(reakpoint), r(est), f(irst). */
+/* One character for each system call: m for making a page writable, c for closing the window, s for
+ * serializing, b for the breakpoint, r for the rest of the instruction, f for its first byte. */
 static char log_of[64];
 static unsigned logged;
 
@@ -33,39 +32,20 @@ static void note(char what)
 		log_of[logged++] = what;
 }
 
-int mprotect(void *start, size_t len, int access)
+static int before_syscall(long number, const long arguments[6])
 {
-	if (access & PROT_EXEC)
-		note(access & PROT_WRITE ? 'm' : 'c');
-	int (*real)(void *, size_t, int);
-	*(void **)&real = dlsym(RTLD_NEXT, "mprotect");
-	return real(start, len, access);
-}
-
-ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t offset)
-{
-	note(len > 1 ? 'r' : *(const unsigned char *)bytes == 0xcc ? 'b' : 'f');
-	ssize_t (*real)(int, const void *, size_t, off64_t);
-	*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
-	return real(file, bytes, len, offset);
-}
-
-long syscall(long number, ...)
-{
-	long arguments[6];
-	va_list list;
-	va_start(list, number);
-	for (int i = 0; i < 6; i++)
-		arguments[i] = va_arg(list, long);
-	va_end(list);
-	if (number == SYS_membarrier && arguments[0] == 1 << 5)
+	if (number == SYS_membarrier && arguments[0] == PRIVATE_EXPEDITED_SYNC_CORE)
 		note('s');
-	long (*real)(long, ...);
-	*(void **)&real = dlsym(RTLD_NEXT, "syscall");
-	return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+	else if (number == SYS_mprotect && arguments[2] & PROT_EXEC)
+		note(arguments[2] & PROT_WRITE ? 'm' : 'c');
+#ifdef SYS_pwrite64
+	else if (number == SYS_pwrite64)
+		note(arguments[2] > 1 ? 'r' : *(const unsigned char *)arguments[1] == 0xcc ? 'b' : 'f');
+#endif
+	return 0;
 }
 
-/* What a change of `sites` instructions looks like. */
+/* The log has to be that of a change of `sites` instructions. */
 static void expect(int sites)
 {
 	char expected[64];
@@ -99,11 +79,12 @@ int main(void)
 	expect(is_inline ? 2 : 1);
 	CHECK(call() == 2 && tail() == 2);
 	/* Two keys: one window, and the same three rounds for all of their sites. */
-	struct static_call_change changes[] = { STATIC_CALL_CHANGE(key, one), STATIC_CALL_CHANGE(hook, twice) };
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE(key, one),
+						STATIC_CALL_CHANGE(hook, twice) };
 	CHECK(static_call_update_batch(changes, 2) == 0);
 	expect(is_inline ? 3 : 2);
 	CHECK(call() == 2 && tail() == 1);
-	/* What is so already needs nothing. */
+	/* An update that changes nothing makes no system call. */
 	CHECK(static_call_update(key, one) == 0);
 	log_of[logged] = 0;
 	CHECK(logged == 0);

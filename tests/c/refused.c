@@ -1,4 +1,4 @@
-/* What must not compile, one case at a time; also as C++. See tests/tests/c_header.rs. */
+/* Mistakes that must not compile, one case at a time. Also compiled as C++. See tests/tests/c_header.rs. */
 #include <static_call.h>
 
 int add(int a, int b);
@@ -16,7 +16,7 @@ int use(int a);
 int use(int a)
 {
 #if CASE == 0
-	return static_call(key, a, static_call_update(key, add)); /* right: the others differ in one thing */
+	return static_call(key, a, static_call_update(key, add)); /* right; the others differ in one thing */
 #elif CASE == 1
 	return static_call_update(key, add_long);
 #elif CASE == 2

@@ -1,5 +1,5 @@
-/* Ways to lose the right to write code, by name. All are for life, and inherited by children. To be included
- * before anything else. */
+/* Ways to lose the right to write code, by name. All are permanent, and children inherit them. To be
+ * included before anything else. */
 #ifndef RESTRICT_H
 #define RESTRICT_H
 
@@ -56,13 +56,13 @@ static inline int forbid_membarrier(void)
 /* PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN; Linux 6.3. */
 static inline int deny_write_execute(void) { return prctl(65, 1, 0, 0, 0); }
 
-/* An empty file system over /proc, for this process alone: as root, or in a user namespace. */
+/* Mounts an empty file system over /proc for this process alone, as root or in a user namespace. */
 static inline int hide_proc(void)
 {
 	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
 		return -1;
-	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", "/proc", "tmpfs", 0, NULL) ||
-	       open("/proc/self/mem", O_RDWR) >= 0;
+	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	       mount("none", "/proc", "tmpfs", 0, NULL) || open("/proc/self/mem", O_RDWR) >= 0;
 }
 
 /* mseal(2) of the program's code; Linux 6.10. */
@@ -81,7 +81,7 @@ static inline int seal_text(void)
 	return -1;
 }
 
-/* 0, or not 0 where this kernel does not have it. */
+/* 0, or something else if this kernel does not have it. */
 static inline int give_up(const char *right)
 {
 	if (!strcmp(right, "seccomp"))

@@ -1,8 +1,6 @@
-/* A shared object that is loaded when code may not be written any more stays on its trampolines, while the
- * program's own calls stay direct, and stay as they are. */
+/* A shared object that is loaded after code can no longer be written stays on its trampolines. The
+ * program's own calls stay direct and unchanged. */
 #include "restrict.h"
-
-#include <dlfcn.h>
 
 #include "plugin_host.h"
 
@@ -17,17 +15,16 @@ int main(int argc, char **argv)
 		return 77;
 	struct static_call_info before, after;
 	static_call_process_info(&before);
-	void *plugin = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-	CHECK(plugin != NULL);
+	void *plugin = load(argv[1]);
 	static_call_process_info(&after);
 	CHECK(after.sites > before.sites && after.direct == before.direct);
 
 	plugin_call *call, *own_call;
 	plugin_update *update;
-	*(void **)&call = dlsym(plugin, "plugin_call_host");
-	*(void **)&own_call = dlsym(plugin, "plugin_call_own");
-	*(void **)&update = dlsym(plugin, "plugin_update_own");
-	/* Its own key is called by nobody else: it may change. */
+	*(void **)&call = symbol(plugin, "plugin_call_host");
+	*(void **)&own_call = symbol(plugin, "plugin_call_own");
+	*(void **)&update = symbol(plugin, "plugin_update_own");
+	/* Nobody else calls the plugin's own key, so it may change. */
 	CHECK(own_call(10) == 20 && update() == 0 && own_call(10) == 30);
 	int expected = before.direct > 0 || static_call_mode() == STATIC_CALL_MODE_TRAMPOLINE ? -EACCES : 0;
 	CHECK(static_call_update(host_key, host_other) == expected);

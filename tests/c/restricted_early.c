@@ -1,4 +1,4 @@
-/* Gives up the right that the variable GIVE_UP names, before any constructor runs. */
+/* Before any constructor runs, gives up the right that the variable GIVE_UP names. */
 #include "restrict.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// Where C++ has keys: namespaces, classes, class templates, inline variables, functions, lambdas.
+// Keys in C++: in namespaces, classes, class templates, inline variables, functions and lambdas.
 #include "check.h"
 
 namespace outer::inner {
@@ -10,14 +10,14 @@ int call(int a, int b) { return static_call(key, a, b); }
 
 namespace outer::other {
 int multiply(int a, int b) { return a * b; }
-DEFINE_STATIC_CALL(key, multiply); // The name of another namespace's key.
+DEFINE_STATIC_CALL(key, multiply); // The same name as a key of another namespace.
 } // namespace outer::other
 
 class Codec {
 	static int plain(int a) { return a; }
 	static int masked(int a) { return a ^ 0xff; }
 
-public:
+      public:
 	static inline DEFINE_STATIC_CALL(encode, plain);
 	static int call(int a) { return static_call(encode, a); }
 	static int mask() { return static_call_update(encode, masked); }
@@ -77,14 +77,14 @@ static void namespaces()
 	CHECK(static_call_query(outer::other::key) == outer::other::multiply);
 	CHECK(static_call_update(outer::other::key, outer::inner::add) == 0);
 	CHECK(static_call(outer::other::key, 5, 3) == 8);
-	struct static_call_change changes[] = {
-		STATIC_CALL_CHANGE(outer::inner::key, outer::inner::add),
-		STATIC_CALL_CHANGE(outer::other::key, outer::inner::subtract)
-	};
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE(outer::inner::key, outer::inner::add),
+						STATIC_CALL_CHANGE(outer::other::key,
+								   outer::inner::subtract) };
 	CHECK(static_call_update_batch(changes, 2) == 0);
 	CHECK(static_call(outer::inner::key, 5, 3) == 8 && static_call(outer::other::key, 5, 3) == 2);
 	// By its two parts.
-	CHECK(static_call_at(outer::other::STATIC_CALL_TYPE(key), &outer::other::STATIC_CALL_KEY(key), 5, 3) == 2);
+	CHECK(static_call_at(outer::other::STATIC_CALL_TYPE(key), &outer::other::STATIC_CALL_KEY(key), 5,
+			     3) == 2);
 }
 
 static void classes()
@@ -106,9 +106,10 @@ static void functions()
 	CHECK(static_call(of_int, 2) == 200);
 	CHECK(static_call_update(of_int, c_function) == 0);
 	CHECK(static_call(of_int, 2) == 6);
-	CHECK(static_call_update(of_int, overloaded) == 0); // The one that fits.
+	CHECK(static_call_update(of_int, overloaded) == 0); // The overload that fits.
 	CHECK(static_call(of_int, 2) == 2);
-	CHECK(static_call(any, 1) == 2 && static_call_update(any, never_throws) == 0 && static_call(any, 1) == 1);
+	CHECK(static_call(any, 1) == 2 && static_call_update(any, never_throws) == 0 &&
+	      static_call(any, 1) == 1);
 	static_assert(noexcept(static_call(only_noexcept, 1)), "the key's type is its function's");
 	CHECK(static_call(only_noexcept, 1) == 1);
 
@@ -139,7 +140,8 @@ static void conventions()
 	CHECK(seen == 2 && static_call_update(hook, nullptr) == 0);
 	static_call_cond(hook, 3);
 	CHECK(seen == 2);
-	CHECK(static_call(zero, 5) == 0 && static_call_update(zero, identity) == 0 && static_call(zero, 5) == 5);
+	CHECK(static_call(zero, 5) == 0 && static_call_update(zero, identity) == 0 &&
+	      static_call(zero, 5) == 5);
 }
 
 int main()

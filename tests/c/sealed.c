@@ -1,40 +1,29 @@
-/* After static_call_seal() no update is accepted, and writes to keys, records and sites fault; calls go on, also
- * those of a plugin that comes and goes afterwards. */
-#include <dlfcn.h>
+/* After static_call_seal() no update is accepted, and writes to keys, records and sites fault. Calls still
+ * work, also in a plugin that is loaded and unloaded afterwards. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "fork.h"
 #include "plugin_host.h"
 
 int host_default(int a) { return a + 1; }
 static int host_other(int a) { return a + 2; }
 __attribute__((visibility("default"))) DEFINE_STATIC_CALL(host_key, host_default);
-static DEFINE_STATIC_CALL_NULL(hook, void (int *));
-static DEFINE_STATIC_CALL_RET0(flag, int (void));
+static DEFINE_STATIC_CALL_NULL(hook, void(int *));
+static DEFINE_STATIC_CALL_RET0(flag, int(void));
 #ifdef IN_STRUCT
-static struct { int x; struct static_call_key key; } in_struct = { 1, STATIC_CALL_INIT(host_default) };
+static struct {
+	int x;
+	struct static_call_key key;
+} in_struct = { 1, STATIC_CALL_INIT(host_default) };
 #else
-static struct { int x; } in_struct = { 1 };
+static struct {
+	int x;
+} in_struct = { 1 };
 #endif
 
 extern char records[] __asm__("__start_static_call_records") __attribute__((weak));
 extern char sites[] __asm__("__start_static_call_sites") __attribute__((weak));
-
-/* Whether a write to this byte ends a process. */
-static int faults(volatile char *byte)
-{
-	int status;
-	pid_t child = fork();
-	if (child == 0) {
-		*byte = *byte;
-		_exit(0);
-	}
-	CHECK(waitpid(child, &status, 0) == child);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
-}
 
 static int all(int a)
 {
@@ -47,7 +36,7 @@ int main(int argc, char **argv)
 {
 	struct static_call_info info;
 	static_call_process_info(&info);
-	const int has_pass = info.images > 0;
+	const int has_pass = info.sites > 0;
 	int expected = has_pass ? 0 : -EACCES;
 #ifdef IN_STRUCT
 	CHECK(static_call_at(host_default, &in_struct.key, 1) == 2);
@@ -74,24 +63,24 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		struct static_call_info with, after;
 		for (int i = 0; i < 3; i++) {
-			void *plugin = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-			CHECK(plugin != NULL);
+			void *plugin = load(argv[1]);
 			plugin_call *call, *own_call;
 			plugin_update *update, *update_host;
-			*(void **)&call = dlsym(plugin, "plugin_call_host");
-			*(void **)&own_call = dlsym(plugin, "plugin_call_own");
-			*(void **)&update = dlsym(plugin, "plugin_update_own");
-			*(void **)&update_host = dlsym(plugin, "plugin_update_host");
+			*(void **)&call = symbol(plugin, "plugin_call_host");
+			*(void **)&own_call = symbol(plugin, "plugin_call_own");
+			*(void **)&update = symbol(plugin, "plugin_update_own");
+			*(void **)&update_host = symbol(plugin, "plugin_update_host");
 			CHECK(call(10) == 12 && own_call(10) == 20);
-			CHECK(update() == -EROFS && update_host() == -EROFS && call(10) == 12 && own_call(10) == 20);
+			CHECK(update() == -EROFS && update_host() == -EROFS && call(10) == 12 &&
+			      own_call(10) == 20);
 			static_call_process_info(&with);
-			CHECK(with.images == 2 * (size_t)has_pass);
+			CHECK(!has_pass || with.images == 2);
 			void *(*key)(void);
-			*(void **)&key = dlsym(plugin, "plugin_key");
+			*(void **)&key = symbol(plugin, "plugin_key");
 			CHECK(faults(key()) == has_pass);
 			CHECK(dlclose(plugin) == 0);
 			static_call_process_info(&after);
-			CHECK(after.images == (size_t)has_pass && after.sites == info.sites);
+			CHECK(after.images == info.images && after.sites == info.sites);
 			CHECK(all(1) == 3);
 		}
 	}

@@ -1,3 +1,3 @@
-/* The same with a key that lies in a struct of the program's, and so cannot be sealed. */
+/* The same with a key in the program's own struct, which cannot be sealed. */
 #define IN_STRUCT
 #include "sealed.c"

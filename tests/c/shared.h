@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* However a program hides its own symbols, it finds the library's. */
+/* A program that hides its own symbols still finds the library's. */
 #pragma GCC visibility push(hidden)
 #include <static_call.h>
 #pragma GCC visibility pop
@@ -16,9 +16,9 @@ int in_left(int a);
 int in_right(int a);
 DECLARE_STATIC_CALL(program_key, in_program);
 DECLARE_STATIC_CALL(left_key, in_left);
-DECLARE_STATIC_CALL(right_hook, void (int *));
+DECLARE_STATIC_CALL(right_hook, void(int *));
 
-/* Each calls all three keys: from where the name says. */
+/* Each calls all three keys, from the image in its name. */
 EXPORT long call_from_left(int a);
 EXPORT long call_from_right(int a);
 EXPORT int update_from_left(void);

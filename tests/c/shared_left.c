@@ -16,9 +16,8 @@ int own_key_of_left(int update)
 }
 int update_from_left(void)
 {
-	struct static_call_change changes[] = {
-		STATIC_CALL_CHANGE(program_key, far_away), STATIC_CALL_CHANGE(left_key, far_away),
-		STATIC_CALL_CHANGE(right_hook, NULL)
-	};
+	struct static_call_change changes[] = { STATIC_CALL_CHANGE(program_key, far_away),
+						STATIC_CALL_CHANGE(left_key, far_away),
+						STATIC_CALL_CHANGE(right_hook, NULL) };
 	return static_call_update_batch(changes, 3);
 }

@@ -2,7 +2,7 @@
 
 static int two(void) { return 2; }
 static int twenty(void) { return 20; }
-EXPORT DEFINE_STATIC_CALL_NULL(right_hook, void (int *));
+EXPORT DEFINE_STATIC_CALL_NULL(right_hook, void(int *));
 static DEFINE_STATIC_CALL(own, two);
 
 long call_from_right(int a) { return call_all(a); }

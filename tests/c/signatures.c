@@ -1,4 +1,4 @@
-/* Arguments and results of every kind go through sites and trampolines unharmed. */
+/* Arguments and results of every kind pass unchanged through sites and trampolines. */
 #include <complex.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -6,15 +6,26 @@
 
 #include "check.h"
 
-struct pair { long a, b; };
-struct mixed { double x; int y; };
-struct large { long a[9]; };
-struct tiny { char c; };
-union number { double d; uint64_t u; };
+struct pair {
+	long a, b;
+};
+struct mixed {
+	double x;
+	int y;
+};
+struct large {
+	long a[9];
+};
+struct tiny {
+	char c;
+};
+union number {
+	double d;
+	uint64_t u;
+};
 typedef float vector __attribute__((vector_size(16)));
 
-
-/* Each function exists twice: `sign` tells which of them was called. */
+/* Each function exists twice; `sign` tells which one was called. */
 #define TWICE(X) X(plus, 1) X(minus, -1)
 #define FUNCTIONS(name, sign)                                                                       \
 	static long ten_##name(char a, short b, int c, long d, unsigned char e, int f, long g,       \
@@ -98,13 +109,16 @@ static void all(int sign)
 }
 
 /* Tail calls, with their arguments on the stack too. */
-__attribute__((noinline)) static struct large tail_large(struct large l, int i) { return static_call(large, l, i); }
+__attribute__((noinline)) static struct large tail_large(struct large l, int i)
+{
+	return static_call(large, l, i);
+}
 __attribute__((noinline)) static long double tail_long_double(long double a, int b)
 {
 	return static_call(long_double, a, b);
 }
-__attribute__((noinline)) static double tail_doubles(double a, double b, double c, double d, double e, double f,
-						     double g, double h, double i, double j)
+__attribute__((noinline)) static double tail_doubles(double a, double b, double c, double d, double e,
+						     double f, double g, double h, double i, double j)
 {
 	return static_call(doubles, a, b, c, d, e, f, g, h, i, j);
 }

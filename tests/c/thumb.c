@@ -1,4 +1,4 @@
-/* Arm's two instruction sets: callers and targets of each, and calls that the one of them makes on a condition. */
+/* Arm's two instruction sets: callers and targets in each, and conditional calls. */
 #include "check.h"
 
 #define A32 __attribute__((target("arm"), noinline))
@@ -20,7 +20,7 @@ A32 static void count(int x) { counted += x; }
 A32 static void count_twice(int x) { counted += 2 * x; }
 static DEFINE_STATIC_CALL_NULL(hook, count);
 
-/* Between other code, so that it is no tail call: `bleq`. */
+/* With other code around it, so that it is no tail call: `bleq`. */
 A32 static void sometimes(int x)
 {
 	if (x)

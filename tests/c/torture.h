@@ -1,24 +1,24 @@
-/* What the torture test's program, in C or in Rust, and its two shared objects have in common. */
+/* Shared by the torture test's program, in C or in Rust, and its two shared objects. */
 #ifndef TORTURE_H
 #define TORTURE_H
 
-#include <static_call.h>
+#include <static_branch.h>
 #include <stdint.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define TARGETS 8
 
 /* The keys by number, which no target answers with 0. */
-enum { PLAIN = 1, SHARED, ZERO, VISITOR, HANDLER, HOOK, PLUGIN, KEYS };
+enum { PLAIN = 1, SHARED, ZERO, VISITOR, HANDLER, HOOK, PLUGIN, LOCKED, STOPPED, BRANCH, KEYS };
 
-/* What a target returns: from it the caller sees whose it is, which one, and what it was called with. */
+/* What a target returns. It tells the key, the target and the argument. */
 #define ANSWER(key, number, argument) ((argument) << 16 | (uint64_t)(key) << 8 | (number))
 
 typedef uint64_t answer(uint64_t argument);
 /* Of the key that is a hook. */
 typedef void put_answer(uint64_t argument, uint64_t *out);
 
-/* All targets of a key, as an array of that name. */
+/* An array of all targets of a key. */
 #define DEFINE_TARGETS(name, key)                                                                   \
 	ANSWERS(name, key, 0) ANSWERS(name, key, 1) ANSWERS(name, key, 2) ANSWERS(name, key, 3)     \
 	ANSWERS(name, key, 4) ANSWERS(name, key, 5) ANSWERS(name, key, 6) ANSWERS(name, key, 7)     \
@@ -35,7 +35,7 @@ typedef void put_answer(uint64_t argument, uint64_t *out);
 #define PUTS(name, number)                                                                          \
 	static void name##number(uint64_t argument, uint64_t *out) { *out = ANSWER(HOOK, number, argument); }
 
-/* Has a call be no tail call, whatever is done with its result. */
+/* Keeps a call from becoming a tail call. */
 #define NOT_LAST(value) ({ uint64_t value_ = (value); __asm__ volatile("" : "+r"(value_)); value_; })
 
 /* The keys that more than one image calls; shared_key lies in the shared object. */
@@ -44,6 +44,7 @@ DECLARE_STATIC_CALL(shared_key, answer);
 DECLARE_STATIC_CALL(zero_key, answer);
 DECLARE_STATIC_CALL(visitor_key, answer);
 DECLARE_STATIC_CALL(hook_key, put_answer);
+DECLARE_STATIC_KEY_FALSE(branch_key);
 
 /* Targets in the shared object, mostly too far away for the program's calls to reach them directly. */
 EXPORT extern answer *const shared_plain_targets[TARGETS];
@@ -51,7 +52,7 @@ EXPORT extern answer *const shared_shared_targets[TARGETS];
 EXPORT extern answer *const shared_zero_targets[TARGETS];
 EXPORT extern put_answer *const shared_hooks[TARGETS];
 
-/* Calls of the keys out of the shared object. */
+/* Calls of the keys in the shared object. */
 EXPORT answer shared_call_plain, shared_tail_plain, shared_conditional_plain;
 EXPORT answer shared_call_shared, shared_tail_shared;
 EXPORT answer shared_call_zero, shared_tail_zero;

@@ -1,7 +1,7 @@
-/* A plugin that the torture test loads and unloads while its other threads are at work. */
+/* A plugin that the torture test loads and unloads while its other threads work. */
 #include "torture.h"
 
-/* A key of the program's has one of them as long as the plugin is loaded. */
+/* One of the program's keys has one of these targets while the plugin is loaded. */
 DEFINE_TARGETS(plugin_targets, VISITOR);
 
 DEFINE_TARGETS(own_targets, PLUGIN);

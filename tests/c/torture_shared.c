@@ -1,4 +1,4 @@
-/* A shared object that the torture test is linked with. */
+/* A shared object that the torture test links. */
 #include "torture.h"
 
 DEFINE_TARGETS(shared_plain_targets, PLAIN);

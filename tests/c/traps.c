@@ -1,14 +1,13 @@
-/* SIGTRAP belongs to the program as well: with breakpoints as the writer, its own handlers get every trap that
- * is not ours, whether they were installed before the first update or over our handler, and threads that block
- * the signal make updates fail instead of ending the process. With a window all of it passes without effect. */
+/* SIGTRAP belongs to the program as well. With the breakpoint writer, the program's own handlers get every
+ * trap that is not ours, whether they were installed before the first update or over our handler. Threads
+ * that block the signal make updates fail instead of ending the process. With the window writer none of
+ * this matters. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "fork.h"
 
 static int one(void) { return 1; }
 static int two(void) { return 2; }
@@ -21,14 +20,16 @@ __attribute__((noinline)) static int tail(void) { return static_call(key); }
 #ifdef __i386__
 __attribute__((noinline)) static int plus_ten(void) { return static_call(key) + 10; }
 
-/* Wherever the stack ends: there is no red zone, and the frame of a signal may begin right there. */
+/* There is no red zone here, and the frame of a signal may begin right at the end of the stack. */
 static void unaligned(void)
 {
 	static _Atomic(unsigned) turn;
 	unsigned bytes = turn++ % 64 * 4;
 	int result;
 	__asm__ volatile("sub %1, %%esp\n\tcall *%2\n\tadd %1, %%esp"
-			 : "=&a"(result) : "S"(bytes), "D"(plus_ten) : "ecx", "edx", "memory", "cc");
+			 : "=&a"(result)
+			 : "S"(bytes), "D"(plus_ten)
+			 : "ecx", "edx", "memory", "cc");
 	CHECK(result == 11 || result == 12);
 }
 #else
@@ -53,7 +54,7 @@ static void count(int signal)
 
 static struct sigaction replaced;
 
-/* As a crash reporter does: looks at the trap, and hands it to whoever was there before. */
+/* Like a crash reporter: looks at the trap, and passes it to the handler that was there before. */
 static void count_and_chain(int signal, siginfo_t *info, void *context)
 {
 	chained++;
@@ -66,12 +67,12 @@ static void count_and_chain(int signal, siginfo_t *info, void *context)
 static void updates(int number)
 {
 	for (int i = 0; i < number; i++) {
-		CHECK(static_call_update(key, i % 2 ? one : two) == 0);
+		CHECK(PATIENTLY(static_call_update(key, i % 2 ? one : two)) == 0);
 		CHECK(call() == (i % 2 ? 1 : 2) && tail() == call());
 	}
 }
 
-/* Every way to trap: each is one more trap for the handler, and execution goes on. */
+/* Every way to trap. The handler gets each one, and execution continues. */
 static void trap_thrice(void)
 {
 	__asm__ volatile("int3");
@@ -112,16 +113,15 @@ static void *blocker(void *unused)
 	return unused;
 }
 
-/* How a child ends that runs this. */
+/* How a child that runs this ends. */
 static int end_of(void (*run)(void))
 {
-	int status;
 	pid_t child = fork();
 	if (child == 0) {
 		run();
 		_exit(42);
 	}
-	CHECK(waitpid(child, &status, 0) == child);
+	const int status = status_of(child);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
@@ -167,7 +167,7 @@ int main(void)
 	updates(500);
 	CHECK(traps == 3);
 
-	/* The same by one that calls what was there before it, which is ours. */
+	/* The same with a handler that calls the one before it, which is ours. */
 	struct sigaction chaining = { .sa_sigaction = count_and_chain, .sa_flags = SA_SIGINFO };
 	CHECK(sigaction(SIGTRAP, &chaining, &replaced) == 0);
 	updates(2);
@@ -176,7 +176,7 @@ int main(void)
 	updates(500);
 	CHECK(traps == 6 && chained == 3);
 
-	/* Put back and set again, time after time. */
+	/* Put back and set again, many times. */
 	for (int i = 0; i < 40; i++) {
 		struct sigaction old;
 		CHECK(sigaction(SIGTRAP, &action, &old) == 0);
@@ -192,7 +192,7 @@ int main(void)
 	single_step();
 	CHECK(traps >= before_steps + 3);
 
-	/* A handler that could not take a breakpoint. */
+	/* A handler during which a breakpoint would be fatal. */
 	struct sigaction deaf = { .sa_handler = count }, usual;
 	sigfillset(&deaf.sa_mask);
 	CHECK(sigaction(SIGUSR2, &deaf, &usual) == 0);
@@ -205,7 +205,7 @@ int main(void)
 	CHECK(end_of(ignored_kill) == 42);
 	CHECK(end_of(ignored_breakpoint) == -SIGTRAP);
 
-	/* A thread that cannot take a trap. */
+	/* A thread in which a trap would be fatal. */
 	CHECK(pthread_create(&thread, NULL, blocker, NULL) == 0);
 	while (atomic_load(&blocked) != 1)
 		usleep(100);

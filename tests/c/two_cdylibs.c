@@ -1,4 +1,4 @@
-/* Loads two Rust shared objects, each with its own copy of the runtime, in which they see each other or not. */
+/* Loads two Rust shared objects, each with its own copy of the runtime, which may see each other or not. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

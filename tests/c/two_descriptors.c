@@ -1,4 +1,5 @@
-/* An image that is registered twice: link-time optimization may leave it two descriptors of the same tables. */
+/* An image that is registered twice: link-time optimization may leave it two descriptors of the same
+ * tables. */
 #include "check.h"
 
 void register_again(void);

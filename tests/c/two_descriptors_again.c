@@ -1,4 +1,4 @@
-/* Compiled without the pass, which keeps such names for itself. */
+/* Compiled without the pass, which reserves such names. */
 #include <stdint.h>
 #include <string.h>
 

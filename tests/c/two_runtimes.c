@@ -1,7 +1,5 @@
-/* The program and a shared object that it loads are each linked with a runtime of their own, and share a
- * key: an update by either of them reaches the calls of both, or fails and changes nothing. */
-#include <dlfcn.h>
-
+/* The program and a shared object that it loads each have their own runtime, and share a key. An update by
+ * either of them reaches the calls of both, or fails and changes nothing. */
 #include "plugin_host.h"
 
 int host_default(int a) { return a + 1; }
@@ -11,12 +9,11 @@ __attribute__((visibility("default"))) DEFINE_STATIC_CALL(host_key, host_default
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-	void *plugin = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-	CHECK(plugin != NULL);
+	void *plugin = load(argv[1]);
 	plugin_call *call;
 	plugin_update *update;
-	*(void **)&call = dlsym(plugin, "plugin_call_host");
-	*(void **)&update = dlsym(plugin, "plugin_update_host");
+	*(void **)&call = symbol(plugin, "plugin_call_host");
+	*(void **)&update = symbol(plugin, "plugin_update_host");
 	CHECK(static_call(host_key, 10) == 11 && call(10) == 11);
 	int result = update();
 	CHECK(static_call(host_key, 10) == (result ? 11 : 30) && call(10) == static_call(host_key, 10));

@@ -8,7 +8,7 @@ int func_b(int arg1, int arg2) { return arg1 * arg2; }
 
 DEFINE_STATIC_CALL(my_key, func_a);
 
-/* Prints what a call returns before and after an update, and how many calls of how many are direct. */
+/* Prints a call's result before and after an update, and how many calls are direct. */
 int main(void)
 {
 	struct static_call_info info;

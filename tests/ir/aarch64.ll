@@ -1,5 +1,5 @@
-; AArch64: a trampoline starts with the instruction that a jump may replace while it runs, and nothing before it is a
-; landing pad; the constructors, which are called through a pointer, have one.
+; AArch64: a trampoline starts with an instruction that a jump may replace while it runs, and no landing pad
+; precedes it. The constructors, which are called through a pointer, have one.
 ; RUN: %lower -S %s | FileCheck %s
 ; RUN: %lower %s | llc -relocation-model=pic -filetype=obj -o %t && llvm-objdump -dr --no-show-raw-insn %t | FileCheck --check-prefix=CODE %s
 
@@ -9,7 +9,7 @@ target triple = "aarch64-unknown-linux-gnu"
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
 @small = external global { [1000 x ptr], %key }
-; Fields that no immediate reaches.
+; Fields out of reach of any immediate.
 @table = external global { [5000 x ptr], %key }
 
 declare ptr @__static_call_target(ptr)
@@ -27,7 +27,7 @@ declare void @f()
 ; CODE: bl
 ; CODE: R_AARCH64_CALL26 __static_call_trampoline.near
 ; CODE: b {{.*}}
-; CODE: R_AARCH64_JUMP26 __static_call_trampoline.table+40000
+; CODE: R_AARCH64_JUMP26 __static_call_trampoline.table..x2b40000
 ; CODE-LABEL: <__static_call_trampoline.near>:
 ; CODE-NEXT: nop
 ; CODE-NEXT: adrp x16
@@ -43,14 +43,14 @@ declare void @f()
 ; CODE: R_AARCH64_ADR_GOT_PAGE elsewhere
 ; CODE-NEXT: ldr x16, [x16]
 ; CODE: ldar x16, [x16]
-; CODE-LABEL: <__static_call_trampoline.small+8000>:
+; CODE-LABEL: <__static_call_trampoline.small..x2b8000>:
 ; CODE: R_AARCH64_LD64_GOT_LO12_NC small
 ; CODE-NEXT: mov x17, #0x1f40
 ; CODE-NEXT: movk x17, #0x0, lsl #16
 ; CODE-NEXT: movk x17, #0x0, lsl #32
 ; CODE-NEXT: add x16, x16, x17
 ; CODE-NEXT: ldar x16, [x16]
-; CODE-LABEL: <__static_call_trampoline.table+40000>:
+; CODE-LABEL: <__static_call_trampoline.table..x2b40000>:
 ; CODE: mov x17, #0x9c40
 ; CODE-LABEL: <__static_call_image_constructor>:
 ; CODE-NEXT: bti c

@@ -1,4 +1,4 @@
-; Everything that decides how arguments travel is the trampoline's as well as the call's.
+; The trampoline has every attribute of the call that decides how arguments are passed.
 ; RUN: %lower -S %s | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -15,19 +15,19 @@ declare ptr @llvm.call.preallocated.arg(token, i32)
 
 ; CHECK-LABEL: define void @arguments(
 ; CHECK: call i32 @__static_call_trampoline.table(ptr byval(%big) align 16 %p)
-; CHECK: call void @"__static_call_trampoline.table+40"(ptr sret(%big) %p, i32 inreg 1)
-; CHECK: call zeroext i8 @"__static_call_trampoline.table+80"(i8 signext 1, i1 zeroext true)
-; CHECK: call i32 (ptr, ...) @"__static_call_trampoline.table+120"(ptr %p, i32 1, double 2.0
-; CHECK: call swiftcc i32 @"__static_call_trampoline.table+160"(ptr swiftself %p, ptr swifterror %e)
-; CHECK: call i32 @"__static_call_trampoline.table+200"(ptr nest %p)
-; CHECK: call i32 @"__static_call_trampoline.table+240"(ptr noundef nonnull dereferenceable(8) %p)
-; CHECK: call inreg i64 @"__static_call_trampoline.table+280"(i64 alignstack(16) 1)
-; CHECK: call { i64, i64, i64, i64 } @"__static_call_trampoline.table+320"()
-; CHECK: call i512 @"__static_call_trampoline.table+360"(i512 1)
-; CHECK: call <vscale x 4 x i32> @"__static_call_trampoline.table+400"()
-; CHECK: call target("spirv.Image") @"__static_call_trampoline.table+440"()
-; CHECK: call void @"__static_call_trampoline.table+480"(ptr byref(%big) align 8 %p)
-; CHECK: call bfloat @"__static_call_trampoline.table+520"(half 0xH3C00, x86_fp80 0xK3FFF8000000000000000, fp128 0xL00000000000000003FFF000000000000)
+; CHECK: call void @__static_call_trampoline.table..x2b40(ptr sret(%big) %p, i32 inreg 1)
+; CHECK: call zeroext i8 @__static_call_trampoline.table..x2b80(i8 signext 1, i1 zeroext true)
+; CHECK: call i32 (ptr, ...) @__static_call_trampoline.table..x2b120(ptr %p, i32 1, double 2.0
+; CHECK: call swiftcc i32 @__static_call_trampoline.table..x2b160(ptr swiftself %p, ptr swifterror %e)
+; CHECK: call i32 @__static_call_trampoline.table..x2b200(ptr nest %p)
+; CHECK: call i32 @__static_call_trampoline.table..x2b240(ptr noundef nonnull dereferenceable(8) %p)
+; CHECK: call inreg i64 @__static_call_trampoline.table..x2b280(i64 alignstack(16) 1)
+; CHECK: call { i64, i64, i64, i64 } @__static_call_trampoline.table..x2b320()
+; CHECK: call i512 @__static_call_trampoline.table..x2b360(i512 1)
+; CHECK: call <vscale x 4 x i32> @__static_call_trampoline.table..x2b400()
+; CHECK: call target("spirv.Image") @__static_call_trampoline.table..x2b440()
+; CHECK: call void @__static_call_trampoline.table..x2b480(ptr byref(%big) align 8 %p)
+; CHECK: call bfloat @__static_call_trampoline.table..x2b520(half 0xH3C00, x86_fp80 0xK3FFF8000000000000000, fp128 0xL00000000000000003FFF000000000000)
 define void @arguments(ptr %p) {
   %e = alloca swifterror ptr
   %f0 = call ptr @__static_call_target(ptr @table)
@@ -62,8 +62,8 @@ define void @arguments(ptr %p) {
 }
 
 ; CHECK-LABEL: define void @in_memory(
-; CHECK: call void @"__static_call_trampoline.table+560"(ptr inalloca(i32) %m)
-; CHECK: call void @"__static_call_trampoline.table+600"(ptr preallocated(i32) %slot) [ "preallocated"(token %setup) ]
+; CHECK: call void @__static_call_trampoline.table..x2b560(ptr inalloca(i32) %m)
+; CHECK: call void @__static_call_trampoline.table..x2b600(ptr preallocated(i32) %slot) [ "preallocated"(token %setup) ]
 define void @in_memory() {
   %m = alloca inalloca i32
   %f0 = call ptr @__static_call_target(ptr getelementptr (i8, ptr @table, i64 560))
@@ -77,11 +77,11 @@ define void @in_memory() {
 
 ; CHECK-LABEL: define void @conventions(
 ; CHECK: call fastcc void @__static_call_trampoline.other()
-; CHECK: call coldcc void @"__static_call_trampoline.other+40"()
-; CHECK: call preserve_mostcc void @"__static_call_trampoline.other+80"()
-; CHECK: call win64cc void @"__static_call_trampoline.other+120"()
-; CHECK: call tailcc void @"__static_call_trampoline.other+160"(i32 inreg 1)
-; CHECK: call ghccc void @"__static_call_trampoline.other+200"()
+; CHECK: call coldcc void @__static_call_trampoline.other..x2b40()
+; CHECK: call preserve_mostcc void @__static_call_trampoline.other..x2b80()
+; CHECK: call win64cc void @__static_call_trampoline.other..x2b120()
+; CHECK: call tailcc void @__static_call_trampoline.other..x2b160(i32 inreg 1)
+; CHECK: call ghccc void @__static_call_trampoline.other..x2b200()
 define void @conventions() {
   %f0 = call ptr @__static_call_target(ptr @other)
   call fastcc void %f0()
@@ -99,16 +99,16 @@ define void @conventions() {
 }
 
 ; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.table(ptr byval(%big) align 16 %0)
-; CHECK: define linkonce_odr hidden void @"__static_call_trampoline.table+40"(ptr sret(%big) %0, i32 inreg %1)
-; CHECK-NEXT: jmpq *${0:c}+40(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @table)
-; CHECK: define linkonce_odr hidden zeroext i8 @"__static_call_trampoline.table+80"(i8 signext %0, i1 zeroext %1)
-; CHECK: define linkonce_odr hidden i32 @"__static_call_trampoline.table+120"(ptr %0, ...)
-; CHECK: define linkonce_odr hidden swiftcc i32 @"__static_call_trampoline.table+160"(ptr swiftself %0, ptr swifterror %1)
-; CHECK: define linkonce_odr hidden i32 @"__static_call_trampoline.table+200"(ptr nest %0)
-; A fact about one call's argument is not one about all of them.
-; CHECK: define linkonce_odr hidden i32 @"__static_call_trampoline.table+240"(ptr %0)
-; CHECK: define linkonce_odr hidden inreg i64 @"__static_call_trampoline.table+280"(i64 alignstack(16) %0)
-; CHECK: define linkonce_odr hidden void @"__static_call_trampoline.table+480"(ptr byref(%big) align 8 %0)
+; CHECK: define linkonce_odr hidden void @__static_call_trampoline.table..x2b40(ptr sret(%big) %0, i32 inreg %1)
+; CHECK-NEXT: {{.*}}jmpq *${0:c}+40(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @table)
+; CHECK: define linkonce_odr hidden zeroext i8 @__static_call_trampoline.table..x2b80(i8 signext %0, i1 zeroext %1)
+; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.table..x2b120(ptr %0, ...)
+; CHECK: define linkonce_odr hidden swiftcc i32 @__static_call_trampoline.table..x2b160(ptr swiftself %0, ptr swifterror %1)
+; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.table..x2b200(ptr nest %0)
+; A fact about the argument of one call need not hold for all calls.
+; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.table..x2b240(ptr %0)
+; CHECK: define linkonce_odr hidden inreg i64 @__static_call_trampoline.table..x2b280(i64 alignstack(16) %0)
+; CHECK: define linkonce_odr hidden void @__static_call_trampoline.table..x2b480(ptr byref(%big) align 8 %0)
 ; CHECK: define linkonce_odr hidden fastcc void @__static_call_trampoline.other()
-; CHECK: define linkonce_odr hidden coldcc void @"__static_call_trampoline.other+40"()
-; CHECK: define linkonce_odr hidden tailcc void @"__static_call_trampoline.other+160"(i32 inreg %0)
+; CHECK: define linkonce_odr hidden coldcc void @__static_call_trampoline.other..x2b40()
+; CHECK: define linkonce_odr hidden tailcc void @__static_call_trampoline.other..x2b160(i32 inreg %0)

@@ -1,9 +1,9 @@
-; ARM: a trampoline is A32 code that starts with the instruction that a branch may replace while it runs, whatever its
-; callers are. Calls are recorded that are one word of A32 code, also on a condition.
+; ARM: a trampoline is A32 code, whatever its callers are. It starts with an instruction that a branch may replace while
+; it runs. Recorded calls are one word of A32 code, conditional ones included.
 ; RUN: %lower -S %s | FileCheck %s
 ; RUN: %lower %s | llc -load-pass-plugin=%plugin -relocation-model=pic -filetype=obj -o %t && llvm-objdump -dr --no-show-raw-insn %t | FileCheck --check-prefix=CODE %s
 ; RUN: %lower %s | llc -load-pass-plugin=%plugin -o - | FileCheck --check-prefix=SITES %s
-; Processors that predict returns.
+; For processors that predict returns.
 ; RUN: %lower %s | llc -load-pass-plugin=%plugin -mcpu=cortex-a9 -o - | FileCheck --check-prefix=A9 %s
 
 target triple = "armv7-unknown-linux-gnueabihf"
@@ -12,7 +12,7 @@ target triple = "armv7-unknown-linux-gnueabihf"
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @local = internal global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
-; Fields that one immediate does not reach.
+; Fields out of reach of a single immediate.
 @table = external global { [5000 x ptr], %key }
 @huge = external global { [268439825 x i8], [3 x i8], %key }
 
@@ -21,9 +21,11 @@ declare void @f()
 
 ; CHECK: @__static_call_anchor.static_call_keys = {{.*}} align 65536
 ; CHECK: define {{.*}}void @not_through_a_trampoline
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: load atomic
 ; CHECK-NEXT: call void %{{.*}}(ptr nest
 ; CHECK: define {{.*}}void @not_readable
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: load atomic
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.near() #[[OURS:[0-9]+]] section ".text.static_call.near" comdat{{.*}} align 8
 ; CHECK: attributes #[[OURS]] = {{.*}}"target-features"="-thumb-mode"
@@ -32,7 +34,7 @@ declare void @f()
 ; CODE: bl
 ; CODE-NEXT: R_ARM_CALL __static_call_trampoline.near
 ; CODE: b {{.*}}
-; CODE: R_ARM_JUMP24 __static_call_trampoline.table+20000
+; CODE: R_ARM_JUMP24 __static_call_trampoline.table..x2b20000
 ; CODE-LABEL: <sometimes>:
 ; CODE: bleq
 ; CODE-NEXT: R_ARM_JUMP24 __static_call_trampoline.local
@@ -56,12 +58,12 @@ declare void @f()
 ; CODE-NEXT: ldr r12, [r12]
 ; CODE-NEXT: dmb ish
 ; CODE: R_ARM_GOT_PREL elsewhere
-; CODE-LABEL: <__static_call_trampoline.huge+268439828>:
+; CODE-LABEL: <__static_call_trampoline.huge..x2b268439828>:
 ; CODE: ldr r12, [pc, r12]
 ; CODE-NEXT: add r12, r12, #4096
 ; CODE-NEXT: add r12, r12, #268435456
 ; CODE-NEXT: ldr r12, [r12, #0x114]
-; CODE-LABEL: <__static_call_trampoline.table+20000>:
+; CODE-LABEL: <__static_call_trampoline.table..x2b20000>:
 ; CODE: ldr r12, [pc, r12]
 ; CODE-NEXT: add r12, r12, #16384
 ; CODE-NEXT: ldr r12, [r12, #0xe20]

@@ -1,4 +1,5 @@
-; Operand bundles stay on the call. Those that check the pointer of an indirect call keep it indirect.
+; Operand bundles stay on the call. A call stays indirect if a bundle checks its pointer, or if an attribute
+; of its caller expects something of a call or a return.
 ; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
 ; RUN: FileCheck --check-prefix=REMARK %s < %t
 
@@ -32,8 +33,9 @@ exit:
   ret void
 }
 
-; REMARK: static call stays indirect: the function pointer is to be checked at every call
+; REMARK: static call stays indirect: every call must check the function pointer
 ; CHECK-LABEL: define void @kcfi(
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire
 ; CHECK-NEXT: call void %target() [ "kcfi"(i32 42) ]
 define void @kcfi() {
@@ -47,5 +49,41 @@ define void @kcfi() {
 define void @ptrauth() {
   %f = call ptr @__static_call_target(ptr @k)
   call void %f() [ "ptrauth"(i32 42, i64 0) ]
+  ret void
+}
+
+; REMARK: static call stays indirect: the instructions after the call belong to it
+; CHECK-LABEL: define ptr @attached(
+; CHECK: call ptr %target() [ "clang.arc.attachedcall"(ptr @llvm.objc.retainAutoreleasedReturnValue) ]
+declare ptr @llvm.objc.retainAutoreleasedReturnValue(ptr)
+define ptr @attached() {
+  %f = call ptr @__static_call_target(ptr @k)
+  %r = call ptr %f() [ "clang.arc.attachedcall"(ptr @llvm.objc.retainAutoreleasedReturnValue) ]
+  ret ptr %r
+}
+
+; REMARK: static call stays indirect: it is in a function with speculative load hardening, which covers the function pointer
+; CHECK-LABEL: define void @hardened(
+; CHECK: call void %target()
+define void @hardened() speculative_load_hardening {
+  %f = call ptr @__static_call_target(ptr @k)
+  call void %f()
+  ret void
+}
+
+; When the key is off, a jump becomes a plain return. These functions must not have one.
+; CHECK-LABEL: define void @other_returns(
+; CHECK-NEXT: notail call void @__static_call_trampoline.k()
+define void @other_returns() fn_ret_thunk_extern {
+  %f = call ptr @__static_call_target(ptr @k)
+  tail call void %f()
+  ret void
+}
+
+; CHECK-LABEL: define void @clears(
+; CHECK-NEXT: notail call void @__static_call_trampoline.k()
+define void @clears() "zero-call-used-regs"="used" {
+  %f = call ptr @__static_call_target(ptr @k)
+  tail call void %f()
   ret void
 }

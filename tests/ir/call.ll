@@ -14,11 +14,12 @@ target triple = "x86_64-pc-linux-gnu"
 ; CHECK-NOT: global
 ; CHECK: @__static_call_anchor.static_call_keys = linkonce_odr hidden global i64 0, section "static_call_keys", comdat($__static_call_image), align 4096
 ; CHECK-NEXT: @__static_call_anchor.static_call_records = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] } zeroinitializer, section "static_call_records", comdat($__static_call_image), align 8
+; CHECK-NEXT: @__static_call_anchor.static_call_branches = linkonce_odr hidden global [3 x i32] zeroinitializer, section "static_call_branches", comdat($__static_call_image), align 4
 ; CHECK-NEXT: @__static_call_anchor.static_call_sites = linkonce_odr hidden global i32 0, section "static_call_sites", comdat($__static_call_image), align 4
 ; CHECK-NEXT: @__static_call_anchor.static_call_end = linkonce_odr hidden global [4096 x i8] zeroinitializer, section "static_call_end", comdat($__static_call_image), align 1
 ; CHECK-NEXT: @k = external global
 
-; The trampoline and its record, one of each for the image.
+; The trampoline and its record, one of each per image.
 ; CHECK: @__static_call_record.k = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] }
 ; CHECK-SAME: { ptr @k, ptr null, ptr null, i32 0,
 ; CHECK-SAME: i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_trampoline.k to i64), i64 ptrtoint (ptr @__static_call_record.k to i64)) to i32),
@@ -26,7 +27,7 @@ target triple = "x86_64-pc-linux-gnu"
 
 ; What registers the image, once.
 ; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
-; CHECK: @llvm.compiler.used = appending global [6 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
+; CHECK: @llvm.compiler.used = appending global [9 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_record.k, ptr @k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_branches, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
 ; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image }]
 ; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image }]
 
@@ -71,7 +72,7 @@ pad:
   resume { ptr, i32 } %l
 }
 
-; A must-be tail call stays one.
+; A `musttail` call stays one.
 ; CHECK-LABEL: define i32 @musttail(
 ; CHECK-NEXT: %r = musttail call i32 @__static_call_trampoline.k(i32 %a)
 ; CHECK-NEXT: ret i32 %r
@@ -81,10 +82,10 @@ define i32 @musttail(i32 %a) {
   ret i32 %r
 }
 
-; Signature and distance lie before the code, which is naked: no instruction before the jump.
+; Signature and distance precede the code. It is naked: no instruction comes before the jump.
 ; CHECK: define linkonce_odr hidden i32 @__static_call_trampoline.k(i32 %0) #[[TRAMPOLINE:[0-9]+]] section ".text.static_call.k" comdat align 8
-; CHECK-SAME: prefix { i32, i32 } { i32 22299475, i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_record.k to i64), i64 ptrtoint (ptr @__static_call_trampoline.k to i64)) to i32) } {
-; CHECK-NEXT: call void asm sideeffect "movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @k)
+; CHECK-SAME: prefix { i32, i32 } { i32 39076691, i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_record.k to i64), i64 ptrtoint (ptr @__static_call_trampoline.k to i64)) to i32) } {
+; CHECK-NEXT: call void asm sideeffect "{{.*}}nop\0A\09movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @k)
 ; CHECK-NEXT: unreachable
 
 ; CHECK: define linkonce_odr hidden void @__static_call_image_constructor() #{{[0-9]+}} comdat($__static_call_image) {

@@ -1,4 +1,5 @@
-; Keys that a module defines lie in a section of their own, and their image is registered, called or not.
+; Keys that a module defines get a section of their own, and the image is registered, even if nothing calls
+; them.
 ; RUN: split-file %s %t
 ; RUN: %lower -S %t/keys.ll | FileCheck %s
 ; RUN: opt -S %t/none.ll -o %t/before && %lower -S %t/none.ll -o %t/after && diff %t/before %t/after
@@ -9,6 +10,7 @@
 
 ; CHECK: @__static_call_anchor.static_call_keys =
 ; CHECK-NEXT: @__static_call_anchor.static_call_records =
+; CHECK-NEXT: @__static_call_anchor.static_call_branches =
 ; CHECK-NEXT: @__static_call_anchor.static_call_sites =
 ; CHECK-NEXT: @__static_call_anchor.static_call_end =
 ; CHECK-NEXT: @key = global %struct.static_call_key zeroinitializer, section "static_call_keys"{{$}}
@@ -20,7 +22,7 @@
 ; CHECK-NEXT: @rust__static_call_key = global <{ [40 x i8] }> zeroinitializer, section "static_call_keys"{{$}}
 ; CHECK-NOT: section "static_call_keys"
 ; CHECK: @__static_call_image = linkonce_odr hidden global
-; CHECK-SAME: ptr @__start_static_call_keys, ptr @__stop_static_call_keys, ptr @__stop_static_call_end, ptr @__ehdr_start,
+; CHECK-SAME: ptr @__start_static_call_keys, ptr @__stop_static_call_keys, ptr @__start_static_call_branches, ptr @__stop_static_call_branches, ptr @__stop_static_call_end, ptr @__ehdr_start,
 ; CHECK-NOT: section "static_call_keys"
 ; CHECK: @llvm.global_ctors = appending global [1 x
 ; REGISTERED: @__static_call_anchor.static_call_keys =
@@ -55,7 +57,7 @@ $inline = comdat any
 @copy = available_externally global %struct.static_call_key zeroinitializer
 
 ;--- none.ll
-; Nothing that is moved, and nothing that is registered.
+; Nothing is moved, and nothing is registered.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 
@@ -71,7 +73,7 @@ target triple = "x86_64-pc-linux-gnu"
 @used = global [3 x ptr] [ptr @declared, ptr @thread_local, ptr @copy]
 
 ;--- rust.ll
-; Rust's macros say the section themselves.
+; Rust's macros name the section themselves.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 @_ZN4user1k = internal global <{ ptr, [32 x i8] }> zeroinitializer, section "static_call_keys", align 8

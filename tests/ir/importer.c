@@ -1,4 +1,4 @@
-// Under ThinLTO it imports functions of machine.c, and with them declarations of trampolines.
+// Under ThinLTO this file imports functions of machine.c, and so declarations of trampolines.
 int call(int);
 int tail(int);
 

@@ -1,4 +1,4 @@
-; Calls that no trampoline can stand in for stay indirect calls, with a remark.
+; Calls that cannot go through a trampoline stay indirect, with a remark.
 ; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
 ; RUN: FileCheck --check-prefix=REMARK %s < %t
 
@@ -10,10 +10,10 @@ target triple = "x86_64-pc-linux-gnu"
 
 declare ptr @__static_call_target(ptr)
 
-; REMARK-COUNT-2: static call stays indirect: its calling convention leaves a trampoline no register
-; REMARK-COUNT-2: static call stays indirect: no function of its calling convention may be variadic
-; REMARK: static call stays indirect: its function saves all registers, which leaves a trampoline none
-; REMARK-COUNT-2: static call stays indirect: its caller prepares it in a way of its own
+; REMARK-COUNT-2: static call stays indirect: its calling convention leaves no register for a trampoline
+; REMARK-COUNT-2: static call stays indirect: its calling convention allows no variadic function
+; REMARK: static call stays indirect: its callee preserves all registers, which leaves none for a trampoline
+; REMARK-COUNT-2: static call stays indirect: its caller must prepare it specially
 ; CHECK-LABEL: define void @f(
 ; CHECK: call preserve_nonecc void %target()
 ; CHECK: call anyregcc void %target{{[0-9]}}()

@@ -1,4 +1,4 @@
-; The forms in which the intrinsic itself may come.
+; The forms that the intrinsic itself may have.
 ; RUN: split-file %s %t
 ; RUN: %lower -S %t/header.ll | FileCheck %s --check-prefix=HEADER
 ; RUN: %lower -S %t/address.ll | FileCheck %s --check-prefix=ADDRESS
@@ -7,7 +7,7 @@
 ; RUN: not %lower -disable-output %t/type.ll 2>&1 | FileCheck %s --check-prefix=TYPE
 
 ;--- header.ll
-; The header's inline function goes with its last call.
+; The header's inline function is removed with its last call.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 
@@ -26,7 +26,7 @@ define void @f() {
 }
 
 ;--- address.ll
-; Its address taken, it is a function like any other.
+; If its address is taken, it is a function like any other.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 
@@ -47,7 +47,7 @@ define void @f(ptr %g) {
 }
 
 ;--- arguments.ll
-; A call with other types is not ours to lower: C without a prototype.
+; A call with other types (C without a prototype) is not lowered.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 

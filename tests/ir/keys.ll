@@ -1,4 +1,4 @@
-; What may be a key, and whose its trampoline is.
+; What may be a key, and which keys share a trampoline.
 ; RUN: %lower -S %s | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -37,12 +37,12 @@ declare ptr @__static_call_target(ptr)
 ; CHECK: call void @__static_call_trampoline.inline()
 ; CHECK: call void @__static_call_trampoline.local_in_group()
 ; CHECK: call void @__static_call_trampoline.weak()
-; CHECK: call void @"__static_call_trampoline.table+88"()
+; CHECK: call void @__static_call_trampoline.table..x2b88()
 ; CHECK: call void @[[FIRST:__static_call_trampoline\.[^(]*]]()
 ; CHECK-NOT: call void @[[FIRST]]()
 ; CHECK: call void @[[SECOND:__static_call_trampoline\.[^(]*]]()
 ; CHECK: call void @__static_call_trampoline.aliased()
-; CHECK: call void @"__static_call_trampoline.odd\22name"()
+; CHECK: call void @__static_call_trampoline.odd..x22name()
 define void @f() {
   %f0 = call ptr @__static_call_target(ptr @external)
   call void %f0()
@@ -72,17 +72,17 @@ define void @f() {
 }
 
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.external() {{.*}} comdat align 8
-; CHECK-NEXT: asm sideeffect "movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @external)
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09movq ${0:c}@GOTPCREL(%rip), %r11\0A\09jmpq *0(%r11)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @external)
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.near() {{.*}} comdat align 8
-; CHECK-NEXT: asm sideeffect "jmpq *${0:c}+0(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @near)
+; CHECK-NEXT: asm sideeffect ".set __static_call_prefix.${:uid}, . - 8\0A\09.type __static_call_prefix.${:uid}, @object\0A\09.size __static_call_prefix.${:uid}, 8\0A\09nop\0A\09jmpq *${0:c}+0(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @near)
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.hidden() {{.*}} comdat align 8
-; CHECK-NEXT: asm sideeffect "jmpq *${0:c}+0(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @hidden)
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09jmpq *${0:c}+0(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @hidden)
 ; CHECK: define internal void @__static_call_trampoline.internal() {{.*}} section ".text.static_call.internal" align 8
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.inline() {{.*}} comdat align 8
 ; CHECK: define internal void @__static_call_trampoline.local_in_group() {{.*}} comdat($group) align 8
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.weak() {{.*}} comdat align 8
-; CHECK: define internal void @"__static_call_trampoline.table+88"()
-; CHECK-NEXT: asm sideeffect "jmpq *${0:c}+88(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @table)
+; CHECK: define internal void @__static_call_trampoline.table..x2b88()
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09jmpq *${0:c}+88(%rip)\0A\09int3\0A\09.p2align 3, 0xcc", "^Ws"(ptr @table)
 ; CHECK: define internal void @[[FIRST]]()
 ; CHECK-NEXT: asm sideeffect {{.*}}(ptr @0)
 ; CHECK: define internal void @[[SECOND]]()

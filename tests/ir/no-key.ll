@@ -1,4 +1,4 @@
-; A key that cannot be one is an error, each with its reason.
+; An argument that cannot be a key is an error that says why.
 ; RUN: not clang -x ir -fpass-plugin=%plugin -c -o %t %s 2>&1 | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -30,34 +30,34 @@ define void @f() {
   %second = getelementptr i8, ptr %base, i64 40
   %f2 = call ptr @__static_call_target(ptr %second)
   call void %f2()
-; CHECK: error: {{.*}} `small` is no static call key (40 bytes at offset 0 of an object of 39)
+; CHECK: error: {{.*}} `small` is not a static call key (40 bytes at offset 0 of an object of 39)
   %f3 = call ptr @__static_call_target(ptr @small)
   call void %f3()
-; CHECK: error: {{.*}} `table` is no static call key (40 bytes at offset -8 of an object of 80)
+; CHECK: error: {{.*}} `table` is not a static call key (40 bytes at offset -8 of an object of 80)
   %f4 = call ptr @__static_call_target(ptr getelementptr (i8, ptr @table, i64 -8))
   call void %f4()
-; CHECK: error: {{.*}} `table` is no static call key (40 bytes at offset 48 of an object of 80)
+; CHECK: error: {{.*}} `table` is not a static call key (40 bytes at offset 48 of an object of 80)
   %f5 = call ptr @__static_call_target(ptr getelementptr (i8, ptr @table, i64 48))
   call void %f5()
-; CHECK: error: {{.*}} `table` is no static call key (40 bytes at offset 9223372036854775807 of
+; CHECK: error: {{.*}} `table` is not a static call key (40 bytes at offset 9223372036854775807 of
   %f6 = call ptr @__static_call_target(ptr getelementptr (i8, ptr @table, i64 9223372036854775807))
   call void %f6()
-; CHECK: error: {{.*}} `table` is no static call key (not aligned like a pointer)
+; CHECK: error: {{.*}} `table` is not a static call key (not aligned like a pointer)
   %f7 = call ptr @__static_call_target(ptr getelementptr (i8, ptr @table, i64 4))
   call void %f7()
-; CHECK: error: {{.*}} `opaque` is no static call key (40 bytes at offset 0 of an object of 0)
+; CHECK: error: {{.*}} `opaque` is not a static call key (40 bytes at offset 0 of an object of 0)
   %f8 = call ptr @__static_call_target(ptr @opaque)
   call void %f8()
-; CHECK: error: {{.*}} `f` is no static call key (a function)
+; CHECK: error: {{.*}} `f` is not a static call key (a function)
   %f9 = call ptr @__static_call_target(ptr @f)
   call void %f9()
-; CHECK: error: {{.*}} `__static_call_target` is no static call key (a function)
+; CHECK: error: {{.*}} `__static_call_target` is not a static call key (a function)
   %f10 = call ptr @__static_call_target(ptr @__static_call_target)
   call void %f10()
-; CHECK: error: {{.*}} `constant` is no static call key (a constant)
+; CHECK: error: {{.*}} `constant` is not a static call key (a constant)
   %f11 = call ptr @__static_call_target(ptr @constant)
   call void %f11()
-; CHECK: error: {{.*}} `misaligned` is no static call key (not aligned like a pointer)
+; CHECK: error: {{.*}} `misaligned` is not a static call key (not aligned like a pointer)
   %f12 = call ptr @__static_call_target(ptr @misaligned)
   call void %f12()
 ; CHECK-NOT: error:

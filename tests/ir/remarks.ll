@@ -1,4 +1,4 @@
-; Remarks name the place and the key, and come only when asked for.
+; Remarks name the place and the key, and are printed only on request.
 ; RUN: %lower -disable-output %s -pass-remarks=static-call 2>&1 | FileCheck %s --check-prefix=LOWERED
 ; RUN: %lower -disable-output %s -pass-remarks-missed=static-call 2>&1 | FileCheck %s --check-prefix=MISSED
 ; RUN: %lower -disable-output %s 2>&1 | count 0

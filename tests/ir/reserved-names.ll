@@ -1,4 +1,4 @@
-; Names that only the pass may give are an error, whatever carries them, defined or declared.
+; A symbol of any kind with a reserved name is an error, defined or declared.
 ; RUN: not clang -x ir -fpass-plugin=%plugin -c -o %t %s 2>&1 | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"

@@ -1,5 +1,5 @@
-; z/Architecture: a trampoline starts with the instruction of six bytes that a jump replaces; a tail call may be conditional,
-; and has its function behind its condition.
+; z/Architecture: a trampoline starts with the six-byte instruction that a jump replaces. A tail call may be
+; conditional, and then has its function after its condition.
 ; RUN: %lower -S %s | FileCheck %s
 ; RUN: %lower %s | llc -load-pass-plugin %plugin -relocation-model=pic -filetype=obj -o %t && llvm-objdump -dr --no-show-raw-insn %t | FileCheck --check-prefix=CODE %s
 
@@ -8,7 +8,7 @@ target triple = "s390x-unknown-linux-gnu"
 %key = type { ptr, ptr, ptr, ptr, i32, i32 }
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
-; Fields that a displacement reaches, and that none does.
+; Fields in reach of a displacement, and out of it.
 @small = external global { [65535 x ptr], %key }
 @table = external global { [65536 x ptr], %key }
 @huge = external global { [1000000000 x ptr], %key }
@@ -18,7 +18,7 @@ declare void @f()
 
 ; CHECK: @__static_call_anchor.static_call_keys = {{.*}} align 4096
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.near() #{{[0-9]+}} section ".text.static_call.near" comdat{{.*}} align 8
-; CHECK: call void asm sideeffect "\09lgrl{{.*}}", "i"(ptr @near)
+; CHECK: call void asm sideeffect "lgrl{{.*}}", "i"(ptr @near)
 
 ; No call crosses a boundary of eight bytes.
 ; CODE-LABEL: <calls>:
@@ -29,7 +29,7 @@ declare void @f()
 ; CODE: 2c: nopr %r7
 ; CODE-NEXT: 2e: nopr %r7
 ; CODE-NEXT: 30: jg
-; CODE-NEXT: R_390_PLT32DBL __static_call_trampoline.table+524288
+; CODE-NEXT: R_390_PLT32DBL __static_call_trampoline.table..x2b524288
 ; CODE-LABEL: <conditional>:
 ; CODE: 44: nopr %r7
 ; CODE-NEXT: 46: nopr %r7
@@ -44,16 +44,16 @@ declare void @f()
 ; CODE-NEXT: R_390_GOTENT elsewhere
 ; CODE-NEXT: lg %r1, 0(%r1)
 ; CODE-NEXT: br %r1
-; CODE-LABEL: <__static_call_trampoline.small+524280>:
+; CODE-LABEL: <__static_call_trampoline.small..x2b524280>:
 ; CODE: lg %r1, 524280(%r1)
-; CODE-LABEL: <__static_call_trampoline.huge+8000000000>:
+; CODE-LABEL: <__static_call_trampoline.huge..x2b8000000000>:
 ; CODE: algfi %r1, 3705032704
 ; CODE-NEXT: rllg %r1, %r1, 32
 ; CODE-NEXT: algfi %r1, 1
 ; CODE-NEXT: rllg %r1, %r1, 32
 ; CODE-NEXT: lg %r1, 0(%r1)
 ; CODE-NEXT: br %r1
-; CODE-LABEL: <__static_call_trampoline.table+524288>:
+; CODE-LABEL: <__static_call_trampoline.table..x2b524288>:
 ; CODE: algfi %r1, 524288
 
 define void @calls() {

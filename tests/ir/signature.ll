@@ -1,5 +1,5 @@
-; The prefix says whether a call may become a nop: not where it has to return something beyond one
-; register, and not where the function removes its arguments.
+; The prefix says whether a call may become a nop. It may not if it returns more than one register, or if the
+; callee removes the arguments.
 ; RUN: %lower -S %s | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -38,11 +38,11 @@ define void @f(ptr %p) {
 }
 
 ; "SCT\01" and "SCC\01"
-; CHECK-DAG: @__static_call_trampoline.void({{.*}} prefix { i32, i32 } { i32 22299475,
-; CHECK-DAG: @__static_call_trampoline.pointer({{.*}} prefix { i32, i32 } { i32 22299475,
-; CHECK-DAG: @__static_call_trampoline.i64({{.*}} prefix { i32, i32 } { i32 22299475,
-; CHECK-DAG: @__static_call_trampoline.i128({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK-DAG: @__static_call_trampoline.float({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK-DAG: @__static_call_trampoline.pair({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK-DAG: @__static_call_trampoline.sret({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK-DAG: @__static_call_trampoline.tailcc({{.*}} prefix { i32, i32 } { i32 21185363,
+; CHECK-DAG: @__static_call_trampoline.void({{.*}} prefix { i32, i32 } { i32 39076691,
+; CHECK-DAG: @__static_call_trampoline.pointer({{.*}} prefix { i32, i32 } { i32 39076691,
+; CHECK-DAG: @__static_call_trampoline.i64({{.*}} prefix { i32, i32 } { i32 39076691,
+; CHECK-DAG: @__static_call_trampoline.i128({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK-DAG: @__static_call_trampoline.float({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK-DAG: @__static_call_trampoline.pair({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK-DAG: @__static_call_trampoline.sret({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK-DAG: @__static_call_trampoline.tailcc({{.*}} prefix { i32, i32 } { i32 37962579,

@@ -1,4 +1,4 @@
-; What a call site says of itself stays; what it says of the function behind the pointer goes.
+; Attributes of the call itself stay. Those about the function that the pointer reaches are removed.
 ; RUN: %lower -S %s | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -11,7 +11,7 @@ declare ptr @__static_call_target(ptr)
 
 ; CHECK-LABEL: define void @f()
 ; CHECK-NEXT: notail call void @__static_call_trampoline.k() #[[KEPT:[0-9]+]]
-; The trampoline may not be inlined, not even on request: clang's `flatten` makes such calls.
+; The trampoline may not be inlined, even if a call (from clang's `flatten`) asks for it.
 ; CHECK-NEXT: call void @__static_call_trampoline.k(){{$}}
 ; CHECK-NEXT: call void @__static_call_trampoline.k(){{$}}
 ; CHECK-NEXT: call void @__static_call_trampoline.k(){{$}}

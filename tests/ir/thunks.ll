@@ -1,4 +1,4 @@
-; A trampoline makes its indirect jump as the most careful of its callers would.
+; A trampoline jumps through a thunk if any of its callers would.
 ; RUN: %lower -S %s | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -19,7 +19,7 @@ define void @plain_caller() "target-features"="+avx,-retpoline-indirect-calls" {
   call void %f1()
   ret void
 }
-define void @retpoline_caller() "target-features"="+avx2,+retpoline-indirect-branches,+retpoline-indirect-calls" {
+define void @retpoline_caller() "target-features"="+retpoline-indirect-branches,+retpoline-indirect-calls" {
   %f = call ptr @__static_call_target(ptr @retpoline)
   call void %f()
   ret void
@@ -35,16 +35,16 @@ define void @lvi_caller() "target-features"="+lvi-cfi" {
   ret void
 }
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.plain() #[[PLAIN:[0-9]+]]
-; CHECK-NEXT: asm sideeffect "jmpq *${0:c}+0(%rip)\0A\09int3
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09jmpq *${0:c}+0(%rip)\0A\09int3
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.retpoline() #[[RETPOLINE:[0-9]+]]
-; CHECK-NEXT: asm sideeffect "movq ${0:c}+0(%rip), %r11\0A\09jmp __llvm_retpoline_r11\0A\09int3\0A
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09movq ${0:c}+0(%rip), %r11\0A\09jmp __llvm_retpoline_r11\0A\09int3\0A
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.external_thunk()
-; CHECK-NEXT: asm sideeffect "movq ${0:c}@GOTPCREL(%rip), %r11\0A\09movq 0(%r11), %r11\0A\09jmp __x86_indirect_thunk_r11\0A\09int3\0A
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09movq ${0:c}@GOTPCREL(%rip), %r11\0A\09movq 0(%r11), %r11\0A\09jmp __x86_indirect_thunk_r11\0A\09int3\0A
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.lvi()
-; CHECK-NEXT: asm sideeffect "movq ${0:c}+0(%rip), %r11\0A\09jmp __llvm_lvi_thunk_r11\0A\09int3\0A
+; CHECK-NEXT: asm sideeffect "{{.*}}nop\0A\09movq ${0:c}+0(%rip), %r11\0A\09jmp __llvm_lvi_thunk_r11\0A\09int3\0A
 
-; Code generation adds the thunk for functions with the feature.
+; Code generation adds the thunk only for functions with the feature.
 ; CHECK: attributes #[[PLAIN]] = {
 ; CHECK-NOT: target-features
 ; CHECK-SAME: }
-; CHECK: attributes #[[RETPOLINE]] = {{.*}} "target-features"="+avx2,+retpoline-indirect-branches,+retpoline-indirect-calls"
+; CHECK: attributes #[[RETPOLINE]] = {{.*}} "target-features"="+retpoline-indirect-branches,+retpoline-indirect-calls"

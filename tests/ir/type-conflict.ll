@@ -1,4 +1,4 @@
-; Two calls of one key that disagree about its type are an error that names both places.
+; Two calls of one key with different types are an error that names both places.
 ; RUN: not clang -x ir -fpass-plugin=%plugin -c -o %t %s 2>&1 | FileCheck %s
 
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -17,7 +17,7 @@ declare ptr @__static_call_target(ptr)
 ; CHECK: error: {{.*}} static call of `convention` with another function type than at function conflict: {{.*}} (here: function conflict)
 ; CHECK: error: {{.*}} static call of `byval` with another
 ; CHECK: error: {{.*}} static call of `inreg` with another
-; Two headers may well differ in whether they say that an argument is extended.
+; Two headers may differ in whether they declare an argument as extended.
 ; CHECK-NOT: error:
 define void @conflict(ptr %p) !dbg !4 {
   %f0 = call ptr @__static_call_target(ptr @type), !dbg !6

@@ -9,9 +9,9 @@ target triple = "x86_64-pc-linux-gnu"
 
 declare ptr @__static_call_target(ptr)
 
-; How long an array is that another module defines, that module knows.
+; Only the module that defines the array knows its length.
 ; CHECK-LABEL: define void @element_of_an_array_without_bound()
-; CHECK: call void @"__static_call_trampoline.unbounded+80"()
+; CHECK: call void @__static_call_trampoline.unbounded..x2b80()
 define void @element_of_an_array_without_bound() {
   %f = call ptr @__static_call_target(ptr getelementptr (i8, ptr @unbounded, i64 80))
   call void %f()

@@ -1,4 +1,5 @@
-; A module without static calls is left alone, and said to be; so is one that was lowered before.
+; The pass leaves a module without static calls unchanged, and reports so. The same holds for a module that
+; was already lowered.
 ; RUN: split-file %s %t
 ; RUN: opt -load-pass-plugin=%plugin -passes=static-call -S -print-changed=quiet %t/plain.ll 2>&1 | FileCheck %s --check-prefix=PLAIN
 ; RUN: opt -S %t/plain.ll -o %t/before && %lower -S %t/plain.ll -o %t/after && diff %t/before %t/after
@@ -38,8 +39,8 @@ define void @f() {
 }
 
 ;--- more.ll
-; Linked to a module that was lowered before, one that was not calls the same trampolines. But a local
-; key of the same name is another key.
+; A module that is linked to an already lowered one calls the same trampolines. But a local key of the same
+; name is another key.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 

@@ -1,4 +1,4 @@
-; A key that is not known here is loaded, with the reason in a remark.
+; A key that is not known at compile time is loaded, with the reason in a remark.
 ; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
 ; RUN: FileCheck --check-prefix=REMARK %s < %t
 
@@ -61,7 +61,7 @@ define void @no_object() {
   ret void
 }
 
-; Code that is never reached may use itself.
+; In unreachable code a value may use itself.
 ; CHECK-LABEL: define void @unreachable(
 ; CHECK: %target = load atomic volatile ptr, ptr %target acquire
 define void @unreachable() {
@@ -73,7 +73,7 @@ never:
 
 ; REMARK: static call loads its key: the key is a weak reference, which may be null
 ; REMARK: static call loads its key: the key is in another address space
-; Names that would be the same as another once written out, and a number to the assembler.
+; Names that would equal another symbol once written out, and one that is a number to the assembler.
 ; REMARK-COUNT-4: static call loads its key: the key's symbol is not an ordinary name
 ; CHECK-LABEL: define void @unusual(
 ; CHECK: load atomic volatile ptr, ptr @weak_reference acquire

@@ -1,4 +1,4 @@
-; The pointer used as a value is an atomic load of the key, and a remark says so.
+; A use of the pointer as a value becomes an atomic load of the key, and a remark says so.
 ; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
 ; RUN: FileCheck --check-prefix=REMARK %s < %t
 
@@ -15,6 +15,7 @@ declare void @use(ptr)
 ; REMARK-NOT: remark
 
 ; CHECK-LABEL: define ptr @returned(
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire, align 8
 ; CHECK-NEXT: ret ptr %target
 define ptr @returned() {
@@ -23,6 +24,7 @@ define ptr @returned() {
 }
 
 ; CHECK-LABEL: define void @stored(
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: %target = load atomic
 ; CHECK-NEXT: store ptr %target, ptr %p
 define void @stored(ptr %p) {
@@ -62,8 +64,9 @@ join:
   ret void
 }
 
-; Called and kept: the call is direct all the same.
+; Called and also kept: the call is still direct.
 ; CHECK-LABEL: define ptr @mixed(
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: %target = load atomic
 ; CHECK-NEXT: call void @__static_call_trampoline.k(ptr null)
 ; CHECK-NEXT: ret ptr %target
@@ -74,6 +77,7 @@ define ptr @mixed() {
 }
 
 ; CHECK-LABEL: define void @to_itself(
+; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
 ; CHECK-NEXT: %target = load atomic
 ; CHECK-NEXT: call void @__static_call_trampoline.k(ptr %target)
 define void @to_itself() {

@@ -77,8 +77,8 @@ define void @conventions(ptr %p) {
   call fastcc void %f4(i32 inreg 1)
   ret void
 }
-; REMARK-COUNT-3: static call stays indirect: its arguments leave a trampoline no register
-; REMARK-COUNT-2: static call stays indirect: its calling convention leaves a trampoline no register
+; REMARK-COUNT-3: static call stays indirect: its arguments leave no register for a trampoline
+; REMARK-COUNT-2: static call stays indirect: its calling convention leaves no register for a trampoline
 ; CHECK-LABEL: define void @no_register(
 ; CHECK-NOT: __static_call_trampoline
 ; CHECK: ret void
@@ -96,29 +96,29 @@ define void @no_register(ptr %p) {
   ret void
 }
 
-; PIC: define linkonce_odr hidden void @"__static_call_trampoline.near+24"()
-; PIC-NEXT: asm sideeffect "\09call\091f\0A\09.cfi_adjust_cfa_offset\094\0A1:\09pop\09%eax\0A\09.cfi_adjust_cfa_offset\09-4\0A\09jmp\09*${0:c}+24-1b(%eax)\0A\09int3\0A
-; FIXED: define linkonce_odr hidden void @"__static_call_trampoline.near+24"()
-; FIXED-NEXT: asm sideeffect "\09jmp\09*${0:c}+24\0A\09int3\0A
-; CHECK: define linkonce_odr hidden void @"__static_call_trampoline.far+24"()
-; CHECK-NEXT: asm sideeffect "\09call\091f\0A{{.*}}\0A\09add\09$$_GLOBAL_OFFSET_TABLE_+(.-1b), %eax\0A\09mov\09${0:c}@GOT(%eax), %eax\0A\09jmp\09*24(%eax)\0A\09int3\0A
+; PIC: define linkonce_odr hidden void @__static_call_trampoline.near..x2b24()
+; PIC-NEXT: asm sideeffect "nop\0A\09call 777f\0A\09.cfi_adjust_cfa_offset 4\0A\09777: pop %eax\0A\09.cfi_adjust_cfa_offset -4\0A\09jmp *${0:c}+24-777b(%eax)\0A\09int3\0A
+; FIXED: define linkonce_odr hidden void @__static_call_trampoline.near..x2b24()
+; FIXED-NEXT: asm sideeffect "nop\0A\09jmp *${0:c}+24\0A\09int3\0A
+; CHECK: define linkonce_odr hidden void @__static_call_trampoline.far..x2b24()
+; CHECK-NEXT: asm sideeffect "nop\0A\09call 777f\0A{{.*}}\0A\09add $$_GLOBAL_OFFSET_TABLE_+(.-777b), %eax\0A\09mov ${0:c}@GOT(%eax), %eax\0A\09jmp *24(%eax)\0A\09int3\0A
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.retpoline()
-; PIC-NEXT: asm sideeffect "\09call\091f\0A{{.*}}\0A\09mov\09${0:c}+0-1b(%eax), %eax\0A\09jmp\09__llvm_retpoline_eax\0A\09int3\0A
-; FIXED-NEXT: asm sideeffect "\09mov\09${0:c}+0, %eax\0A\09jmp\09__llvm_retpoline_eax\0A\09int3\0A
+; PIC-NEXT: asm sideeffect "nop\0A\09call 777f\0A{{.*}}\0A\09mov ${0:c}+0-777b(%eax), %eax\0A\09jmp __llvm_retpoline_eax\0A\09int3\0A
+; FIXED-NEXT: asm sideeffect "nop\0A\09mov ${0:c}+0, %eax\0A\09jmp __llvm_retpoline_eax\0A\09int3\0A
 ; CHECK: define linkonce_odr hidden void @__static_call_trampoline.external()
-; CHECK-NEXT: asm sideeffect {{.*}}@GOT(%eax), %eax\0A\09mov\090(%eax), %eax\0A\09jmp\09__x86_indirect_thunk_eax\0A\09int3\0A
+; CHECK-NEXT: asm sideeffect {{.*}}@GOT(%eax), %eax\0A\09mov 0(%eax), %eax\0A\09jmp __x86_indirect_thunk_eax\0A\09int3\0A
 
 ; "SCT\01" where a call may become a nop, "SCC\01" where it may not.
-; CHECK: @__static_call_trampoline.void({{.*}} prefix { i32, i32 } { i32 22299475,
-; CHECK: @__static_call_trampoline.i32({{.*}} prefix { i32, i32 } { i32 22299475,
-; CHECK: @__static_call_trampoline.i64({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.float({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.sret({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.stdcall({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.fastcall({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.thiscall({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.vectorcall({{.*}} prefix { i32, i32 } { i32 21185363,
-; CHECK: @__static_call_trampoline.fastcc({{.*}} prefix { i32, i32 } { i32 21185363,
+; CHECK: @__static_call_trampoline.void({{.*}} prefix { i32, i32 } { i32 39076691,
+; CHECK: @__static_call_trampoline.i32({{.*}} prefix { i32, i32 } { i32 39076691,
+; CHECK: @__static_call_trampoline.i64({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.float({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.sret({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.stdcall({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.fastcall({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.thiscall({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.vectorcall({{.*}} prefix { i32, i32 } { i32 37962579,
+; CHECK: @__static_call_trampoline.fastcc({{.*}} prefix { i32, i32 } { i32 37962579,
 
 ;PIC!llvm.module.flags = !{!0}
 ;PIC!0 = !{i32 8, !"PIC Level", i32 2}

@@ -1,4 +1,4 @@
-//! A look into an ELF file: its site table, and the direct calls of trampolines in its code.
+//! Reads an ELF file's site table, and finds the direct calls of trampolines in its code.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -14,7 +14,7 @@ use static_call_abi::{
 
 use crate::platform::platform;
 
-/// What a linked file holds of static calls.
+/// The static calls of a linked file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StaticCalls {
     /// The addresses in the site table, sorted.
@@ -28,7 +28,7 @@ impl StaticCalls {
     ///
     /// # Panics
     ///
-    /// If it is none.
+    /// If the file is no ELF file.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -40,7 +40,7 @@ impl StaticCalls {
     ///
     /// # Panics
     ///
-    /// If a branch to a trampoline is not recorded, or something else is, or a site crosses a word.
+    /// If a branch to a trampoline is not recorded, if anything else is, or if a site crosses a word.
     #[must_use]
     pub fn checked(&self) -> usize {
         assert_eq!(self.recorded, self.branches, "recorded sites and branches to trampolines");
@@ -51,11 +51,131 @@ impl StaticCalls {
     }
 }
 
-/// Whether an instruction at this address that may be replaced lies in one word.
+/// Whether a linked file has a table of records, and so registers itself.
+///
+/// # Panics
+///
+/// If the file is no ELF file.
+#[must_use]
+pub fn is_registered(path: &Path) -> bool {
+    let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    object::File::parse(&*data).expect("an ELF file").section_by_name(RECORDS_SECTION).is_some()
+}
+
+/// How a program calls its keys that was compiled without the pass.
+#[derive(Debug)]
+pub struct Trampolines {
+    /// How many trampolines its records name.
+    pub count: usize,
+    /// How many direct calls and jumps lead to one.
+    pub branches: usize,
+    /// The names of those that some pointer leads to, through which a call could go instead.
+    pub by_pointer: Vec<String>,
+    /// The calls that go through a key themselves, where the tests can tell.
+    pub through_keys: Vec<String>,
+}
+
+impl Trampolines {
+    /// Reads a linked file.
+    ///
+    /// # Panics
+    ///
+    /// If it is none, or has no records.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = object::File::parse(&*data).expect("an ELF file");
+        let records = file.section_by_name(RECORDS_SECTION).expect("the records");
+        let table = records.data().expect("a section");
+        let layout = platform().record();
+        let field = |record: &[u8]| {
+            let bytes = record[layout.trampoline..].first_chunk().expect("a field");
+            file.endianness().read_i32(*bytes)
+        };
+        let trampolines: HashSet<u64> = (records.address()..)
+            .step_by(layout.size)
+            .zip(table.chunks_exact(layout.size))
+            .filter(|(_, record)| field(record) != 0)
+            .map(|(place, record)| place.wrapping_add_signed(field(record).into()))
+            .collect();
+        let keys = called_keys(&file, records.address()..records.address() + records.size());
+        let addends = file.dynamic_relocations().into_iter().flatten().map(|(place, relocation)| {
+            let word = || file.sections().find_map(|section| section.data_range(place, 4).ok().flatten());
+            let number = |word: &[u8]| file.endianness().read_u32(*word.first_chunk().expect("four bytes"));
+            match relocation.has_implicit_addend() {
+                true => word().map_or(0, number).into(),
+                false => relocation.addend().cast_unsigned(),
+            }
+        });
+        let pointers: HashSet<u64> = addends.filter(|addend| trampolines.contains(addend)).collect();
+        let names = file.symbols().filter(|symbol| pointers.contains(&symbol.address()));
+        let names = names.filter(|symbol| symbol.kind() == SymbolKind::Text);
+        Self {
+            count: trampolines.len(),
+            branches: branches_to(&file, &trampolines).len(),
+            by_pointer: names.map(|symbol| symbol.name().expect("UTF-8").to_owned()).collect(),
+            through_keys: through_keys(path, &keys, &trampolines),
+        }
+    }
+}
+
+/// The calls and jumps through a key's target: of x86-64, whose disassembly says which address an operand
+/// has.
+fn through_keys(path: &Path, keys: &BTreeSet<u64>, trampolines: &HashSet<u64>) -> Vec<String> {
+    if platform().name != "x86_64-unknown-linux-gnu" {
+        return Vec::new();
+    }
+    let listing = crate::stdout(crate::llvm("llvm-objdump").args(["-d", "--no-show-raw-insn"]).arg(path));
+    let (mut function, mut is_trampoline) = ("", false);
+    // The register that holds a key's target.
+    let mut loaded = None;
+    let mut found = Vec::new();
+    for line in listing.lines() {
+        if line.ends_with(">:") {
+            let address = line.split(' ').next().and_then(|number| u64::from_str_radix(number, 16).ok());
+            is_trampoline = address.is_some_and(|address| trampolines.contains(&address));
+            (function, loaded) = (line, None);
+        }
+        let (instruction, comment) = line.split_once("# 0x").unwrap_or((line, ""));
+        let number = comment.split(' ').next().unwrap_or_default();
+        let is_key = u64::from_str_radix(number, 16).is_ok_and(|address| keys.contains(&address));
+        let is_branch = instruction.contains("call") || instruction.contains("jmp");
+        let is_through_key = match loaded {
+            _ if is_key => is_branch,
+            Some(register) => is_branch && instruction.ends_with(&format!("*{register}")),
+            None => false,
+        };
+        if is_through_key && !is_trampoline {
+            found.push(format!("{function} {line}"));
+        }
+        if is_key && instruction.contains("mov") {
+            loaded = instruction.split_once("(%rip), ").map(|(_, register)| register.trim());
+        } else if is_branch || loaded.is_some_and(|register| instruction.ends_with(&format!(", {register}")))
+        {
+            loaded = None;
+        }
+    }
+    found
+}
+
+/// Whether a replaceable instruction at this address lies in one word.
 #[must_use]
 pub fn lies_in_a_word(site: u64) -> bool {
     let word = platform().word;
     site % word + platform().shortest_site <= word
+}
+
+/// How many sites an object file has, which may be in several sections.
+///
+/// # Panics
+///
+/// If it is no object file.
+#[must_use]
+pub fn sites_of_object(path: &Path) -> usize {
+    let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file = object::File::parse(&*data).expect("an ELF file");
+    let tables = file.sections().filter(|section| section.name() == Ok(SITES_SECTION));
+    tables.map(|table| table.relocations().count()).sum()
 }
 
 /// Whether the file has a site table at all.
@@ -82,12 +202,16 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     let page = platform().page;
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{path_name}: {error}"));
     let file = object::File::parse(&*data).expect("an ELF file");
-    let [keys, records, sites, end] = SECTIONS.map(|name| {
+    let [keys, records, branches, sites, end] = SECTIONS.map(|name| {
         let section = file.section_by_name(name).unwrap_or_else(|| panic!("{path_name} has no {name}"));
         section.address()..section.address() + section.size()
     });
     assert_eq!(keys.start % page, 0, "{path_name}: the keys start at {:#x}", keys.start);
-    assert_eq!((keys.end, records.end, sites.end), (records.start, sites.start, end.start), "{path_name}");
+    assert_eq!(
+        (keys.end, records.end, branches.end, sites.end),
+        (records.start, branches.start, sites.start, end.start),
+        "{path_name}"
+    );
     assert_eq!(end.end - end.start, page, "{path_name} has more than one set of anchors");
     let pages = keys.start..end.end / page * page;
     assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
@@ -119,7 +243,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     called.len()
 }
 
-/// The addresses of the keys that the records name, but for those that another image defines.
+/// The addresses of the keys that the records name, without those that another image defines.
 fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     let table = file.section_by_name(RECORDS_SECTION).expect("the records");
     let word = |place| {
@@ -145,7 +269,7 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     records.step_by(platform().record().size).filter_map(key).collect()
 }
 
-/// mold has a section for the anchors and another one of the same name.
+/// mold puts the anchors into a section of their own, with the same name.
 fn recorded(file: &object::File<'_>) -> Vec<u64> {
     let number = |entry: &[u8; 4]| file.endianness().read_i32(*entry);
     let mut sites = Vec::new();
@@ -164,10 +288,20 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
 /// Disassembles every function, as the symbol table gives them.
 fn branches(file: &object::File<'_>) -> Vec<u64> {
     let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
+    // In C++ the header makes them by a template.
+    let starts = [TRAMPOLINE_PREFIX.as_bytes(), b"_ZN24__static_call_trampolineI"];
     let trampolines: HashSet<u64> = symbols()
-        .filter(|symbol| symbol.name_bytes().is_ok_and(|n| n.starts_with(TRAMPOLINE_PREFIX.as_bytes())))
+        .filter(|symbol| {
+            symbol.name_bytes().is_ok_and(|name| starts.iter().any(|start| name.starts_with(start)))
+        })
         .map(|symbol| symbol.address())
         .collect();
+    branches_to(file, &trampolines)
+}
+
+/// The addresses of all direct branches to one of these functions, sorted.
+fn branches_to(file: &object::File<'_>, trampolines: &HashSet<u64>) -> Vec<u64> {
+    let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
     let mut found = HashSet::new();
     for symbol in symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
         let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());

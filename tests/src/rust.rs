@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::commands::run;
+use crate::installation::{plugin, prefix};
+use crate::paths::{root, target};
 use crate::platform::platform;
-use crate::{plugin, prefix, root, run, target};
 
 /// One way to build the programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Build<'a> {
-    /// The name of the directory of what is built.
+    /// The name of the target directory.
     pub name: &'static str,
-    /// cargo's argument that names another toolchain.
+    /// cargo's argument for another toolchain.
     pub toolchain: Option<&'static str>,
-    /// With optimization.
+    /// Whether to optimize.
     pub release: bool,
-    /// The variable that names the wrapper; none builds without the pass.
+    /// The variable that names the wrapper. None builds without the pass.
     pub wrapper: Option<&'static str>,
     /// More variables for cargo.
     pub environment: &'a [(&'a str, &'a str)],
@@ -31,13 +33,14 @@ pub const PLAIN: Build<'_> = Build {
 };
 
 impl Build<'_> {
-    /// Builds the program that checks the interface's behaviour; the path of its executable.
+    /// Builds the program that checks the interface's behaviour. Returns its path.
     #[must_use]
     pub fn behaviour(self) -> PathBuf {
-        self.build(&[]).join("behaviour")
+        self.build(&["-p", "behaviour"]).join("behaviour")
     }
 
-    /// Builds what cargo's arguments select, or else the default members; the directory of what was built.
+    /// Builds the packages that cargo's arguments select, by default the default members. Returns the output
+    /// directory.
     #[must_use]
     pub fn build(self, selection: &[&str]) -> PathBuf {
         let platform = platform();
@@ -61,7 +64,7 @@ impl Build<'_> {
         }
         if let Some(variable) = self.wrapper {
             with_the_pass(&mut cargo, variable);
-            // The programs' own C is compiled by clang then, otherwise by gcc.
+            // Then clang compiles the programs' C, otherwise gcc does.
             let name = platform.name.replace('-', "_");
             cargo.env(format!("CFLAGS_{name}"), platform.clang_flags().join(" "));
         }
@@ -70,7 +73,7 @@ impl Build<'_> {
     }
 }
 
-/// Not the cargo that runs us, but the one that a user types, in a directory.
+/// The cargo that a user would run in a directory, not the one that runs this test.
 #[must_use]
 pub fn cargo(toolchain: Option<&str>, directory: &Path) -> Command {
     let mut cargo = Command::new("cargo");
@@ -92,18 +95,18 @@ fn with_the_pass(cargo: &mut Command, variable: &str) {
     cargo.env("STATIC_CALL_TEST_PASS", plugin()).env("STATIC_CALL_REQUIRE", "1");
 }
 
-/// Builds `examples/kernel` for this target, with the pass; the path of the kernel.
+/// Builds `examples/kernel` for this target, with the pass. Returns the kernel's path.
 ///
 /// # Panics
 ///
-/// If that fails, also because there is no `core` for the target.
+/// If the build fails, or if there is no `core` for the target.
 #[must_use]
 pub fn kernel(bare_metal: &str) -> PathBuf {
     let target = target().join("tests/kernel");
     let mut cargo = cargo(None, &root().join("examples/kernel"));
     cargo.args(["build", "--quiet", "--release", "--target", bare_metal, "--target-dir"]).arg(&target);
     with_the_pass(&mut cargo, "RUSTC_WRAPPER");
-    // Debian's rustc comes without the linker that it wants for bare metal.
+    // Debian's rustc lacks the linker that it wants for bare metal.
     let variable = format!("CARGO_TARGET_{}_LINKER", bare_metal.to_uppercase().replace('-', "_"));
     cargo.env(variable, "ld.lld-22");
     let directory = |rustc: &str, arguments: &[&str]| {
@@ -125,8 +128,8 @@ pub fn kernel(bare_metal: &str) -> PathBuf {
         cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core");
     } else {
         panic!(
-            "no `core` for {bare_metal}: run `rustup target add {bare_metal}`, or install the Debian packages \
-             rustc-web and rust-web-src"
+            "no `core` for {bare_metal}: run `rustup target add {bare_metal}`, or install the Debian \
+             packages rustc-web and rust-web-src"
         );
     }
     run(&mut cargo);

@@ -1,4 +1,4 @@
-//! A damaged site table: the image stays on its trampolines, and nothing is written anywhere.
+//! Damaged site tables: the image stays on its trampolines, and nothing is written anywhere.
 //!
 //! Each test changes bytes of a linked program and runs it. `plain.c` checks its own results.
 
@@ -12,19 +12,19 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode};
 use static_call_tests::platform::{Kind, platform};
 use tempfile::TempDir;
 
-/// A linked program, taken apart as far as static calls go.
+/// The parts of a linked program that static calls use.
 struct Victim {
     directory: TempDir,
     data: Vec<u8>,
-    /// How its numbers are stored.
+    /// Its byte order.
     endian: Endianness,
     /// The site table, in the file and in memory.
     sites: (Range<usize>, u64),
-    /// The first entry that is none of the anchors, from the table's start.
+    /// The offset of the first entry in the table that is no anchor.
     first_site: usize,
     /// The records in the file.
     records: Range<usize>,
-    /// Bytes in the file to which the dynamic linker adds: relocations that have no addend of their own.
+    /// Places in the file to which the dynamic linker adds: relocations without an addend of their own.
     relocated: Vec<usize>,
     /// Code in the file and in memory.
     text: (Range<usize>, u64),
@@ -64,30 +64,30 @@ impl Victim {
         Self { directory, sites, first_site, records, relocated, text, trampolines, endian, data }
     }
 
-    /// The first entry of the site table, made to lead to `pc`.
+    /// The program with a first entry of the site table that leads to `pc`.
     fn with_site_at(&self, pc: u64) -> Vec<u8> {
         let place = self.sites.1 + self.first_site as u64;
         let entry = i32::try_from(pc.wrapping_sub(place).cast_signed()).expect("within one image");
         self.with(self.sites.0.start + self.first_site, &self.number(entry))
     }
 
-    /// A number as it stands in the program.
+    /// A number in the program's byte order.
     fn number(&self, number: i32) -> [u8; 4] {
         self.endian.write_i32(number)
     }
 
-    /// The number of four bytes at one place.
+    /// The four-byte number at one place.
     fn number_at(&self, offset: usize) -> i32 {
         self.endian.read_i32(self.data[offset..][..4].try_into().expect("four bytes"))
     }
 
-    /// Where the anchor of the site table lies in the file.
+    /// The offset of the site table's anchor in the file.
     fn site_anchor(&self) -> usize {
         let entries = self.data[self.sites.0.clone()].as_chunks::<4>().0;
         self.sites.0.start + 4 * entries.iter().position(|entry| *entry == [0; 4]).expect("an anchor")
     }
 
-    /// Where records lie in the file, and where their anchor does.
+    /// The offsets of the records and of their anchor in the file.
     fn records_and_anchor(&self) -> (Vec<usize>, usize) {
         let layout = platform().record();
         let is_anchor = |&at: &usize| self.data[at + layout.trampoline..][..4] == [0; 4];
@@ -105,7 +105,7 @@ impl Victim {
         data
     }
 
-    /// A call in the program's own code that goes to no trampoline.
+    /// A call in the program's own code that does not go to a trampoline.
     fn other_call(&self) -> u64 {
         let (range, address) = &self.text;
         let code = &self.data[range.clone()];
@@ -123,7 +123,7 @@ impl Victim {
         run_once_written(&mut command)
     }
 
-    /// Runs a damaged program, which has to notice and to be right.
+    /// Runs a damaged program, which has to notice the damage and give the right results.
     fn check(&self, what: &str, data: &[u8]) {
         for mode in [None, Some("trampoline")] {
             let output = self.run(data, mode);
@@ -153,8 +153,8 @@ fn write_program(program: &Path, data: &[u8]) {
     std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).expect("an executable file");
 }
 
-/// Runs a program that this process has written. A child that another test's thread has just forked may
-/// still have the file open for writing.
+/// Runs a program that this process has written. A child of another test's thread, just forked, may still
+/// have the file open for writing.
 fn run_once_written(command: &mut Command) -> Output {
     loop {
         match command.output() {
@@ -198,7 +198,7 @@ fn an_entry_leads_to_something_else() {
         victim.check("a call of no trampoline", &other_call);
         return;
     }
-    // It may be a linker's way to a trampoline, and is left alone.
+    // It may be a linker's veneer for a trampoline, and is left alone.
     let output = victim.run(&other_call, None);
     assert!(output.status.success(), "{output:?}");
     let (whole, report) = (victim.run(&victim.data, None), Report::find(&output.stdout));
@@ -206,7 +206,7 @@ fn an_entry_leads_to_something_else() {
     assert_eq!((report.mode, report.sites, report.direct), (2, whole.sites - 1, whole.direct - 1));
 }
 
-/// A debugger's, which has been there since before the program started: the call is left alone, and no other one.
+/// A debugger has set a breakpoint before the program started: only this call is left alone.
 #[test]
 fn an_entry_leads_to_a_breakpoint() {
     if !platform().has_breakpoints {
@@ -281,12 +281,12 @@ fn an_entry_is_an_anchor() {
     assert_eq!((report.mode, report.sites, report.direct), (2, all.sites - 1, all.sites - 1), "{report:?}");
 }
 
-/// Whatever stands in the tables, the program's results are right.
+/// The program's results are right, whatever stands in the tables.
 #[test]
 fn random_damage_does_no_harm() {
     let victim = Victim::build();
     let mut places: Vec<usize> = victim.sites.0.clone().chain(victim.records.clone()).collect();
-    // A key's address is what the dynamic linker makes it.
+    // The dynamic linker decides a key's address.
     places.retain(|place| !victim.relocated.contains(place));
     places.extend(victim.trampolines.iter().flat_map(|trampoline| trampoline - 8..*trampoline));
     let mut random = Random(1);

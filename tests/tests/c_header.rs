@@ -1,11 +1,14 @@
-//! What compiles with `static_call.h`, in which languages and under which warnings, and what does not.
+//! What compiles with `static_call.h`, in which languages and with which warnings, and what does not.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 
-use static_call_tests::c::source;
+use static_call_tests::c::{SOME_BUILDS, builds, in_mode, modes, source};
 use static_call_tests::{failure, llvm, plugin, prefix, run};
 
-/// A compiler that stops after the front end.
+/// clang 22 or gcc, for this standard, with the header.
 fn compiler(program: &str, standard: &str) -> Command {
     let mut command = if program.starts_with("clang") { llvm(program) } else { Command::new(program) };
     command.arg(format!("-std={standard}")).arg("-I").arg(prefix().join("include"));
@@ -26,6 +29,40 @@ const WARNINGS: [&str; 12] = [
     "-Wredundant-decls",
     "-Wwrite-strings",
 ];
+const C_WARNINGS: [&str; 4] =
+    ["-Wmissing-prototypes", "-Wstrict-prototypes", "-Wbad-function-cast", "-Wnested-externs"];
+const CPP_WARNINGS: [&str; 4] =
+    ["-Wold-style-cast", "-Wextra-semi", "-Wnon-virtual-dtor", "-Wzero-as-null-pointer-constant"];
+
+/// The warnings of clang 22's `-Weverything` about the header, and why the header is right.
+const NOT_EVERYTHING: [&str; 8] = [
+    // These names are reserved for libraries, so users have none like them.
+    "-Wno-reserved-identifier",
+    "-Wno-reserved-macro-identifier",
+    // Features newer than C++98, or than the standard before the requested one.
+    "-Wno-c++98-compat-pedantic",
+    "-Wno-pre-c11-compat",
+    "-Wno-pre-c23-compat",
+    // An unused key is no mistake, so its type is marked unused.
+    "-Wno-used-but-marked-unused",
+    // A key holds functions of every type.
+    "-Wno-cast-function-type-strict",
+    // The end of `struct static_call_change`.
+    "-Wno-padded",
+];
+
+/// The other versions of clang that are installed.
+fn other_clangs(cpp: &str) -> Vec<String> {
+    let names = (14..22).chain(23..30).map(|version| format!("clang{cpp}-{version}"));
+    names.filter(|name| Command::new(name).arg("--version").output().is_ok()).collect()
+}
+
+/// As [`compiler`], for a program with a version in its name.
+fn any_compiler(program: &str, standard: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(format!("-std={standard}")).arg("-I").arg(prefix().join("include"));
+    command
+}
 
 #[test]
 fn no_warnings_in_any_c() {
@@ -33,7 +70,7 @@ fn no_warnings_in_any_c() {
         for standard in ["c11", "c17", "c2x"] {
             for name in ["proposal.c", "keys.c", "two_files.c", "batch.c"] {
                 let mut command = compiler(program, standard);
-                command.args(WARNINGS).args(["-Wmissing-prototypes", "-Wstrict-prototypes"]);
+                command.args(WARNINGS).args(C_WARNINGS);
                 run(command.args(["-fsyntax-only", "-O2"]).arg(source(name)));
             }
         }
@@ -46,14 +83,287 @@ fn no_warnings_in_any_cpp() {
         for standard in ["c++17", "c++20"] {
             for name in ["proposal.cpp", "keys.cpp", "scopes.cpp", "exceptions.cpp"] {
                 let mut command = compiler(program, standard);
-                command.args(WARNINGS).args(["-Wold-style-cast", "-Wextra-semi", "-Wnon-virtual-dtor"]);
+                command.args(WARNINGS).args(CPP_WARNINGS);
                 run(command.args(["-fsyntax-only", "-O2"]).arg(source(name)));
             }
         }
     }
 }
 
-/// Keys are ready before any constructor runs: nothing is initialized at run time.
+/// The whole interface in every standard, with the header as a user's own and as a system header.
+#[test]
+fn no_warnings_in_any_standard() {
+    let c = ["c99", "gnu99", "c11", "gnu11", "c17", "gnu17", "c2x", "gnu2x"];
+    let cpp = ["c++11", "gnu++11", "c++14", "gnu++14", "c++17", "c++20", "c++23", "gnu++23"];
+    let mut clangs = other_clangs("");
+    clangs.push("clang-22".into());
+    clangs.push("gcc".into());
+    let mut clangpps = other_clangs("++");
+    clangpps.push("clang++-22".into());
+    clangpps.push("g++".into());
+    for (programs, standards, warnings, name) in
+        [(clangs, c, C_WARNINGS, "interface.c"), (clangpps, cpp, CPP_WARNINGS, "interface.cpp")]
+    {
+        for program in programs {
+            for standard in standards {
+                // clang 14 has another name for it.
+                if program.ends_with("-14") && standard.ends_with("++23") {
+                    continue;
+                }
+                let mut command = any_compiler(&program, standard);
+                command.args(WARNINGS).args(warnings);
+                command.args((program == "g++").then_some("-Wuseless-cast"));
+                run(command.arg("-fsyntax-only").arg(source(name)));
+            }
+            let mut command = Command::new(&program);
+            command.args(WARNINGS).arg("-fsyntax-only").arg("-isystem").arg(prefix().join("include"));
+            run(command.arg(source(name)));
+        }
+    }
+}
+
+#[test]
+fn no_warnings_under_weverything() {
+    for (program, standards, name) in [
+        ("clang", ["c99", "c11", "c23"], "interface.c"),
+        ("clang++", ["c++11", "c++17", "c++23"], "interface.cpp"),
+    ] {
+        for standard in standards {
+            let mut command = compiler(program, standard);
+            command.args(["-Weverything", "-Werror", "-fsyntax-only"]).args(NOT_EVERYTHING);
+            run(command.arg(source(name)));
+        }
+    }
+}
+
+/// The whole interface works in the oldest and the newest standards, in each build and mode.
+#[test]
+fn the_whole_interface() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    for &build in builds() {
+        for (name, standards) in
+            [("interface.c", ["-std=c99", "-std=c2x"]), ("interface.cpp", ["-std=c++11", "-std=c++23"])]
+        {
+            for standard in standards {
+                let program = build.link(&[name], &[standard], &program);
+                let is_patched = build.has_pass() || build.has_trampolines();
+                for &mode in modes().iter().take(if is_patched { usize::MAX } else { 1 }) {
+                    run(&mut in_mode(&program, mode));
+                }
+            }
+        }
+    }
+}
+
+/// Flags that change enumerations, structs and characters. The library is compiled without them.
+#[test]
+fn flags_that_change_layouts() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    let flags = [
+        &["-fshort-enums", "-fpack-struct"][..],
+        &["-funsigned-char", "-fno-exceptions", "-fno-asynchronous-unwind-tables"],
+    ];
+    for build in SOME_BUILDS {
+        for flags in flags {
+            for name in ["interface.c", "interface.cpp"] {
+                run(&mut in_mode(&build.link(&[name], flags, &program), None));
+            }
+        }
+        run(&mut in_mode(&build.link(&["interface.cpp"], &["-fno-rtti"], &program), None));
+    }
+}
+
+/// The header's text, without comments and literals.
+fn header() -> String {
+    let text = std::fs::read_to_string(prefix().join("include/static_call.h")).expect("the header");
+    let mut code = String::new();
+    let mut rest = &*text;
+    while let Some(at) = rest.find(['/', '"']) {
+        code.push_str(&rest[..at]);
+        rest = &rest[at..];
+        rest = if let Some(comment) = rest.strip_prefix("/*") {
+            &comment[comment.find("*/").expect("the comment's end") + 2..]
+        } else if let Some(literal) = rest.strip_prefix('"') {
+            let mut end = literal.find('"').expect("the literal's end");
+            while literal[..end].ends_with('\\') {
+                end += 1 + literal[end + 1..].find('"').expect("the literal's end");
+            }
+            &literal[end + 1..]
+        } else {
+            code.push('/');
+            &rest[1..]
+        };
+    }
+    code + rest
+}
+
+fn identifiers(code: &str) -> BTreeSet<&str> {
+    let words = code.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+    words.filter(|word| word.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())).collect()
+}
+
+fn is_of_the_interface(name: &str) -> bool {
+    ["static_call", "STATIC_CALL", "DEFINE_STATIC_CALL", "DECLARE_STATIC_CALL"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[test]
+fn the_interface_is_tested_as_a_whole() {
+    let header = header();
+    let test = std::fs::read_to_string(source("interface.c")).expect("the test");
+    let tested = identifiers(&test);
+    let names = identifiers(&header).into_iter().filter(|name| is_of_the_interface(name));
+    let missing: Vec<_> = names.filter(|name| *name != "STATIC_CALL_H" && !tested.contains(name)).collect();
+    assert!(missing.is_empty(), "tests/c/interface.c says nothing of {missing:?}");
+}
+
+/// Users may have macros like `#define N 100`. So every identifier of the header becomes a macro that is not
+/// valid C, except for those of the language, the standard library and the header's own interface.
+#[test]
+fn macros_of_users_break_nothing() {
+    const KEYWORDS: [&str; 21] = [
+        "char", "const", "defined", "do", "else", "if", "double", "enum", "extern", "float", "int", "long",
+        "return", "short", "signed", "sizeof", "static", "struct", "typedef", "unsigned", "void",
+    ];
+    const CPP_KEYWORDS: [&str; 18] = [
+        "for",
+        "bool",
+        "char16_t",
+        "char32_t",
+        "char8_t",
+        "constexpr",
+        "decltype",
+        "noexcept",
+        "nullptr",
+        "reinterpret_cast",
+        "static_assert",
+        "static_cast",
+        "template",
+        "typename",
+        "using",
+        "volatile",
+        "wchar_t",
+        "true",
+    ];
+    // Identifiers of <stddef.h> and <stdint.h>.
+    const LIBRARY: [&str; 3] = ["size_t", "uint32_t", "UINT32_C"];
+    // Users name these fields; a macro of that name has to survive the header.
+    const FIELDS: [&str; 7] =
+        ["keys", "sites", "direct", "through_trampoline", "images", "branches", "patched_branches"];
+    let header = header();
+    let is_reserved = |name: &str| {
+        name.strip_prefix('_')
+            .is_some_and(|rest| rest.starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))
+    };
+    let names = |keywords: &[&[&str]]| -> String {
+        let names = identifiers(&header).into_iter().filter(|name| {
+            let is_keyword = keywords.iter().any(|keywords| keywords.contains(name));
+            !(is_keyword || is_reserved(name) || is_of_the_interface(name) || LIBRARY.contains(name))
+        });
+        let mut text = String::new();
+        for name in names.chain(["N", "inline", "unused", "target", "name", "form"]) {
+            writeln!(text, "#undef {name}\n#define {name} ) not C (").expect("a string");
+        }
+        text
+    };
+    let fields = FIELDS.map(|field| format!("#ifndef {field}\n#error {field}\n#endif\n")).concat();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("macros.c");
+    let interface = source("interface.c");
+    for (programs, standards, keywords) in [
+        (["clang-22", "gcc"], ["c99", "c2x"], &[&KEYWORDS[..], &["volatile"]][..]),
+        (["clang++-22", "g++"], ["c++11", "c++23"], &[&KEYWORDS[..], &CPP_KEYWORDS]),
+    ] {
+        let macros = names(keywords);
+        assert!(macros.lines().count() > 60 && macros.contains("#define found "), "{macros}");
+        // The standard headers come first, so that the macros only meet the text of our header.
+        let before = format!("#include <stddef.h>\n#include <stdint.h>\n{macros}");
+        for text in [
+            format!("{before}#include \"{}\"\n", interface.display()),
+            format!("#include <static_call.h>\n{macros}#include \"{}\"\n", interface.display()),
+            format!("{before}#include <static_call.h>\n{fields}"),
+        ] {
+            std::fs::write(&file, &text).expect("a file");
+            for program in programs {
+                for standard in standards {
+                    let mut command = any_compiler(program, standard);
+                    command.args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror"]);
+                    command.args(["-x", if program.contains("++") { "c++" } else { "c" }]);
+                    // The last text uses no key.
+                    run(command.arg("-Wno-unused").arg(&file));
+                }
+            }
+        }
+    }
+}
+
+/// C++ programs often include headers of C projects in this way.
+#[test]
+fn inside_extern_c() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("inside.cpp");
+    let interface = source("interface.c");
+    let text =
+        format!("extern \"C\" {{\n#include <static_call.h>\n}}\n#include \"{}\"\n", interface.display());
+    std::fs::write(&file, text).expect("a file");
+    for program in ["clang++-22", "g++"] {
+        for standard in ["c++11", "c++20"] {
+            run(any_compiler(program, standard).args(WARNINGS).arg("-fsyntax-only").arg(&file));
+        }
+    }
+}
+
+/// Ignoring the result of an update is warned about, and there is a way to ignore it on purpose.
+#[test]
+fn refusals_are_not_overlooked() {
+    let calls = [
+        "static_call_update(key, add)",
+        "static_call_update_at(add, &table[0], add)",
+        "static_call_update_ret0(key)",
+        "static_call_update_ret0_at(&table[0])",
+        "static_call_update_batch(NULL, 0)",
+        "static_call_seal()",
+    ];
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file: PathBuf = directory.path().join("ignored.c");
+    for (program, language, standards) in [
+        ("clang-22", "c", ["c99", "c2x"]),
+        ("gcc", "c", ["c99", "c2x"]),
+        ("clang++-22", "c++", ["c++11", "c++20"]),
+        ("g++", "c++", ["c++11", "c++20"]),
+    ] {
+        for standard in standards {
+            let warnings = |statement: &dyn Fn(&str) -> String| {
+                let statements = calls.map(|call| format!("\t{}\n", statement(call))).concat();
+                let text = format!(
+                    "#include <static_call.h>\nint add(int a, int b);\nDEFINE_STATIC_CALL(key, add);\n\
+                     extern struct static_call_key table[];\n\
+                     void test(void);\nvoid test(void)\n{{\n{statements}}}\n"
+                );
+                std::fs::write(&file, text).expect("a file");
+                let mut command = any_compiler(program, standard);
+                command.args(["-Wall", "-Wextra", "-c", "-o", "/dev/null", "-x", language]).arg(&file);
+                String::from_utf8(run(&mut command).stderr).expect("UTF-8")
+            };
+            let ignored = warnings(&|call| format!("{call};"));
+            assert_eq!(
+                ignored.matches("[-Wunused-result]").count(),
+                calls.len(),
+                "{program} {standard}: {ignored}"
+            );
+            assert_eq!(warnings(&|call| format!("if ({call}) {{}}")), "", "{program} {standard}");
+            let void = warnings(&|call| format!("(void){call};"));
+            // gcc's own attribute accepts nothing but a check; the header says so.
+            let expected = if (program, standard) == ("gcc", "c99") { calls.len() } else { 0 };
+            assert_eq!(void.matches("[-Wunused-result]").count(), expected, "{program} {standard}: {void}");
+        }
+    }
+}
+
+/// Keys are initialized at compile time, so they are ready before any constructor.
 #[test]
 fn keys_need_no_initialization() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -63,12 +373,14 @@ fn keys_need_no_initialization() {
             let mut command = compiler(program, "c++17");
             run(command.args([level, "-c"]).arg(source("scopes.cpp")).arg("-o").arg(&object));
             let sections = static_call_tests::stdout(llvm("llvm-readelf").arg("-SW").arg(&object));
-            assert!(!sections.contains(".init_array"), "{program} {level}:\n{sections}");
+            // The image's own, before all others.
+            let other = sections.replace(".init_array.101", "");
+            assert!(!other.contains(".init_array"), "{program} {level}:\n{sections}");
         }
     }
 }
 
-/// What one of the compilers says of one of the cases in `refused.c`.
+/// A compiler's message for one of the cases in `refused.c`.
 fn refusal(program: &str, case: u32) -> String {
     let (standard, name) =
         if program.ends_with("++") { ("c++17", "refused.cpp") } else { ("c11", "refused.c") };
@@ -77,12 +389,12 @@ fn refusal(program: &str, case: u32) -> String {
     failure(command.arg(source(name)))
 }
 
-/// Each message names both types, or says what is wrong; and the line in the user's file.
+/// Each message names both types or says what is wrong, and names the user's file.
 #[test]
 fn a_wrong_function_does_not_compile() {
     const C: [&str; 2] = ["clang", "gcc"];
     const CPP: [&str; 2] = ["clang++", "g++"];
-    // The case, and words that one of C's and one of C++'s messages have to hold.
+    // The case; a C compiler's message must contain one of the first words, C++'s one of the second.
     let cases: [(u32, &[&str], &[&str]); 7] = [
         (1, &["long (*)(long, long)", "long int (*)(long int,  long int)"], &["int (*)(int, int)"]),
         (2, &["int (*)(int)"], &["int (*)(int, int)"]),
@@ -133,7 +445,27 @@ fn cpp_refuses_results_that_cannot_be_zero_or_missing() {
     }
 }
 
-/// The cases fail for the reason that they name, and not for another one.
+#[test]
+fn cpp_knows_every_kind_of_result() {
+    for (program, flags) in [("clang++", &[][..]), ("g++", &[]), ("clang++", &["-m32", "-ffreestanding"])] {
+        for case in 0..=6 {
+            let mut command = compiler(program, "c++11");
+            command.args(["-Wno-ignored-qualifiers", "-fsyntax-only", &format!("-DCASE={case}")]).args(flags);
+            command.arg(source("results.cpp"));
+            if case == 0 || (case == 1 && flags.is_empty()) {
+                run(&mut command);
+            } else {
+                let message = failure(&mut command);
+                assert!(
+                    message.contains("a static call that may "),
+                    "{program}, {flags:?}, {case}:\n{message}"
+                );
+            }
+        }
+    }
+}
+
+/// Without the mistake, the cases compile.
 #[test]
 fn the_right_case_compiles() {
     for (program, standard, name) in

@@ -1,6 +1,7 @@
 //! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
 
-use static_call_tests::c::{BUILDS, Build, Compiler, check, check_all, source};
+use static_call_tests::c::{Build, Compiler, SOME_BUILDS, builds};
+use static_call_tests::c::{check, check_all, check_builds, in_mode, modes, source};
 use static_call_tests::platform::platform;
 use static_call_tests::{execute, link_flags, run};
 
@@ -25,6 +26,42 @@ fn keys_in_namespaces_classes_and_templates() {
     check_all(&["scopes.cpp"]);
 }
 
+/// Keys in a module itself and in headers that it includes, exported or not; and the header as a header unit.
+#[test]
+fn keys_in_modules_of_cpp20() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    for compiler in [Compiler::Pass, Compiler::Clang] {
+        for level in ["-O0", "-O3"] {
+            let build = Build { compiler, level };
+            let clang = |arguments: &[&str]| {
+                let mut clang = build.compiler(true);
+                clang
+                    .args([
+                        "-std=c++20",
+                        "-Wno-experimental-header-units",
+                        "-Wno-unused-command-line-argument",
+                    ])
+                    .args(arguments);
+                clang
+            };
+            run(clang(&["--precompile"]).arg(source("module_codec.cppm")).arg("-o").arg(at("codec.pcm")));
+            run(clang(&["-c"]).arg(at("codec.pcm")).arg("-o").arg(at("codec.o")));
+            run(build.compiler(false).arg("-c").arg(source("module_key.c")).arg("-o").arg(at("key.o")));
+            let codec = format!("-fmodule-file=codec={}", at("codec.pcm").display());
+            let mut header = clang(&["-fmodule-header=system", "-xc++-system-header", "static_call.h"]);
+            run(header.arg("-o").arg(at("header.pcm")));
+            let unit = format!("-fmodule-file={}", at("header.pcm").display());
+            for header in [&[][..], &["-DHEADER_UNIT", &*unit]] {
+                let mut link = clang(&[&*codec]);
+                link.args(header).arg(source("module_main.cpp")).args([at("codec.o"), at("key.o")]);
+                run(link.args(link_flags()).arg("-o").arg(at("program")));
+                check(build, &at("program"), &[&at("program")], &(0..=0));
+            }
+        }
+    }
+}
+
 #[test]
 fn static_keys_of_two_files_with_one_name() {
     check_all(&["two_files.c", "two_files_other.c"]);
@@ -35,19 +72,19 @@ fn null_and_return_zero() {
     check_all(&["off.c"]);
 }
 
-/// Callers of a function that leaves registers alone keep values in them, whatever a build adds to functions.
+/// Callers keep values in the registers that a function preserves, whatever instrumentation a build adds.
 #[test]
 fn null_changes_no_register() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for build in BUILDS {
+    for &build in builds() {
         let program = directory.path().join("program");
         let sources = ["off.c", "instrumented.c"];
         let program = build.link(&sources, &["-finstrument-functions"], &program);
-        check(build, &program, &[&program], 0);
+        check(build, &program, &[&program], &(0..=0));
     }
 }
 
-/// Where no call is direct, since a trampoline might be out of reach, what stands for NULL is called all the same.
+/// If trampolines might be out of reach, calls load their keys and call the function that stands for NULL.
 #[test]
 fn null_where_calls_load_their_keys() {
     if !platform().is_x86() || platform().pointer != 8 {
@@ -55,7 +92,7 @@ fn null_where_calls_load_their_keys() {
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for build in BUILDS {
+    for &build in builds() {
         for flags in [&["-mcmodel=medium"][..], &["-mcmodel=large", "-fno-pic", "-no-pie"]] {
             run(&mut execute(&build.link(&["off.c"], flags, &directory.path().join("program"))));
         }
@@ -76,7 +113,7 @@ fn calling_conventions_of_32_bit_x86() {
     check_all(&["conventions.c"]);
 }
 
-/// Flags that give all functions of a file another convention, but not those of the libraries.
+/// Flags that give the functions of a file another convention than the libraries have.
 #[test]
 fn conventions_of_whole_files() {
     const PROGRAM: &str = "#include <static_call.h>\n\
@@ -97,7 +134,7 @@ fn conventions_of_whole_files() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let source = directory.path().join("program.c");
     std::fs::write(&source, PROGRAM).expect("a file");
-    for build in BUILDS {
+    for &build in builds() {
         for flag in ["-mregparm=3", "-mrtd"] {
             let program = directory.path().join("program");
             let mut compiler = build.compiler(false);
@@ -114,7 +151,7 @@ fn batches_are_made_whole_and_undone() {
 
 #[test]
 fn lazy_dispatch_by_eight_threads() {
-    check_all(&["lazy.c"]);
+    check_builds(&SOME_BUILDS, &["lazy.c"]);
 }
 
 #[test]
@@ -134,28 +171,73 @@ fn exceptions_leave_targets() {
 
 #[test]
 fn signal_handlers_are_told_that_an_update_is_under_way() {
-    check_all(&["signals.c"]);
+    check_builds(&SOME_BUILDS, &["signals.c"]);
 }
 
+/// By `fork`, `_Fork` and clone(2).
 #[test]
-fn a_child_forked_during_an_update() {
-    check_all(&["forks.c"]);
+fn children_made_during_updates() {
+    check_builds(&SOME_BUILDS, &["forks.c"]);
+}
+
+/// Children of `vfork` share the memory, but no signal handlers.
+#[test]
+fn children_that_share_the_memory() {
+    check_builds(&SOME_BUILDS, &["vforks.c"]);
+}
+
+/// With hooks of fork, a mutex held during updates, malloc, and signal handlers that update or fork.
+#[test]
+fn fork_waits_for_nobody_who_waits_for_an_update() {
+    check_builds(&SOME_BUILDS, &["fork_signals.c"]);
 }
 
 #[test]
 fn updates_keep_to_the_protocol() {
-    // The program's own mprotect, pwrite64 and syscall come before the C library's; the library's archive alone
-    // is linked to them.
     for level in ["-O0", "-O2"] {
         let build = Build { compiler: Compiler::Pass, level };
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let flags = ["-D_GNU_SOURCE", "-ldl"];
-        let program = build.link(&["protocol.c"], &flags, &directory.path().join("program"));
-        check(build, &program, &[&program], 0);
+        let program = build.link(&["protocol.c"], &["-ldl"], &directory.path().join("program"));
+        check(build, &program, &[&program], &(0..=0));
     }
 }
 
-/// What link-time optimization made of what it had been made of before.
+/// In a process with threads, registering for membarrier waits for all processors. So the library registers
+/// before there are threads, never in an update, and not at all if nothing will be patched.
+#[test]
+fn the_kernel_is_prepared_before_there_are_threads() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (compiler, more, sites) in [
+        (Compiler::Pass, &[][..], true),
+        (Compiler::Pass, &["-DNO_CALLS"], false),
+        (Compiler::Clang, &[], false),
+    ] {
+        let build = Build { compiler, level: "-O2" };
+        let flags = [&["-ldl"], more].concat();
+        let program = build.link(&["membarriers.c"], &flags, &directory.path().join("program"));
+        for &mode in modes() {
+            // Where all images lack sites, only who asks for trampolines has them patched at once.
+            let is_patched = match mode {
+                Some("generic") => false,
+                Some("trampoline") => sites || build.has_trampolines(),
+                _ => sites,
+            };
+            let expected = if is_patched { "1" } else { "0" };
+            let output = run(in_mode(&program, mode).arg(expected));
+            let said = String::from_utf8_lossy(&output.stdout);
+            let reason = match (sites, mode) {
+                (_, Some("generic")) => "STATIC_CALL_MODE asks for it",
+                (true, None) => "calls are patched",
+                (true, _) => "",
+                (false, _) if build.has_trampolines() => "",
+                (false, _) => "no call in this process was made direct",
+            };
+            assert!(said.contains(reason), "{build:?}, {more:?}, {mode:?}: {said}");
+        }
+    }
+}
+
+/// Link-time optimization of its own output may leave two.
 #[test]
 fn an_image_with_two_descriptors() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -166,35 +248,71 @@ fn an_image_with_two_descriptors() {
         let build = Build { compiler: Compiler::Pass, level };
         let flags = [again.to_str().expect("UTF-8")];
         let program = build.link(&["two_descriptors.c"], &flags, &directory.path().join("program"));
-        check(build, &program, &[&program], 0);
+        check(build, &program, &[&program], &(0..=0));
     }
 }
 
 #[test]
 fn a_target_sees_ordinary_frames() {
-    for build in BUILDS {
+    for &build in builds() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let flags = ["-rdynamic", "-fno-omit-frame-pointer", "-funwind-tables", "-ldl"];
         let program = build.link(&["frames.c"], &flags, &directory.path().join("program"));
-        check(build, &program, &[&program], 0);
+        check(build, &program, &[&program], &(0..=0));
     }
 }
 
-/// Arm has two instruction sets. The two sites of a key whose target is of the other one go through its trampoline.
+/// Arm has two instruction sets. The two sites of a key with a target in the other set go through its
+/// trampoline.
 #[test]
 fn thumb_code() {
     if !platform().name.starts_with("arm") {
         eprintln!("skipped: the machine has no other instruction set");
         return;
     }
-    for build in BUILDS {
+    for &build in builds() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let program = build.link(&["thumb.c"], &[], &directory.path().join("program"));
-        check(build, &program, &[&program], 2);
+        check(build, &program, &[&program], &(2..=2));
     }
 }
 
 #[test]
 fn files_that_another_thread_closes() {
-    check_all(&["closed_files.c"]);
+    check_builds(&SOME_BUILDS, &["closed_files.c"]);
+}
+
+/// GNU as accepts no quotes around the symbol that a section is linked to.
+#[test]
+fn names_that_gnu_as_has_to_take() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for level in ["-O0", "-O3"] {
+        let build = Build { compiler: Compiler::Pass, level };
+        let flags = ["-fno-integrated-as", "-Wno-dollar-in-identifier-extension"];
+        // Where LLVM merges globals, GNU as does not accept the names that it gives them.
+        let mut without = Build { compiler: Compiler::Clang, level }.compiler(false);
+        without.args(flags).arg("-c").arg(source("names.c")).arg("-o").arg(directory.path().join("names.o"));
+        if !without.output().expect("clang").status.success() {
+            assert!(!cfg!(target_arch = "x86_64") || platform().is_foreign(), "{without:?} failed");
+            eprintln!("skipped: GNU as refuses the names at {level} without the pass too");
+            continue;
+        }
+        let program = build.link(&["names.c"], &flags, &directory.path().join("program"));
+        check(build, &program, &[&program], &(0..=0));
+    }
+}
+
+/// LLD may split a merged module before it generates code. The program is right, but whether its image is
+/// registered depends on the partition.
+#[test]
+fn partitions_of_a_merged_module() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let build = Build { compiler: Compiler::Pass, level: "-O3" };
+    let pass = format!("-Wl,--load-pass-plugin={}", static_call_tests::plugin().display());
+    for partitions in ["-Wl,--lto-partitions=2", "-Wl,--lto-partitions=5"] {
+        let flags = ["-flto", "-fuse-ld=lld", &pass, partitions];
+        let sources = ["two_files.c", "two_files_other.c"];
+        let program = build.link(&sources, &flags, &directory.path().join("program"));
+        run(&mut execute(&program));
+    }
 }

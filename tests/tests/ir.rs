@@ -1,8 +1,8 @@
 //! The IR stage: FileCheck on what `opt -passes=static-call,verify` makes of `tests/ir/*.ll`.
 //!
-//! Each file says in `; RUN:` lines what to run, as LLVM's own tests do. Of lit's substitutions there are
-//! `%s` (the file), `%t` (a scratch file), `%plugin`, `%lower` (the pass, then the verifier) and the
-//! programs of LLVM 22 by their plain names.
+//! As in LLVM's own tests, `; RUN:` lines say what to run. The substitutions are `%s` (the file), `%t` (a
+//! scratch file), `%plugin`, `%lower` (the pass, then the verifier) and the programs of LLVM 22 by their
+//! names without the version.
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +10,19 @@ use std::process::Command;
 
 use static_call_tests::{plugin, root};
 
-/// Whatever is called by these names is LLVM 22's.
-const PROGRAMS: &[&str] =
-    &["opt", "clang", "llc", "llvm-link", "llvm-objdump", "FileCheck", "not", "count", "split-file"];
+/// These names stand for LLVM 22's programs.
+const PROGRAMS: &[&str] = &[
+    "opt",
+    "clang",
+    "llc",
+    "llvm-link",
+    "llvm-objdump",
+    "llvm-readelf",
+    "FileCheck",
+    "not",
+    "count",
+    "split-file",
+];
 
 fn run_lines(text: &str) -> Vec<String> {
     let mut commands = vec![String::new()];
@@ -89,12 +99,16 @@ files! {
     bundles
     call
     defined_keys
+    global_merge
     indirect
     intrinsic
     keys
+    local_record
     no_key
+    notes
     null_check
     other_targets
+    quoted_names
     remarks
     reserved_names
     s390x

@@ -6,18 +6,18 @@ use std::process::Command;
 use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
 use static_call_tests::{root, rust, stdout};
 
-/// What the kernel sends over the serial line, if so many of its sites are recorded; without a site table
-/// the calls stay as they are.
+/// The output of the kernel if so many of its sites are recorded. Without a site table the calls stay as they
+/// are.
 fn expected(sites: Option<usize>) -> String {
     let (at_boot, with_writer) = if sites.is_some() {
         (
-            "generic, writer none: this build of the runtime does not use the operating system, and set_writer \
-             was not called",
+            "generic, writer none: this build of the runtime does not use the operating system, and \
+             set_writer was not called",
             "inline, writer custom: calls are patched",
         )
     } else {
-        let reason = "generic, writer none: no call in this process was made direct: nothing was compiled with \
-                      the static-call pass, or nothing that it can lower";
+        let reason = "generic, writer none: no call in this process was made direct: nothing was compiled \
+                          with the static-call pass, or nothing that it can lower";
         (reason, reason)
     };
     let sites = sites.unwrap_or(0);
@@ -33,8 +33,8 @@ fn expected(sites: Option<usize>) -> String {
     )
 }
 
-/// Boots it; the serial line's output. The script ends the machine after a minute, and names the Debian
-/// package of a machine that is missing.
+/// Boots the kernel and returns the output of the serial line. The script ends the machine after a minute,
+/// and names the Debian package of a missing emulator.
 fn boot(kernel: &Path) -> String {
     stdout(Command::new(root().join("examples/kernel/boot")).arg(kernel))
 }
@@ -48,7 +48,7 @@ fn a_kernel_on_x86_64() {
     assert_eq!(boot(&kernel), expected(Some(sites)));
 }
 
-/// In whatever mode the runtime has for the architecture: where the pass records sites, they are patched.
+/// Whatever mode the runtime has for the architecture: if the pass records sites, they are patched.
 #[test]
 fn a_kernel_on_aarch64() {
     let kernel = rust::kernel("aarch64-unknown-none-softfloat");

@@ -5,10 +5,10 @@ use std::mem::{offset_of, size_of};
 
 use static_call::c::{CChange, CInfo};
 use static_call_abi::{Form, Key, VERSION};
-use static_call_tests::c::{BUILDS, source};
+use static_call_tests::c::{builds, source};
 use static_call_tests::{llvm, plugin, prefix, run, stdout};
 
-/// What `layout.c` has to print.
+/// The expected output of `layout.c`.
 fn expected() -> String {
     let mut text = String::new();
     macro_rules! size {
@@ -16,17 +16,22 @@ fn expected() -> String {
             writeln!(text, "sizeof {} {}", $c, size_of::<$rust>()).unwrap()
         };
     }
+    // Private fields begin with `__`.
     macro_rules! fields {
-        ($c:literal, $rust:ty: $($field:ident),*) => {
-            $(writeln!(text, "{}.{} {}", $c, stringify!($field), offset_of!($rust, $field)).unwrap();)*
+        ($c:literal, $prefix:literal, $rust:ty: $($field:ident),*) => {
+            $({
+                let offset = offset_of!($rust, $field);
+                writeln!(text, "{}.{}{} {offset}", $c, $prefix, stringify!($field)).unwrap();
+            })*
         };
     }
     size!("static_call_key", Key);
-    fields!("static_call_key", Key: target, records, off, name, form, flags);
+    fields!("static_call_key", "__", Key: target, records, off, name, form, flags);
     size!("static_call_change", CChange);
-    fields!("static_call_change", CChange: key, target, form);
+    fields!("static_call_change", "__", CChange: key, target, form, wish);
     size!("static_call_info", CInfo);
-    fields!("static_call_info", CInfo: keys, sites, direct, through_trampoline, images);
+    fields!("static_call_info", "", CInfo: keys, sites, direct, through_trampoline, images);
+    fields!("static_call_info", "", CInfo: branches, patched_branches);
     let constants = [
         ("STATIC_CALL_VERSION", VERSION),
         ("STATIC_CALL_FORM_CALL", Form::Call as u32),
@@ -48,7 +53,7 @@ fn expected() -> String {
 #[test]
 fn the_header_has_the_layout_of_the_crates() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for (number, build) in BUILDS.into_iter().enumerate() {
+    for (number, build) in builds().iter().enumerate() {
         let program = build.link(&["layout.c"], &[], &directory.path().join(number.to_string()));
         assert_eq!(stdout(&mut std::process::Command::new(program)), expected(), "{build:?}");
     }

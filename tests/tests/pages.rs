@@ -1,5 +1,5 @@
-//! The sections of the keys, the records and the sites, as the linkers lay them out: side by side, on pages
-//! that hold nothing else.
+//! Linkers put the sections of the keys, the records and the sites side by side, on pages that hold nothing
+//! else.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
 use static_call_tests::platform::platform;
 use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
 
-/// GNU ld, gold where it is installed, and lld; each with the flags that change what it keeps.
+/// GNU ld, gold if it is installed, and LLD, each with the flags that change what it keeps.
 fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
     let mut linkers: Vec<(&str, &[&[&str]])> = vec![
         (
@@ -61,7 +61,7 @@ impl Scratch {
         linked
     }
 
-    /// Links in every way, and runs what can be run; `keys` is how many are called at least.
+    /// Links in every way, and runs the programs. At least `keys` keys are called.
     fn check(&self, objects: &[&PathBuf], keys: usize) {
         for (linker, ways) in linkers() {
             for (flags, kind) in ways.iter().flat_map(|flags| KINDS.map(|kind| (flags, kind))) {
@@ -75,7 +75,7 @@ impl Scratch {
 fn check(linked: &Path, kind: &str, keys: usize, how: &str) {
     let found = keys_on_pages_of_their_own(linked);
     assert!(StaticCalls::read(linked).checked() >= keys || kind == "-shared", "{how}");
-    // Nobody calls a shared object's functions here: they may all be garbage.
+    // Nobody calls a shared object's functions here, so the linker may drop all of them.
     if kind != "-shared" {
         assert!(found >= keys, "{how}: {found} keys");
         run(&mut execute(linked));
@@ -86,7 +86,7 @@ fn program(name: &str) -> PathBuf {
     root().join("tests/c").join(name)
 }
 
-/// Other data in sections that no linker knows, before, between and behind ours; and a key that is not called.
+/// Other data in sections that no linker knows, before, between and after ours; and a key that is not called.
 const ORPHANS: &str = "#include <static_call.h>
 int f(int x) { return x + 1; }
 __attribute__((section(\"early\"))) int before = 1;
@@ -117,11 +117,9 @@ fn cpp_programs() {
 fn sections_of_the_users_own() {
     let scratch = Scratch::new();
     let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
-    for level in ["-O0", "-O2"] {
+    for (level, is_main_first) in [("-O0", false), ("-O2", true)] {
         let [orphans, main] = [&orphans, &main].map(|source| scratch.object(source, &[level]));
-        for objects in [[&orphans, &main], [&main, &orphans]] {
-            scratch.check(&objects, 1);
-        }
+        scratch.check(&if is_main_first { [&main, &orphans] } else { [&orphans, &main] }, 1);
     }
 }
 
@@ -138,7 +136,11 @@ fn keys_that_are_not_called() {
                 \tstatic_call_process_info(&info);\n\
                 \treturn info.images != 1 || info.keys != 0 || info.sites != 0;\n\
                 }\n";
-    let other = "#include <static_call.h>\nvoid g(void) {}\nDEFINE_STATIC_CALL(first, g);\n__attribute__((section(\"own\"))) int other = 3;\nDEFINE_STATIC_CALL(other_key, g);\n";
+    let other = "#include <static_call.h>\n\
+                 void g(void) {}\n\
+                 DEFINE_STATIC_CALL(first, g);\n\
+                 __attribute__((section(\"own\"))) int other = 3;\n\
+                 DEFINE_STATIC_CALL(other_key, g);\n";
     let (source, other) = (scratch.source("keys.c", text), scratch.source("other.c", other));
     scratch.check(&[&scratch.object(&source, &["-O2"]), &scratch.object(&other, &["-O2"])], 0);
     let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
@@ -152,26 +154,27 @@ fn keys_that_are_not_called() {
     }
 }
 
-/// The order in the object files is not the one in which the linker finds them.
+/// Link-time optimization changes the order in which the linker meets the sections.
 #[test]
 fn link_time_optimization() {
     let scratch = Scratch::new();
     let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
     let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
+    let sources = [&main, &orphans, &program("two_files.c"), &program("two_files_other.c")];
+    let [native_main, native_orphans, native_plain, native_other] =
+        &sources.map(|source| scratch.object(source, &["-O2"]));
     for lto in ["-flto=full", "-flto=thin"] {
-        let optimized = |source: &Path| scratch.object(source, &["-O2", lto]);
-        let native = |source: &Path| scratch.object(source, &["-O2"]);
-        let (plain, other) = (program("two_files.c"), program("two_files_other.c"));
+        let [main, orphans, plain, other] = &sources.map(|source| scratch.object(source, &["-O2", lto]));
         for objects in [
             // `main` inlines a function with sites, and defines nothing of ours.
-            [&optimized(&main), &optimized(&orphans)],
-            [&optimized(&orphans), &optimized(&main)],
-            [&optimized(&main), &native(&orphans)],
-            [&native(&main), &optimized(&orphans)],
-            [&optimized(&plain), &optimized(&other)],
-            // The anchors are the first one's, whose code comes last.
-            [&optimized(&plain), &native(&other)],
-            [&native(&plain), &optimized(&other)],
+            [main, orphans],
+            [orphans, main],
+            [main, native_orphans],
+            [native_main, orphans],
+            [plain, other],
+            // The anchors are those of the first object, whose code comes last.
+            [plain, native_other],
+            [native_plain, other],
         ] {
             for flags in [&[&*load] as &[_], &[&load, "-Wl,--gc-sections"]] {
                 for kind in KINDS {

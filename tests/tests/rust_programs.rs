@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use object::{Object, ObjectSymbol};
-use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
+use static_call_tests::binary::{StaticCalls, Trampolines, has_site_table, keys_on_pages_of_their_own};
 use static_call_tests::platform::platform;
-use static_call_tests::rust::{Build, PLAIN};
-use static_call_tests::{execute, root, run, stdout};
+use static_call_tests::rust::{Build, PLAIN, cargo};
+use static_call_tests::{execute, root, run, stdout, target};
 
-/// Runs the program in a mode, if none is named in the one that it takes itself; what it printed, by its first word.
+/// Runs the program in a mode, or in its default mode. Returns its output lines by their first word.
 fn behaves(program: &Path, mode: Option<&str>) -> HashMap<String, String> {
     let mut command = execute(program);
     command.envs(platform().strict().iter().copied());
@@ -22,7 +22,7 @@ fn behaves(program: &Path, mode: Option<&str>) -> HashMap<String, String> {
     lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect()
 }
 
-/// Runs the program in all modes and holds what it says of itself against its machine code.
+/// Runs the program in all modes and compares its report with its machine code.
 fn behaves_in_all_modes(program: &Path) {
     let sites = StaticCalls::read(program).checked();
     assert!(sites > 60, "{sites}");
@@ -47,7 +47,47 @@ fn behaves_in_all_modes(program: &Path) {
 
 #[test]
 fn debug_build() {
-    behaves_in_all_modes(&Build { name: "debug", ..PLAIN }.behaviour());
+    let program = Build { name: "debug", ..PLAIN }.behaviour();
+    behaves_in_all_modes(&program);
+    if platform().has_breakpoints {
+        for mode in ["inline", "trampoline"] {
+            let said = stdout(execute(&program).env("STATIC_CALL_MODE", mode).arg("masked"));
+            assert!(said == "ok true\n" || said == "ok false\n", "{said}");
+        }
+    }
+}
+
+/// The lints of the crate that uses the macros do not complain about their output, in any edition.
+#[test]
+fn a_strict_crate_in_every_edition() {
+    if platform().is_foreign() {
+        eprintln!("skipped: it is the same source for all machines");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let target = target().join("tests/strict");
+    // Macros may nest 128 deep.
+    let documented = format!(
+        "extern crate static_call;\nstatic_call::define! {{\n{}static KEY: fn() = main;\n}}\n\
+         fn main() {{ if std::env::args().count() > 9 {{ KEY.call() }} }}\n",
+        "/// One of many lines.\n".repeat(300)
+    );
+    std::fs::write(directory.path().join("documented.rs"), documented).expect("a file");
+    for edition in ["2015", "2018", "2021", "2024"] {
+        let manifest = format!(
+            "[package]\nname = \"strict\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n\
+             [lib]\npath = {:?}\n\
+             [[bin]]\nname = \"documented\"\npath = \"documented.rs\"\n\
+             [dependencies]\nstatic-call = {{ path = {:?} }}\n\
+             [workspace]\n",
+            root().join("tests/rust/strict/src/lib.rs"),
+            root().join("runtime"),
+        );
+        std::fs::write(directory.path().join("Cargo.toml"), manifest).expect("a file");
+        for command in ["check", "clippy"] {
+            run(cargo(None, directory.path()).args([command, "--quiet", "--target-dir"]).arg(&target));
+        }
+    }
 }
 
 #[test]
@@ -83,19 +123,18 @@ fn other_linkers() {
 fn link_time_optimization_loses_no_site() {
     // With the optimizer's one module for all of Rust, a linker still has C's.
     const BFD: (&str, &str) = ("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd");
-    let ways = [("lto-thin", "thin"), ("lto-fat", "fat"), ("lto-fat-bfd", "bfd"), ("lto-off", "off")];
-    // What the last two add is the same for all machines.
-    for (name, lto) in &ways[..if platform().is_foreign() { 2 } else { 4 }] {
+    // Other machines' code generators differ most where one module has all of a program.
+    for lto in if platform().is_foreign() { &["fat"][..] } else { &["fat", "thin", "bfd", "off"] } {
         let environment: &[(&str, &str)] = match *lto {
             "thin" => &[("CARGO_PROFILE_RELEASE_LTO", "thin")],
             "fat" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_PANIC", "unwind")],
             "bfd" => &[("CARGO_PROFILE_RELEASE_LTO", "fat"), BFD],
             _ => &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")],
         };
-        let program = Build { name, release: true, environment, ..PLAIN }.behaviour();
+        let program = Build { name: "lto", release: true, environment, ..PLAIN }.behaviour();
         let sites = StaticCalls::read(&program).checked();
-        assert!(keys_on_pages_of_their_own(&program) > 10, "{name}");
-        assert_eq!(behaves(&program, Some("inline"))["direct"], sites.to_string(), "{name}");
+        assert!(keys_on_pages_of_their_own(&program) > 10, "{lto}");
+        assert_eq!(behaves(&program, Some("inline"))["direct"], sites.to_string(), "{lto}");
     }
 }
 
@@ -130,8 +169,12 @@ fn workspace_wrapper() {
     behaves_in_all_modes(&Build { name, wrapper: Some("RUSTC_WORKSPACE_WRAPPER"), ..PLAIN }.behaviour());
 }
 
+/// Where the macros have no trampolines of their own.
 #[test]
 fn without_the_pass_the_same_source_calls_through_the_key() {
+    if platform().macros_have_trampolines() {
+        return;
+    }
     for release in [false, true] {
         let name = if release { "generic-release" } else { "generic-debug" };
         let program = Build { name, release, wrapper: None, ..PLAIN }.behaviour();
@@ -141,10 +184,61 @@ fn without_the_pass_the_same_source_calls_through_the_key() {
     }
 }
 
-/// Each has its own copy of the runtime, but only one of them may write to code.
+/// With each kind of link-time optimization. C's calls load their keys.
+#[test]
+fn without_the_pass_the_same_source_calls_through_trampolines() {
+    if !platform().macros_have_trampolines() {
+        return;
+    }
+    let levels = [("0", "off"), ("s", "thin"), ("3", "off"), ("2", "fat")];
+    let count = if platform().is_foreign() { 2 } else { levels.len() };
+    for (level, lto) in levels.into_iter().take(count) {
+        let environment = [
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", level),
+            ("CARGO_PROFILE_RELEASE_LTO", lto),
+            ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", if level == "0" { "true" } else { "false" }),
+        ];
+        let build =
+            Build { name: "without", release: true, wrapper: None, environment: &environment, ..PLAIN };
+        let program = build.build(&["-p", "behaviour"]).join("behaviour");
+        let calls = Trampolines::read(&program);
+        assert!(calls.count > 60 && calls.branches > 60, "{level} {lto}: {calls:?}");
+        assert_eq!(calls.through_keys, [""; 0], "{level} {lto}");
+        // rustc calls public functions through the global offset table, also those of its own crate.
+        let is_public = |name: &String| name.contains("4keys") || name.contains("6strict");
+        assert!(calls.by_pointer.iter().all(is_public), "{level} {lto}: {calls:?}");
+        for (asked, expected) in [
+            (None, "trampoline"),
+            (Some("inline"), "trampoline"),
+            (Some("trampoline"), "trampoline"),
+            (Some("generic"), "generic"),
+        ] {
+            let said = behaves(&program, asked);
+            let said = [&*said["mode"], &*said["sites"], &*said["direct"]];
+            assert_eq!(said, [expected, "0", "0"], "{level} {lto} {asked:?}");
+        }
+        // An emulator has threads of its own, and its kernel sees no code that the program runs.
+        if platform().is_emulated() {
+            continue;
+        }
+        for threads in ["waiting", "waiting-threaded"] {
+            assert_eq!(stdout(execute(&program).arg(threads)), "ok trampoline\n", "{level} {lto}");
+        }
+    }
+}
+
+/// Each has its own copy of the runtime, but only one copy may write to code.
 #[test]
 fn two_shared_objects_with_a_runtime_each() {
-    let plugin = Build { name: "debug", ..PLAIN }.build(&[]).join("libplugin.so");
+    two_copies_of(Build { name: "debug", ..PLAIN }, "1011 1011 1211\n");
+    if platform().macros_have_trampolines() {
+        two_copies_of(Build { name: "without", wrapper: None, ..PLAIN }, "1010 1010 1210\n");
+    }
+}
+
+/// The last digit of each number says whether calls are direct.
+fn two_copies_of(build: Build<'_>, expected: &str) {
+    let plugin = build.build(&["-p", "plugin"]).join("libplugin.so");
     assert!(keys_on_pages_of_their_own(&plugin) > 0);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let copies = ["left.so", "right.so"].map(|name| directory.path().join(name));
@@ -160,11 +254,11 @@ fn two_shared_objects_with_a_runtime_each() {
         .arg(&program));
     for global in ["0", "1"] {
         let said = stdout(execute(&program).args(&copies).arg(global));
-        assert_eq!(said, "1011 1011 1211\n", "RTLD_GLOBAL: {global}");
+        assert_eq!(said, expected, "RTLD_GLOBAL: {global}");
     }
 }
 
-/// Without std and without libc, with a writer of its own.
+/// Without std and libc, with a writer of its own.
 #[test]
 fn a_program_that_brings_its_own_writer() {
     let flags =
@@ -172,10 +266,17 @@ fn a_program_that_brings_its_own_writer() {
     let build = Build {
         name: "freestanding",
         release: true,
-        environment: &[("RUSTFLAGS", flags), ("CARGO_PROFILE_RELEASE_PANIC", "abort")],
+        environment: &[
+            ("RUSTFLAGS", flags),
+            ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+            // With `--target`, cargo does not pass these flags to build scripts.
+            ("CARGO_BUILD_TARGET", platform().name),
+        ],
         ..PLAIN
     };
-    let program = build.build(&["-p", "freestanding"]).join("freestanding");
+    // The returned directory is not the one: cargo has another for a named target.
+    let _ = build.build(&["-p", "freestanding"]);
+    let program = target().join("tests/freestanding").join(platform().name).join("release/freestanding");
     let sites = StaticCalls::read(&program).checked();
     assert_eq!(stdout(&mut execute(&program)), format!("sites {sites} direct {sites} ok\n"));
     let data = std::fs::read(&program).expect("the program");

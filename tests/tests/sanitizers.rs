@@ -7,14 +7,14 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode, modes, source};
 use static_call_tests::{failure, prefix, run};
 
 const PROGRAMS: [&str; 5] = ["keys.c", "batch.c", "control.c", "lifecycle.c", "off.c"];
-/// Without the check of a function's type at an indirect call: what stands for NULL or "return zero" has none
-/// of its own.
+/// Without the check of function types at indirect calls: the functions for NULL and "return zero" have
+/// another type.
 const SANITIZERS: [&str; 3] =
     ["-fsanitize=address,undefined", "-fno-sanitize=function", "-fno-sanitize-recover=all"];
 
 const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O1" };
 
-/// The program that loads shared objects, and one of these.
+/// The program that loads shared objects, and one of them.
 fn plugin_host(directory: &Path, flags: &[&str]) -> [std::path::PathBuf; 2] {
     let plugin = directory.join("plugin.so");
     let mut command = BUILD.compiler(false);
@@ -26,7 +26,7 @@ fn plugin_host(directory: &Path, flags: &[&str]) -> [std::path::PathBuf; 2] {
     [BUILD.link(&["plugin_host.c"], &exported, &directory.join("plugin_host")), plugin]
 }
 
-/// Builds each program and has it run, as `start` wants it.
+/// Builds each program and runs it by `start`.
 fn check(flags: &[&str], mut start: impl FnMut(&Path, &[&Path])) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for name in PROGRAMS {
@@ -47,7 +47,7 @@ fn sanitized_programs_are_clean_in_every_mode() {
     });
 }
 
-/// A program that reads what it has freed.
+/// A program that reads freed memory.
 #[test]
 fn an_error_is_noticed() {
     const BAD: &str = "#include <stdlib.h>
@@ -67,7 +67,7 @@ fn an_error_is_noticed() {
 fn valgrind(program: &Path, mode: &str) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["-q", "--error-exitcode=99", "--trace-children=no"]).env("STATIC_CALL_MODE", mode);
-    // valgrind keeps what it has translated; it has to look whether the code is still the same.
+    // valgrind caches its translations, so it has to check whether the code has changed.
     command.arg("--smc-check=all").env_remove("STATIC_CALL_LOG").arg(program);
     command
 }
@@ -77,7 +77,7 @@ fn programs_are_clean_under_valgrind() {
     check(&[], |program, arguments| {
         for (number, mode) in ["generic", "trampoline", "inline"].into_iter().enumerate() {
             let output = run(valgrind(program, mode).args(arguments));
-            // valgrind hands membarrier(2) on to the kernel, so that code is patched there as well.
+            // valgrind passes membarrier(2) on to the kernel, so code is patched there as well.
             assert_eq!(Report::find(&output.stdout).mode, number, "{mode}: {output:?}");
         }
     });

@@ -1,11 +1,11 @@
 //! The pass on every target that LLVM has, and with every object format.
 //!
-//! For each target one module with every kind of call goes through the pass. Where there are no sites, the
-//! result has to be the module that a person would have written with loads of the key, to the letter; so
-//! nothing of ours is left in it. Then code generation has to take it, with the machine stage loaded.
+//! For each target the pass gets one module with every kind of call. If the target has no sites, the result
+//! has to be exactly the module that a person would have written with loads of the key, with nothing of ours
+//! in it. Then code generation has to accept it, with the machine stage loaded.
 //!
-//! Many targets refuse some kind of call. The table says which, and each is shown to be refused without
-//! the pass as well: so it cannot hide a failure that the pass adds.
+//! Many targets refuse some kind of call. The table says which, and the test shows that they refuse it
+//! without the pass as well, so the table cannot hide a failure that the pass adds.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,12 +15,12 @@ use std::sync::Mutex;
 use object::{Object, ObjectSection};
 use static_call_tests::{llvm, plugin, prefix, stdout};
 
-/// What the pass makes of a call.
+/// The pass's replacement of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lowering {
     /// Direct calls of trampolines, recorded.
     Sites,
-    /// The same on a processor without atomic instructions: a use that is no call calls libatomic.
+    /// The same on a processor without atomic instructions: a use other than a call calls libatomic.
     SitesLibrary,
     /// An acquire load of the key.
     Acquire,
@@ -41,14 +41,14 @@ impl Lowering {
     }
 }
 
-/// A row: the target's name as `llc --version` prints it, a triple, what becomes of calls, and what code
-/// generation refuses without the pass too (names of [`FEATURES`], and [`OBJECT`]).
+/// A row: the target's name as `llc --version` prints it, a triple, the replacement of calls, and the
+/// features that code generation refuses without the pass too (names of [`FEATURES`], and [`OBJECT`]).
 type Row = (&'static str, &'static str, Lowering, &'static [&'static str]);
 
-/// Not a kind of call: writing an object file.
+/// Writing an object file, which is not a kind of call.
 const OBJECT: &str = "object";
 
-/// GPUs that call nothing through a pointer.
+/// GPUs call nothing through a pointer.
 const CALLS: &[&str] = &["call", "tail", "musttail", "array", "variadic", "sret", "invoke"];
 
 #[rustfmt::skip]
@@ -118,8 +118,8 @@ const TARGETS: &[Row] = &[
     ("xtensa", "xtensa-unknown-elf", Library, &["invoke", OBJECT]),
 ];
 
-/// Kinds of call, each in a function of its own. `READ @key` puts what the key points at into `%f`; `AT` is
-/// the address space of code.
+/// Kinds of call, each in a function of its own. `READ @key` loads the key's pointer into `%f`; `AT` is the
+/// address space of code.
 const FEATURES: &[(&str, &str)] = &[
     (
         "call",
@@ -193,16 +193,16 @@ const FEATURES: &[(&str, &str)] = &[
     ),
 ];
 
-/// How many of them are calls.
+/// The number of calls among them.
 const SITES: u64 = 7;
 
 fn row_name(row: &Row) -> String {
     format!("{} ({})", row.0, row.1)
 }
 
-/// A module with these features, in which each key is read by these instructions.
+/// A module with these features, which reads each key by these instructions.
 fn module(row: &Row, features: &[&str], read: &str) -> String {
-    // Where globals live that are not said to live elsewhere, in C for this target.
+    // The default address space of globals in C for this target.
     let space = match row.0 {
         "amdgcn" | "r600" | "nvptx" | "nvptx64" | "spirv" | "spirv32" | "spirv64" => " addrspace(1)",
         _ => "",
@@ -242,7 +242,7 @@ fn module(row: &Row, features: &[&str], read: &str) -> String {
 const INTRINSIC: &str = "%f = call AT ptr AT @__static_call_target(ptr KEY)";
 const PLAIN: &str = "%f = load ptr AT , ptr KEY";
 
-/// What a person would have written instead of the intrinsic.
+/// The code that a person would have written instead of the intrinsic.
 fn load(row: &Row) -> &'static str {
     match row.2 {
         Sites | SitesLibrary => unreachable!("sites are not loads"),
@@ -253,9 +253,9 @@ fn load(row: &Row) -> &'static str {
     }
 }
 
-/// Runs a program of LLVM's on a text.
+/// Runs a program of LLVM on a text.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
-    // Refused code often ends the compiler by a signal: nobody wants to read where.
+    // Refused code often crashes the compiler, and nobody wants the backtrace.
     let mut child = command
         .env("LLVM_DISABLE_SYMBOLIZATION", "1")
         .env("LLVM_DISABLE_CRASH_REPORT", "1")
@@ -266,7 +266,7 @@ fn pipe(command: &mut Command, input: &[u8]) -> Output {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("piped");
     std::thread::scope(|scope| {
-        // Refused input need not be read to its end.
+        // The program may exit before it has read all input.
         scope.spawn(move || drop(stdin.write_all(input)));
         child.wait_with_output().expect("a result")
     })
@@ -280,7 +280,7 @@ fn succeeded(output: Output, what: &str) -> Result<Vec<u8>, String> {
     Err(format!("{what}: {}: {}", output.status, message.lines().take(4).collect::<Vec<_>>().join("\n")))
 }
 
-/// Reads a module, for the target's data layout, and prints it.
+/// Reads a module with the target's data layout and prints it.
 fn opt(row: &Row, text: &str, lower: bool) -> Result<String, String> {
     let mut opt = llvm("opt");
     opt.args(["-S", "-mtriple", row.1]);
@@ -300,13 +300,13 @@ fn llc(module: &str, level: &str, file: &str, load: bool) -> Result<Vec<u8>, Str
     llc.args([level, "-filetype", file, "-o", "-"]);
     if load {
         llc.arg("-load-pass-plugin").arg(plugin());
-        // Lanai's and VE's own passes break its rules.
+        // Lanai's and VE's own passes fail the verifier.
         llc.args(module.contains("__static_call_trampoline").then_some("-verify-machineinstrs"));
     }
     succeeded(pipe(&mut llc, module.as_bytes()), &format!("llc {level} {file}"))
 }
 
-/// What code generation refuses without the pass.
+/// The features that code generation refuses without the pass.
 fn refused(row: &Row) -> Result<Vec<&'static str>, String> {
     let mut refused = Vec::new();
     for (name, _) in FEATURES {
@@ -318,9 +318,9 @@ fn refused(row: &Row) -> Result<Vec<&'static str>, String> {
     Ok(refused)
 }
 
-/// Does something with each row of a table, on all processors, and reports everything that failed.
+/// Runs a check for each row of a table, on all processors, and reports every failure.
 fn for_each(rows: &[Row], check: impl Fn(&Row) -> Result<(), String> + Sync) {
-    // It panics if nothing is installed: better here than in every thread.
+    // This panics if nothing is installed: better here than in every thread.
     assert!(prefix().exists());
     let next = Mutex::new(rows.iter());
     let failures = Mutex::new(String::new());
@@ -382,7 +382,7 @@ fn every_target() {
             check_loads(row, &features, &lowered)?;
         }
 
-        // The refused ones first: they explain what else goes wrong.
+        // First the refused features: they explain other failures.
         let kinds: Vec<&str> = row.3.iter().copied().filter(|name| *name != OBJECT).collect();
         for name in &kinds {
             let plain = opt(row, &module(row, &[*name], PLAIN), false)?;
@@ -414,7 +414,7 @@ fn every_target() {
     });
 }
 
-/// Where the machine stage does not run, calls stay calls of trampolines. On POWER these would lose the TOC pointer.
+/// Without the machine stage, calls stay calls of trampolines. On POWER these would lose the TOC pointer.
 #[test]
 fn code_generation_without_the_pass() {
     let rows: Vec<Row> = TARGETS.iter().filter(|row| row.2.has_sites()).copied().collect();
@@ -432,7 +432,7 @@ fn code_generation_without_the_pass() {
     });
 }
 
-/// The module is the one that a person would have written.
+/// Checks that the module is the one that a person would have written.
 fn check_loads(row: &Row, features: &[&str], lowered: &str) -> Result<(), String> {
     let word = word(row, lowered).to_string();
     let wanted = module(row, features, &load(row).replace("WORD", &word).replace("%f", "%target"));
@@ -446,7 +446,7 @@ fn check_loads(row: &Row, features: &[&str], lowered: &str) -> Result<(), String
     Err(text.join("\n"))
 }
 
-/// All calls are direct, and the trampolines are there.
+/// Checks that all calls are direct, and that the trampolines exist.
 fn check_sites(row: &Row, lowered: &str) -> Result<(), String> {
     let count = |part: &str| lowered.matches(part).count() as u64;
     let direct = lowered
@@ -463,7 +463,8 @@ fn check_sites(row: &Row, lowered: &str) -> Result<(), String> {
         count("load atomic volatile"),
         count("@__static_call_target"),
     );
-    // Four keys, constructor and destructor; what is used as a value, or must be a jump where there are none.
+    // Four keys, the constructor and the destructor. The rest are uses as a value, or jumps on targets that
+    // have none.
     let loads = 1 + u64::from(row.3.contains(&"musttail"));
     let wanted = (SITES + 1 - loads, 4 + 2, loads, 0);
     if found == wanted { Ok(()) } else { Err(format!("{found:?} instead of {wanted:?}:\n{lowered}")) }
@@ -477,25 +478,25 @@ fn check_assembly(row: &Row, assembly: &str, any: bool) -> Result<(), String> {
     if has("__static_call_trampoline") != row.2.has_sites() || has("static_call_sites") != row.2.has_sites() {
         return Err("trampolines or a site table where there should be none, or none".to_owned());
     }
-    // Only where something is left that reads a key.
+    // Only if something that reads a key is left.
     if any && has("__atomic_load") != matches!(row.2, Library | SitesLibrary) {
         return Err("calls of libatomic that the table does not know, or none".to_owned());
     }
     Ok(())
 }
 
-/// An entry for every call, and the anchor.
+/// Checks that there is an entry for every call, and the anchor.
 fn check_table(row: &Row, object: &[u8]) -> Result<(), String> {
     let file = object::File::parse(object).map_err(|error| error.to_string())?;
     let tables = file.sections().filter(|section| section.name() == Ok("static_call_sites"));
     let bytes: u64 = tables.map(|section| section.size()).sum();
-    // Those whose usual code model is the medium one have larger entries.
+    // Targets whose default code model is medium have larger entries.
     let entry = if ["loongarch64", "ppc64le"].contains(&row.0) { 8 } else { 4 };
     let sites = SITES - u64::from(row.3.contains(&"musttail"));
     if bytes == entry * sites + 4 { Ok(()) } else { Err(format!("{bytes} bytes of site tables")) }
 }
 
-/// How big a key is follows from the size of a pointer: four of them, and two numbers of four bytes.
+/// A key consists of four pointers and two numbers of four bytes.
 #[test]
 fn keys_of_every_pointer_size() {
     for (triple, word) in [
@@ -522,7 +523,7 @@ fn keys_of_every_pointer_size() {
             );
             opt(row, &text.replace("AT ", code), true)
         };
-        // The last place that has room, and the first that has none.
+        // The last offset with room for a key, and the first without.
         assert!(opt_at(word, word + size).is_ok_and(|lowered| lowered.contains("load ")), "{triple}");
         let refused = opt_at(word, word + size - 1).expect_err(triple);
         let message = format!("{size} bytes at offset {word} of an object of {}", word + size - 1);
@@ -532,8 +533,8 @@ fn keys_of_every_pointer_size() {
     }
 }
 
-/// A call through an acquire load, in the code of each object format: the load, the call, and how an object
-/// file begins.
+/// A call through an acquire load in each object format: the load, the call, and the start of the object
+/// file.
 #[test]
 fn object_formats() {
     const MACH_O: &[u8] = &[0xcf, 0xfa, 0xed, 0xfe];
@@ -575,7 +576,7 @@ DEFINE_STATIC_CALL(key, function);
 int call(int x) { return static_call(key, x) + 1; }
 ";
 
-/// The header and the pass agree about a key, whatever size and alignment the target's types have.
+/// The header and the pass agree about a key's layout, whatever the size and alignment of the target's types.
 #[test]
 fn the_c_header_on_every_target() {
     for_each(TARGETS, |row| {
@@ -597,7 +598,7 @@ fn the_c_header_on_every_target() {
             clang.arg("-I").arg(prefix().join("include")).args(flags);
             clang
         };
-        // z/OS has C headers of its own in every mode, and clang cannot read these targets' C at all.
+        // z/OS needs its own C headers in every mode, and clang cannot compile C for the others at all.
         if row.1 == "s390x-ibm-zos" || ["riscv32be", "riscv64be"].contains(&row.0) {
             return Ok(());
         }
@@ -613,8 +614,8 @@ fn the_c_header_on_every_target() {
             }
             let key = lowered.lines().find(|line| line.starts_with("@key__static_call_key ="));
             let key = key.ok_or("the key is gone")?;
-            // The version is in the upper half of the flags.
-            if !key.contains("i32 0, i32 65536 }") {
+            // The upper half of the flags holds the version.
+            if !key.contains(&format!("i32 0, i32 {} }}", static_call_abi::VERSION << 16)) {
                 return Err(format!("the key's flags: {key}"));
             }
             let aligned = key.split_once("align ").ok_or("no alignment")?.1;

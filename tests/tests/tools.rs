@@ -1,4 +1,4 @@
-//! The tools that people use with cargo, on a crate of their own (`tests/tools`), with the wrapper on.
+//! The tools that people use with cargo, with the wrapper, on a crate of its own (`tests/tools`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +9,11 @@ use std::process::Command;
 use static_call_tests::rust::cargo;
 use static_call_tests::{failure, install_another_pass, moved, prefix, root, run, stdout, target};
 
-/// What the crate's program prints if its call was made direct, and if it was built without the pass.
+/// The output of the crate's program with a direct call, and without the pass.
 const DIRECT: &str = "5 9: 1 of 1\n";
 const GENERIC: &str = "5 9: 0 of 0\n";
 
-/// cargo as a user has it, with our subcommand in the path, on the crate.
+/// cargo as a user has it, in the crate, with our subcommand in the path.
 fn command(prefix: &Path, directory: &Path, arguments: &[&str]) -> Command {
     let mut cargo = cargo(None, &root().join("tests/tools"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -23,7 +23,7 @@ fn command(prefix: &Path, directory: &Path, arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Whether cargo has this subcommand, which is not its own.
+/// Whether cargo has this external subcommand.
 fn has(subcommand: &str) -> bool {
     let has = Command::new("cargo").args([subcommand, "--version"]).output();
     let has = has.is_ok_and(|output| output.status.success());
@@ -33,7 +33,7 @@ fn has(subcommand: &str) -> bool {
     has
 }
 
-/// What the build scripts told cargo, by package.
+/// The build scripts' output, by package.
 fn told(directory: &Path) -> BTreeMap<String, String> {
     let scripts = fs::read_dir(directory.join("debug/build")).expect("a directory");
     let output = |script: fs::DirEntry| {
@@ -65,7 +65,7 @@ fn cargos_own_commands_and_others() {
     assert!(failure(&mut lint(&["--features=clumsy"])).contains("clippy::bool-comparison"));
     run(ours(&["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings"));
     let page = fs::read_to_string(with_pass.join("doc/tools/static.KEY.html")).expect("the key's page");
-    assert!(page.contains("What <code>here</code> calls."), "{page}");
+    assert!(page.contains("The key that <code>here</code> calls."), "{page}");
     let tested = stdout(&mut ours(&["test", "--quiet"]));
     assert_eq!(
         tested.matches("test result: ok").count(),
@@ -87,7 +87,7 @@ fn cargos_own_commands_and_others() {
     }
 }
 
-/// A compiler server of our own, with an empty cache.
+/// Our own sccache server, with an empty cache.
 struct Sccache {
     directory: tempfile::TempDir,
     port: u16,
@@ -112,7 +112,7 @@ impl Sccache {
         stdout(self.configure(&mut Command::new("sccache")).args(arguments))
     }
 
-    /// How many compilations of this language were found and not found, since the last time.
+    /// The number of cache hits and misses for this language since the last time.
     fn hits_and_misses(&self, language: &str) -> (u32, u32) {
         let stats = self.call(&["--show-stats"]);
         self.call(&["--zero-stats"]);
@@ -191,7 +191,7 @@ fn compilation_caches_tell_one_pass_from_another_in_c() {
     assert_eq!(ccache(), (1, 2));
 }
 
-/// A program without static calls, which uses the standard library's generics.
+/// A program without static calls that uses the standard library's generics.
 const PLAIN: &str = "use std::collections::HashMap;\n\
     fn show<T: std::fmt::Debug>(value: T) -> String { format!(\"{value:?}\") }\n\
     fn main() { let map: HashMap<u8, Vec<i32>> = [(1, vec![2, 3])].into(); println!(\"{}\", show(map)); }\n";

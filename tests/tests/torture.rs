@@ -1,7 +1,7 @@
-//! Everything at once, in every mode: threads that call, while others update, load and unload a plugin, fork
-//! and raise signals (`tests/c/torture.c`, `tests/rust/torture`).
+//! Everything at once, in every mode: threads call while others update, load and unload a plugin, fork and
+//! raise signals (`tests/c/torture.c`, `tests/rust/torture`).
 //!
-//! `TORTURE_SECONDS` is the time for each mode and language; `cargo xtask torture` sets it, and makes a table
+//! `TORTURE_SECONDS` is the time for each mode and language. `cargo xtask torture` sets it, and makes a table
 //! of the lines that these tests print.
 
 use std::path::Path;
@@ -22,9 +22,9 @@ const MATRIX: [(&str, &str); 5] = [
     ("generic", "none"),
 ];
 
-/// Runs the program once for each row of the matrix, and all of them even if one fails.
+/// Runs the program once for each row of the matrix, even if one fails.
 fn torture(language: &str, program: &Path, arguments: &[&Path]) {
-    // Each has more threads than a small machine has processors, and takes its time.
+    // Each has more threads than a small machine has processors, and runs for a fixed time.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let seconds = std::env::var("TORTURE_SECONDS").unwrap_or_else(|_| "2".into());
     let mut failures = Vec::new();
@@ -47,7 +47,8 @@ fn torture(language: &str, program: &Path, arguments: &[&Path]) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The line that the program prints, which says that everything was done at least once; or what is wrong.
+/// The line that the program prints, which has to show that everything was done at least once; or what is
+/// wrong.
 fn verdict(command: &mut Command, cell: &str) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);

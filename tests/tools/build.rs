@@ -1,4 +1,4 @@
-//! Asks the compiler in the usual ways, and compiles C.
+//! Probes the compiler in the usual ways, and compiles C.
 
 fn main() {
     let compiler = autocfg::new();

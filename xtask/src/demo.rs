@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use xtask::run::{output, run, target, without_foreign_settings};
+use xtask::{install, packages};
 
-use crate::run::{output, run, target, without_foreign_settings};
-use crate::{bench, install, packages};
+use crate::bench;
 
 pub(crate) fn demo() -> Result<()> {
     without_foreign_settings()?;
@@ -21,7 +22,7 @@ pub(crate) fn demo() -> Result<()> {
     run(Command::new(built.join("release/checksum")).arg(&file))?;
 
     println!("\nwhat a call costs:");
-    bench::call_table()
+    bench::run_harness(&["--calls-only".into()])
 }
 
 /// A large file that every Rust installation has: the compiler's own driver library.

@@ -1,14 +1,13 @@
 //! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, for a bounded number of inputs.
 //!
-//! They are built as cargo-fuzz builds them, without it: to compile it takes longer than the fuzzing itself. For
-//! longer runs, and to make a find smaller, use it: `cargo fuzz run tables` in `fuzz/`'s parent (it wants a
-//! nightly compiler, or `RUSTC_BOOTSTRAP=1`).
+//! They are built as cargo-fuzz builds them, without it: to compile it takes longer than the fuzzing itself.
+//! For longer runs, and to make a find smaller, use it: `cargo fuzz run tables` in `fuzz/`'s parent (it wants
+//! a nightly compiler, or `RUSTC_BOOTSTRAP=1`).
 
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
-use crate::run::{cargo, output, root, run, target};
+use xtask::run::{cargo, host, root, run, target};
 
 /// As many as CI has time for.
 pub(crate) const RUNS: u64 = 50_000;
@@ -43,12 +42,4 @@ pub(crate) fn fuzz(runs: u64) -> Result<()> {
             .arg(root().join("fuzz/corpus").join(name)))?;
     }
     Ok(())
-}
-
-/// A sanitizer must not get into build scripts; they are left out where a target is named, even the host's.
-pub(crate) fn host() -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = output(Command::new(rustc).arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc names no host")?.into())
 }

@@ -3,10 +3,12 @@
 //! ```text
 //! bin/static-call-rustc  bin/cargo-static-call  bin/static-call-inspect
 //! lib/static-call/libstatic_call_pass.so  lib/static-call/pass-HASH -> libstatic_call_pass.so
-//! lib/libstatic_call.a  lib/libstatic_call.so -> libstatic_call.so.0
-//! lib/pkgconfig/static-call.pc, static-call-generic.pc
+//! lib/static-call/as/as  lib/static-call/as-HASH -> as
+//! lib/libstatic_call.a  lib/libstatic_call_embedded.a  lib/libstatic_call.so -> libstatic_call.so.0
+//! lib/pkgconfig/static-call.pc, static-call-lto.pc, static-call-gcc.pc, static-call-generic.pc,
+//!     static-call-embedded.pc
 //! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
-//! include/static_call.h
+//! include/static_branch.h, static_call.h, static_call_trampoline.h, static_call_without_library.h
 //! ```
 //!
 //! Everything finds everything else from its own place, so that the directory may be moved.
@@ -17,43 +19,68 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::cross::Machine;
+use crate::hide::hide;
+use crate::machines::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
-pub(crate) const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
+/// The pass, below the prefix.
+pub const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
+/// The program that gcc runs instead of the assembler, which it wants in a directory of its own.
+const ASSEMBLER: &str = "lib/static-call/as/as";
 
 /// Where the tests, the demo and the benchmark have it installed.
-pub(crate) fn prefix() -> PathBuf {
+pub fn prefix() -> PathBuf {
     target().join("prefix")
 }
 
 /// Into that one. An error if rustc could not load the pass from there, before anything is built.
-pub(crate) fn install_here() -> Result<()> {
+pub fn install_here() -> Result<()> {
     let prefix = prefix();
-    let has_space = prefix.to_string_lossy().contains(char::is_whitespace);
+    let is_split = prefix.to_string_lossy().contains(|c: char| c.is_whitespace() || c == ',');
     ensure!(
-        !has_space,
-        "rustc splits the paths of its plugins at spaces, and so cannot load one from {}: move the repository, or set \
-         CARGO_TARGET_DIR to a directory without a space in its path",
+        !is_split,
+        "rustc splits the paths of its plugins at spaces and commas, and so cannot load one from {}: move \
+         the repository, or set CARGO_TARGET_DIR to a directory without them in its path",
         prefix.display()
     );
-    install(&prefix)
+    install(&prefix, &[])
 }
 
-pub(crate) fn install(prefix: &Path) -> Result<()> {
-    install_for(prefix, None)
+/// Installs everything for this machine, with a pass for these LLVMs, or for all that are installed.
+pub fn install(prefix: &Path, llvms: &[String]) -> Result<()> {
+    // Spaces and commas are right for C; the wrapper refuses them.
+    let mistaken = |&c: &char| "'\"$\\:;()<>".contains(c) || c.is_control();
+    if let Some(c) = std::path::absolute(prefix)?.to_string_lossy().chars().find(mistaken) {
+        bail!(
+            "{} has a character that pkg-config or a build tool takes for something else ({}): install to \
+             another path",
+            prefix.display(),
+            c.escape_default()
+        );
+    }
+    install_all(prefix, llvms, None)
 }
 
 /// Installs what compiles on this machine, with the C library of another one, and the rustc that makes it.
-pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
-    run(cargo()
+pub fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
+    install_all(prefix, &[], machine)
+}
+
+fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
+    let mut build = cargo();
+    build
         .args(["build", "--quiet", "--release"])
         .args(["-p", "static-call-pass"])
+        .args(["-p", "static-call-as"])
         .args(["-p", "static-call-rustc"])
-        .args(["-p", "cargo-static-call"]))?;
+        .args(["-p", "cargo-static-call"]);
+    if !llvms.is_empty() {
+        build.env("STATIC_CALL_LLVM", choice(llvms)?);
+    }
+    run(&mut build)?;
     let mut library = cargo();
     library.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
     let products = match machine {
@@ -72,9 +99,18 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
     let plugin = prefix.join(PLUGIN);
     copy(&release.join("libstatic_call_pass.so"), &plugin)?;
     weaken(&plugin)?;
-    let pass = link_with_hash(&plugin)?;
-    copy(&root().join("runtime/include/static_call.h"), &prefix.join("include/static_call.h"))?;
-    cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass)?;
+    let llvms = llvms_of(&plugin)?;
+    let directory = plugin.parent().expect("it lies in a directory");
+    let pass = link_with_hash(&plugin, directory, "pass", "libstatic_call_pass.so")?;
+    let assembler = prefix.join(ASSEMBLER);
+    copy(&release.join("static-call-as"), &assembler)?;
+    let assembler = link_with_hash(&assembler, directory, "as", "as")?;
+    for header in
+        ["static_branch.h", "static_call.h", "static_call_trampoline.h", "static_call_without_library.h"]
+    {
+        copy(&root().join("runtime/include").join(header), &prefix.join("include").join(header))?;
+    }
+    cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass, &assembler, &llvms)?;
 
     let library = products.join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
@@ -83,16 +119,32 @@ pub(crate) fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path
         |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
     let drops_garbage = machine.is_none_or(|(machine, _)| machine.drops_garbage);
     archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), drops_garbage, gnu)?;
-    for (name, text) in pkg_config(&pass) {
+    for (name, text) in pkg_config(&pass, &assembler, &llvms) {
         write(&prefix.join("lib/pkgconfig").join(name), &text)?;
     }
-    println!("installed in {}", prefix.display());
+    println!("installed in {}, with the pass for LLVM {llvms}", prefix.display());
     Ok(())
 }
 
-/// Cargo that builds with the installed pass into a directory. Cargo does not know the pass, so what another one
-/// has built there goes away.
-pub(crate) fn cargo_with_pass(directory: &Path) -> Result<Command> {
+/// The list for the pass's build script, which runs in another directory.
+fn choice(llvms: &[String]) -> Result<String> {
+    let absolute = |llvm: &String| match llvm.parse::<u32>() {
+        Ok(_) => Ok(llvm.clone()),
+        Err(_) => Ok(std::path::absolute(llvm)?.to_str().context("a path that is not UTF-8")?.to_owned()),
+    };
+    Ok(llvms.iter().map(absolute).collect::<Result<Vec<_>>>()?.join(","))
+}
+
+/// The versions of LLVM that a plugin is built for: `19, 22`.
+pub fn llvms_of(plugin: &Path) -> Result<String> {
+    let data = fs::read(plugin).with_context(|| format!("cannot read {}", plugin.display()))?;
+    let llvms = static_call_abi::pass_llvms(&data);
+    Ok(llvms.with_context(|| format!("{} does not say which LLVM it is for", plugin.display()))?.to_owned())
+}
+
+/// Cargo that builds with the installed pass into a directory. Cargo does not know the pass, so what another
+/// one has built there goes away.
+pub fn cargo_with_pass(directory: &Path) -> Result<Command> {
     let pass = hash(&prefix().join(PLUGIN))?;
     let stamp = directory.join("pass");
     if !fs::read_to_string(&stamp).is_ok_and(|before| before == pass) {
@@ -111,7 +163,8 @@ pub(crate) fn cargo_with_pass(directory: &Path) -> Result<Command> {
 }
 
 /// The static library: the one object that link-time optimization made of the runtime, with the C symbols
-/// and none of Rust's, so that it links beside any other Rust library.
+/// and none of Rust's, so that it links beside any other Rust library. And the same for libraries that embed
+/// it: its symbols are hidden there.
 fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Command) -> Result<()> {
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
@@ -127,26 +180,33 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
         // Bitcode of another LLVM confuses linkers that have LLVM's plugin.
         .args(["--strip-unneeded", "--remove-section=.llvmbc", "--remove-section=.llvmcmd"])
         .arg(&object))?;
-    let _ = fs::remove_file(to);
-    run(gnu("ar").arg("rcs").arg(to).arg(&object))?;
+    let pack = |to: &Path| {
+        let _ = fs::remove_file(to);
+        run(gnu("ar").arg("rcs").arg(to).arg(&object))
+    };
+    pack(to)?;
+    hide(&object)?;
+    pack(&directory.join("libstatic_call_embedded.a"))?;
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
 }
 
-/// Links to the pass by a name that has its hash, for clang's flags: neither ccache nor an old sccache looks into a
-/// plugin, and Meson before 1.4 takes a flag that ends with `.so` for a library to be linked.
-fn link_with_hash(plugin: &Path) -> Result<String> {
-    let directory = plugin.parent().expect("it lies in a directory");
-    let name = format!("pass-{}", hash(plugin)?);
+/// Links to what a compiler's flag names by `start`, a dash and the hash of `file`: neither ccache nor an old
+/// sccache looks into a plugin or an assembler, and Meson before 1.4 takes a flag that ends with `.so` for a
+/// library to be linked. Returns the link's name.
+fn link_with_hash(file: &Path, directory: &Path, start: &str, target: &str) -> Result<String> {
+    let start = format!("{start}-");
     for entry in fs::read_dir(directory)?.filter_map(Result::ok) {
-        if entry.file_name().as_encoded_bytes().starts_with(b"pass-") {
+        if entry.file_name().as_encoded_bytes().starts_with(start.as_bytes()) {
             fs::remove_file(entry.path())?;
         }
     }
-    link(&directory.join(&name), "libstatic_call_pass.so")?;
+    let name = start + &hash(file)?;
+    link(&directory.join(&name), target)?;
     Ok(name)
 }
 
-pub(crate) fn hash(file: &Path) -> Result<String> {
+/// A hash of a file's content.
+pub fn hash(file: &Path) -> Result<String> {
     let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&content);
@@ -154,19 +214,22 @@ pub(crate) fn hash(file: &Path) -> Result<String> {
 }
 
 /// Writes the package from its templates.
-fn cmake_package(directory: &Path, pass: &str) -> Result<()> {
+fn cmake_package(directory: &Path, pass: &str, assembler: &str, llvms: &str) -> Result<()> {
     for name in ["StaticCallConfig.cmake", "StaticCallConfigVersion.cmake"] {
         let template = root().join("cmake").join(name).with_added_extension("in");
         let text =
             fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
-        let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION")).replace("@PASS@", pass);
+        let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+        let text = text.replace("@PASS@", pass).replace("@ASSEMBLER@", assembler);
+        let text = text.replace("@LLVMS@", llvms);
         write(&directory.join(name), &text)?;
     }
     Ok(())
 }
 
-/// Two packages: the second one is for compilers that cannot load the pass.
-fn pkg_config(pass: &str) -> [(&'static str, String); 2] {
+/// The packages: one for clang with the pass, one for it with link-time optimization, one for gcc, one for
+/// any compiler, and one for libraries that embed the runtime.
+fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, String); 5] {
     let head = "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nincludedir=${prefix}/include\n";
     let version = env!("CARGO_PKG_VERSION");
     let with_pass = format!(
@@ -174,10 +237,33 @@ fn pkg_config(pass: &str) -> [(&'static str, String); 2] {
          plugin=${{libdir}}/static-call/libstatic_call_pass.so\n\
          \n\
          Name: static-call\n\
-         Description: direct calls through function pointers that rarely change (for clang 22)\n\
+         Description: direct calls through function pointers that rarely change (for clang {llvms})\n\
          Version: {version}\n\
          Requires: static-call-generic = {version}\n\
          Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n"
+    );
+    // `-Wl,` would split a path at its commas. What the last flag is for stands in
+    // cmake/StaticCallConfig.cmake.in.
+    let optimized = format!(
+        "{head}\
+         \n\
+         Name: static-call-lto\n\
+         Description: static-call where LLD optimizes (for clang {llvms} with -flto)\n\
+         Version: {version}\n\
+         Requires: static-call = {version}\n\
+         Libs: -fuse-ld=lld -Xlinker --load-pass-plugin=${{libdir}}/static-call/{pass} \
+         -Wl,-mllvm=-internalize-public-api-list=static-call-{pass}\n"
+    );
+    // With -flto, gcc runs the assembler when it links.
+    let gcc = format!(
+        "{head}\
+         \n\
+         Name: static-call-gcc\n\
+         Description: static-call with an assembler that records calls (for gcc)\n\
+         Version: {version}\n\
+         Requires: static-call-generic = {version}\n\
+         Cflags: -B${{libdir}}/static-call/{assembler}\n\
+         Libs: -B${{libdir}}/static-call/{assembler}\n"
     );
     let generic = format!(
         "{head}\
@@ -188,7 +274,22 @@ fn pkg_config(pass: &str) -> [(&'static str, String); 2] {
          Cflags: -I${{includedir}}\n\
          Libs: -L${{libdir}} -lstatic_call\n"
     );
-    [("static-call.pc", with_pass), ("static-call-generic.pc", generic)]
+    let embedded = format!(
+        "{head}\
+         \n\
+         Name: static-call-embedded\n\
+         Description: static-call's runtime, hidden in the library that embeds it (for any compiler)\n\
+         Version: {version}\n\
+         Cflags: -I${{includedir}}\n\
+         Libs: -L${{libdir}} -lstatic_call_embedded\n"
+    );
+    [
+        ("static-call.pc", with_pass),
+        ("static-call-lto.pc", optimized),
+        ("static-call-gcc.pc", gcc),
+        ("static-call-generic.pc", generic),
+        ("static-call-embedded.pc", embedded),
+    ]
 }
 
 /// Copies a file; one that is in use (a plugin in a running compiler) stays as it is for its user.

@@ -3,20 +3,26 @@
 mod bench;
 mod cross;
 mod demo;
+#[cfg(test)]
+mod documents;
+mod features;
 mod fuzz;
-mod install;
-mod packages;
+mod imports;
+mod lines;
+mod lint;
+mod metadata;
 mod real;
-mod run;
+mod steps;
+mod table;
 mod test;
 mod tools;
 mod torture;
-mod unpack;
-mod weaken;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use xtask::{compilers, header, install, packages};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, installs, tests and measures static-call")]
@@ -32,19 +38,44 @@ enum Command {
         /// The directory: gets bin/, lib/ and include/
         #[arg(long)]
         prefix: PathBuf,
+        /// The LLVMs that the pass is built for, such as 19,22: major versions whose headers are installed,
+        /// or directories with an LLVM or its headers. By default all that are installed
+        #[arg(long, value_delimiter = ',')]
+        llvm: Vec<String>,
     },
     /// Show static calls at work on a large real file, and what a call costs
     Demo,
-    /// Check the format, the lints and every test, in all modes, in Rust and in C; then the programs on two other
-    /// machines, by an emulator
+    /// Run the unit tests and the core suites on this machine, in Rust and in C, in all modes
     Test {
-        /// Only the tests whose name contains this, and without other machines
+        /// Only the tests whose name contains this, but of all suites of this machine
         filter: Option<String>,
-        /// Only the tests of programs, for this machine (riscv64gc-unknown-linux-gnu, say), by an emulator; or "all":
-        /// everything, and the programs on every machine
+        /// Run everything: the lints, all suites, sanitizers, models, fuzzing, and the programs on other
+        /// machines. CI does
+        #[arg(long, conflicts_with_all = ["filter", "target"])]
+        all: bool,
+        /// Only the suite `compilers`, with the clangs and rustcs of newer Debian releases, which are
+        /// unpacked below target/compilers
+        #[arg(long, conflicts_with_all = ["filter", "all", "target"])]
+        compilers: bool,
+        /// Only the tests of programs, for this machine (riscv64gc-unknown-linux-gnu, say), by an emulator
         #[arg(long)]
         target: Option<String>,
     },
+    /// Run a part of `test --all`, which runs several at once
+    #[command(hide = true)]
+    Part { name: String },
+    /// Check the sources: format, clippy, rustdoc, imports, long lines, spelling, dependencies and the oldest
+    /// ones, and each feature alone
+    Lint,
+    /// Write the assembler of `static_call.h` again, after a change of `runtime/abi/src/assembler`
+    Header,
+    /// Count the imports between the files of each crate: an error if there are circles or upward ones
+    ///
+    /// A path in a file is an arrow to the file that defines the item. Declaring a module and re-exporting an
+    /// item are no arrows, and code under #[cfg(test)] may import anything. A circle is a set of files that
+    /// all import each other, directly or through others. An arrow goes upward if it leads from a module to
+    /// one that contains it, lib.rs included.
+    Imports,
     /// Call, update, load, fork and raise signals all at once, in all modes, in Rust and in C
     Torture {
         /// How long each of the ten programs runs
@@ -57,13 +88,19 @@ enum Command {
         #[arg(long, default_value_t = fuzz::RUNS)]
         runs: u64,
     },
-    /// Measure what calls, updates, loading and building cost, and what whole programs gain: target/bench/report.html
-    Bench(bench::Options),
-    /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them (compiling them
-    /// takes a quarter of an hour, once)
+    /// Measure what calls, updates, loading and building cost, and what whole programs gain:
+    /// target/bench/report.html
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// The harness has its own: see `cargo xtask bench --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them
+    /// (compiling them takes a quarter of an hour, once)
     Tools,
-    /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the wrapper costs
-    /// (a clean build takes a minute or two)
+    /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the
+    /// wrapper costs (a clean build takes a minute or two)
     Real {
         /// How many pairs of clean builds are measured
         #[arg(long, default_value_t = 5)]
@@ -73,20 +110,23 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Install { prefix } => {
-            packages::ensure(packages::BUILD)?;
-            install::install(&std::path::absolute(prefix)?)
+        Command::Install { prefix, llvm } => {
+            packages::ensure(&packages::build(&llvm))?;
+            install::install(&std::path::absolute(prefix)?, &llvm)
         }
         Command::Demo => demo::demo(),
-        Command::Test { filter, target } => match (filter.as_deref(), target.as_deref()) {
-            (None, None) => test::test(None).and_then(|()| cross::test_some()),
-            (filter, None) => test::test(filter),
-            (filter, Some("all")) => test::test(filter).and_then(|()| cross::test_all(filter)),
-            (filter, Some(target)) => cross::test(target, filter),
-        },
+        Command::Test { all: true, .. } => test::test_all(),
+        Command::Test { compilers: true, .. } => compilers::test(),
+        Command::Test { filter, target: Some(target), .. } => cross::test(&target, filter.as_deref()),
+        Command::Test { filter: Some(filter), .. } => test::test_some(&filter),
+        Command::Test { .. } => test::test_quick(),
+        Command::Part { name } => steps::part(|| test::test_part(&name)),
+        Command::Lint => lint::lint(),
+        Command::Header => header::write(),
+        Command::Imports => imports::check(),
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
-        Command::Bench(options) => bench::bench(&options),
+        Command::Bench { options } => bench::run_harness(&options),
         Command::Tools => tools::tools(),
         Command::Real { pairs } => real::real(pairs),
     }

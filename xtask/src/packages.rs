@@ -6,16 +6,26 @@ use anyhow::{Result, bail};
 
 use crate::run::run;
 
-/// To build and install: LLVM's headers, a C++ compiler for the shim, a linker for the C library.
-pub(crate) const BUILD: &[&str] = &["llvm-22-dev", "g++", "binutils"];
+/// To build and install: the headers of these LLVMs, a C++ compiler for the pass, and a linker.
+pub fn build(llvms: &[String]) -> Vec<String> {
+    let mut packages = vec!["g++".to_owned(), "binutils".to_owned()];
+    let is_version = |llvm: &&String| llvm.parse::<u32>().is_ok();
+    packages.extend(llvms.iter().filter(is_version).map(|version| format!("llvm-{version}-dev")));
+    if llvms.is_empty() {
+        packages.push("llvm-22-dev".to_owned());
+    }
+    packages
+}
+
 /// To run the tests and the demo as well.
-pub(crate) const TEST: &[&str] = &[
+pub const TEST: &[&str] = &[
     "llvm-22-dev",
     "g++",
     "binutils",
     "clang-22",
     "lld-22",
     "llvm-22-tools",
+    "bolt-22",
     // Other linkers, and another C library, for the matrix.
     "mold",
     "musl-tools",
@@ -24,8 +34,10 @@ pub(crate) const TEST: &[&str] = &[
     // clang's sanitizers.
     "libclang-rt-22-dev",
     "valgrind",
-    // A clang with another LLVM.
+    // A clang with another LLVM that the pass knows, and its headers; and one with an LLVM that it does not.
     "clang-19",
+    "llvm-19-dev",
+    "clang-14",
     "cmake",
     "make",
     "ninja-build",
@@ -40,8 +52,12 @@ pub(crate) const TEST: &[&str] = &[
     "rust-web-src",
 ];
 
+/// To check the sources.
+pub const LINT: &[&str] = &["clang-format-22", "python3-pip"];
+
 /// Installs what is missing, as root; otherwise says how.
-pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
+pub fn ensure<S: AsRef<str>>(packages: &[S]) -> Result<()> {
+    let packages: Vec<&str> = packages.iter().map(S::as_ref).collect();
     if !on_debian() {
         eprintln!("not a Debian system: expecting the programs of {} to be there", packages.join(", "));
         return Ok(());

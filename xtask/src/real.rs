@@ -1,4 +1,5 @@
-//! `cargo xtask real`: a program without static calls, as large as programs are, with the wrapper and without.
+//! `cargo xtask real`: a program without static calls, as large as programs are, with the wrapper and
+//! without.
 //!
 //! It has to be the same program, to the byte, to pass its own tests, and to take no longer to build.
 
@@ -9,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection};
+use xtask::install::prefix;
+use xtask::run::{cargo, output, processor_time_of_children, run, target};
+use xtask::{install, packages};
 
-use crate::bench::{median, table};
-use crate::install::prefix;
-use crate::run::{cargo, processor_time_of_children, run, target};
-use crate::{install, packages};
+use crate::table::Table;
 
 /// From crates.io, with what its own Cargo.lock names.
 const RIPGREP: &str = "15.2.0";
 
 pub(crate) fn real(pairs: usize) -> Result<()> {
-    packages::ensure(packages::BUILD)?;
+    packages::ensure(&packages::build(&[]))?;
     install::install_here()?;
     compare()?;
     measure_wrapper()?;
@@ -69,7 +70,8 @@ fn build(source: &Path, wrapper: bool, flags: &[&str]) -> Result<Build> {
 /// Alternates clean builds: the ratio is taken pair by pair.
 fn measure_builds(pairs: usize) -> Result<()> {
     let source = source()?;
-    let mut rows = table(["clean release build of ripgrep", "without, s", "with, s", "ratio", "from", "to"]);
+    let mut rows =
+        Table::new(["clean release build of ripgrep", "without, s", "with, s", "ratio", "from", "to"]);
     let mut builds = Vec::new();
     for pair in 0..pairs {
         let first = build(&source, pair % 2 == 1, &["--release"])?;
@@ -95,7 +97,7 @@ fn measure_builds(pairs: usize) -> Result<()> {
         let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
         let ratios = [median(&ratios), end(ratios.first()), end(ratios.last())];
         let cells = [name.into(), format!("{without:.1}"), format!("{with:.1}")];
-        rows.add_row(cells.into_iter().chain(ratios.map(|ratio| format!("{ratio:.3}"))));
+        rows.add(cells.into_iter().chain(ratios.map(|ratio| format!("{ratio:.3}"))));
     }
     println!("\nmedians of {pairs} pairs:\n{rows}");
     Ok(())
@@ -107,7 +109,7 @@ fn measure_wrapper() -> Result<()> {
     let directory = directory();
     let source = directory.join("empty.rs");
     fs::write(&source, "").with_context(|| format!("cannot write {}", source.display()))?;
-    let sysroot = crate::run::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let rustc = Path::new(sysroot.trim()).join("bin/rustc"); // Not rustup's proxy.
     let wrapper = prefix().join("bin/static-call-rustc");
     let compile = |kind: &str| {
@@ -116,7 +118,7 @@ fn measure_wrapper() -> Result<()> {
             .chain(["--out-dir".into(), directory.display().to_string()])
             .collect::<Vec<String>>()
     };
-    let mut rows = table(["one call of rustc, added by the wrapper", "processor, ms", "wall, ms"]);
+    let mut rows = Table::new(["one call of rustc, added by the wrapper", "processor, ms", "wall, ms"]);
     for (name, arguments) in [
         ("-vV", vec!["-vV".into()]),
         ("an empty crate, checked", compile("metadata")),
@@ -142,7 +144,7 @@ fn measure_wrapper() -> Result<()> {
                 )
             )
         };
-        rows.add_row([name.into(), added(|(_, processor)| processor), added(|(wall, _)| wall)]);
+        rows.add([name.into(), added(|(_, processor)| processor), added(|(wall, _)| wall)]);
     }
     println!("\nmedians of {PAIRS} pairs:\n{rows}\n");
     Ok(())
@@ -161,7 +163,8 @@ fn source() -> Result<PathBuf> {
     let source = directory.join("vendor/ripgrep");
     let package = directory.join("Cargo.toml");
     let text = format!(
-        "[package]\nname = \"wants-ripgrep\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath = \"empty.rs\"\n\
+        "[package]\nname = \"wants-ripgrep\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath \
+         = \"empty.rs\"\n\
          [dependencies]\nripgrep = \"={RIPGREP}\"\n[workspace]\n"
     );
     if fs::read_to_string(&package).is_ok_and(|before| before == text) && source.exists() {
@@ -206,4 +209,12 @@ fn with_wrapper(wrapper: bool, cargo: &mut Command) -> &mut Command {
     } else {
         cargo.env_remove("RUSTC_WRAPPER")
     }
+}
+
+/// An even number of values has its median in the middle of two of them.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let middle = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
+    (middle(values.len().saturating_sub(1) / 2) + middle(values.len() / 2)) / 2.0
 }

@@ -9,29 +9,37 @@ use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// The repository's root.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     root_above(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))
 }
 
-/// Above the directory of this package as cargo names it when it runs us: in a copied repository, the one of which we
-/// were built is another one.
+/// The repository of the package that cargo runs: it may be a copy of the one in which this was compiled.
 fn root_above(package: Option<PathBuf>) -> PathBuf {
-    let built_in = env!("CARGO_MANIFEST_DIR");
-    let package = package.filter(|package| package.file_name() == Path::new(built_in).file_name());
-    package.unwrap_or_else(|| built_in.into()).parent().expect("xtask lies in the repository").into()
+    let of_own = |package: PathBuf| {
+        let own = OWN_PACKAGES.map(Path::new).into_iter().find(|own| package.ends_with(own))?;
+        Some(package.ancestors().nth(own.iter().count())?.to_owned())
+    };
+    let compiled_in = || {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        package.parent().expect("xtask lies in the repository").to_owned()
+    };
+    package.and_then(of_own).unwrap_or_else(compiled_in)
 }
 
+/// Where the packages with this code are.
+const OWN_PACKAGES: [&str; 2] = ["xtask", "benches/harness"];
+
 /// Where cargo puts what it builds.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => root().join(target),
         None => root().join("target"),
     }
 }
 
-/// Starts this program anew without those variables of its environment that change what is built, or how a program
-/// with static calls runs; returns at once if there are none. So no program that it starts has them.
-pub(crate) fn without_foreign_settings() -> Result<()> {
+/// Starts this program anew without those variables of its environment that change what is built, or how a
+/// program with static calls runs; returns at once if there are none. So no program that it starts has them.
+pub fn without_foreign_settings() -> Result<()> {
     let foreign = std::env::vars_os().map(|(name, _)| name);
     let foreign: Vec<_> = foreign.filter(|name| name.to_str().is_some_and(changes_what_is_built)).collect();
     if foreign.is_empty() {
@@ -46,8 +54,8 @@ pub(crate) fn without_foreign_settings() -> Result<()> {
     Err(again.exec()).context("cannot start this program anew")
 }
 
-/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a compiler
-/// or a runner may be needed, and stays.
+/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a
+/// compiler or a runner may be needed, and stays.
 fn changes_what_is_built(name: &str) -> bool {
     let starts = ["STATIC_CALL_", "CARGO_PROFILE_", "CFLAGS", "CXXFLAGS"];
     let is_of_target = name.starts_with("CARGO_TARGET_") || name.starts_with("CARGO_BUILD_");
@@ -70,7 +78,7 @@ fn changes_what_is_built(name: &str) -> bool {
 }
 
 /// cargo, as it runs us, in the repository's root.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
     // Ours, for this package alone.
@@ -81,7 +89,7 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Runs a command to its end; an error if it fails.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", show(command)))?;
     if !status.success() {
         bail!("{} failed: {status}", show(command));
@@ -90,7 +98,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// What a command prints; an error if it fails.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
+pub fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(std::process::Stdio::inherit())
         .output()
@@ -101,12 +109,28 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The files of the repository that match git's patterns. One that was moved, which git does not know yet, is
+/// not among them.
+pub fn tracked_files(patterns: &[&str]) -> Result<Vec<String>> {
+    let files = output(Command::new("git").arg("ls-files").args(patterns).current_dir(root()))?;
+    Ok(files.lines().filter(|file| root().join(file).exists()).map(str::to_owned).collect())
+}
+
 /// Processor time of all programs that this one has run to their end.
-pub(crate) fn processor_time_of_children() -> Result<Duration> {
+pub fn processor_time_of_children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let times = [usage.user_time(), usage.system_time()];
     let microseconds: i64 = times.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum();
     Ok(Duration::from_micros(microseconds.try_into()?))
+}
+
+/// The target that rustc builds for by itself. Flags reach build scripts unless a target is named, even the
+/// host's: a sanitizer must not.
+pub fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = output(Command::new(rustc).arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc names no host")?.into())
 }
 
 fn show(command: &Command) -> String {
@@ -139,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_copied_repository_is_its_own_root() {
-        assert_eq!(root_above(Some("/copy/xtask".into())), Path::new("/copy"));
+        for package in OWN_PACKAGES {
+            assert_eq!(root_above(Some(Path::new("/copy").join(package))), Path::new("/copy"));
+            assert!(root().join(package).join("Cargo.toml").exists(), "{package}");
+        }
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent");
         assert_eq!(root_above(None), original);
         assert_eq!(root_above(Some("/another/package".into())), original);

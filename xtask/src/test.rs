@@ -1,31 +1,147 @@
-//! `cargo xtask test`: everything that is tested on this machine alone.
+//! `cargo xtask test`: the tests of this machine, and with `--all` everything that CI runs.
 
-use anyhow::Result;
+use std::env;
+use std::process::Command;
+use std::thread::available_parallelism;
 
-use crate::run::{cargo, run, target};
-use crate::{fuzz, install, packages, real};
+use anyhow::{Result, ensure};
+use xtask::machines::{MACHINES, Machine};
+use xtask::run::{cargo, host, run, target};
+use xtask::{install, packages};
 
-pub(crate) fn test(filter: Option<&str>) -> Result<()> {
+use crate::metadata::{self, Kind};
+use crate::steps::Steps;
+use crate::{cross, fuzz, imports, lint, real};
+
+/// The suites that a change is most likely to break, in a few minutes.
+const QUICK: [&str; 17] = [
+    "wrapper",
+    "crafted",
+    "inspect",
+    "process",
+    "snapshot",
+    "layout",
+    "documents",
+    "ir",
+    "notes",
+    "targets",
+    "compile_fail",
+    "c_header",
+    "c_programs",
+    "c_bad_input",
+    "c_damaged",
+    "c_shared",
+    "rust_programs",
+];
+
+/// What runs beside other machines' tests: each has a directory of its own for what it builds.
+const PARTS: [&str; 4] = ["ripgrep", "fuzzing", "models", "AddressSanitizer"];
+
+/// The unit tests and the quick suites.
+pub(crate) fn test_quick() -> Result<()> {
     packages::ensure(packages::TEST)?;
-    if filter.is_none() {
-        lint()?;
+    let (quick, others): (Vec<_>, Vec<_>) =
+        suites()?.into_iter().partition(|suite| QUICK.contains(&suite.as_str()));
+    ensure!(quick.len() == QUICK.len(), "a suite has another name now; there are: {}", quick.join(", "));
+    let mut steps = Steps::new();
+    steps.run("imports", imports::check)?;
+    if add_installation(&mut steps)? {
+        add_tests(&mut steps, &quick)?;
     }
+    let result = steps.finish();
+    println!(
+        "\nNot run: the suites {}; the other lints; sanitizers, models and fuzzing; ripgrep, built with the \
+         wrapper; and other \
+         machines, by emulators.\nOne suite: cargo test --workspace --test NAME. The lints: cargo xtask \
+         lint. Everything: \
+         cargo xtask test --all (three quarters of an hour on two processors).",
+        others.join(", ")
+    );
+    result
+}
+
+/// Everything.
+pub(crate) fn test_all() -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    packages::ensure(packages::LINT)?;
+    let mut steps = Steps::new();
+    lint::add_steps(&mut steps)?;
     // The tests use what a user would: an installed prefix.
+    if add_installation(&mut steps)? {
+        add_tests(&mut steps, &suites()?)?;
+        // Two of them would wait for apt's lock.
+        steps.run("tools of other machines", || MACHINES.iter().try_for_each(Machine::ensure_tools))?;
+        // Each has half of the processors.
+        let threads = (available_parallelism()?.get() / 2).max(1).to_string();
+        let program = env::current_exe()?;
+        let machines = MACHINES.map(|machine| machine.name);
+        // The longest ones first: the last two then end at nearly the same time.
+        steps.run_at_once(machines.into_iter().chain(PARTS).map(|name| {
+            let mut command = Command::new(&program);
+            command.args(["part", name]).env("RUST_TEST_THREADS", &threads);
+            (name.to_owned(), command)
+        }))?;
+    }
+    steps.finish()
+}
+
+/// One of [`PARTS`], or the tests of another machine.
+pub(crate) fn test_part(name: &str) -> Result<()> {
+    match name {
+        "AddressSanitizer" => sanitized(None),
+        "models" => models(None),
+        "fuzzing" => fuzz::fuzz(fuzz::RUNS),
+        "ripgrep" => real::compare(),
+        machine => cross::test(machine, None),
+    }
+}
+
+/// The tests of this machine whose name contains the filter.
+pub(crate) fn test_some(filter: &str) -> Result<()> {
+    packages::ensure(packages::TEST)?;
     install::install_here()?;
-    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(filter))?;
-    sanitized(filter)?;
-    models(filter)?;
-    if filter.is_none() {
-        fuzz::fuzz(fuzz::RUNS)?;
-        real::compare()?;
+    run(cargo().args(["test", "--workspace", "--no-fail-fast", filter]))?;
+    sanitized(Some(filter))?;
+    models(Some(filter))
+}
+
+/// Installs what the tests use, as a user would have it. Without it they cannot run.
+fn add_installation(steps: &mut Steps) -> Result<bool> {
+    steps.run("installation", install::install_here)?;
+    Ok(!steps.has_last_failed())
+}
+
+fn add_tests(steps: &mut Steps, suites: &[String]) -> Result<()> {
+    let targets: Vec<&str> = suites.iter().flat_map(|suite| ["--test", suite.as_str()]).collect();
+    // All at once, since two processors do more at the end of one build than at the ends of many.
+    steps.run("build of the tests", || {
+        run(test_command().args(["--no-run", "--lib", "--bins"]).args(&targets))
+    })?;
+    steps.run("unit tests", || run(test_command().args(["--lib", "--bins"])))?;
+    steps.run("examples in documents", || run(test_command().arg("--doc")))?;
+    for suite in suites {
+        steps.run(suite, || run(test_command().args(["--test", suite])))?;
     }
     Ok(())
+}
+
+/// The whole workspace: with fewer packages cargo would build their dependencies anew, with fewer features.
+fn test_command() -> Command {
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--workspace", "--no-fail-fast"]);
+    test
+}
+
+/// The workspace's integration tests.
+fn suites() -> Result<Vec<String>> {
+    let targets = metadata::packages("Cargo.toml")?.into_iter().flat_map(|package| package.targets);
+    Ok(targets.filter(|target| target.kind == Kind::Test).map(|target| target.name).collect())
 }
 
 /// The runtime's unit tests under AddressSanitizer, which stable compilers have, and do not offer.
 fn sanitized(filter: Option<&str>) -> Result<()> {
     run(cargo()
-        .args(["test", "--quiet", "--lib", "-p", "static-call", "--target", &fuzz::host()?, "--target-dir"])
+        .args(["test", "--quiet", "--lib", "-p", "static-call", "--target", &host()?, "--target-dir"])
         .arg(target().join("asan"))
         .args(filter)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -40,16 +156,4 @@ fn models(filter: Option<&str>) -> Result<()> {
         .args(["--", "models::"])
         .args(filter)
         .env("RUSTFLAGS", "--cfg loom"))
-}
-
-fn lint() -> Result<()> {
-    if run(cargo().args(["fmt", "--version"])).is_err() {
-        eprintln!("rustfmt and clippy are not installed (rustup component add rustfmt clippy): skipped");
-        return Ok(());
-    }
-    run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    run(cargo()
-        .args(["doc", "--quiet", "--no-deps", "-p", "static-call", "-p", "static-call-abi"])
-        .env("RUSTDOCFLAGS", "-D warnings"))
 }

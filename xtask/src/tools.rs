@@ -1,9 +1,9 @@
-//! `cargo xtask tools`: the tests with cargo's tools, of which crates.io has the newest and Debian only some.
+//! `cargo xtask tools`: the tests with the newest versions of cargo's tools, from crates.io. Debian has only
+//! some.
 
 use anyhow::Result;
-
-use crate::run::{cargo, run, target};
-use crate::{install, packages};
+use xtask::run::{cargo, run, target};
+use xtask::{install, packages};
 
 /// Compiled without what the tests do not need: sccache's caches on other machines.
 const TOOLS: [&[&str]; 3] = [&["sccache", "--no-default-features"], &["cargo-llvm-cov"], &["cargo-nextest"]];

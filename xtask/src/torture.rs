@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use xtask::run::cargo;
+use xtask::{install, packages};
 
-use crate::bench::table;
-use crate::run::cargo;
-use crate::{install, packages};
+use crate::table::Table;
 
 pub(crate) fn torture(seconds: f64) -> Result<()> {
     packages::ensure(packages::TEST)?;
@@ -18,7 +18,7 @@ pub(crate) fn torture(seconds: f64) -> Result<()> {
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
-    let mut rows = table([
+    let mut rows = Table::new([
         "program",
         "mode",
         "writer",
@@ -41,7 +41,7 @@ pub(crate) fn torture(seconds: f64) -> Result<()> {
                 counts.split(", ").map(|field| field.rsplit(' ').next().unwrap_or_default()).collect();
             row.resize(9, "");
             row.push(verdict.trim_end_matches(" wrong or stale"));
-            rows.add_row(row);
+            rows.add(row);
         }
     }
     let status = tests.wait()?;

@@ -1,4 +1,4 @@
-//! Compilers, C library and emulator for a machine that this release of Debian does not have, from a newer one.
+//! Debian packages that this machine cannot install: compilers, C library and emulator of a newer release.
 //!
 //! They are unpacked instead of installed: nothing of this machine changes. apt resolves what they need and
 //! checks signatures as ever; then their programs are made to run from where they lie.
@@ -19,16 +19,14 @@ pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -
     if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
         return Ok(());
     }
-    packages::ensure(&["patchelf", "debian-archive-keyring"])?;
+    packages::ensure(&["patchelf"])?;
     eprintln!("unpacking {description}");
     let _ = fs::remove_dir_all(root);
     let archives = root.join("archives");
-    download(release, wanted, &archives)?;
-    for archive in files(&archives.join("cache/archives"))? {
-        if archive.extension().is_some_and(|extension| extension == "deb") {
-            run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(root))?;
-        }
-    }
+    // Programs for this machine.
+    let mut apt = foreign_apt(&mirror()?, release, "amd64", &archives)?;
+    run(apt.args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))?;
+    unpack_archives(&archives.join("cache/archives"), root)?;
     fs::remove_dir_all(archives)?;
     // The emulators of all other machines are most of it.
     let architecture = gnu.split('-').next().unwrap_or(gnu);
@@ -42,21 +40,33 @@ pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -
     fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
 }
 
-/// Has an apt of its own, on whose machine nothing is installed, download packages to `cache/archives`.
-fn download(release: &str, wanted: &[String], directory: &Path) -> Result<()> {
+pub(crate) fn unpack_archives(directory: &Path, root: &Path) -> Result<()> {
+    for archive in files(directory)? {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(root))?;
+        }
+    }
+    Ok(())
+}
+
+/// An apt of its own, on whose machine nothing is installed, and which knows the packages of one suite. It
+/// keeps everything in a directory.
+pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory: &Path) -> Result<Command> {
+    packages::ensure(&["debian-archive-keyring"])?;
     for empty in ["state/lists/partial", "cache/archives/partial"] {
         fs::create_dir_all(directory.join(empty))?;
     }
     let sources = directory.join("debian.sources");
     let text = format!(
-        "Types: deb\nURIs: {}\nSuites: {release}\nComponents: main\n\
+        "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\n\
          Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
-        mirror()?
     );
     fs::write(&sources, text).with_context(|| format!("cannot write {}", sources.display()))?;
     let apt = || {
         let mut apt = Command::new("apt-get");
         for (name, value) in [
+            ("APT::Architecture", architecture.into()),
+            ("APT::Architectures", architecture.into()),
             ("Dir::State", directory.join("state")),
             ("Dir::State::status", "/dev/null".into()),
             ("Dir::Cache", directory.join("cache")),
@@ -71,18 +81,19 @@ fn download(release: &str, wanted: &[String], directory: &Path) -> Result<()> {
         apt
     };
     run(apt().arg("update"))?;
-    run(apt().args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))
+    Ok(apt())
 }
 
 /// Where this machine has its packages from.
-fn mirror() -> Result<String> {
+pub(crate) fn mirror() -> Result<String> {
     let mut indexes = Command::new("apt-get");
     indexes.args(["indextargets", "--format", "$(REPO_URI)"]);
     let uris = output(indexes.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]))?;
     Ok(uris.lines().next().unwrap_or("http://deb.debian.org/debian").to_owned())
 }
 
-/// Has the programs, which are for x86-64, find their libraries, which are newer than this machine's, and the linkers the C library.
+/// Has the programs, which are for x86-64, find their libraries, which are newer than this machine's, and the
+/// linkers the C library.
 fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
     let interpreter = root.join("usr/lib64/ld-linux-x86-64.so.2");
     let libraries = root.join("usr/lib/x86_64-linux-gnu");
@@ -111,7 +122,7 @@ fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
     fs::write(&script, text.join(" ")).with_context(|| format!("cannot write {}", script.display()))
 }
 
-fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
 }

@@ -1,12 +1,12 @@
 //! CRC-32C of a file, piece by piece, by the function that fits the processor.
 
-use crate::Case;
+use crate::case::Case;
 
 /// The example's.
 #[path = "../../../examples/checksum/src/crc32c.rs"]
 mod crc32c;
 
-switchable! { mod dispatched: fn(crc: u32, data: &[u8]) -> u32 = super::crc32c::by_table }
+switchable! { mod dispatched: fn(crc: u32, data: &[u8]) -> u32 = crate::checksum::crc32c::by_table }
 
 /// What a program that is compiled for this very processor would call.
 #[inline(never)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use static_keys::{define_static_key_false, static_branch_unlikely};
 
-use crate::Case;
+use crate::case::Case;
 
 hook! { mod trace: fn(place: usize, value: u64) }
 
@@ -92,8 +92,8 @@ fn count(place: usize, value: u64) {
     TRACED.store(TRACED.load(Ordering::Relaxed) + place as u64 + (value & 1), Ordering::Relaxed);
 }
 
-/// What a call takes even if it is a nop: its arguments where they belong (x86-64; elsewhere in some register), and
-/// nothing kept in a register that a callee may change.
+/// What a call takes even if it is a nop: its arguments where they belong (x86-64; elsewhere in some
+/// register), and nothing kept in a register that a callee may change.
 #[inline(always)]
 fn registers(place: usize, value: u64) {
     // SAFETY: there is no instruction.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Case;
+use crate::case::Case;
 
 /// What a policy looks at.
 #[derive(Clone, Copy)]
@@ -12,16 +12,16 @@ pub(crate) struct Request<'text> {
     length: u64,
 }
 
-hook! { mod admit: fn(request: &super::Request<'_>) }
-hook! { mod authenticate: fn(request: &super::Request<'_>) }
-hook! { mod authorize: fn(request: &super::Request<'_>) }
-hook! { mod limit: fn(request: &super::Request<'_>) }
-hook! { mod rewrite: fn(request: &super::Request<'_>) }
-hook! { mod cache: fn(request: &super::Request<'_>) }
-hook! { mod trace: fn(request: &super::Request<'_>) }
-hook! { mod audit: fn(request: &super::Request<'_>) }
-hook! { mod measure: fn(request: &super::Request<'_>) }
-hook! { mod log: fn(request: &super::Request<'_>) }
+hook! { mod admit: fn(request: &crate::requests::Request<'_>) }
+hook! { mod authenticate: fn(request: &crate::requests::Request<'_>) }
+hook! { mod authorize: fn(request: &crate::requests::Request<'_>) }
+hook! { mod limit: fn(request: &crate::requests::Request<'_>) }
+hook! { mod rewrite: fn(request: &crate::requests::Request<'_>) }
+hook! { mod cache: fn(request: &crate::requests::Request<'_>) }
+hook! { mod trace: fn(request: &crate::requests::Request<'_>) }
+hook! { mod audit: fn(request: &crate::requests::Request<'_>) }
+hook! { mod measure: fn(request: &crate::requests::Request<'_>) }
+hook! { mod log: fn(request: &crate::requests::Request<'_>) }
 
 static SEEN: AtomicU64 = AtomicU64::new(0);
 
@@ -33,7 +33,8 @@ fn policy<const NUMBER: usize>(request: &Request<'_>) {
 }
 
 macro_rules! around {
-    ($first:path, $second:path, $third:path, $fourth:path, $fifth:path, $sixth:path, $seventh:path, $eighth:path, $ninth:path, $tenth:path) => {
+    ($first:path, $second:path, $third:path, $fourth:path, $fifth:path, $sixth:path, $seventh:path,
+        $eighth:path, $ninth:path, $tenth:path) => {
         || {
             serve(
                 |request| {
@@ -58,11 +59,14 @@ macro_rules! around {
 const REQUESTS: [&str; 8] = [
     "GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: curl/8.5\r\nContent-Length: 0\r\n\r\n",
     "GET /index.html?lang=en HTTP/1.1\r\nHost: example.org\r\nUser-Agent: Mozilla/5.0\r\n\r\n",
-    "POST /api/v1/orders HTTP/1.1\r\nHost: api.example.org\r\nUser-Agent: client/2.1\r\nContent-Length: 512\r\n\r\n",
+    "POST /api/v1/orders HTTP/1.1\r\nHost: api.example.org\r\nUser-Agent: client/2.1\r\nContent-Length: \
+     512\r\n\r\n",
     "GET /static/app.js HTTP/1.1\r\nHost: cdn.example.org\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n\r\n",
-    "PUT /api/v1/orders/17 HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 64\r\nUser-Agent: client/2.1\r\n\r\n",
+    "PUT /api/v1/orders/17 HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 64\r\nUser-Agent: \
+     client/2.1\r\n\r\n",
     "GET /health HTTP/1.1\r\nUser-Agent: probe\r\n\r\n",
-    "GET /a/rather/long/path/to/some/picture.png HTTP/1.1\r\nHost: cdn.example.org\r\nUser-Agent: Mozilla/5.0\r\n\r\n",
+    "GET /a/rather/long/path/to/some/picture.png HTTP/1.1\r\nHost: cdn.example.org\r\nUser-Agent: \
+     Mozilla/5.0\r\n\r\n",
     "DELETE /api/v1/orders/18 HTTP/1.1\r\nHost: api.example.org\r\nUser-Agent: client/2.0\r\n\r\n",
 ];
 const TIMES: usize = 500;
@@ -98,7 +102,9 @@ pub(crate) fn hooks(are_on: bool) {
     macro_rules! set {
         ($($name:ident $number:literal),*) => { $($name::set(are_on.then_some(policy::<$number> as _));)* };
     }
-    set!(admit 0, authenticate 1, authorize 2, limit 3, rewrite 4, cache 5, trace 6, audit 7, measure 8, log 9);
+    set!(
+        admit 0, authenticate 1, authorize 2, limit 3, rewrite 4, cache 5, trace 6, audit 7, measure 8, log 9
+    );
 }
 
 pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {

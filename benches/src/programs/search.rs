@@ -1,8 +1,9 @@
-//! Counts the lines of a text: a search for the next end of a line, again and again, by the function that fits the processor.
+//! Counts the lines of a text: a search for the next end of a line, again and again, by the function that
+//! fits the processor.
 
-use crate::Case;
+use crate::case::Case;
 
-switchable! { mod dispatched: fn(byte: u8, text: &[u8]) -> usize = super::one_by_one }
+switchable! { mod dispatched: fn(byte: u8, text: &[u8]) -> usize = crate::search::one_by_one }
 
 /// Where the byte is, or the text's length.
 pub(crate) fn one_by_one(byte: u8, text: &[u8]) -> usize {

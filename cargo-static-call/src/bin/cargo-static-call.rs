@@ -1,8 +1,8 @@
 //! `cargo static-call`: cargo with the static-call pass.
 //!
 //! ```text
-//! cargo static-call build --release        cargo, with the pass
-//! cargo static-call doctor                 is all there?
+//! cargo static-call build --release        builds with the pass
+//! cargo static-call doctor                 checks the installation
 //! cargo static-call inspect target/static-call/release/program
 //! ```
 
@@ -13,10 +13,10 @@ use cargo_static_call::doctor::Doctor;
 use cargo_static_call::inspect::Inspect;
 use clap::{Parser, Subcommand};
 
-/// Runs cargo with the static-call pass, and shows what became of static calls
+/// Run cargo with the static-call pass, and inspect the static calls of programs
 ///
-/// Any other command is cargo's: `cargo static-call build`, `run`, `test`, `bench`, `nextest run` … do what they do
-/// without it, with the pass, in the directory `static-call` of cargo's target directory.
+/// All other commands are cargo's: `cargo static-call build`, `run`, `test`, `bench`, `nextest run` and so on
+/// run with the pass, and build in the directory `static-call` below cargo's target directory.
 #[derive(Parser)]
 #[command(name = "cargo static-call", bin_name = "cargo static-call", version)]
 struct Arguments {
@@ -33,15 +33,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Cargo calls us as `cargo-static-call static-call …`.
+    // Cargo runs this program as `cargo-static-call static-call …`.
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == "static-call") {
         words.remove(1);
     }
     if let Some(option) = words.get(1).and_then(|word| word.to_str()).filter(|word| is_for_cargo(word)) {
         eprintln!(
-            "cargo-static-call: error: {option} stands before the command; cargo's options stand behind it, as in \
-             `cargo static-call build {option} …`"
+            "cargo-static-call: error: {option} comes before the command; put cargo's options after it, as \
+             in `cargo static-call build {option} …`"
         );
         return ExitCode::from(2);
     }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether this is an option, and none of ours.
+/// Whether this is an option of cargo's, not one of this program's own.
 fn is_for_cargo(word: &str) -> bool {
     word.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&word)
 }

@@ -1,22 +1,32 @@
-//! `adrp` makes the address of a page, and the next instructions that of a key, or of a word that holds it. Linkers make one
-//! `adr` of two.
+//! `adrp` computes the address of a page, and the next instruction adds the offset of a key or of a word that
+//! holds its address. Linkers may relax the two to one `adr`.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{INSTRUCTIONS, Keys, Meaning, Reads};
+use super::keys::{INSTRUCTIONS, Keys, Meaning, Reads};
+use crate::budget::Budget;
 use crate::elf::Segment;
 
-/// The lowest bits of an address, which `adrp` leaves out.
+/// The offset in a page, which `adrp` leaves zero.
 const PAGE: u64 = 0xfff;
 
 /// Reads a segment's code.
-pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> bool, reads: &mut Reads) {
+pub(super) fn read(
+    segment: &Segment<'_>,
+    keys: &Keys,
+    skip: &dyn Fn(u64) -> bool,
+    reads: &mut Reads,
+    budget: &Budget,
+) {
     let pages: HashSet<u64> = keys.meanings.keys().map(|address| address & !PAGE).collect();
     let words = segment.data.as_chunks().0;
     for (number, &word) in words.iter().enumerate() {
         let address = segment.address + 4 * number as u64;
         let made = made(u32::from_le_bytes(word), address);
         if made.is_some_and(|made| pages.contains(&(made & !PAGE))) && !skip(address) {
+            if !budget.steps(INSTRUCTIONS) {
+                return;
+            }
             let mut trace = Trace { keys, registers: [None; 32], stack: HashMap::new() };
             for (number, &word) in words[number..].iter().take(INSTRUCTIONS).enumerate() {
                 if !trace.step(u32::from_le_bytes(word), address + 4 * number as u64, reads) {
@@ -32,7 +42,7 @@ pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> boo
 enum Value {
     /// An address in the file.
     Address(u64),
-    /// So many bytes behind where this key starts, wherever that is.
+    /// This offset from the start of a key, whose address is unknown.
     Key(usize, u64),
 }
 
@@ -42,8 +52,9 @@ struct Trace<'a> {
     stack: HashMap<(usize, i64), Value>,
 }
 
-/// Arm Architecture Reference Manual for A-profile (DDI 0487), section C6.2: the forms of `adr`, `adrp`, `add`, `mov`, `ldr`, `ldur`,
-/// `str`, `stur`, `ldar` and `ldapr` that compilers use here. What else there is changes the register in its lowest bits.
+/// Arm Architecture Reference Manual for A-profile (DDI 0487), section C6.2: the encodings of `adr`, `adrp`,
+/// `add`, `mov`, `ldr`, `ldur`, `str`, `stur`, `ldar` and `ldapr` that compilers use here. Any other
+/// instruction is assumed to overwrite the register in its lowest bits.
 impl Trace<'_> {
     /// Whether to go on.
     fn step(&mut self, word: u32, address: u64, reads: &mut Reads) -> bool {
@@ -78,7 +89,7 @@ impl Trace<'_> {
             }
             return true;
         } else if is(0xfc00_0000, 0x9400_0000) || is(0xffff_fc1f, 0xd63f_0000) {
-            // Functions keep the others, and the stack.
+            // A call preserves the other registers and the stack.
             self.registers[..19].fill(None);
             return true;
         } else if is(0xfc00_0000, 0x1400_0000) || is(0xfe00_0000, 0xd600_0000) {
@@ -115,7 +126,7 @@ impl Trace<'_> {
     }
 }
 
-/// The address that `adr` makes, or the page's that `adrp` makes.
+/// The address that `adr` or `adrp` computes.
 fn made(word: u32, address: u64) -> Option<u64> {
     let high = i64::from((word << 8).cast_signed() >> 13) << 2;
     let distance = high | i64::from(word >> 29 & 3);

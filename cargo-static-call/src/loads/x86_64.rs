@@ -1,4 +1,4 @@
-//! What an instruction says of a key's address is found at every place where one may start.
+//! Every offset is decoded as the start of an instruction that may refer to a key.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,18 @@ use iced_x86::{
     Register,
 };
 
-use super::{INSTRUCTIONS, Keys, Meaning, Reads};
+use super::keys::{INSTRUCTIONS, Keys, Meaning, Reads};
+use crate::budget::Budget;
 use crate::elf::Segment;
 
 /// Reads a segment's code.
-pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> bool, reads: &mut Reads) {
+pub(super) fn read(
+    segment: &Segment<'_>,
+    keys: &Keys,
+    skip: &dyn Fn(u64) -> bool,
+    reads: &mut Reads,
+    budget: &Budget,
+) {
     for offset in 0..segment.data.len() {
         let code = &segment.data[offset..];
         let Some(names) = names(code, segment.address + offset as u64, keys.is_relocatable) else { continue };
@@ -21,6 +28,9 @@ pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> boo
         let has_prefix = offset > 0 && matches!(segment.data[offset - 1], 0x48..=0x4f);
         let start = offset - usize::from(has_prefix);
         let address = segment.address + start as u64;
+        if !budget.steps(INSTRUCTIONS) {
+            return;
+        }
         if !skip(address) {
             let decoder = Decoder::with_ip(64, &segment.data[start..], address, DecoderOptions::NONE);
             Trace { keys, holders: HashMap::new() }.run(decoder, reads);
@@ -28,8 +38,8 @@ pub(super) fn read(segment: &Segment<'_>, keys: &Keys, skip: &dyn Fn(u64) -> boo
     }
 }
 
-/// The address that an instruction with its opcode here reads (`mov`, `call`, `jmp`), computes (`lea`) or has as a
-/// number (`mov`).
+/// The address that an instruction with its opcode here loads from (`mov`, `call`, `jmp`), computes (`lea`)
+/// or has as an immediate (`mov`).
 fn names(code: &[u8], address: u64, is_relocatable: bool) -> Option<u64> {
     let number = |at: usize| Some(i32::from_le_bytes(*code.get(at..)?.first_chunk()?));
     let (&opcode, &operand) = (code.first()?, code.get(1)?);
@@ -47,14 +57,14 @@ fn names(code: &[u8], address: u64, is_relocatable: bool) -> Option<u64> {
     }
 }
 
-/// What may hold a key's address: a register, or a word at so many bytes from where a register points.
+/// A place that may hold a key's address: a register, or a word at an offset from a register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
     Register(Register),
     Memory(Register, u64),
 }
 
-/// The registers that functions keep.
+/// The callee-saved registers.
 const KEPT: [Register; 6] =
     [Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
 
@@ -87,7 +97,7 @@ impl Trace<'_> {
     fn step(&mut self, instruction: &Instruction, info: &mut InstructionInfoFactory, reads: &mut Reads) {
         let mnemonic = instruction.mnemonic();
         let is_branch = matches!(mnemonic, Mnemonic::Call | Mnemonic::Jmp);
-        // The key whose address it moves.
+        // The key whose address the instruction moves.
         let moved = match (mnemonic, instruction.op0_kind(), instruction.op1_kind()) {
             (Mnemonic::Lea | Mnemonic::Mov, _, OpKind::Memory) | (_, OpKind::Memory, _)
                 if is_branch || instruction.op1_kind() == OpKind::Memory =>
@@ -134,7 +144,7 @@ impl Trace<'_> {
         }
     }
 
-    /// What the memory operand is.
+    /// What the memory operand refers to.
     fn memory(&self, instruction: &Instruction) -> Option<Meaning> {
         let (base, displacement) = (instruction.memory_base(), instruction.memory_displacement64());
         if instruction.memory_index() != Register::None {

@@ -45,6 +45,6 @@ pub(crate) fn by_instruction(crc: u32, data: &[u8]) -> u32 {
             words.iter().fold(u64::from(!crc), |crc, word| _mm_crc32_u64(crc, u64::from_le_bytes(*word)));
         !rest.iter().fold(crc as u32, |crc, byte| _mm_crc32_u8(crc, *byte))
     }
-    // SAFETY: `best` hands this function out only where the processor has SSE4.2, and nobody else calls it without a look.
+    // SAFETY: `best` returns this function only on processors with SSE4.2, and other callers check for it.
     unsafe { run(crc, data) }
 }

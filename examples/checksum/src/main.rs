@@ -1,9 +1,9 @@
 //! Checksums a large file through a static call, while the call's target and a tracing hook are switched
 //! under the running threads.
 //!
-//! `cargo xtask demo` builds and runs it. The file is cut into frames. Each frame is one call of
-//! [`CHECKSUM`], which chooses its implementation by the processor's features when it is first called, and
-//! one of the hook [`ON_FRAME`], which costs a nop while it is off.
+//! `cargo xtask demo` builds and runs it. The file is cut into frames. For each frame the program calls
+//! [`CHECKSUM`], which picks its implementation by the processor's features on the first call, and the hook
+//! [`ON_FRAME`], which costs a nop while it is off.
 
 mod crc32c;
 mod program;
@@ -23,8 +23,8 @@ static_call::define! {
     pub static ON_FRAME: Option<fn(bytes: usize)> = None;
 }
 
-/// The first target: looks at the processor, replaces itself and goes on with its choice. Many threads may
-/// enter it at once.
+/// The first target: looks at the processor, replaces itself and calls its choice. Many threads may enter it
+/// at once.
 fn detect(crc: u32, frame: &[u8]) -> u32 {
     let best = crc32c::best();
     if let Err(error) = CHECKSUM.update(best) {

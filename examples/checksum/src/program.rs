@@ -1,4 +1,4 @@
-//! A look at this program's own code: as it is in the file, and as it is in memory.
+//! This program's own code, in the file and in memory.
 
 use anyhow::{Context, Result, ensure};
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, SymbolResolver, SymbolResult};
@@ -7,7 +7,7 @@ use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 /// This program's file.
 pub(crate) struct Program {
     data: Vec<u8>,
-    /// What an address in memory is more than one in the file.
+    /// The difference between an address in memory and the same address in the file.
     bias: u64,
     /// Functions by their address in memory.
     symbols: Vec<(u64, String)>,
@@ -43,7 +43,7 @@ impl Program {
         object::File::parse(&*self.data).expect("parsed before")
     }
 
-    /// The static calls in a function: those entries of the site table that lie in it.
+    /// The static calls in a function: the entries of the site table that lie in it.
     pub(crate) fn sites_of(&self, function: *const ()) -> Result<Vec<Site>> {
         let file = self.file();
         let start = (function as u64).wrapping_sub(self.bias);
@@ -76,7 +76,7 @@ impl Program {
 
     /// The instruction as it is now.
     pub(crate) fn in_memory(&self, site: Site) -> String {
-        // SAFETY: code of this program, which no one is changing at the moment.
+        // SAFETY: code of this program, which nobody is changing at the moment.
         let bytes = unsafe { std::slice::from_raw_parts(site.0 as *const u8, 8) };
         self.disassemble(site, bytes)
     }

@@ -8,12 +8,12 @@ use static_call::CodeWriter;
 
 /// Writes code where it is mapped a second time, writable and not executable.
 ///
-/// The caches are kept in step by the architecture's own sequence (Arm ARM, B2.7.4). There is one processor;
-/// a kernel with more of them has `serialize` interrupt every other one, since `isb` is for the processor
+/// The architecture's own sequence keeps the caches coherent (Arm ARM, B2.7.4). There is one processor. A
+/// kernel with more has to interrupt every other one in `serialize`, since `isb` only affects the processor
 /// that executes it.
 struct Alias;
 
-// SAFETY: both mappings are of the same memory, and `serialize` does what the manual asks for.
+// SAFETY: both mappings show the same memory, and `serialize` does what the manual asks for.
 unsafe impl CodeWriter for Alias {
     fn alias(&self, word: *mut u8) -> *mut u8 {
         word.wrapping_add(ALIAS)
@@ -43,7 +43,7 @@ unsafe impl CodeWriter for Alias {
 
 pub(crate) static WRITER: &dyn CodeWriter = &Alias;
 
-/// The smaller one of the lines of both caches.
+/// The smaller line size of the two caches.
 fn line_size() -> usize {
     let kinds: usize;
     // SAFETY: reads a register.
@@ -51,8 +51,8 @@ fn line_size() -> usize {
     4 << (kinds & 15).min(kinds >> 16 & 15)
 }
 
-// Page tables: 39-bit addresses, so that the first one has an entry for every gigabyte; the others have one
-// for every two megabytes. Arm ARM, D8.3.
+// Page tables: addresses have 39 bits, so the first table has an entry for every gigabyte, and the others
+// have one for every two megabytes. Arm ARM, D8.3.
 
 const BLOCK: u64 = 0b01;
 const TABLE: usize = 0b11;
@@ -63,7 +63,7 @@ const SHARED: u64 = 0b11 << 8;
 const ACCESSED: u64 = 1 << 10;
 const NO_EXECUTE: u64 = 0b11 << 53;
 
-/// From the code to where it can be written: the next gigabyte.
+/// The distance from the code to its writable alias: the next gigabyte.
 const ALIAS: usize = 1 << 30;
 
 #[repr(C, align(4096))]
@@ -72,8 +72,8 @@ struct Table<T>([T; 512]);
 // SAFETY: never changes.
 unsafe impl<T> Sync for Table<T> {}
 
-/// The machine's 64 megabytes from the second gigabyte on. The segments of `kernel.ld` begin with the second
-/// entry.
+/// The machine's 64 megabytes of memory, which start at the second gigabyte. The segments of `kernel.ld`
+/// begin with the second entry.
 const fn pages(alias: bool) -> Table<u64> {
     let mut pages = [0; 512];
     let mut page = 0;
@@ -144,18 +144,17 @@ global_asm!(
     "adrp x0, {stack}",
     "add x0, x0, :lo12:{stack}",
     "add sp, x0, #{stack_size}",
-    "bl {start}",
+    "bl kernel_start",
     ".popsection",
     root = sym ROOT,
     stack = sym STACK,
     stack_size = const STACK_SIZE,
-    start = sym crate::start,
 );
 
-/// The boot code has prepared everything.
+/// The boot code has set up everything.
 pub(crate) fn prepare() {}
 
-/// Whether a store to this address, of what is there already, works.
+/// Whether this address can be written. Stores the byte that is already there.
 pub(crate) fn can_write(address: *mut u8) -> bool {
     unsafe extern "C" {
         safe fn can_write_byte(address: *mut u8) -> bool;
@@ -163,7 +162,7 @@ pub(crate) fn can_write(address: *mut u8) -> bool {
     can_write_byte(address)
 }
 
-// The fault goes on at the other end of `can_write_byte`, which has no registers to restore.
+// After the fault, execution continues at the end of `can_write_byte`, which has no registers to restore.
 global_asm!(
     ".pushsection .text.fault, \"ax\", @progbits",
     "can_write_byte:",
@@ -184,7 +183,7 @@ global_asm!(
     "4:",
     "mrs x0, esr_el1",
     "mrs x2, far_el1",
-    "bl {unexpected}",
+    "bl kernel_unexpected",
     ".p2align 11",
     "vectors:",
     ".rept 16",
@@ -192,7 +191,6 @@ global_asm!(
     ".p2align 7",
     ".endr",
     ".popsection",
-    unexpected = sym crate::unexpected,
 );
 
 /// The serial line (PL011), as QEMU has set it up.
@@ -214,9 +212,9 @@ impl fmt::Write for Serial {
     }
 }
 
-/// Ends the machine, by semihosting (SYS_EXIT, the application's own status).
+/// Ends the machine by semihosting (SYS_EXIT, with the application's own status).
 pub(crate) fn exit(success: bool) -> ! {
     let reason = [0x20026usize, if success { 0 } else { 1 }];
-    // SAFETY: nothing goes on behind it.
+    // SAFETY: it does not return.
     unsafe { asm!("hlt #0xf000", in("x0") 0x18, in("x1") &raw const reason, options(noreturn)) }
 }

@@ -1,19 +1,19 @@
-//! A kernel for a processor and a serial line, whose static calls are patched at boot.
+//! A kernel for one processor and a serial line. It patches its static calls at boot.
 //!
 //! ```sh
 //! rustup target add x86_64-unknown-none    # or aarch64-unknown-none-softfloat
 //! RUSTC_WRAPPER=static-call-rustc cargo run --release --target x86_64-unknown-none
 //! ```
 //!
-//! What a kernel brings along for static calls:
+//! What a kernel needs for static calls:
 //!
 //! - a linker script that keeps the tables, and the ELF header that says where the code is: `kernel.ld`;
-//! - the call of its constructors, which register the tables: [`run_constructors`];
-//! - a [`CodeWriter`](static_call::CodeWriter), since its code is write-protected: in `x86_64.rs` it lifts the
-//!   protection for the processor that it runs on, in `aarch64.rs` the code is mapped a second time;
-//! - `set_writer`, once the writer can do its work. Until then, calls go through their keys.
+//! - a call of its constructors, which register the tables: [`run_constructors`];
+//! - a [`CodeWriter`](static_call::CodeWriter), since its code is write-protected: the one in `x86_64.rs`
+//!   lifts the protection on its own processor, the one in `aarch64.rs` writes through a second mapping;
+//! - `set_writer`, once the writer works. Until then, calls go through their keys.
 //!
-//! Both files hold all that is needed of a machine: boot, page tables, the serial line and the writer.
+//! Both files hold everything about their machine: boot, page tables, the serial line and the writer.
 
 #![no_std]
 #![no_main]
@@ -30,9 +30,9 @@ use machine::Serial;
 use static_call::{Batch, Mode, StaticCall, Writer};
 
 static_call::define! {
-    /// Checksum of a packet. A real kernel would choose by the processor's features.
+    /// The checksum of a packet. A real kernel would choose by the processor's features.
     static CHECKSUM: fn(packet: &[u8]) -> u32 = sum;
-    /// Tracing hook: switched off, it costs a nop.
+    /// A tracing hook: while it is off, it costs a nop.
     static ON_SWITCH: Option<fn(task: u32)> = None;
 }
 
@@ -63,7 +63,7 @@ fn work() -> (u32, u32, u32) {
     (task, checksum(&[1, 2, 3]), SWITCHES.load(Ordering::Relaxed))
 }
 
-/// Calls, prints and checks the results, and that no stray write can reach the code.
+/// Makes the calls, prints and checks their results, and checks that no stray write can reach the code.
 fn check(step: &str, expected: (u32, u32, u32)) {
     let results @ (task, checksum, switches) = work();
     let info = static_call::process_info();
@@ -88,7 +88,7 @@ fn main() {
     assert_eq!((static_call::mode(), static_call::writer()), (Mode::Generic, Writer::None));
     check("boot", (2, 6, 0));
 
-    static_call::set_writer(&machine::WRITER).expect("nothing else updates");
+    static_call::set_writer(machine::WRITER).expect("nothing else updates");
     say_mode();
     check("writer", (2, 6, 0));
 
@@ -111,12 +111,12 @@ unsafe extern "C" {
 ///
 /// # Safety
 ///
-/// Called once, before the first static call is updated.
+/// To be called once, before the first update.
 unsafe fn run_constructors() {
     let end = (&raw const __init_array_end).cast();
     let mut next = (&raw const __init_array_start).cast::<unsafe extern "C" fn()>();
     while next < end {
-        // SAFETY: between both symbols lies the linker's table of constructors.
+        // SAFETY: the linker's table of constructors lies between both symbols.
         unsafe {
             (*next)();
             next = next.add(1);
@@ -124,17 +124,19 @@ unsafe fn run_constructors() {
     }
 }
 
-/// Where the boot code of the machine goes.
-extern "C" fn start() -> ! {
+/// The boot code of the machine jumps here.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_start() -> ! {
     machine::prepare();
-    // SAFETY: the only call, at the beginning.
+    // SAFETY: the only call, at the start.
     unsafe { run_constructors() };
     main();
     machine::exit(true)
 }
 
-/// Where an exception goes that [`machine::can_write`] does not provoke.
-extern "C" fn unexpected(code: usize, instruction: usize, address: usize) -> ! {
+/// Handles every exception that [`machine::can_write`] did not provoke.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_unexpected(code: usize, instruction: usize, address: usize) -> ! {
     panic!("exception {code:#x} at {instruction:#x}, address {address:#x}")
 }
 

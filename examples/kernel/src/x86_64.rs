@@ -1,4 +1,4 @@
-//! A PC that was booted by the PVH protocol (QEMU's `-kernel`): 32-bit protected mode, without paging.
+//! A PC booted by the PVH protocol (QEMU's `-kernel`): 32-bit protected mode, without paging.
 
 use core::arch::{asm, global_asm, x86_64::__cpuid};
 use core::cell::UnsafeCell;
@@ -11,16 +11,17 @@ const CR0_WRITE_PROTECT: usize = 1 << 16;
 
 /// Lifts the processor's write protection while code is being written.
 ///
-/// That is enough here: there is one processor, and interrupts are off, so that nothing else runs until
-/// `close`. A kernel with more of them keeps them off in between, and has `serialize` interrupt every other
-/// processor and wait until each has executed `cpuid`, or map the code a second time, as `aarch64.rs` does.
+/// That is enough here: there is one processor, and interrupts are off, so nothing else runs until `close`. A
+/// kernel with more processors keeps interrupts off in between, and its `serialize` interrupts every other
+/// processor and waits until each has executed `cpuid`. Or it maps the code a second time, as `aarch64.rs`
+/// does.
 struct LiftProtection;
 
-// SAFETY: without CR0.WP the supervisor writes to read-only pages, and `cpuid` serializes (Intel SDM volume
-// 3, 9.3).
+// SAFETY: without CR0.WP the supervisor can write to read-only pages, and `cpuid` serializes (Intel SDM
+// volume 3, 9.3).
 unsafe impl CodeWriter for LiftProtection {
     fn open(&self, _start: *mut u8, _len: usize) -> Result<(), i32> {
-        // SAFETY: only the runtime's next stores make use of it, which are into code.
+        // SAFETY: only the runtime's next stores use it, and they go into code.
         unsafe { set_cr0(cr0() & !CR0_WRITE_PROTECT) };
         Ok(())
     }
@@ -47,17 +48,17 @@ fn cr0() -> usize {
 
 /// # Safety
 ///
-/// The processor goes on as the program expects.
+/// The program has to expect the new state of the processor.
 unsafe fn set_cr0(value: usize) {
-    // SAFETY: the caller's promise. No store moves across it, as the assembler may touch memory.
+    // SAFETY: the caller's promise. No store moves across it, since the assembler may touch memory.
     unsafe { asm!("mov cr0, {}", in(reg) value, options(nostack, preserves_flags)) };
 }
 
-// Page tables: one for each level; the last one has an entry for every two megabytes.
+// Page tables: one for each level. The last one has an entry for every two megabytes.
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
-/// Set beforehand, so that the processor does not write to the tables.
+/// Already set, so that the processor does not write to the tables.
 const ACCESSED_AND_DIRTY: u64 = 0b11 << 5;
 const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
@@ -89,7 +90,7 @@ static ROOT: Table<*const u8> = only_entry((&raw const DIRECTORIES).cast());
 
 const fn only_entry(table: *const u8) -> Table<*const u8> {
     let mut entries = [core::ptr::null(); 512];
-    // The address of a table has its lower bits free for this.
+    // The lower bits of a table's address are free for flags.
     entries[0] = table.wrapping_add((PRESENT | WRITABLE | ACCESSED_AND_DIRTY) as usize);
     Table(entries)
 }
@@ -105,7 +106,7 @@ unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
 
-/// Nothing, 64-bit code, data; marked as accessed, so that the processor does not write to them.
+/// Null, 64-bit code and data; marked as accessed, so that the processor does not write to them.
 static SEGMENTS: [u64; 3] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
 
 // The note names the entry point (XEN_ELFNOTE_PHYS32_ENTRY). EFER's bits are LME and NXE.
@@ -141,7 +142,7 @@ global_asm!(
     "mov %eax, %es",
     "mov %eax, %ss",
     "mov ${stack} + {stack_size}, %rsp",
-    "call {start}",
+    "call kernel_start",
     "3:",
     ".word 23",
     ".long {segments}",
@@ -150,15 +151,14 @@ global_asm!(
     stack = sym STACK,
     stack_size = const STACK_SIZE,
     segments = sym SEGMENTS,
-    start = sym crate::start,
     options(att_syntax)
 );
 
-/// One gate, for page faults; any other exception has the processor reset, which ends the machine.
+/// One gate, for page faults. Any other exception resets the processor, which ends the machine.
 pub(crate) fn prepare() {
     #[repr(C, align(16))]
     struct Gates(UnsafeCell<[[u64; 2]; 15]>);
-    // SAFETY: written here alone, before the processor reads it.
+    // SAFETY: only written here, before the processor reads it.
     unsafe impl Sync for Gates {}
     static GATES: Gates = Gates(UnsafeCell::new([[0; 2]; 15]));
     #[repr(C, packed)]
@@ -168,16 +168,16 @@ pub(crate) fn prepare() {
         fn page_fault();
     }
     let handler = page_fault as *const () as u64;
-    // Present, an interrupt gate, into the second segment.
+    // Present, an interrupt gate, in the second segment.
     let gate = handler & 0xffff | 8 << 16 | 0x8e << 40 | (handler >> 16 & 0xffff) << 48;
-    // SAFETY: nobody else has it, see above.
+    // SAFETY: nobody else uses it, see above.
     unsafe { (*GATES.0.get())[14] = [gate, handler >> 32] };
     let pointer = Pointer(size_of::<Gates>() as u16 - 1, &GATES);
-    // SAFETY: a table of gates, for good.
+    // SAFETY: a table of gates that lives for ever.
     unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags)) };
 }
 
-/// Whether a store to this address, of what is there already, works.
+/// Whether this address can be written. Stores the byte that is already there.
 pub(crate) fn can_write(address: *mut u8) -> bool {
     unsafe extern "C" {
         safe fn can_write_byte(address: *mut u8) -> bool;
@@ -185,7 +185,7 @@ pub(crate) fn can_write(address: *mut u8) -> bool {
     can_write_byte(address)
 }
 
-// The fault goes on at the other end of `can_write_byte`, which has no registers to restore.
+// After the fault, execution continues at the end of `can_write_byte`, which has no registers to restore.
 global_asm!(
     ".pushsection .text.fault, \"ax\", @progbits",
     "can_write_byte:",
@@ -208,9 +208,8 @@ global_asm!(
     "mov rsi, [rsp + 8]",
     "mov rdx, cr2",
     "and rsp, -16",
-    "call {unexpected}",
+    "call kernel_unexpected",
     ".popsection",
-    unexpected = sym crate::unexpected,
 );
 
 /// The first serial port (COM1), as the firmware has left it.
@@ -232,9 +231,9 @@ impl fmt::Write for Serial {
     }
 }
 
-/// Ends the machine, through QEMU's device for that.
+/// Ends the machine through QEMU's device for that.
 pub(crate) fn exit(success: bool) -> ! {
-    // SAFETY: nothing goes on behind it.
+    // SAFETY: it does not return.
     unsafe { write_port(0xf4, if success { 16 } else { 17 }) };
     loop {
         core::hint::spin_loop();
@@ -253,7 +252,7 @@ unsafe fn read_port(port: u16) -> u8 {
 
 /// # Safety
 ///
-/// As the device says.
+/// Only what the device allows.
 unsafe fn write_port(port: u16, byte: u8) {
     // SAFETY: the caller's promise.
     unsafe { asm!("out dx, al", in("dx") port, in("al") byte, options(nostack, preserves_flags)) };

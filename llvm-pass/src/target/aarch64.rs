@@ -1,6 +1,9 @@
-use static_call_abi::AARCH64;
+use static_call_abi::{__static_call_aarch64 as text, AARCH64};
 
-use super::{SiteLayout, Target};
+use super::conventions as cc;
+use super::description::Target;
+use super::site::SiteLayout;
+use super::text::inline;
 
 pub(super) const TARGET: Target = Target {
     architecture: AARCH64,
@@ -8,12 +11,17 @@ pub(super) const TARGET: Target = Target {
     other_pointers: &["ilp32"],
     // Every instruction is an aligned word: Arm Architecture Reference Manual (DDI 0487), B2.2.1.
     site_layout: |_, _| SiteLayout::ANYWHERE,
-    // anyreg, CXX_FAST_TLS, preserve_none. (A linker may insert code that changes x16 and x17 into any call, so
-    // that the others leave these two.)
-    no_register_left: &[13, 17, 21],
-    needs_indirect_call: |_| None,
-    // C, cold, preserve_most, preserve_all, and those that pass vectors.
-    may_vanish: &[0, 9, 14, 15, 97, 98],
+    // The other conventions use neither x16 nor x17, because a linker's veneer may change both in any call.
+    no_register_left: &[cc::ANY_REG, cc::CXX_FAST_TLS, cc::PRESERVE_NONE],
+    needs_indirect_call: |_, _| None,
+    may_be_nop: &[
+        cc::C,
+        cc::COLD,
+        cc::PRESERVE_MOST,
+        cc::PRESERVE_ALL,
+        cc::AARCH64_VECTORCALL,
+        cc::AARCH64_SVE_VECTORCALL,
+    ],
     has_tail_calls: true,
     thunk: |_| None,
     trampoline_features: "",
@@ -22,27 +30,22 @@ pub(super) const TARGET: Target = Target {
     jump_at_fixed_address: None,
 };
 
-/// The NOP is what B replaces: of the other instructions none may be replaced while it runs (DDI 0487, B2.2.5).
-/// x16 and x17 are the intra-procedure-call registers (AAPCS64, section 6.1.1), and BR through x16 may land on
-/// BTI C. The barriers stop speculation behind it.
+/// `runtime/abi/src/assembler/aarch64.rs` explains the text.
 fn jump_to_target(near: bool, offset: i64, _thunk: Option<&str>) -> String {
-    let (address, offset) = if near {
-        let key = format!("${{0:c}}+{offset}");
-        (format!("adrp x16, {key}\n\tadd x16, x16, :lo12:{key}"), 0)
-    } else {
-        ("adrp x16, :got:${0:c}\n\tldr x16, [x16, :got_lo12:${0:c}]".to_owned(), offset)
-    };
+    if near {
+        return inline(text!(near), offset);
+    }
     let field = match offset {
-        0 => String::new(),
-        1..4096 => format!("\n\tadd x16, x16, #{offset}"),
+        0 => return inline(text!(far), offset),
+        1..4096 => "add x16, x16, #{offset}".to_owned(),
         _ => {
             let part = |shift: u32| offset >> shift & 0xffff;
             let (low, middle, high) = (part(0), part(16), part(32));
             format!(
-                "\n\tmovz x17, #{low}\n\tmovk x17, #{middle}, lsl #16\n\tmovk x17, #{high}, lsl #32\
-                 \n\tadd x16, x16, x17"
+                "movz x17, #{low}\nmovk x17, #{middle}, lsl #16\nmovk x17, #{high}, lsl #32\n\
+                 add x16, x16, x17"
             )
         }
     };
-    format!("nop\n\t{address}{field}\n\tldar x16, [x16]\n\tbr x16\n\tdsb sy\n\tisb\n\t.p2align 3")
+    inline(&text!(far "{field}").replace("{field}", &field), offset)
 }

@@ -1,18 +1,19 @@
-use static_call_abi::X86_64;
+use static_call_abi::{__static_call_x86_64 as text, X86_64, X86_64_PREFIX};
 
-use super::{Features, SiteKind, SiteLayout, Target};
+use super::conventions as cc;
+use super::description::{Features, Target};
+use super::site::{SiteKind, SiteLayout};
+use super::text::inline;
 
 pub(super) const TARGET: Target = Target {
     architecture: X86_64,
     names: &["x86_64", "amd64"],
-    // Pointers of four bytes.
+    // Its pointers have four bytes.
     other_pointers: &["x32"],
     site_layout,
-    // anyreg, CXX_FAST_TLS, preserve_none, interrupt handlers.
-    no_register_left: &[13, 17, 21, 83],
-    needs_indirect_call: |_| None,
-    // C, cold, preserve_most, preserve_all, SysV, Win64.
-    may_vanish: &[0, 9, 14, 15, 78, 79],
+    no_register_left: &[cc::ANY_REG, cc::CXX_FAST_TLS, cc::PRESERVE_NONE, cc::X86_INTR],
+    needs_indirect_call: |_, _| None,
+    may_be_nop: &[cc::C, cc::COLD, cc::PRESERVE_MOST, cc::PRESERVE_ALL, cc::X86_64_SYSV, cc::WIN64],
     has_tail_calls: true,
     thunk,
     trampoline_features: "",
@@ -22,20 +23,28 @@ pub(super) const TARGET: Target = Target {
 };
 
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
-/// (24593), section 7.6.1. A five-byte instruction at offset 4 of its word needs four bytes of padding; at 0 to 3
-/// it fits as it is.
+/// (24593), section 7.6.1. A five-byte instruction at offset 4 of its word needs four bytes of padding. At 0
+/// to 3 it needs none.
 ///
-/// The padding is part of the instruction: prefixes that override a segment where no memory is meant. Volume 3 (24594),
-/// section 1.2.4, has 64-bit code ignore them; GCC and LLVM put them before branches as well
-/// (`-mindirect-branch-cs-prefix`, `-x86-pad-for-branch-align`). The runtime's instructions may stand behind them as well as
-/// the call. Where the processor waits for instructions, a no-op before a call costs time, and a prefix does not.
-pub(super) fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
-    const CS: &str = "0x2e";
-    let max_bytes = match kind {
-        SiteKind::Call | SiteKind::Jump => 4,
-        SiteKind::ConditionalJump => 5,
-    };
-    SiteLayout::prefixed(3, max_bytes, CS)
+/// The padding is part of the instruction: an address-size prefix, which has no effect on an instruction
+/// without a memory operand. Linkers write `addr32 call` too, when they turn an indirect call into a direct
+/// one (x86-64 psABI, section B.2). The runtime's instructions may follow the prefix just as the call does.
+/// Where instruction fetch is the bottleneck, a no-op before a call costs time, and a prefix does not.
+///
+/// Where the runtime changes the opcode, there is always one prefix: when a uprobe is removed from an
+/// instruction, the kernel restores the *file's* first byte (`arch/x86_64.rs` in the runtime has more). The
+/// kernel refuses probes of instructions with most segment prefixes, so those are not an option. In a
+/// conditional jump only the displacement changes.
+fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
+    layout_with(kind, X86_64_PREFIX.text)
+}
+
+/// The same with another prefix.
+pub(super) fn layout_with(kind: SiteKind, prefix: &'static str) -> SiteLayout {
+    match kind {
+        SiteKind::Call | SiteKind::Jump => SiteLayout::prefixed(3, 4, prefix, 1),
+        SiteKind::ConditionalJump => SiteLayout::prefixed(3, 5, prefix, 0),
+    }
 }
 
 fn thunk(features: Features<'_>) -> Option<&'static str> {
@@ -48,16 +57,17 @@ fn thunk(features: Features<'_>) -> Option<&'static str> {
     }
 }
 
-/// A load is an acquire on x86-64. The trap stops speculation behind the jump.
+/// The text is the one that Rust's macros write without the pass: `runtime/abi/src/assembler/x86_64.rs`
+/// explains it. The mark is for the prefix before the entry. (On AArch64 the assembler marks data in code
+/// itself.)
 fn jump_to_target(near: bool, offset: i64, thunk: Option<&str>) -> String {
-    let (address, target) = if near {
-        ("", format!("${{0:c}}+{offset}(%rip)"))
-    } else {
-        ("movq ${0:c}@GOTPCREL(%rip), %r11\n\t", format!("{offset}(%r11)"))
+    let code = match (near, thunk) {
+        (true, None) => text!(near),
+        (true, Some(_)) => text!(near "jmp {thunk}"),
+        (false, None) => text!(far),
+        (false, Some(_)) => text!(far "jmp {thunk}"),
     };
-    let jump = match thunk {
-        None => format!("jmpq *{target}"),
-        Some(thunk) => format!("movq {target}, %r11\n\tjmp {thunk}"),
-    };
-    format!("{address}{jump}\n\tint3\n\t.p2align 3, 0xcc")
+    inline(&format!("{}\n{code}", text!(data)), offset)
+        .replace("{number}", "${:uid}")
+        .replace("{thunk}", thunk.unwrap_or_default())
 }

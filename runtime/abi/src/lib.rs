@@ -4,7 +4,7 @@
 //! runtime maps these types onto memory, and a test holds `static_call.h` against them.
 //!
 //! ```text
-//!           .text                 .text.static_call.<key>           static_call_records      static_call_keys
+//!           .text                 .text.static_call.<key>           static_call_records     static_call_keys
 //!  site:  call ───────────────▶  prefix │ trampoline: load, jump ─────────────────────────▶ Key
 //!    ▲                           (8 B)  │                     ▲                              ▲ │
 //!    │ pc-relative                 └── self-relative ──▶ Record ── key ──────────────────────┘ │
@@ -14,21 +14,23 @@
 
 #![no_std]
 
-use core::ffi::{c_char, c_void};
-use core::sync::atomic::Ordering;
-#[cfg(not(all(loom, test)))]
-use core::sync::atomic::{AtomicPtr, AtomicU32};
-#[cfg(all(loom, test))]
-use loom::sync::atomic::{AtomicPtr, AtomicU32};
-
+mod assembler;
+mod layout;
 #[cfg(all(loom, test))]
 mod models;
+mod tables;
+
+pub use layout::Layout;
+pub use tables::{
+    BRANCH, BRANCH_RECORD, Branch, Form, Image, JUMPS_WHEN_OFF, Key, Record, SITE_ANCHOR, Site, VERSION,
+    is_entry,
+};
 
 /// What both the pass and the runtime have to know of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
-    /// The unit in which memory is protected, and in which the linkers lay out segments by default; the largest
-    /// where systems differ.
+    /// The unit in which memory is protected, and in which the linkers lay out segments by default; the
+    /// largest where systems differ.
     pub page_size: usize,
 }
 
@@ -36,6 +38,27 @@ pub struct Architecture {
 pub const X86_64: Architecture = Architecture { page_size: 4096 };
 /// x86 of 32 bits.
 pub const X86: Architecture = Architecture { page_size: 4096 };
+
+/// An instruction prefix without effect, which pads calls and jumps on x86.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The byte.
+    pub byte: u8,
+    /// The same for an assembler.
+    pub text: &'static str,
+}
+
+macro_rules! prefix {
+    ($byte:literal) => {
+        Prefix { byte: $byte, text: stringify!($byte) }
+    };
+}
+
+/// Address size: x86-64's.
+pub const X86_64_PREFIX: Prefix = prefix!(0x67);
+/// The segment FS: that of 32 bits.
+pub const X86_PREFIX: Prefix = prefix!(0x64);
+
 /// Arm of 64 bits.
 pub const AARCH64: Architecture = Architecture { page_size: 65536 };
 /// LoongArch of 64 bits. Its pages have 4, 16 or 64 KiB.
@@ -51,18 +74,17 @@ pub const POWERPC64: Architecture = Architecture { page_size: 65536 };
 /// Every other one. The compiler pass does nothing about pages there.
 pub const OTHER: Architecture = Architecture { page_size: 65536 };
 
-/// Version of everything in this file. An image with another version stays on its trampolines.
-pub const VERSION: u32 = 1;
-
 /// Every symbol that starts like this belongs to static-call.
 pub const RESERVED_PREFIX: &str = "__static_call_";
 /// The intrinsic: `fn(*const Key) -> *const ()`, the function that a key points at.
 pub const INTRINSIC: &str = "__static_call_target";
-/// A C-visible key named `k` has the symbol `k__static_call_key`: what follows the name leaves room for a scope before it.
+/// A C-visible key named `k` has the symbol `k__static_call_key`: what follows the name leaves room for a
+/// scope before it.
 pub const KEY_SUFFIX: &str = "__static_call_key";
-/// A trampoline's symbol: this, then its key's symbol, then `+offset` for a field of a static.
+/// A trampoline's symbol: this, then its key's symbol, then `+offset` for a field of a static. What is no
+/// ASCII letter, digit, `_` or `.` is written as `..xHH`, for assemblers.
 pub const TRAMPOLINE_PREFIX: &str = "__static_call_trampoline.";
-/// A record's symbol, formed in the same way.
+/// A record's symbol: this, then the key's and its offset as they are.
 pub const RECORD_PREFIX: &str = "__static_call_record.";
 /// The image descriptor, one for each executable or shared object.
 pub const IMAGE: &str = "__static_call_image";
@@ -75,7 +97,7 @@ pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
 /// Other functions of the runtime and of the C header; the header's own are local to each file.
-pub const FUNCTIONS: [&str; 9] = [
+pub const FUNCTIONS: [&str; 10] = [
     REGISTER,
     UNREGISTER,
     INTRINSIC,
@@ -85,6 +107,7 @@ pub const FUNCTIONS: [&str; 9] = [
     "__static_call_info",
     "__static_call_commit",
     "__static_call_seal",
+    "__static_call_branch",
 ];
 /// See [`FUNCTIONS`].
 pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];
@@ -92,16 +115,40 @@ pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_
 pub const KEYS_SECTION: &str = "static_call_keys";
 /// Section of the records: one [`Record`] for each key that an image calls, and one anchor.
 pub const RECORDS_SECTION: &str = "static_call_records";
+/// Section of the branch table: one [`Branch`] for each instruction of a static branch, and one anchor.
+pub const BRANCHES_SECTION: &str = "static_call_branches";
 /// Section of the site table: one [`Site`] for each recorded instruction, and one anchor.
 pub const SITES_SECTION: &str = "static_call_sites";
-/// Section of a page that is never used, so that the last page with sites holds nothing else.
+/// Section of a page of zeros, so that the last page with sites holds nothing else. Updates mark there which
+/// pages they write.
 pub const END_SECTION: &str = "static_call_end";
 /// The sections above in their order in memory. They lie side by side, and start with a page.
-pub const SECTIONS: [&str; 4] = [KEYS_SECTION, RECORDS_SECTION, SITES_SECTION, END_SECTION];
+pub const SECTIONS: [&str; 5] = [KEYS_SECTION, RECORDS_SECTION, BRANCHES_SECTION, SITES_SECTION, END_SECTION];
 /// An anchor's symbol: this, then the name of its section. Each image has one in each section.
 pub const ANCHOR_PREFIX: &str = "__static_call_anchor.";
 /// Sections of the trampolines, one each: this, then the key's symbol.
 pub const TRAMPOLINE_SECTION_PREFIX: &str = ".text.static_call.";
+/// Section of notes, one for each place where the pass has a call load its key. It is not loaded, and a debug
+/// information's reader does not know it. A note starts an aligned word, in the file's byte order:
+///
+/// ```text
+/// the address, a word    of the load, as the linker lays out the file; in an object file, a relocation
+/// the key's symbol       as in a trampoline's name, and a NUL; only the NUL where the key is not known
+/// the reason             the one of `-Rpass-missed`, for people, and a NUL
+/// NULs                   up to the next word
+/// ```
+///
+/// gold and mold keep the notes of functions that they leave out: their address is none of the file's code.
+/// GNU ld and LLD drop them (SHF_LINK_ORDER, and the function's group). With the option `-s` gold leaves out
+/// the section; so do `-S`, and `llvm-strip`.
+///
+/// The name: gold takes references to functions that it has left out only from sections whose name starts
+/// like debug information. Of those, this is the only start (MIPS's procedure descriptors) that the other
+/// linkers' `-S` does not take for debug information, which cargo leaves out by default.
+pub const INDIRECT_SECTION: &str = ".pdr.static_call";
+/// The reason of notes about no call: the code keeps the function pointer and calls it itself, or checks it
+/// as sanitizers do.
+pub const USED_AS_A_VALUE: &str = "the function pointer is used as a value";
 /// Attribute that tells our functions from a user's function with a reserved name.
 pub const TRAMPOLINE_ATTRIBUTE: &str = "static-call-trampoline";
 
@@ -109,244 +156,47 @@ pub const TRAMPOLINE_ATTRIBUTE: &str = "static-call-trampoline";
 pub const SIGNATURE: u32 = u32::from_le_bytes([b'S', b'C', b'T', VERSION as u8]);
 /// The same for a call that cannot become a nop: it has to be made, even to return nothing.
 pub const SIGNATURE_CALL_ONLY: u32 = u32::from_le_bytes([b'S', b'C', b'C', VERSION as u8]);
+/// The same for the trampoline of calls that are compiled without the pass, and that no site names. It
+/// stands behind the trampoline's code, in one of the next [`BEHIND`] words of eight bytes.
+pub const SIGNATURE_WITHOUT_SITES: u32 = u32::from_le_bytes([b'S', b'C', b'W', VERSION as u8]);
+/// The same for a trampoline that jumps through a thunk: it is dear as long as it is not patched.
+pub const SIGNATURE_THUNK: u32 = u32::from_le_bytes([b'S', b'C', b'R', VERSION as u8]);
+/// See [`SIGNATURE_WITHOUT_SITES`].
+pub const BEHIND: usize = 16;
 
-/// A static call's key: the function that its sites call.
-///
-/// `target` comes first, so that a plain load of the key's address is the generic implementation
-/// on every target. It is never null: a key without a function points at `off`.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Key {
-    /// What a call reaches now.
-    pub target: AtomicPtr<()>,
-    /// The records of all images that call this key.
-    pub records: AtomicPtr<Record>,
-    /// Function that stands for "no function" or "return zero", or null where a key has none.
-    pub off: *const c_void,
-    /// Name for people, NUL-terminated, or null.
-    pub name: *const c_char,
-    /// The [`Form`] of `target` in its lowest two bits; those above count the stores.
-    pub form: AtomicU32,
-    /// The [`Form`] of `off`, and [`VERSION`] in the upper half.
-    pub flags: u32,
-}
-
-// SAFETY: the pointers name functions, strings and records that live as long as the key, and what
-// changes is atomic.
-unsafe impl Sync for Key {}
-// SAFETY: as above; a key has no thread of its own.
-unsafe impl Send for Key {}
-
-/// The bits of [`Key::form`] that hold a [`Form`].
-const FORM: u32 = 3;
-
-/// How a key's target may be reached, beside calling it.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// An ordinary function: call it.
-    Call = 0,
-    /// The key is off and its `off` function does nothing: an inline site may be a nop.
-    Nop = 1,
-    /// The `off` function only returns zero: an inline site may clear the return register.
-    Zero = 2,
-    /// The key is off, but `off` has work to do (it drops its arguments): call it.
-    OffCall = 3,
-}
-
-impl Form {
-    /// The form with this number, if there is one.
-    #[must_use]
-    pub const fn from_u32(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Call),
-            1 => Some(Self::Nop),
-            2 => Some(Self::Zero),
-            3 => Some(Self::OffCall),
-            _ => None,
-        }
-    }
-
-    /// Whether a key in this form has no function.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        matches!(self, Self::Nop | Self::OffCall)
-    }
-}
-
-// loom's atomics are not made by constant functions.
+// `Layout` agrees with these types on each machine that this is compiled for. loom's atomics have other
+// sizes.
 #[cfg(not(all(loom, test)))]
-impl Key {
-    /// A key that calls `target`.
-    #[must_use]
-    pub const fn new(target: *const (), name: *const c_char) -> Self {
-        Self::with_off(target, Form::Call, core::ptr::null(), Form::Call, name)
-    }
+const _: () = {
+    use core::mem::{offset_of, size_of};
 
-    /// A key with an `off` function, pointing at `target` in the form `form`.
-    #[must_use]
-    pub const fn with_off(
-        target: *const (),
-        form: Form,
-        off: *const (),
-        off_form: Form,
-        name: *const c_char,
-    ) -> Self {
-        Self {
-            target: AtomicPtr::new(target.cast_mut()),
-            records: AtomicPtr::new(core::ptr::null_mut()),
-            off: off.cast(),
-            name,
-            form: AtomicU32::new(form as u32),
-            flags: off_form as u32 | (VERSION << 16),
-        }
-    }
-}
+    const HERE: Layout = Layout { pointer: size_of::<*const ()>() as u64 };
+    assert!(size_of::<Key>() as u64 == HERE.key());
+    assert!(offset_of!(Key, off) as u64 == HERE.key_off());
+    assert!(offset_of!(Key, name) as u64 == HERE.key_name());
+    assert!(offset_of!(Key, form) as u64 == HERE.key_form());
+    assert!(offset_of!(Key, flags) as u64 == HERE.key_flags());
+    assert!(size_of::<Record>() as u64 == HERE.record());
+    assert!(offset_of!(Record, sites) as u64 == HERE.record_sites());
+    assert!(offset_of!(Record, count) as u64 == HERE.record_count());
+    assert!(offset_of!(Record, trampoline) as u64 == HERE.record_trampoline());
+    assert!(offset_of!(Record, saved) as u64 == HERE.record_saved());
+    assert!(size_of::<Image>() as u64 == HERE.image());
+    assert!(offset_of!(Image, reason) as u64 == HERE.image_reason());
+};
 
-impl Key {
-    /// The form of `off`.
-    #[must_use]
-    pub fn off_form(&self) -> Option<Form> {
-        if self.off.is_null() { None } else { Form::from_u32(self.flags & 0xffff) }
-    }
+/// Starts the list of LLVM's versions in the file of the pass plugin: `static_call_llvms=19, 22;`.
+pub const PASS_LLVMS: &str = "static_call_llvms=";
 
-    /// Version of the layout that this key was built for.
-    #[must_use]
-    pub const fn version(&self) -> u32 {
-        self.flags >> 16
-    }
-
-    /// Target and form of one instant, although they are two words.
-    ///
-    /// A writer stores the form before the target when it switches a key off, and after it when
-    /// it switches the key on; so whatever target is found between two loads of one form belongs to it. Each
-    /// store counts in the form's upper bits: a key that was on for a moment is not taken for one that never was.
-    #[must_use]
-    pub fn load(&self) -> (*const (), Form) {
-        let mut before = self.form.load(Ordering::Acquire);
-        loop {
-            let target = self.target.load(Ordering::Acquire);
-            let after = self.form.load(Ordering::Acquire);
-            if before == after {
-                return (target, Form::from_u32(after & FORM).unwrap_or(Form::Call));
-            }
-            before = after;
-        }
-    }
-
-    /// Publishes a target. Only the holder of the runtime's lock stores.
-    pub fn store(&self, target: *const (), form: Form) {
-        let stores = self.form.load(Ordering::Relaxed) & !FORM;
-        let counted = stores.wrapping_add(FORM + 1) | form as u32;
-        if form == Form::Call {
-            self.target.store(target.cast_mut(), Ordering::Release);
-            self.form.store(counted, Ordering::Release);
-        } else {
-            self.form.store(counted, Ordering::Release);
-            self.target.store(target.cast_mut(), Ordering::Release);
-        }
-    }
-}
-
-/// One image's use of one key; the node of the key's list.
-///
-/// The pass fills `key` and `trampoline`; the rest is the runtime's and starts as zero. An anchor has zero
-/// in both.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Record {
-    /// The key, in whichever image defines it.
-    pub key: *const Key,
-    /// The next image's record of the same key.
-    pub next: *mut Record,
-    /// The first of this record's sites in the sorted table.
-    pub sites: *mut Site,
-    /// How many sites follow there.
-    pub count: u32,
-    /// The trampoline's address less this record's.
-    pub trampoline: i32,
-    /// The aligned word of the trampoline's first instruction before it was patched, in its first bytes; or
-    /// zero.
-    pub saved: [u8; 8],
-}
-
-impl Record {
-    /// Whether this is no record, but only holds the section's place.
-    #[must_use]
-    pub fn is_anchor(&self) -> bool {
-        self.key.is_null() && self.trampoline == 0
-    }
-}
-
-/// An entry of the site table: the instruction's address less the entry's own.
-///
-/// Where LLVM compiles for the medium code model, which is the usual one of some architectures, its entries are eight
-/// bytes long. The lower half is the entry; the upper half is its sign, and no entry: see [`is_entry`].
-pub type Site = i32;
-
-/// The entry that only holds the section's place: code never lies in the table itself.
-pub const SITE_ANCHOR: Site = 0;
-
-/// Whether this word of the site table names an instruction: none starts one byte before the word, in the table.
+/// The major versions of LLVM that a pass plugin is built for, such as `19, 22`, from the content of its
+/// file.
 #[must_use]
-pub const fn is_entry(site: Site) -> bool {
-    !matches!(site, SITE_ANCHOR | -1)
+pub fn pass_llvms(plugin: &[u8]) -> Option<&str> {
+    let start = PASS_LLVMS.as_bytes();
+    let lists = plugin.windows(start.len()).enumerate().filter(|(_, window)| *window == start);
+    // The name alone is in the file as well.
+    lists.map(|(at, _)| &plugin[at + start.len()..]).find_map(|rest| {
+        let list = core::str::from_utf8(&rest[..rest.iter().position(|&byte| byte == b';')?]).ok()?;
+        list.starts_with(|c: char| c.is_ascii_digit()).then_some(list)
+    })
 }
-
-/// One executable or shared object.
-///
-/// The pass fills everything up to `header`; the rest is the runtime's.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Image {
-    /// [`VERSION`] of the pass.
-    pub version: u32,
-    /// Zero before registration; then the runtime's.
-    pub state: u32,
-    /// The site table.
-    pub sites: *mut Site,
-    /// Its end.
-    pub sites_end: *mut Site,
-    /// The records.
-    pub records: *mut Record,
-    /// Their end.
-    pub records_end: *mut Record,
-    /// The section of the keys: an anchor of eight bytes, then keys.
-    pub keys: *mut Key,
-    /// Its end.
-    pub keys_end: *mut Key,
-    /// The end of [`END_SECTION`].
-    pub end: *const u8,
-    /// The image's ELF header, or null where it is not loaded.
-    pub header: *const u8,
-    /// The next registered image.
-    pub next: *mut Image,
-    /// Start of the executable segment that holds the sites.
-    pub text: usize,
-    /// Its end.
-    pub text_end: usize,
-    /// Start of the part of it that an update is about to write.
-    pub window: usize,
-    /// Its end.
-    pub window_end: usize,
-    /// The segment's flags in the program header.
-    pub text_flags: u32,
-    /// Why the image stays on its trampolines; a number of the runtime's.
-    pub reason: u32,
-}
-
-#[cfg(all(target_pointer_width = "64", not(all(loom, test))))]
-const _: () = {
-    use core::mem::{offset_of, size_of};
-    assert!(size_of::<Key>() == 40 && offset_of!(Key, form) == 32);
-    assert!(size_of::<Record>() == 40 && offset_of!(Record, trampoline) == 28);
-    assert!(size_of::<Image>() == 120 && offset_of!(Image, header) == 64);
-};
-
-#[cfg(all(target_pointer_width = "32", not(all(loom, test))))]
-const _: () = {
-    use core::mem::{offset_of, size_of};
-    assert!(size_of::<Key>() == 24 && offset_of!(Key, form) == 16);
-    assert!(size_of::<Record>() == 28 && offset_of!(Record, trampoline) == 16);
-    assert!(size_of::<Image>() == 68 && offset_of!(Image, header) == 36);
-};

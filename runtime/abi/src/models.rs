@@ -9,7 +9,9 @@ use std::vec::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::*;
+use loom::sync::atomic::{AtomicPtr, AtomicU32};
+
+use crate::{Form, Key, VERSION};
 
 const OFF: usize = 1;
 const ONE: usize = 2;

@@ -5,28 +5,30 @@
 //!
 //! ```text
 //!            Call                  Jump
-//! Go(t)      100101 imm26          000101 imm26          imm26 = (t - site) / 4
+//! Branch(t)  100101 imm26          000101 imm26          imm26 = (t - site) / 4
 //! Nop        D503201F              -
 //! Zero       -                     -
 //! ```
 //!
-//! Each form is told from its bytes alone, so that a site remembers what kind it is. Where there is no
-//! form, the site goes to the function that does nothing or returns zero. There are no conditional tail
-//! calls: B.cond has no relocation that reaches another function, and LLVM makes none.
+//! The bytes of a form say what kind of site it is, so nothing else has to record the kind. Where there is no
+//! form, the site calls the function that does nothing or returns zero. There are no conditional tail calls:
+//! B.cond has no relocation that reaches another function, and LLVM makes none.
 //!
 //! Replacing a form while other processors run it: section B2.2.5, "Concurrent modification and execution of
-//! instructions", allows it without synchronization only where the instruction before and the one after are
-//! of these: B, BL, BRK, HVC, ISB, NOP, SMC, SVC. Then a processor runs the one or the other. RET and MOV
-//! are not among them: a processor that had fetched half of such a change could do anything. That is why
-//! a tail call that is off jumps to a function that returns, and a call that returns zero calls one. (Linux
-//! keeps the same list, `aarch64_insn_hotpatch_safe` in arch/arm64/kernel/patching.c.)
+//! instructions", allows it without synchronization only if the old and the new instruction are both among B,
+//! BL, BRK, HVC, ISB, NOP, SMC and SVC. A processor then runs one or the other. RET and MOV are not in the
+//! list: replacing one of them could have any effect. So a tail call that is off jumps to a function that
+//! returns, and a call that returns zero calls a function that does. (Linux keeps the same list,
+//! `aarch64_insn_hotpatch_safe` in arch/arm64/kernel/patching.c.)
 //!
 //! Code is always little-endian (section B2.6.2, "Instruction endianness").
+//!
+//! Trampolines start with a NOP: `runtime/abi/src/assembler/aarch64.rs`.
 
 use core::sync::atomic::AtomicU32;
 
-pub(crate) use super::NoShortWay as Rewrite;
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::AARCH64;
@@ -36,13 +38,15 @@ pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Linkers put code between calls and targets that are out of reach.
 pub(crate) const HAS_VENEERS: bool = true;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const BL: u32 = 0x9400_0000;
 const B: u32 = 0x1400_0000;
 const OPCODE: u32 = 0xfc00_0000;
 const NOP: u32 = 0xd503_201f;
 
-/// What the instruction at `pc` is. `bytes` starts there.
+/// Decodes the instruction at `pc`, where `bytes` starts.
 #[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     if !pc.is_multiple_of(WORD) {
@@ -57,30 +61,30 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     }
 }
 
-/// The instruction that does `action`, or None where there is none or it does not reach.
+/// The instruction that does `action`, or None if there is none, or if the target is out of reach.
 #[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let instruction = match (kind, action) {
-        (Kind::Call, Action::Go(target)) => BL | displacement(pc, target)?,
-        (Kind::Jump, Action::Go(target)) => B | displacement(pc, target)?,
+        (Kind::Call, Action::Branch(target)) => BL | displacement(pc, target)?,
+        (Kind::Jump, Action::Branch(target)) => B | displacement(pc, target)?,
         (Kind::Call, Action::Nop) => NOP,
         (Kind::Call, Action::Zero)
         | (Kind::Jump, Action::Nop | Action::Zero)
-        | (Kind::ConditionalJump(_), _) => {
+        | (Kind::ConditionalJump(_) | Kind::StaticBranch(_), _) => {
             return None;
         }
     };
     Some(Code::new(instruction.to_le_bytes()))
 }
 
-/// The same for a site, where `_old` stands now: it does not matter.
+/// The same for a site that holds `_old`, which makes no difference here.
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
 }
 
-/// Whether a trampoline starts with an instruction that B may replace: of those that the pass makes or a
-/// linker makes of them, only the NOP that it starts with.
+/// Whether a trampoline starts with an instruction that B may replace. Of all that the pass and linkers
+/// write, only the NOP is one.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
 }
@@ -99,7 +103,7 @@ pub(crate) unsafe fn publish(address: usize) {
     const IDC: u64 = 1 << 28;
     const DIC: u64 = 1 << 29;
     let ctr: u64;
-    // SAFETY: the caller's promise; a register that only says what the caches are like.
+    // SAFETY: the caller's promise; reading this register only tells the properties of the caches.
     unsafe {
         core::arch::asm!("mrs {ctr}, ctr_el0", ctr = out(reg) ctr, options(nomem, nostack, preserves_flags));
         if ctr & IDC == 0 {
@@ -110,19 +114,19 @@ pub(crate) unsafe fn publish(address: usize) {
             core::arch::asm!("ic ivau, {at}", at = in(reg) address, options(nostack, preserves_flags));
             core::arch::asm!("dsb ish", options(nostack, preserves_flags));
         }
-        // The other processors' is membarrier's.
+        // membarrier does it on the other processors.
         core::arch::asm!("isb", options(nostack, preserves_flags));
     }
 }
 
 /// Where B and BL go.
 fn go(pc: usize, instruction: u32) -> Action {
-    // The sign bit of imm26 becomes that of the number, and the two bits below it zero.
+    // Moves imm26's sign bit to the top of the number, with two zero bits at the bottom.
     let distance = ((instruction << 6) as i32 >> 4) as isize;
-    Action::Go(pc.wrapping_add_signed(distance))
+    Action::Branch(pc.wrapping_add_signed(distance))
 }
 
-/// imm26, if it reaches: 128 MiB back, and as much less one instruction ahead.
+/// imm26, if the target is in reach: 128 MiB back, or one instruction less than that ahead.
 fn displacement(pc: usize, target: usize) -> Option<u32> {
     const REACH: i64 = 1 << 27;
     let distance = (target as i64).checked_sub(pc as i64)?;
@@ -139,11 +143,12 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_aarch64 as text;
     use yaxpeax_arch::{Decoder, U8Reader};
     use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
 
     use super::*;
-    use crate::arch::oracle::{self, Case};
+    use crate::arch::oracle::{self, Case, Output};
 
     /// The same by LLVM's disassembler.
     #[test]
@@ -153,7 +158,7 @@ mod tests {
         for distance in oracle::distances(LOW, HIGH, 4) {
             for (kind, name) in [(Kind::Call, "bl"), (Kind::Jump, "b")] {
                 let pc = 0x5555_4321_9874_usize;
-                let action = Action::Go(pc.wrapping_add_signed(distance as isize));
+                let action = Action::Branch(pc.wrapping_add_signed(distance as isize));
                 let code = encode(kind, pc, action).unwrap();
                 assert_eq!(decode(pc, code.as_bytes()), Some((kind, action)));
                 cases.push(Case::new(code.as_bytes(), format!("{name} #{distance}")));
@@ -194,7 +199,7 @@ mod tests {
         ) {
             let pc = pc & !3;
             let target = pc.wrapping_add_signed(distance as isize);
-            let code = encode(kind, pc, Action::Go(target));
+            let code = encode(kind, pc, Action::Branch(target));
             let reaches = distance % 4 == 0 && (LOW..=HIGH).contains(&distance);
             prop_assert_eq!(code.is_some(), reaches);
             if let Some(code) = code {
@@ -202,7 +207,7 @@ mod tests {
                 let opcode = if kind == Kind::Call { Opcode::BL } else { Opcode::B };
                 prop_assert_eq!(instruction.opcode, opcode);
                 prop_assert_eq!(instruction.operands[0], Operand::PCOffset(distance));
-                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 
@@ -233,7 +238,7 @@ mod tests {
         {
             assert_eq!(encode(kind, 0, action), None);
         }
-        for action in [Action::Nop, Action::Zero, Action::Go(0x1000)] {
+        for action in [Action::Nop, Action::Zero, Action::Branch(0x1000)] {
             assert_eq!(encode(Kind::ConditionalJump(0), 0, action), None);
         }
         const RET: u32 = 0xd65f_03c0;
@@ -249,10 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn trampolines_start_with_an_entry_after_linking() {
+        for code in [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")] {
+            for output in [Output::Shared, Output::Program] {
+                let linked = oracle::link_trampoline("aarch64-linux-gnu", "", &code, output);
+                assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_truncated_or_crooked_instruction_is_none() {
         assert_eq!(decode(0, &[]), None);
         assert_eq!(decode(0, &[0, 0, 0]), None);
         assert_eq!(decode(2, &BL.to_le_bytes()), None);
-        assert_eq!(encode(Kind::Call, 2, Action::Go(2)), None);
+        assert_eq!(encode(Kind::Call, 2, Action::Branch(2)), None);
     }
 }

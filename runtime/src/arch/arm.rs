@@ -1,29 +1,30 @@
 //! ARMv7, A32: B and BL.
 //!
-//! Manual: ARM Architecture Reference Manual, ARMv7-A and ARMv7-R edition (DDI 0406C), chapter A8: B (A8.8.18),
-//! BL (A8.8.25, encoding A1), NOP (A8.8.119, encoding A1).
+//! Manual: ARM Architecture Reference Manual, ARMv7-A and ARMv7-R edition (DDI 0406C), chapter A8: B
+//! (A8.8.18), BL (A8.8.25, encoding A1), NOP (A8.8.119, encoding A1).
 //!
 //! ```text
 //!            Call              Jump              on a condition
-//! Go(t)      EB imm24  BL      EA imm24  B       cA imm24  B<c>    cB imm24  BL<c>    imm24 = (t - (pc + 8)) / 4
+//! Branch(t)  EB imm24  BL      EA imm24  B       cA imm24  B<c>  cB imm24  BL<c>    imm24 = (t - pc - 8) / 4
 //! Nop        E320F000  NOP     -                 -
 //! Zero       -                 -                 -
 //! ```
 //!
 //! - From 32 MiB below to 32 MiB less four bytes above pc + 8.
-//! - A target with bit 0 set is Thumb code. Only BLX and BX change over, and neither may appear or vanish while
-//!   others run it: None, and the site stays on its trampoline, whose BX changes over.
-//! - A call on a condition (`BLEQ`) is a conditional jump in all but the address that it leaves behind, and one in
-//!   the sense of [`Kind`]: its number is the condition and [`LINK`]. A nop would forget the condition.
-//! - Thumb sites are not decoded, and not recorded.
+//! - A target with bit 0 set is Thumb code. Only BLX and BX switch the instruction set, and neither may be
+//!   written or replaced while other threads run it. So the site stays on its trampoline, whose BX switches.
+//! - A conditional call (`BLEQ`) counts as a conditional jump in [`Kind`], since only its return address
+//!   tells them apart: its number is the condition and [`LINK`]. It has no no-op, which would lose the
+//!   condition.
+//! - Thumb code has no sites: the pass records none.
 //!
 //! # Replacing a form while other processors run it
 //!
-//! DDI 0406C, section A3.5.4 "Concurrent modification and execution of instructions": of the A32 instructions,
-//! B, BL, NOP, BKPT, SVC, HVC and SMC may be replaced by one another without synchronization, and each thread
-//! executes the old or the new one. A branch's condition and target may not both change at once; here the
-//! condition never does. `BX LR` and `MOV R0, #0` are not in the list. So a tail call that is off, and a call that
-//! returns zero, are branches to a function that does so.
+//! DDI 0406C, section A3.5.4 "Concurrent modification and execution of instructions": of the A32
+//! instructions, B, BL, NOP, BKPT, SVC, HVC and SMC may be replaced by one another without synchronization,
+//! and each thread executes the old or the new one. A branch's condition and target may not both change at
+//! once; here the condition never does. `BX LR` and `MOV R0, #0` are not in the list. So a tail call that is
+//! off, and a call that returns zero, branch to a function that does it.
 //!
 //! Code is always little-endian here: BE-8 and BE-32 are other triples (`armeb`).
 //!
@@ -32,38 +33,32 @@
 //! LLVM 22, at -O0 and -O2, with and without PIC:
 //!
 //! - `BL` and `TAILJMPd`, one machine instruction each, whose first operand is the function: `bl f`, `b f`.
-//! - `BL_pred`, if the trampoline is internal (A32 code for certain): the if-converter makes `bleq f` of it. There is
-//!   no conditional tail call: LLVM returns on the opposite condition (`bxeq lr`).
-//! - `BMOVPCB_CALL`, for a call that does not return, on processors that predict returns (`-mcpu=cortex-a9`): `mov lr,
-//!   pc; b f`. The machine stage sees by its size that it is no single instruction, and leaves it to its trampoline.
-//! - In Thumb functions (`target("thumb")`) the tail call is `tTAILJMPdND`, whose first operand is the function: the
-//!   machine stage asks the subtarget, and records none. Of a whole module of Thumb code (`-mthumb`) the triple is
-//!   another one, for which the pass has no trampolines.
+//! - `BL_pred`, if the trampoline is internal (so it is certainly A32 code): the if-converter turns it into
+//!   `bleq f`. There is no conditional tail call: LLVM returns on the opposite condition (`bxeq lr`).
+//! - `BMOVPCB_CALL`, for a call that does not return, on processors that predict returns (`-mcpu=cortex-a9`):
+//!   `mov lr, pc; b f`. The machine stage sees from its size that it is more than one instruction, and leaves
+//!   it on its trampoline.
+//! - In Thumb functions (`target("thumb")`) the tail call is `tTAILJMPdND`, whose first operand is the
+//!   function: the machine stage asks the subtarget, and records none. A whole module of Thumb code
+//!   (`-mthumb`) has another triple, for which the pass has no trampolines.
 //!
-//! A trampoline is A32 code, also for a Thumb function (`-thumb-mode` among its features); linkers make that one's BL
-//! a BLX, and put a veneer behind its B.W.
+//! A trampoline is A32 code, also for a Thumb function (`-thumb-mode` among its features); linkers turn the
+//! Thumb function's BL into a BLX, and send its B.W through a veneer.
 //!
 //! # Trampolines
 //!
-//! The first instruction is a NOP, since it must be in the list, and a number, since GNU as takes `nop` for
-//! MOV R0, R0 where it was told no architecture. R12 is free between functions (AAPCS, section 6.1.1), but not where it
-//! carries a `nest` argument: such calls stay indirect. So do those in execute-only code (`-mexecute-only`), where a
-//! trampoline could not load what lies behind it. DMB makes the load an acquire, and the barriers behind BX stop
-//! speculation. Near, and through the GOT:
+//! The text, and the reasons for it, are in `runtime/abi/src/assembler/arm.rs`. The first instruction is a
+//! NOP, which is in the manual's list. Calls with a `nest` argument, which R12 carries, stay indirect. So do
+//! those in execute-only code (`-mexecute-only`), where a trampoline could not load the word after it.
 //!
-//! ```text
-#![doc = include_str!("trampolines/arm-near.s")]
-//!
-#![doc = include_str!("trampolines/arm-far.s")]
-//! ```
-//!
-//! The unwinder's table (`.ARM.exidx`) says of a trampoline that its caller's state is the present one, which holds at
-//! each of its instructions. It names `__aeabi_unwind_cpp_pr0`, which a program without libgcc has to bring along.
+//! The unwinder's table (`.ARM.exidx`) says that a trampoline's caller has the same state as the trampoline,
+//! which is true at each of its instructions. The table names `__aeabi_unwind_cpp_pr0`, which a program
+//! without libgcc has to provide.
 
 use core::sync::atomic::AtomicU32;
 
-pub(crate) use super::NoShortWay as Rewrite;
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::ARM;
@@ -73,19 +68,21 @@ pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Linkers put code between calls and targets that are out of reach.
 pub(crate) const HAS_VENEERS: bool = true;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const BL: u32 = 0xeb00_0000;
 const B: u32 = 0xea00_0000;
 const NOP: u32 = 0xe320_f000;
 /// Bits 27 to 24 of BL and of B; the condition is above them.
 const OPCODE: u32 = 0x0f00_0000;
-/// "Always", as a condition. The one above it has other instructions.
+/// The condition "always". The next higher number encodes other instructions.
 const ALWAYS: u8 = 14;
-/// The bit that BL has and B has not, where it lies in the instruction's first eight bits; in a conditional jump's
-/// number it stands above the condition.
+/// The bit that tells BL from B, within the instruction's upper eight bits. A conditional jump's number has
+/// it above the condition.
 const LINK: u8 = 1 << 4;
 
-/// What the instruction at `pc` is. `bytes` starts there.
+/// Decodes the instruction at `pc`, where `bytes` starts.
 #[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     let instruction = u32::from_le_bytes(*bytes.first_chunk()?);
@@ -109,17 +106,17 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     // Shifted up and down again: the sign is bit 23.
     let distance = (instruction << 8).cast_signed() >> 6;
     let pc = u32::try_from(pc).ok()?;
-    Some((kind, Action::Go(pc.wrapping_add(8).wrapping_add_signed(distance) as usize)))
+    Some((kind, Action::Branch(pc.wrapping_add(8).wrapping_add_signed(distance) as usize)))
 }
 
-/// The instruction that does `action`, or None where there is none or it does not reach.
+/// The instruction that does `action`, or None if there is none, or if the target is out of reach.
 #[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let opcode = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(NOP.to_le_bytes())),
-        (Kind::Call, Action::Go(_)) => BL,
-        (Kind::Jump, Action::Go(_)) => B,
-        (Kind::ConditionalJump(number), Action::Go(_)) => {
+        (Kind::Call, Action::Branch(_)) => BL,
+        (Kind::Jump, Action::Branch(_)) => B,
+        (Kind::ConditionalJump(number), Action::Branch(_)) => {
             let condition = number & !LINK;
             if condition >= ALWAYS {
                 return None;
@@ -128,7 +125,7 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
         }
         _ => return None,
     };
-    let Action::Go(target) = action else { return None };
+    let Action::Branch(target) = action else { return None };
     // The program counter has 32 bits, and the sum wraps.
     let (pc, target) = (u32::try_from(pc).ok()?, u32::try_from(target).ok()?);
     let distance = target.wrapping_sub(pc.wrapping_add(8)).cast_signed();
@@ -136,21 +133,21 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     reaches.then(|| Code::new((opcode | (distance >> 2).cast_unsigned() & 0x00ff_ffff).to_le_bytes()))
 }
 
-/// The same for a site, where `_old` stands now: it does not matter.
+/// The same for a site that holds `_old`, which makes no difference here.
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
 }
 
-/// Whether a trampoline starts with an instruction that a branch may replace: NOP.
+/// Whether a trampoline starts with an instruction that a branch may replace, which is NOP.
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
 }
 
 /// Has every processor fetch the word at `address` as it is now, once it has synchronized its context.
 ///
-/// User mode may not clean and invalidate caches itself: Linux does it, on all processors (`cacheflush`, arch/arm/
-/// kernel/traps.c, and arch/arm64/kernel/sys_compat.c). It has no libc wrapper that all C libraries share.
+/// User mode may not clean and invalidate caches itself: Linux does it, on all processors (`cacheflush`,
+/// arch/arm/ kernel/traps.c, and arch/arm64/kernel/sys_compat.c). Not every C library has a wrapper for it.
 ///
 /// # Safety
 ///
@@ -159,8 +156,8 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
 pub(crate) unsafe fn publish(address: usize) {
     // arch/arm/include/uapi/asm/unistd.h
     const CACHEFLUSH: u32 = 0x0f_0002;
-    // SAFETY: the caller's promise; the kernel only changes R0, and R7, which the compiler may need for itself, is put
-    // back.
+    // SAFETY: the caller's promise; the kernel changes only R0, and R7, which the compiler may reserve, is
+    // restored.
     unsafe {
         core::arch::asm!(
             "mov {saved}, r7",
@@ -186,6 +183,7 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_arm as text;
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
@@ -196,7 +194,7 @@ mod tests {
     const PC: usize = 0x4321_0010;
 
     fn at(distance: i64) -> Action {
-        Action::Go((PC as i64 + 8 + distance) as usize)
+        Action::Branch((PC as i64 + 8 + distance) as usize)
     }
 
     #[test]
@@ -246,9 +244,9 @@ mod tests {
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        for code in [include_str!("trampolines/arm-near.s"), include_str!("trampolines/arm-far.s")] {
+        for code in [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")] {
             for output in [Output::Shared, Output::Program] {
-                let linked = oracle::link_trampoline(TRIPLE, "", code, output);
+                let linked = oracle::link_trampoline(TRIPLE, "", &code, output);
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
             }
         }
@@ -275,10 +273,10 @@ mod tests {
             distance in -(1i32 << 23) - 100..(1 << 23) + 100,
         ) {
             let target = pc.wrapping_add(8).wrapping_add_signed(distance * 4) as usize;
-            let code = encode(kind, pc as usize, Action::Go(target));
+            let code = encode(kind, pc as usize, Action::Branch(target));
             prop_assert_eq!(code.is_some(), (-(1 << 23)..1 << 23).contains(&distance));
             if let Some(code) = code {
-                prop_assert_eq!(decode(pc as usize, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc as usize, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 

@@ -1,80 +1,76 @@
-//! LoongArch, 64 bits: BL and B, and pairs of PCADDU18I and JIRL, whose second word becomes one.
+//! LoongArch, 64 bits: BL and B, and pairs of PCADDU18I and JIRL, in which a BL or B may replace the JIRL.
 //!
-//! Manual: LoongArch Reference Manual, volume 1: Basic Architecture (v1.10), section 2.2.1 (PCADDU18I, ANDI, OR) and
-//! 2.2.5.3 to 2.2.5.4 (B, BL, JIRL).
+//! Manual: LoongArch Reference Manual, volume 1: Basic Architecture (v1.10), section 2.2.1 (PCADDU18I, ANDI,
+//! OR) and 2.2.5.3 to 2.2.5.4 (B, BL, JIRL).
 //!
 //! ```text
 //!            Call                  Jump
-//! Go(t)      bl t                  b t                        t within 128 MiB of pc
+//! Branch(t)  bl t                  b t                        t within 128 MiB of pc
 //! Nop        andi $zero, $zero, 0  jirl $zero, $ra, 0 (ret)
 //! Zero       or $a0, $zero, $zero  -
 //!
 //!            pcaddu18i $ra, hi     pcaddu18i $t8, hi          stays as it is, and behind it
-//! Go(t)      jirl $ra, $ra, lo     jirl $zero, $t8, lo        t within 128 KiB of pc + hi * 2^18
+//! Branch(t)  jirl $ra, $ra, lo     jirl $zero, $t8, lo        t within 128 KiB of pc + hi * 2^18
 //!            bl t                  b t                        t within 128 MiB of pc + 4
 //! Nop, Zero  as above              as above
 //! ```
 //!
-//! The first is the "normal" code model, the second the "medium" one. `hi` is what the linker chose to reach the
-//! trampoline, so a pair can always go back to it. A target that both forms reach has the JIRL: then one site has
-//! one form. [`encode`] gives the forms of a single word; what stands at a site decides what may replace it:
-//! [`encode_over`]. A linker that relaxed a pair has left a BL or a B, which is as good.
+//! The first is the "normal" code model, the second the "medium" one. `hi` is what the linker chose to reach
+//! the trampoline, so a pair can always go back to it. If both forms reach a target, JIRL is used, so each
+//! target has one form. [`encode`] gives the forms of a single word; what stands at a site decides what may
+//! replace it: [`encode_over`]. A pair that a linker relaxed is a BL or a B, which works as well.
 //!
 //! # Replacing a form while other processors run it
 //!
-//! The manual has no rule for it. Section 2.2.8.2 (IBAR) orders the stores and the instruction fetches of one core;
-//! caches are kept coherent by the hardware. What is relied on is practice: Linux replaces an aligned instruction word by
-//! one store (`larch_insn_patch_text`), under jump labels and ftrace. Instructions have a fixed size of four bytes and are
-//! fetched as such. A pair is replaced by one access of eight bytes, which changes its second instruction alone.
+//! The manual has no rule for it. Section 2.2.8.2 (IBAR) orders the stores and the instruction fetches of one
+//! core; caches are kept coherent by the hardware. This relies on practice: Linux replaces an aligned
+//! instruction word by one store (`larch_insn_patch_text`), under jump labels and ftrace. Instructions have a
+//! fixed size of four bytes and are fetched as such. A pair is replaced by one access of eight bytes, which
+//! changes its second instruction alone.
 //!
-//! The other cores have to execute an IBAR, or whatever makes them fetch anew, which is
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`. **No Linux for LoongArch that this was checked with has that** (its
-//! `ARCH_HAS_MEMBARRIER_SYNC_CORE` is "TODO"). Where it is refused nothing is patched: every call goes through its key.
-//! Emulators hand the call to another architecture's Linux.
+//! The other cores have to execute an IBAR or its equivalent, which `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`
+//! is for. **No Linux for LoongArch that was checked has it** (its `ARCH_HAS_MEMBARRIER_SYNC_CORE` is
+//! "TODO"). If it is refused, nothing is patched: every call goes through its key. Emulators pass the call to
+//! the host's Linux.
 //!
 //! # What the compiler makes
 //!
 //! LLVM 22's default, for `llc`, clang and rustc, is the medium code model: `PseudoCALL_MEDIUM` and
-//! `PseudoTAIL_MEDIUM`, one machine instruction each, whose first operand is the function, at -O0 and -O2, with and
-//! without PIC; they become `pcaddu18i $ra, 0; jirl $ra, $ra, 0` and `pcaddu18i $t8, 0; jr $t8` with one
-//! `R_LARCH_CALL36` and `R_LARCH_RELAX`. That happens after the machine stage ("LoongArch pseudo instruction
-//! expansion pass", among the last before the AsmPrinter), and the two new instructions do not take the pcsections
-//! with them. So the machine stage writes an empty piece of assembler before the call, which keeps them. In the normal
-//! code model (`-mcmodel=normal`, "small" in LLVM) they are `BL` and `PseudoB_TAIL`: `bl f`, `b f` with
-//! `R_LARCH_B26`. There is no conditional tail call. The large code model ("extreme") calls through registers: calls
-//! load their keys.
+//! `PseudoTAIL_MEDIUM`, one machine instruction each, whose first operand is the function, at -O0 and -O2,
+//! with and without PIC; they become `pcaddu18i $ra, 0; jirl $ra, $ra, 0` and `pcaddu18i $t8, 0; jr $t8` with
+//! one `R_LARCH_CALL36` and `R_LARCH_RELAX`. That happens after the machine stage ("LoongArch pseudo
+//! instruction expansion pass", among the last before the AsmPrinter), and the two new instructions do not
+//! take the pcsections with them. So the machine stage writes an empty piece of assembler before the call,
+//! which keeps them. In the normal code model (`-mcmodel=normal`, "small" in LLVM) they are `BL` and
+//! `PseudoB_TAIL`: `bl f`, `b f` with `R_LARCH_B26`. There is no conditional tail call. The large code model
+//! ("extreme") calls through registers: calls load their keys.
 //!
-//! A pair is aligned to eight bytes (`.p2align 3`, with an `R_LARCH_ALIGN` where the linker relaxes); a single word
-//! lies right. A pair that is not aligned all the same stays on its trampoline.
+//! A pair is aligned to eight bytes (`.p2align 3`, with an `R_LARCH_ALIGN` where the linker relaxes); a
+//! single word is always aligned. A pair that is not aligned stays on its trampoline.
 //!
 //! # Trampolines
 //!
-//! The first instruction is a PCALAU12I, which a B replaces: a thread that has executed it goes on with the load,
-//! which has not moved. `$t8` is free: it is what a tail call comes with, and no calling convention passes anything in it
-//! or wants it back. Linkers relax both instructions into PCADDI, so that is switched off. DBAR 20 is a load's acquire
-//! (section 2.2.8.1; LLVM's atomic loads have it), and BREAK stops what follows the jump. Near, and through the GOT:
-//!
-//! ```text
-#![doc = include_str!("trampolines/loongarch64-near.s")]
-//!
-#![doc = include_str!("trampolines/loongarch64-far.s")]
-//! ```
+//! The text, and the reasons for it, are in `runtime/abi/src/assembler/loongarch64.rs`. The first instruction
+//! is a PCALAU12I, which a B replaces: a thread that has executed it goes on with the load, which has not
+//! moved.
 
 use core::sync::atomic::AtomicU64;
 
-pub(crate) use super::NoShortWay as Rewrite;
 use super::pair::{self, First};
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::LOONGARCH64;
-/// Both instructions of a pair, of which the first one stays.
+/// Both instructions of a pair; the first one never changes.
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
-/// Linkers put nothing between calls and their targets: a pair reaches all of an image, and what a single BL or B does not
-/// reach they refuse.
+/// Linkers add no veneers: a pair reaches all of an image, and they refuse a single BL or B that does not
+/// reach its target.
 pub(crate) const HAS_VENEERS: bool = false;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const BL: u32 = 0x5400_0000;
 const B: u32 = 0x5000_0000;
@@ -97,7 +93,7 @@ const T8: u32 = 20;
 struct Pcaddu18i {
     kind: Kind,
     register: u32,
-    /// What it leaves in its register.
+    /// The value of its register.
     base: usize,
 }
 
@@ -119,7 +115,7 @@ impl First for Pcaddu18i {
         (word & 0xfe00_0000 == PCADDU18I).then_some(Self { kind, register, base })
     }
 
-    /// A JIRL to `target`, if it is close enough.
+    /// A JIRL to `target`, if it is in reach.
     fn through_register(self, target: usize) -> Option<u32> {
         let low = words(self.base, target, 16)?;
         Some(JIRL | low << 10 | self.register << 5 | if self.kind == Kind::Call { RA } else { ZERO })
@@ -150,7 +146,7 @@ impl First for Pcaddu18i {
         };
         // The upper ten bits come last. Shifted up and down again: the sign is bit 9 of the word.
         let distance = ((word << 22 | word >> 4 & 0x003f_ffc0).cast_signed() >> 6) * 4;
-        Some((kind, Action::Go(pc.wrapping_add_signed(distance as isize))))
+        Some((kind, Action::Branch(pc.wrapping_add_signed(distance as isize))))
     }
 
     fn encode_single(kind: Kind, pc: usize, action: Action) -> Option<u32> {
@@ -158,27 +154,29 @@ impl First for Pcaddu18i {
             (Kind::Call, Action::Nop) => return Some(NOP),
             (Kind::Call, Action::Zero) => return Some(MOVE_A0_ZERO),
             (Kind::Jump, Action::Nop) => return Some(RET),
-            (Kind::Call, Action::Go(_)) => BL,
-            (Kind::Jump, Action::Go(_)) => B,
+            (Kind::Call, Action::Branch(_)) => BL,
+            (Kind::Jump, Action::Branch(_)) => B,
             _ => return None,
         };
-        let Action::Go(target) = action else { return None };
+        let Action::Branch(target) = action else { return None };
         let words = words(pc, target, 26)?;
         Some(opcode | (words & 0xffff) << 10 | words >> 16)
     }
 }
 
-/// What the site at `pc` is. `bytes` starts there.
+/// Decodes the site at `pc`, where `bytes` starts.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     pair::decode::<Pcaddu18i>(pc, bytes)
 }
 
-/// The instruction of one word that does `action`, or None where there is none or it does not reach.
+/// The instruction of one word that does `action`, or None if there is none, or if the target is out of
+/// reach.
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     pair::encode::<Pcaddu18i>(kind, pc, action)
 }
 
-/// What does `action` at a site where `old` stands now: the whole site, of which the first of two words stays as it is.
+/// The code that does `action` at a site that holds `old` now: the whole site, with the first of two words
+/// unchanged.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
     pair::encode_over::<Pcaddu18i>(kind, pc, action, old)
 }
@@ -218,6 +216,7 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_loongarch64 as text;
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
@@ -231,7 +230,7 @@ mod tests {
     }
 
     fn go(from: usize, distance: i64) -> Action {
-        Action::Go(from.wrapping_add_signed(distance as isize))
+        Action::Branch(from.wrapping_add_signed(distance as isize))
     }
 
     /// The second word that replaces a pair's, whose first one stays.
@@ -300,9 +299,9 @@ mod tests {
             }
         }
         assert_eq!(encode_over(Kind::Jump, PC, Action::Zero, &pcaddu18i(T8, 0)), None);
-        assert_eq!(encode(Kind::ConditionalJump(0), PC, Action::Go(PC)), None);
+        assert_eq!(encode(Kind::ConditionalJump(0), PC, Action::Branch(PC)), None);
         // A pair of one kind does not become one of the other.
-        assert_eq!(encode_over(Kind::Jump, PC, Action::Go(PC), &pcaddu18i(RA, 0)), None);
+        assert_eq!(encode_over(Kind::Jump, PC, Action::Branch(PC), &pcaddu18i(RA, 0)), None);
         assert_eq!(encode_over(Kind::Call, PC, Action::Nop, &pcaddu18i(T8, 0)), None);
         // Another register, a second word of the other kind, half of a pair.
         assert_eq!(decode(PC, &pcaddu18i(5, 0)), None);
@@ -321,11 +320,9 @@ mod tests {
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        for code in
-            [include_str!("trampolines/loongarch64-near.s"), include_str!("trampolines/loongarch64-far.s")]
-        {
+        for code in [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")] {
             for output in [Output::Shared, Output::Program] {
-                let linked = oracle::link_trampoline(TRIPLE, "+d,+relax", code, output);
+                let linked = oracle::link_trampoline(TRIPLE, "+d,+relax", &code, output);
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
             }
         }
@@ -352,16 +349,17 @@ mod tests {
         ) {
             let old = pcaddu18i(register, high);
             let base = Pcaddu18i::decode(pc, PCADDU18I | high << 5 | register).unwrap().base;
-            let Action::Go(target) = go(if from_base { base } else { pc + 4 }, distance) else { unreachable!() };
+            let from = if from_base { base } else { pc + 4 };
+            let Action::Branch(target) = go(from, distance) else { unreachable!() };
             let (near_base, near) =
                 (target.wrapping_sub(base) as i64, target.wrapping_sub(pc + 4) as i64);
             let reaches = near_base % 4 == 0 && (-(1 << 17)..1 << 17).contains(&near_base)
                 || near % 4 == 0 && (-(1 << 27)..1 << 27).contains(&near);
-            let code = encode_over(kind, pc, Action::Go(target), &old);
+            let code = encode_over(kind, pc, Action::Branch(target), &old);
             prop_assert_eq!(code.is_some(), reaches);
             if let Some(code) = code {
                 prop_assert_eq!(&code.as_bytes()[..4], &old[..4]);
-                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 

@@ -78,6 +78,12 @@ pub(crate) enum Output {
     Program,
 }
 
+/// The text of a trampoline for the key "near" or "far", which is eight bytes into that symbol.
+pub(crate) fn with_key(text: &str, key: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join("\n").replace("{key}", key).replace("{offset}", "8")
+}
+
 /// Assembles and links a trampoline as the pass would write it, and returns its linked bytes, without the
 /// eight of its prefix.
 ///

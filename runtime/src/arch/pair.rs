@@ -1,37 +1,37 @@
-//! Calls of two instructions, of which only the second one changes: those of RISC-V and LoongArch.
+//! Calls by two instructions, of which the second one changes, on RISC-V and LoongArch.
 //!
-//! The first one leaves an address close to its target in a register. A thread may stand between both, and must find
-//! its register as any second instruction wants it.
+//! The first one leaves an address close to its target in a register. A thread may be between the two, and
+//! every second instruction needs the same value in the register.
 
-use super::{Action, Code, Kind};
+use super::site::{Action, Code, Kind};
 
-/// The first instruction of a pair, and what else there is on its architecture.
+/// The first instruction of a pair, and what else the architecture defines.
 pub(super) trait First: Copy {
-    /// Whether an instruction is one, with whatever register.
+    /// Whether an instruction is one, with any register.
     fn is_first(instruction: u32) -> bool;
 
     /// The one at `pc`, if its register is that of a call or a tail call.
     fn decode(pc: usize, instruction: u32) -> Option<Self>;
 
-    /// What the register says that the pair is.
+    /// The kind of site, which the register tells.
     fn kind(self) -> Kind;
 
-    /// The second instruction that goes to `target` through the register, if that is close enough.
+    /// The second instruction that goes to `target` through the register, if that is in reach.
     fn through_register(self, target: usize) -> Option<u32>;
 
     /// Where such an instruction goes.
     fn target(self, second: u32) -> Option<usize>;
 
-    /// What an instruction that stands alone at `pc` is.
+    /// Decodes a single instruction at `pc`.
     fn decode_single(pc: usize, instruction: u32) -> Option<(Kind, Action)>;
 
-    /// The instruction that does `action` alone, or None where there is none or it does not reach.
+    /// The instruction that does `action` alone, or None if there is none, or if the target is out of reach.
     fn encode_single(kind: Kind, pc: usize, action: Action) -> Option<u32>;
 }
 
-/// What the site at `pc` is, a pair or one instruction. `bytes` starts there.
+/// Decodes the site at `pc`, where `bytes` starts: a pair, or one instruction.
 pub(super) fn decode<F: First>(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
-    // Only aligned instructions are fetched at once.
+    // Only aligned instructions are fetched as a whole.
     if !pc.is_multiple_of(4) {
         return None;
     }
@@ -42,11 +42,11 @@ pub(super) fn decode<F: First>(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)
     let pair = F::decode(pc, first)?;
     let second = word(bytes, 4)?;
     if let Some(target) = pair.target(second) {
-        return Some((pair.kind(), Action::Go(target)));
+        return Some((pair.kind(), Action::Branch(target)));
     }
     match (pair.kind(), F::decode_single(pc.wrapping_add(4), second)?) {
         // It would have the other form.
-        (_, (_, Action::Go(target))) if pair.through_register(target).is_some() => None,
+        (_, (_, Action::Branch(target))) if pair.through_register(target).is_some() => None,
         (kind, (same, action)) => (kind == same).then_some((kind, action)),
     }
 }
@@ -56,7 +56,8 @@ pub(super) fn encode<F: First>(kind: Kind, pc: usize, action: Action) -> Option<
     Some(Code::new(F::encode_single(kind, pc, action)?.to_le_bytes()))
 }
 
-/// What does `action` at a site where `old` stands now: the whole site, of which a first instruction stays as it is.
+/// The code that does `action` at a site that holds `old` now: the whole site, with the first instruction of
+/// a pair unchanged.
 pub(super) fn encode_over<F: First>(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
     let first = word(old, 0)?;
     let Some(pair) = F::decode(pc, first) else { return encode::<F>(kind, pc, action) };
@@ -64,7 +65,7 @@ pub(super) fn encode_over<F: First>(kind: Kind, pc: usize, action: Action, old: 
         return None;
     }
     let through_register = match action {
-        Action::Go(target) => pair.through_register(target),
+        Action::Branch(target) => pair.through_register(target),
         Action::Nop | Action::Zero => None,
     };
     let second = through_register.or_else(|| F::encode_single(kind, pc.wrapping_add(4), action))?;

@@ -1,11 +1,12 @@
 //! POWER, 64 bits, little-endian, ELFv2: B and BL.
 //!
-//! Manuals: Power ISA 3.0B, book I, section 2.4 (Branch, I-form) and 3.3.13 (Logical: "ori 0,0,0" is the preferred
-//! no-op); Power Architecture 64-Bit ELF V2 ABI, sections 2.3.2.1 (function prologue) and 3.4.1 (st_other).
+//! Manuals: Power ISA 3.0B, book I, section 2.4 (Branch, I-form) and 3.3.13 (Logical: "ori 0,0,0" is the
+//! preferred no-op); Power Architecture 64-Bit ELF V2 ABI, sections 2.3.2.1 (function prologue) and 3.4.1
+//! (st_other).
 //!
 //! ```text
 //!            Call             Jump
-//! Go(t)      bl  t            b  t            t within 32 MiB of pc
+//! Branch(t)  bl  t            b  t            t within 32 MiB of pc
 //! Nop        ori 0, 0, 0      -
 //! Zero       -                -
 //! ```
@@ -14,21 +15,23 @@
 //!
 //! # Targets
 //!
-//! A function pointer is the address of the *global* entry, which wants that address in R12, and makes the TOC
-//! pointer (R2) from it. A BL cannot bring it. It goes to the *local* entry, which wants the caller's TOC pointer
-//! to be its own too. The distance of both is in the symbol's `st_other`, which is not loaded with the program, except
-//! for exported functions. What is there is code, and [`entry`] reads it: if a target starts with the sequence that
-//! makes the TOC pointer of the site's image, calls go to the instruction behind. If it makes another one, they stay on
-//! the trampoline: that is every target in another image. If there is no such sequence, the function needs neither R12
-//! nor R2 (`st_other` 0 and 1); this is only believed of code that was linked into the site's own image, and
-//! not of code that looks like a stub of a linker's, which reads R12.
+//! A function pointer is the address of the *global* entry, which wants that address in R12, and makes the
+//! TOC pointer (R2) from it. A BL cannot bring it. It goes to the *local* entry, which wants the caller's TOC
+//! pointer to be its own too. The distance of both is in the symbol's `st_other`, which is not loaded with
+//! the program, except for exported functions. What is there is code, and [`entry`] reads it: if a target
+//! starts with the sequence that makes the TOC pointer of the site's image, calls go to the instruction
+//! behind. If it makes another one, they stay on the trampoline: that is every target in another image. If
+//! there is no such sequence, the function needs neither R12 nor R2 (`st_other` 0 and 1); this is only
+//! believed of code that was linked into the site's own image, and not of code that looks like a stub of a
+//! linker's, which reads R12.
 //!
 //! # R2 behind a call
 //!
-//! It may be another one, where the target belongs to another image, or is code without a TOC (`st_other` 1). Linkers'
-//! stubs for calls of other images save R2 at 24(1) and make the no-op behind the call `ld 2, 24(1)`, but to linkers a
-//! trampoline is a function of the same image. So a site does it all by itself, as compilers do for a call through a
-//! pointer (section 2.2.3.3.4); unwinders know the instruction behind the call and restore R2 from there, too.
+//! It may be another one, where the target belongs to another image, or is code without a TOC (`st_other` 1).
+//! Linkers' stubs for calls of other images save R2 at 24(1) and make the no-op behind the call `ld 2,
+//! 24(1)`, but to linkers a trampoline is a function of the same image. So a site does it all by itself, as
+//! compilers do for a call through a pointer (section 2.2.3.3.4); unwinders know the instruction behind the
+//! call and restore R2 from there, too.
 //!
 //! ```text
 //! std 2, 24(1)
@@ -36,45 +39,41 @@
 //! ld  2, 24(1)
 //! ```
 //!
-//! There are **no tail calls**: they could not restore R2. POWER10's code without a TOC (`bl f@notoc`, `b f@notoc`) has no
-//! TOC pointer to bring to a local entry, and enters trampolines behind their first instruction: these calls
-//! always go through the key.
+//! There are **no tail calls**: they could not restore R2. POWER10's code without a TOC (`bl f@notoc`, `b
+//! f@notoc`) has no TOC pointer to bring to a local entry, and enters trampolines behind their first
+//! instruction: these calls always go through the key.
 //!
 //! # Replacing a form while other processors run it
 //!
-//! Power ISA, book II, "Concurrent Modification and Execution of Instructions" (section 1.8.1 in version 2.03): the
-//! results are defined if every value that an aligned word has had, since instruction storage was last made
-//! consistent, is of the *patch class*: I-form branches (b, bl, ba, bla) and the preferred no-op. Then one of the
-//! values is executed. BLR and `li 3, 0` are not in it: such sites go to the function that returns, or returns zero.
+//! Power ISA, book II, "Concurrent Modification and Execution of Instructions" (section 1.8.1 in version
+//! 2.03): the results are defined if every value that an aligned word has had, since instruction storage was
+//! last made consistent, is of the *patch class*: I-form branches (b, bl, ba, bla) and the preferred no-op.
+//! Then one of the values is executed. BLR and `li 3, 0` are not in it: such sites go to the function that
+//! returns, or returns zero.
 //!
 //! # Trampolines
 //!
-//! The first instruction is the preferred no-op, since it must be of the patch class. R0, R12, LR and CTR are free
-//! between functions, and R11 is not (it may hold a nested function's frame). Callers may come without a TOC, so
-//! the trampoline makes the TOC pointer from its own address, as a function does: the caller's is the same or does not
-//! matter, and [`entry`] reads there what it is. LWSYNC makes the load an acquire. The branch behind the jump stops
-//! speculation. Near, and through the GOT:
-//!
-//! ```text
-#![doc = include_str!("trampolines/powerpc64-near.s")]
-//!
-#![doc = include_str!("trampolines/powerpc64-far.s")]
-//! ```
+//! The text, and the reasons for it, are in `runtime/abi/src/assembler/powerpc64.rs`. The first instruction
+//! is the preferred no-op, since it must be of the patch class. The TOC pointer that a trampoline makes is
+//! its caller's, or does not matter, and [`entry`] reads there what it is.
 
 use core::ops::Range;
 use core::sync::atomic::AtomicU32;
 
-pub(crate) use super::NoShortWay as Rewrite;
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::POWERPC64;
-/// One instruction: an aligned access of four bytes is atomic (book II, section 1.4, "Single-Copy Atomicity").
+/// One instruction: an aligned access of four bytes is atomic (book II, section 1.4, "Single-Copy
+/// Atomicity").
 pub(crate) type Number = u32;
 pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Linkers put code between calls and targets that are out of reach.
 pub(crate) const HAS_VENEERS: bool = true;
+/// Where in a trampoline the instruction starts that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const B: u32 = 0x4800_0000;
 /// The LK bit.
@@ -98,7 +97,7 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     };
     // Shifted up and down again: the sign is bit 25.
     let distance = ((instruction & DISTANCE) << 6).cast_signed() >> 6;
-    Some((kind, Action::Go(pc.wrapping_add_signed(distance as isize))))
+    Some((kind, Action::Branch(pc.wrapping_add_signed(distance as isize))))
 }
 
 /// The instruction that does `action`, or None where there is none or it does not reach.
@@ -108,8 +107,8 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let (opcode, target) = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(NOP.to_le_bytes())),
-        (Kind::Call, Action::Go(target)) => (BL, target),
-        (Kind::Jump, Action::Go(target)) => (B, target),
+        (Kind::Call, Action::Branch(target)) => (BL, target),
+        (Kind::Jump, Action::Branch(target)) => (B, target),
         _ => return None,
     };
     let distance = target.wrapping_sub(pc).cast_signed();
@@ -169,7 +168,8 @@ const LIS_2: u32 = 0x3c40;
 /// addi  2, 2, lo
 /// ```
 ///
-/// In the large code model it is `ld 2, x(12); add 2, 2, 12`, with the distance in memory that need not be code.
+/// In the large code model it is `ld 2, x(12); add 2, 2, 12`, with the distance in memory that need not be
+/// code.
 fn toc(at: usize, r12: usize, load: impl Fn(usize) -> u32) -> Option<usize> {
     const ADDI_2_2: u32 = 0x3842;
     let (first, second) = (load(at), load(at.wrapping_add(WORD)));
@@ -185,17 +185,18 @@ fn toc(at: usize, r12: usize, load: impl Fn(usize) -> u32) -> Option<usize> {
     Some(base.wrapping_add_signed(high as isize).wrapping_add_signed(low as isize))
 }
 
-/// Whether the instruction's RA is R12. In the large code model functions start with `ld 2, x(12)`, GNU ld's stubs
-/// that stand for a function of another image with `addis 12, 12, x`, libffi's closures with `ld 11, x(12)`.
+/// Whether the instruction's RA is R12. In the large code model functions start with `ld 2, x(12)`, GNU ld's
+/// stubs that stand for a function of another image with `addis 12, 12, x`, libffi's closures with `ld 11,
+/// x(12)`.
 fn reads_r12(instruction: u32) -> bool {
     instruction >> 16 & 0x1f == 12
 }
 
 /// Has every processor fetch the word at `address` as it is now, once it has synchronized its context.
 ///
-/// Book II, section 4.3.1 ("Instruction Cache Instructions") and the sequence in section 1.8 ("Instruction Storage"): the
-/// block is stored, and then invalidated in all instruction caches; both instructions are problem state's.
-/// An aligned word lies in one block.
+/// Book II, section 4.3.1 ("Instruction Cache Instructions") and the sequence in section 1.8 ("Instruction
+/// Storage"): the block is stored, and then invalidated in all instruction caches; both instructions are
+/// problem state's. An aligned word lies in one block.
 ///
 /// # Safety
 ///
@@ -221,10 +222,11 @@ mod tests {
     extern crate std;
 
     use std::format;
-    use std::string::ToString;
+    use std::string::{String, ToString};
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_powerpc64 as text;
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
@@ -233,7 +235,7 @@ mod tests {
     const PC: usize = 0x4321_0010;
 
     fn at(distance: i64) -> Action {
-        Action::Go((PC as i64 + distance) as usize)
+        Action::Branch((PC as i64 + distance) as usize)
     }
 
     #[test]
@@ -337,21 +339,22 @@ mod tests {
 
     #[test]
     fn entries_are_what_lld_links() {
-        // A function as LLVM makes it, and one as a linker may leave it in a program with a fixed address; then a
-        // trampoline, and how far the TOC is from the function.
-        let relative = "2:\taddis\t2, 12, .TOC.-2b@ha\n\taddi\t2, 2, .TOC.-2b@l\n";
-        let absolute = "2:\tlis\t2, .TOC.@ha\n\taddi\t2, 2, .TOC.@l\n";
-        for trampoline in TRAMPOLINES {
-            let fixed = trampoline.replace("addis\t2, 12, .TOC.-1b@ha\n\taddi\t2, 2, .TOC.-1b@l", &absolute[3..]);
+        // A function as LLVM makes it, and one as a linker may leave it in a program with a fixed address;
+        // then a trampoline, and how far the TOC is from the function.
+        let relative = "2:\naddis 2, 12, .TOC.-2b@ha\naddi 2, 2, .TOC.-2b@l\n";
+        let absolute = "2:\nlis 2, .TOC.@ha\naddi 2, 2, .TOC.@l\n";
+        for trampoline in &trampolines() {
+            let loads_toc = "addis 2, 12, .TOC.-775b@ha\naddi 2, 2, .TOC.-775b@l\n";
+            let fixed = &trampoline.replace(loads_toc, &absolute[3..]);
             assert_ne!(trampoline, fixed);
             for (function, trampoline, output) in [
                 (relative, trampoline, Output::Shared),
                 (relative, trampoline, Output::Program),
                 (absolute, trampoline, Output::Program),
-                (absolute, &fixed, Output::Program),
-                (relative, &fixed, Output::Program),
+                (absolute, fixed, Output::Program),
+                (relative, fixed, Output::Program),
             ] {
-                let linked = link(&format!("{function}{trampoline}\t.p2align 3\n\t.quad .TOC.-2b\n"), output);
+                let linked = link(&format!("{function}{trampoline}\n.p2align 3\n.quad .TOC.-2b\n"), output);
                 let word = |at: usize| u32::from_le_bytes(linked[at..at + 4].try_into().unwrap());
                 let (distance, high) = (word(linked.len() - 8) as usize, word(linked.len() - 4));
                 assert!(distance != 0 && high == 0);
@@ -367,19 +370,20 @@ mod tests {
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        for (trampoline, output) in
-            TRAMPOLINES.into_iter().flat_map(|code| [(code, Output::Shared), (code, Output::Program)])
-        {
-            let linked = link(trampoline, output);
-            assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
-            // MFLR of what BCL found is at this address.
-            assert_eq!(linked[OWN_ADDRESS - 4..OWN_ADDRESS + 4], [5, 0, 0x9f, 0x42, 0xa6, 2, 0x88, 0x7d]);
+        for trampoline in &trampolines() {
+            for output in [Output::Shared, Output::Program] {
+                let linked = link(trampoline, output);
+                assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
+                // MFLR of what BCL found is at this address.
+                assert_eq!(linked[OWN_ADDRESS - 4..OWN_ADDRESS + 4], [5, 0, 0x9f, 0x42, 0xa6, 2, 0x88, 0x7d]);
+            }
         }
         assert!(!is_trampoline_entry(0x6021_0000_u32.to_le_bytes()));
     }
 
-    const TRAMPOLINES: [&str; 2] =
-        [include_str!("trampolines/powerpc64-near.s"), include_str!("trampolines/powerpc64-far.s")];
+    fn trampolines() -> [String; 2] {
+        [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")]
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
@@ -392,10 +396,10 @@ mod tests {
         ) {
             let kind = if is_call { Kind::Call } else { Kind::Jump };
             let target = pc.wrapping_add_signed(distance as isize * 4);
-            let code = encode(kind, pc, Action::Go(target));
+            let code = encode(kind, pc, Action::Branch(target));
             prop_assert_eq!(code.is_some(), (-(1 << 23)..1 << 23).contains(&distance));
             if let Some(code) = code {
-                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 

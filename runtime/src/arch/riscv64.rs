@@ -1,90 +1,89 @@
-//! RISC-V, 64 bits: JAL, and pairs of AUIPC and JALR, whose second instruction becomes one.
+//! RISC-V, 64 bits: JAL, and pairs of AUIPC and JALR, in which a JAL may replace the JALR.
 //!
-//! Manual: The RISC-V Instruction Set Manual, volume I, chapter "RV32I Base Integer Instruction Set": "Integer
-//! Computational Instructions" (AUIPC, NOP), "Unconditional Jumps" (JAL, JALR).
+//! Manual: The RISC-V Instruction Set Manual, volume I, chapter "RV32I Base Integer Instruction Set":
+//! "Integer Computational Instructions" (AUIPC, NOP), "Unconditional Jumps" (JAL, JALR).
 //!
 //! ```text
 //!            Call                               Jump
-//! Go(t)      jal  ra, t                         jal  x0, t               t within 1 MiB of pc
+//! Branch(t)  jal  ra, t                         jal  x0, t               t within 1 MiB of pc
 //! Nop        nop                                ret
 //! Zero       li   a0, 0                         -
 //!
 //!            auipc ra, hi                       auipc t1 (or t2), hi     stays as it is, and behind it
-//! Go(t)      jalr ra, lo(ra)                    jalr x0, lo(t1)          t within 2 KiB of pc + hi
+//! Branch(t)  jalr ra, lo(ra)                    jalr x0, lo(t1)          t within 2 KiB of pc + hi
 //!            jal  ra, t                         jal  x0, t               t within 1 MiB of pc + 4
 //! Nop, Zero  as above                           as above
 //! ```
 //!
-//! - The first instruction of a pair never changes: a thread may stand between both, and must find its register as
-//!   any second instruction wants it.
-//! - `hi` is what the linker chose to reach the trampoline, so a pair can always go back to it. A target that
-//!   both forms reach has the JALR: then one site has one form. What else lies within 2 KiB of the trampoline is
-//!   reached by JALR too.
-//! - A linker makes one JAL of a pair if the trampoline is close enough. That is as good a site; a C.J, which is
-//!   what it may make of a tail call, is none, since the two bytes behind it are other code.
-//! - What stands at a site decides what may replace it: [`encode_over`]. [`encode`] gives the forms of a single
-//!   instruction, for the trampolines.
-//! - The shared objects of a program lie further apart than 1 MiB: there the sites stay on the trampolines, and so
-//!   they do in larger programs.
-//! - Direct jumps need no landing pad (Zicfilp: only indirect ones through other registers than ra, t0 and t2 do).
+//! - The first instruction of a pair never changes: a thread may be between the two, and every second
+//!   instruction needs the same value in the register.
+//! - `hi` is what the linker chose to reach the trampoline, so a pair can always go back to it. If both forms
+//!   reach a target, JALR is used, so each target has one form. That includes all targets within 2 KiB of the
+//!   trampoline.
+//! - A linker replaces a pair by one JAL if the trampoline is close enough. That is a valid site. A C.J,
+//!   which it may make of a tail call, is not: the two bytes after it are other code.
+//! - What stands at a site decides what may replace it: [`encode_over`]. [`encode`] gives the forms of a
+//!   single instruction, for the trampolines.
+//! - The shared objects of a program lie further apart than 1 MiB: their sites stay on the trampolines, as do
+//!   those of larger programs.
+//! - Direct jumps need no landing pad (Zicfilp: only indirect ones through other registers than ra, t0 and t2
+//!   do).
 //!
 //! # Replacing a form while other processors run it
 //!
-//! The base manual promises nothing without FENCE.I (chapter "Zifencei"). RISC-V Profiles, RVA20U64, mandatory
-//! extension Ziccif: "Main memory regions with both the cacheability and coherence PMAs must support instruction
-//! fetch, and any instruction fetches of naturally aligned power-of-2 sizes up to min(ILEN,XLEN) (i.e., 32 bits for
-//! RVA20) are atomic." So an aligned instruction of four bytes may become any other one. Linux' ftrace replaces the
-//! second instruction of an AUIPC pair in the same way, and on the same ground. The store may be of the four bytes, or
-//! of the aligned eight around them, of which the others stay: on RV64 either is one memory operation. A processor
-//! without Ziccif must not be patched; a platform says that it is RVA20 or later, and `riscv_hwprobe` may not say so.
+//! The base manual promises nothing without FENCE.I (chapter "Zifencei"). RISC-V Profiles, RVA20U64,
+//! mandatory extension Ziccif: "Main memory regions with both the cacheability and coherence PMAs must
+//! support instruction fetch, and any instruction fetches of naturally aligned power-of-2 sizes up to
+//! min(ILEN,XLEN) (i.e., 32 bits for RVA20) are atomic." So an aligned instruction of four bytes may become
+//! any other one. Linux' ftrace replaces the second instruction of an AUIPC pair in the same way, for the
+//! same reason. The store may cover the four bytes, or the aligned eight around them, the others unchanged:
+//! on RV64 either is one memory operation. A processor without Ziccif must not be patched; its platform has
+//! to be RVA20 or later, which `riscv_hwprobe` cannot tell.
 //!
-//! The data FENCE and every hart's FENCE.I are those of `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`, since Linux 6.10, and
-//! before that of the system call `riscv_flush_icache`, for all threads of the process.
+//! The data FENCE and every hart's FENCE.I are those of `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`, since
+//! Linux 6.10, and before that of the system call `riscv_flush_icache`, for all threads of the process.
 //!
 //! # What the compiler makes
 //!
-//! LLVM 22, at -O0 and -O2, with and without PIC: `PseudoCALL` and `PseudoTAIL`, one machine instruction each, whose
-//! first operand is the function. The code emitter expands them, after everything else, to `auipc ra, 0; jalr ra,
-//! 0(ra)` and `auipc t1, 0; jr t1` with one `R_RISCV_CALL_PLT` on the AUIPC, and `R_RISCV_RELAX`; with Zicfilp the
-//! tail call's register is `t2`. A label before the pseudo instruction (pcsections) is the AUIPC's address. There is no
-//! conditional tail call: it is branched around.
+//! LLVM 22, at -O0 and -O2, with and without PIC: `PseudoCALL` and `PseudoTAIL`, one machine instruction
+//! each, whose first operand is the function. The code emitter expands them, after everything else, to `auipc
+//! ra, 0; jalr ra, 0(ra)` and `auipc t1, 0; jr t1` with one `R_RISCV_CALL_PLT` on the AUIPC, and
+//! `R_RISCV_RELAX`; with Zicfilp the tail call's register is `t2`. A label before the pseudo instruction
+//! (pcsections) is the AUIPC's address. There is no conditional tail call: it is branched around.
 //!
-//! The machine stage aligns the pair to eight bytes (`.p2align 3,,6`; with the compressed instructions that takes two to
-//! six bytes of padding), for which linkers that shrink code before it get an `R_RISCV_ALIGN`. It writes tail calls as
-//! text, with `.option norelax`, so that none becomes a C.J: in a text of its own that option would say nothing of the
-//! instructions that the compiler writes behind it. The outliner leaves calls alone, and such text.
+//! The machine stage aligns the pair to eight bytes (`.p2align 3,,6`; with the compressed instructions that
+//! takes two to six bytes of padding), with an `R_RISCV_ALIGN` for linkers that shrink code before it. It
+//! writes tail calls as text, with `.option norelax`, so that none becomes a C.J; an option in a separate
+//! text would not apply to instructions that the compiler writes. The outliner leaves calls and such text
+//! alone.
 //!
 //! The usual code model of Rust is the medium one, where the entries of the site table are eight bytes long
 //! (`Site` in `runtime/abi`).
 //!
 //! # Trampolines
 //!
-//! The first instruction is an AUIPC, which a JAL replaces: a thread that has executed it goes on with the load,
-//! which has not moved. So is the landing pad that the compiler puts there for Zicfilp; it need not stay, since only
-//! direct jumps and such through ra and t2 lead there. Relaxation would remove the AUIPC. `t1` is what a tail call comes with, and no convention
-//! passes anything there. The jump through it asks for a landing pad with the label zero, the only one that LLVM 22
-//! makes. Near, and through the GOT:
-//!
-//! ```text
-#![doc = include_str!("trampolines/riscv64-near.s")]
-//!
-#![doc = include_str!("trampolines/riscv64-far.s")]
-//! ```
+//! The text, and the reasons for it, are in `runtime/abi/src/assembler/riscv64.rs`. The first instruction is
+//! an AUIPC, which a JAL replaces: a thread that has executed it goes on with the load, which has not moved.
+//! So is the landing pad that the compiler puts there for Zicfilp; it need not stay, since only direct jumps,
+//! and jumps through ra and t2, lead there.
 
 use core::sync::atomic::AtomicU64;
 
-pub(crate) use super::NoShortWay as Rewrite;
 use super::pair::{self, First};
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::RISCV64;
-/// Both instructions of a pair, of which the first one stays: an aligned store of eight bytes is one memory operation.
+/// Both instructions of a pair; the first one never changes. An aligned store of eight bytes is one memory
+/// operation.
 pub(crate) type Number = u64;
 pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Calls reach all of an image: linkers put nothing between them and their targets.
 pub(crate) const HAS_VENEERS: bool = false;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const AUIPC: u32 = 0x17;
 const JAL: u32 = 0x6f;
@@ -106,7 +105,7 @@ const T2: u32 = 7;
 struct Auipc {
     kind: Kind,
     register: u32,
-    /// What it leaves in its register.
+    /// The value of its register.
     base: usize,
 }
 
@@ -126,7 +125,7 @@ impl First for Auipc {
         (word & 0x7f == AUIPC).then_some(Self { kind, register, base })
     }
 
-    /// A JALR to `target`, if it is close enough.
+    /// A JALR to `target`, if it is in reach.
     fn through_register(self, target: usize) -> Option<u32> {
         let low = fits(distance(self.base, target), 12)?;
         let low = low.is_multiple_of(2).then_some(low)?;
@@ -158,7 +157,7 @@ impl First for Auipc {
         // imm[20|10:1|11|19:12], from bit 31 to bit 12.
         let sign = (word.cast_signed() >> 31).cast_unsigned() << 20;
         let immediate = sign | word & 0xf_f000 | word >> 9 & 0x800 | word >> 20 & 0x7fe;
-        Some((kind, Action::Go(pc.wrapping_add_signed(immediate.cast_signed() as isize))))
+        Some((kind, Action::Branch(pc.wrapping_add_signed(immediate.cast_signed() as isize))))
     }
 
     fn encode_single(kind: Kind, pc: usize, action: Action) -> Option<u32> {
@@ -166,11 +165,12 @@ impl First for Auipc {
             (Kind::Call, Action::Nop) => Some(NOP),
             (Kind::Call, Action::Zero) => Some(LI_A0_0),
             (Kind::Jump, Action::Nop) => Some(RET),
-            (_, Action::Go(target)) => {
+            (_, Action::Branch(target)) => {
                 let link = link(kind)?;
                 let bits = fits(distance(pc, target), 21)?;
                 let bits = bits.is_multiple_of(2).then_some(bits)?;
-                let immediate = bits >> 20 << 31 | (bits & 0x7fe) << 20 | (bits & 0x800) << 9 | bits & 0xf_f000;
+                let low = (bits & 0x7fe) << 20 | (bits & 0x800) << 9;
+                let immediate = bits >> 20 << 31 | low | bits & 0xf_f000;
                 Some(immediate | link << 7 | JAL)
             }
             _ => None,
@@ -178,30 +178,33 @@ impl First for Auipc {
     }
 }
 
-/// What the site at `pc` is. `bytes` starts there.
+/// Decodes the site at `pc`, where `bytes` starts.
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     pair::decode::<Auipc>(pc, bytes)
 }
 
-/// The instruction of one word that does `action`, or None where there is none or it does not reach.
+/// The instruction of one word that does `action`, or None if there is none, or if the target is out of
+/// reach.
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     pair::encode::<Auipc>(kind, pc, action)
 }
 
-/// What does `action` at a site where `old` stands now: the whole site, of which the first of two words stays as it is.
+/// The code that does `action` at a site that holds `old` now: the whole site, with the first of two words
+/// unchanged.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, old: &[u8]) -> Option<Code> {
     pair::encode_over::<Auipc>(kind, pc, action, old)
 }
 
 /// Whether a trampoline starts with an instruction that a JAL may replace while threads are just leaving it:
-/// `auipc t1, hi`, or the landing pad that the compiler puts before it (Zicfilp: `lpad`, which is `auipc x0`).
+/// `auipc t1, hi`, or the landing pad that the compiler puts before it (Zicfilp: `lpad`, which is `auipc
+/// x0`).
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     let [a, b, c, d, ..] = word;
     [T1 << 7 | AUIPC, ZERO << 7 | AUIPC].contains(&(u32::from_le_bytes([a, b, c, d]) & 0xfff))
 }
 
-/// Nothing to do for one word: FENCE.I, which every thread is asked to run when an update is over, is for all of
-/// memory.
+/// Nothing to do for one word: FENCE.I, which every thread is asked to run when an update is over, is for all
+/// of memory.
 ///
 /// # Safety
 ///
@@ -213,7 +216,7 @@ fn link(kind: Kind) -> Option<u32> {
     match kind {
         Kind::Call => Some(RA),
         Kind::Jump => Some(ZERO),
-        Kind::ConditionalJump(_) => None,
+        Kind::ConditionalJump(_) | Kind::StaticBranch(_) => None,
     }
 }
 
@@ -236,6 +239,7 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_riscv64 as text;
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
@@ -250,7 +254,7 @@ mod tests {
     }
 
     fn go(from: usize, distance: i64) -> Action {
-        Action::Go(from.wrapping_add_signed(distance as isize))
+        Action::Branch(from.wrapping_add_signed(distance as isize))
     }
 
     /// The second word that replaces a pair's, whose first one stays.
@@ -331,9 +335,9 @@ mod tests {
             }
         }
         assert_eq!(encode_over(Kind::Jump, PC, Action::Zero, &auipc(T1, 0)), None);
-        assert_eq!(encode(Kind::ConditionalJump(0), PC, Action::Go(PC)), None);
+        assert_eq!(encode(Kind::ConditionalJump(0), PC, Action::Branch(PC)), None);
         // A pair of one kind does not become one of the other.
-        assert_eq!(encode_over(Kind::Jump, PC, Action::Go(PC), &auipc(RA, 0)), None);
+        assert_eq!(encode_over(Kind::Jump, PC, Action::Branch(PC), &auipc(RA, 0)), None);
         assert_eq!(encode_over(Kind::Call, PC, Action::Nop, &auipc(T1, 0)), None);
         // Another register; the second word's links elsewhere, or half of a pair.
         let mut other = auipc(5, 0);
@@ -352,9 +356,9 @@ mod tests {
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        for code in [include_str!("trampolines/riscv64-near.s"), include_str!("trampolines/riscv64-far.s")] {
+        for code in [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")] {
             for output in [Output::Shared, Output::Program] {
-                let linked = oracle::link_trampoline(TRIPLE, "+c,+relax", code, output);
+                let linked = oracle::link_trampoline(TRIPLE, "+c,+relax", &code, output);
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
             }
         }
@@ -380,16 +384,17 @@ mod tests {
         ) {
             let old = auipc(register, high);
             let base = Auipc::decode(pc, high << 12 | register << 7 | AUIPC).unwrap().base;
-            let Action::Go(target) = go(if from_base { base } else { pc + 4 }, distance) else { unreachable!() };
+            let from = if from_base { base } else { pc + 4 };
+            let Action::Branch(target) = go(from, distance) else { unreachable!() };
             let (near_base, near) =
                 (target.wrapping_sub(base) as i64, target.wrapping_sub(pc + 4) as i64);
             let reaches = near_base % 2 == 0 && ((-2048..2048).contains(&near_base)
                 || (-(1 << 20)..1 << 20).contains(&near));
-            let code = encode_over(kind, pc, Action::Go(target), &old);
+            let code = encode_over(kind, pc, Action::Branch(target), &old);
             prop_assert_eq!(code.is_some(), reaches);
             if let Some(code) = code {
                 prop_assert_eq!(&code.as_bytes()[..4], &old[..4]);
-                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 

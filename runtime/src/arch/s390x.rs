@@ -1,66 +1,63 @@
 //! z/Architecture: BRASL and BRCL, of six bytes. Big-endian.
 //!
-//! Manual: z/Architecture Principles of Operation (SA22-7832-13), chapter 7, "General Instructions": BRANCH RELATIVE
-//! AND SAVE LONG, BRANCH RELATIVE ON CONDITION LONG, BRANCH ON CONDITION, LOAD IMMEDIATE (LGFI).
+//! Manual: z/Architecture Principles of Operation (SA22-7832-13), chapter 7, "General Instructions": BRANCH
+//! RELATIVE AND SAVE LONG, BRANCH RELATIVE ON CONDITION LONG, BRANCH ON CONDITION, LOAD IMMEDIATE (LGFI).
 //!
 //! ```text
 //!            Call                          Jump                        ConditionalJump
-//! Go(t)      C0 E5 rel32  brasl %r14, t    C0 F4 rel32  jg t           C0 m4 rel32  brcl m, t
+//! Branch(t)  C0 E5 rel32  brasl %r14, t    C0 F4 rel32  jg t           C0 m4 rel32  brcl m, t
 //! Nop        C0 04 00000000  brcl 0, 0     07 FE 00000000  br %r14     -
 //! Zero       C0 21 00000000  lgfi %r2, 0   -                           -
 //! ```
 //!
-//! `rel32` counts halfwords from the instruction's own address: 4 GiB down, 4 GiB less two bytes up. The mask m is
-//! 1 to 14; 0 never branches, and 15 always does. Behind `br %r14` stand two halfwords that are no instruction.
+//! `rel32` counts halfwords from the instruction's own address: 4 GiB down, 4 GiB less two bytes up. The mask
+//! m is 1 to 14; 0 never branches, and 15 always does. The two halfwords after `br %r14` are not
+//! instructions.
 //!
-//! Each form is told from its bytes alone, so that a site remembers what kind it is. Where there is no form, the site
-//! goes to the function that does nothing or returns zero.
+//! The bytes of a form say what kind of site it is, so nothing else has to record the kind. Where there is no
+//! form, the site calls the function that does nothing or returns zero.
 //!
 //! # Replacing a form while other processors run it
 //!
 //! **Practice, not the manual.** Chapter 5, "Program Execution", section "Sequence of Storage References",
-//! "Instruction Fetching": the bytes of an instruction may be fetched piecemeal, ahead, and more than once; what was
-//! fetched ahead is discarded when the processor serializes. Caches are coherent. So the manual does not say that a changed
-//! instruction is fetched as the old or the new one; it says so ("block-concurrent", "Storage-Operand Consistency") of
-//! operands in an aligned doubleword only.
+//! "Instruction Fetching": the bytes of an instruction may be fetched piecemeal, ahead, and more than once;
+//! what was fetched ahead is discarded when the processor serializes. Caches are coherent. So the manual does
+//! not say that a changed instruction is fetched as the old or the new one; it says so ("block-concurrent",
+//! "Storage-Operand Consistency") of operands in an aligned doubleword only.
 //!
-//! What is relied on is that instructions are fetched in blocks that are no smaller. HotSpot relies on a part of that:
-//! it changes the displacement of a BRASL that other threads run with one store, and aligns it to a word for that
-//! (`NativeCall::set_destination_mt_safe`); Linux' function graph tracer changes the mask of a branch on condition alike. Here the
-//! aligned doubleword that holds the whole instruction is replaced by one CSG, and every form is one instruction of
-//! the same six bytes, or of two with nothing behind them that is reached. Who wants less to depend on: BRASL and
-//! `brcl 0` with the *same* displacement differ in one byte, and a displacement at an address that four divides is a
-//! word.
+//! This relies on processors fetching instructions in blocks of at least that size. HotSpot relies on a part
+//! of that: it changes the displacement of a BRASL that other threads run with one store, which is aligned to
+//! a word for that purpose (`NativeCall::set_destination_mt_safe`); Linux' function graph tracer changes the
+//! mask of a branch on condition in the same way. Here the aligned doubleword that holds the whole
+//! instruction is replaced by one CSG, and every form is one instruction of the same six bytes, or of two
+//! bytes followed by bytes that are never reached. A design could rely on less: BRASL and `brcl 0` with the
+//! *same* displacement differ in one byte, and a displacement at a multiple of four is a word.
 //!
-//! Nothing has to be told to the caches. Every other processor has to serialize:
-//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`, since every interruption does.
+//! The caches need no maintenance. Every other processor has to serialize, which
+//! `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)` does, as every interruption serializes.
 //!
 //! # What the compiler makes
 //!
-//! LLVM 22, at -O0 and -O2, with and without PIC: `CallBRASL` and `CallJG`, one machine instruction each, whose first
-//! operand is the function: `brasl %r14, f`, `jg f`. With optimization also `CallBRCL 15, mask, f` (`jglh f`), whose function
-//! is the third. All have `R_390_PLT32DBL`, and no linker puts a veneer between. The instruction must not cross an
-//! eight-byte boundary: instructions are aligned to two, so it may start at 0 or 2 of a doubleword, `.p2align 3,,4`.
+//! LLVM 22, at -O0 and -O2, with and without PIC: `CallBRASL` and `CallJG`, one machine instruction each,
+//! whose first operand is the function: `brasl %r14, f`, `jg f`. With optimization also `CallBRCL 15, mask,
+//! f` (`jglh f`), whose function is the third. All have `R_390_PLT32DBL`, and no linker adds a veneer. The
+//! instruction must not cross an eight-byte boundary: instructions are aligned to two, so it may start at 0
+//! or 2 of a doubleword, `.p2align 3,,4`.
 //!
-//! Branches inside a function reach 64 KiB. LLVM takes longer ones where they have to reach further, but before there is any
-//! padding, and its assembler leaves them as they are. So the sites of a function that could become longer than that are
-//! left to their trampolines.
+//! Branches inside a function reach 64 KiB. LLVM takes longer ones where they have to reach further, but
+//! before there is any padding, and its assembler leaves them as they are. So in a function that could become
+//! longer than that, sites stay on their trampolines.
 //!
 //! # Trampolines
 //!
-//! The first instruction is as long as the JG that replaces it: a thread that has executed it goes on with the one behind,
-//! which has not moved. R1 is free between functions. Near, and through the GOT, where the linker may make LGRL a LARL:
-//!
-//! ```text
-#![doc = include_str!("trampolines/s390x-near.s")]
-//!
-#![doc = include_str!("trampolines/s390x-far.s")]
-//! ```
+//! The text, and the reasons for it, are in `runtime/abi/src/assembler/s390x.rs`. The first instruction is as
+//! long as the JG that replaces it: a thread that has executed it goes on with the next one, which has not
+//! moved.
 
 use core::sync::atomic::AtomicU64;
 
-pub(crate) use super::NoShortWay as Rewrite;
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::S390X;
@@ -70,18 +67,20 @@ pub(crate) type AtomicNumber = AtomicU64;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Calls reach all of an image: linkers put nothing between them and their targets.
 pub(crate) const HAS_VENEERS: bool = false;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const BRASL_R14: [u8; 2] = [0xc0, 0xe5];
-/// BRCL's second byte is its mask and this.
+/// The lower half of BRCL's second byte; the upper half is its mask.
 const BRCL: [u8; 2] = [0xc0, 0x04];
 const ALWAYS: u8 = 15;
 const JGNOP: [u8; 6] = [0xc0, 0x04, 0, 0, 0, 0];
 /// `lgfi %r2, 0`
 const ZERO6: [u8; 6] = [0xc0, 0x21, 0, 0, 0, 0];
-/// `br %r14`, and no instructions.
+/// `br %r14`, and four bytes that are not instructions.
 const RET6: [u8; 6] = [0x07, 0xfe, 0, 0, 0, 0];
 
-/// What the instruction at `pc` is. `bytes` starts there.
+/// Decodes the instruction at `pc`, where `bytes` starts.
 #[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     if !pc.is_multiple_of(2) {
@@ -102,19 +101,19 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
         _ => return None,
     };
     let distance = i64::from(i32::from_be_bytes([a, b, c, d])) * 2;
-    Some((kind, Action::Go(pc.wrapping_add_signed(distance as isize))))
+    Some((kind, Action::Branch(pc.wrapping_add_signed(distance as isize))))
 }
 
-/// The instruction that does `action`, or None where there is none or it does not reach.
+/// The instruction that does `action`, or None if there is none, or if the target is out of reach.
 #[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let ([first, second], target) = match (kind, action) {
         (Kind::Call, Action::Nop) => return Some(Code::new(JGNOP)),
         (Kind::Call, Action::Zero) => return Some(Code::new(ZERO6)),
         (Kind::Jump, Action::Nop) => return Some(Code::new(RET6)),
-        (Kind::Call, Action::Go(target)) => (BRASL_R14, target),
-        (Kind::Jump, Action::Go(target)) => ([BRCL[0], BRCL[1] | ALWAYS << 4], target),
-        (Kind::ConditionalJump(mask @ 1..ALWAYS), Action::Go(target)) => {
+        (Kind::Call, Action::Branch(target)) => (BRASL_R14, target),
+        (Kind::Jump, Action::Branch(target)) => ([BRCL[0], BRCL[1] | ALWAYS << 4], target),
+        (Kind::ConditionalJump(mask @ 1..ALWAYS), Action::Branch(target)) => {
             ([BRCL[0], BRCL[1] | mask << 4], target)
         }
         _ => return None,
@@ -125,7 +124,7 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     Some(Code::new([first, second, a, b, c, d]))
 }
 
-/// The same for a site, where `_old` stands now: it does not matter.
+/// The same for a site that holds `_old`, which makes no difference here.
 #[inline]
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
@@ -143,12 +142,13 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
 
 /// Has every processor fetch the word at `address` as it is now, once it has serialized.
 ///
-/// Nothing is left to do: caches are coherent, and this processor has serialized (chapter 7, COMPARE AND SWAP: "A
-/// serialization function is performed before the operand is fetched and again after the operation is completed").
+/// Nothing to do: caches are coherent, and this processor has serialized (chapter 7, COMPARE AND SWAP: "A
+/// serialization function is performed before the operand is fetched and again after the operation is
+/// completed").
 ///
 /// # Safety
 ///
-/// There is none to keep.
+/// None is needed.
 #[cfg(target_arch = "s390x")]
 pub(crate) unsafe fn publish(_address: usize) {}
 
@@ -161,6 +161,7 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use static_call_abi::__static_call_s390x as text;
 
     use super::*;
     use crate::arch::oracle::{self, Case, Output};
@@ -174,7 +175,7 @@ mod tests {
     ];
 
     fn at(distance: i64) -> Action {
-        Action::Go((PC as i64 + distance) as usize)
+        Action::Branch((PC as i64 + distance) as usize)
     }
 
     #[test]
@@ -227,9 +228,9 @@ mod tests {
 
     #[test]
     fn trampolines_start_with_an_entry_after_linking() {
-        for code in [include_str!("trampolines/s390x-near.s"), include_str!("trampolines/s390x-far.s")] {
+        for code in [oracle::with_key(text!(near), "near"), oracle::with_key(text!(far), "far")] {
             for output in [Output::Shared, Output::Program] {
-                let linked = oracle::link_trampoline(TRIPLE, "", code, output);
+                let linked = oracle::link_trampoline(TRIPLE, "", &code, output);
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
             }
         }
@@ -253,10 +254,10 @@ mod tests {
             halfwords in -(1i64 << 31) - 100..(1 << 31) + 100,
         ) {
             let target = pc.wrapping_add_signed(halfwords as isize * 2);
-            let code = encode(kind, pc, Action::Go(target));
+            let code = encode(kind, pc, Action::Branch(target));
             prop_assert_eq!(code.is_some(), i32::try_from(halfwords).is_ok());
             if let Some(code) = code {
-                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Go(target))));
+                prop_assert_eq!(decode(pc, code.as_bytes()), Some((kind, Action::Branch(target))));
             }
         }
 

@@ -1,8 +1,7 @@
-//! An architecture without a backend: the pass records no sites for it, and any that were found
-//! anyway would not be understood.
+//! An architecture without a backend. The pass records no sites for it, and none can be decoded.
 
-pub(crate) use super::NoShortWay as Rewrite;
-use super::{Action, Code, Kind};
+pub(crate) use super::site::NoBulkRewrite as Rewrite;
+use super::site::{Action, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = false;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::OTHER;
@@ -12,6 +11,8 @@ pub(crate) type AtomicNumber = core::sync::atomic::AtomicUsize;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Calls reach all of an image: linkers put nothing between them and their targets.
 pub(crate) const HAS_VENEERS: bool = false;
+/// The offset in a trampoline of the instruction that a jump replaces.
+pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 pub(crate) fn decode(_pc: usize, _bytes: &[u8]) -> Option<(Kind, Action)> {
     None
@@ -21,7 +22,7 @@ pub(crate) fn encode(_kind: Kind, _pc: usize, _action: Action) -> Option<Code> {
     None
 }
 
-/// The same for a site, where `_old` stands now: it does not matter.
+/// The same for a site that holds `_old`, which makes no difference here.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
 }

@@ -9,13 +9,17 @@
 
 use std::vec::Vec;
 
+use core::cell::Cell;
+
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
 use loom::sync::Arc;
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::thread;
 
 use super::*;
-use crate::os::set_thread;
+use crate::os::{set_first, set_thread};
 
 /// Two words that only agree while nobody is in the middle of an update.
 struct Whole(UnsafeCell<[u32; 2]>);
@@ -63,7 +67,7 @@ fn check(preemptions: impl Into<Option<usize>>, model: impl Fn() + Sync + Send +
     });
 }
 
-fn spawn(number: u32, run: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+fn spawn(number: usize, run: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         set_thread(number);
         run();
@@ -108,7 +112,7 @@ fn a_wake_up_without_a_reason_does_no_harm() {
                 whole.update();
             })
         };
-        let waker = spawn(3, || os::wake(&LOCK.state));
+        let waker = spawn(3, || os::wake(&LOCK.own.state));
         {
             let _lock = lock().unwrap();
             whole.update();
@@ -149,128 +153,237 @@ fn a_signal_handler_never_waits_for_its_own_thread() {
     });
 }
 
-/// fork(2) as its hooks see it: what the child's copy of the lock holds, and its only thread's number.
-fn fork(whole: &Whole, in_child: impl Fn(&Lock)) {
-    LOCK.before_fork(os::thread());
-    // The parent's memory at this moment. The lock is held, or nobody else can be in the middle of anything.
-    let child = LOCK.copy();
-    whole.get();
-    let parent = os::thread();
-    set_thread(parent + 100);
-    child.after_fork_in_child(os::thread());
-    in_child(&child);
-    set_thread(parent);
-    LOCK.after_fork();
+/// Memory that is only changed under the lock, and that a child inherits.
+///
+/// The kernel interrupts all threads before it copies memory for a child. So a child has each thread's stores
+/// up to some instruction, and only a compiler could have changed their order. loom does not model compilers,
+/// but it lets other threads see stores in every order that the atomics allow. So here a child gets what
+/// another thread might see.
+struct Memory {
+    words: [AtomicUsize; 2],
 }
 
-impl Lock {
-    fn copy(&self) -> Self {
-        let copy = Self::new();
-        copy.state.store(self.state.load(Ordering::Relaxed), Ordering::Relaxed);
-        copy.forks_wait.store(self.forks_wait.load(Ordering::Relaxed), Ordering::Relaxed);
-        copy.forks.store(self.forks.load(Ordering::Relaxed), Ordering::Relaxed);
-        copy
+impl Memory {
+    fn new() -> Self {
+        Self { words: [AtomicUsize::new(0), AtomicUsize::new(0)] }
+    }
+
+    /// Under the lock.
+    fn update(&self) {
+        assert_eq!(self.words[0].load(Relaxed), self.words[1].load(Relaxed));
+        instant();
+        self.words[0].fetch_add(1, Relaxed);
+        instant();
+        // The journal orders the steps of an update.
+        self.words[1].fetch_add(1, Release);
+        instant();
+    }
+
+    /// Under the lock, in a child: what a thread that it has not got has left half made is undone.
+    fn recover(&self) {
+        let [first, second] = self.load();
+        assert!(first - second <= 1);
+        self.words[0].store(second, Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        let [first, second] = self.load();
+        assert_eq!(first, second, "half an update");
+        first
+    }
+
+    fn load(&self) -> [usize; 2] {
+        let second = self.words[1].load(Acquire);
+        [self.words[0].load(Relaxed), second]
+    }
+
+    /// The busy thread and the words as of one moment. None if the loads came from different ones.
+    fn moment(&self) -> Option<(usize, [usize; 2])> {
+        let words = self.load();
+        fence(Acquire);
+        let busy = LOCK.busy.load(Relaxed);
+        fence(Acquire);
+        (self.load() == words).then_some((busy, words))
+    }
+
+    /// fork(2), `_Fork` or clone(2): the child has this thread alone, under the same name.
+    fn fork(&self, in_child: impl Fn(&Lock, &Self)) {
+        let Some((busy, words)) = self.moment() else { return };
+        let (lock, child) = (Lock::new(), Self::new());
+        lock.busy.store(busy, Relaxed);
+        for (copy, word) in child.words.iter().zip(words) {
+            copy.store(word, Relaxed);
+        }
+        set_first(true);
+        in_child(&lock, &child);
+        set_first(false);
     }
 }
 
-fn can_update(child: &Lock) {
-    // Were it held, this would sleep for ever.
-    child.acquire(os::thread()).unwrap();
-    child.release();
+/// Were the lock held, this would sleep for ever.
+fn can_update(lock: &Lock, memory: &Memory) {
+    for _ in 0..2 {
+        if lock.acquire(os::thread(), os::wait).unwrap() == Found::HalfMade {
+            memory.recover();
+        }
+        memory.update();
+        lock.release();
+    }
+    memory.get();
+}
+
+fn locked_update(memory: &Memory) {
+    let _lock = lock().unwrap();
+    memory.update();
 }
 
 #[test]
 fn a_child_has_a_free_lock_and_no_half_made_update() {
     check(3, || {
-        let whole = Arc::new(Whole::new());
+        let memory = Arc::new(Memory::new());
         let others = [2, 3].map(|number| {
-            let whole = whole.clone();
-            spawn(number, move || {
-                let lock = lock().unwrap();
-                whole.update();
-                drop(lock);
-            })
+            let memory = memory.clone();
+            spawn(number, move || locked_update(&memory))
         });
-        fork(&whole, can_update);
+        memory.fork(can_update);
         join(others);
         let _lock = lock().unwrap();
-        assert_eq!(whole.get(), 2);
+        assert_eq!(memory.get(), 2);
     });
 }
 
 #[test]
-fn two_threads_fork() {
-    check(None, || {
-        let whole = Arc::new(Whole::new());
+fn two_threads_fork_and_update() {
+    check(3, || {
+        let memory = Arc::new(Memory::new());
         let other = {
-            let whole = whole.clone();
-            spawn(2, move || fork(&whole, can_update))
-        };
-        fork(&whole, can_update);
-        join([other]);
-        can_update(&LOCK);
-    });
-}
-
-/// The child goes on with the update that the signal handler interrupted: it holds the lock, as a thread
-/// with a new number.
-#[test]
-fn a_signal_handler_forks_in_the_middle_of_an_update() {
-    check(None, || {
-        let whole = Arc::new(Whole::new());
-        let other = {
-            let whole = whole.clone();
+            let memory = memory.clone();
             spawn(2, move || {
-                let _lock = lock().unwrap();
-                whole.update();
+                memory.fork(can_update);
+                locked_update(&memory);
             })
         };
-        {
-            let _lock = lock().unwrap();
-            fork(&whole, |child| {
-                let again = child.acquire(os::thread());
-                assert_eq!(again.unwrap_err().kind(), ErrorKind::Reentrant);
-                child.release();
-                can_update(child);
-            });
-            // Nor has the fork let go of the parent's.
-            assert_eq!(lock().unwrap_err().kind(), ErrorKind::Reentrant);
-            whole.update();
+        memory.fork(can_update);
+        locked_update(&memory);
+        join([other]);
+        assert_eq!(memory.get(), 2);
+    });
+}
+
+loom::thread_local! {
+    /// After how many more instants a handler interrupts this thread, and which one.
+    static HANDLER: Cell<Option<(usize, fn())>> = Cell::new(None);
+}
+
+loom::lazy_static! {
+    static ref MEMORY: Memory = Memory::new();
+    static ref IS_INTERRUPTED: AtomicUsize = AtomicUsize::new(0);
+}
+
+/// A moment at which a signal handler may run.
+pub(super) fn instant() {
+    match HANDLER.with(Cell::take) {
+        Some((0, handler)) => {
+            IS_INTERRUPTED.store(1, Relaxed);
+            handler();
         }
-        join([other]);
-        let _lock = lock().unwrap();
-        assert_eq!(whole.get(), 2);
+        Some((more, handler)) => HANDLER.with(|it| it.set(Some((more - 1, handler)))),
+        None => {}
+    }
+}
+
+/// Runs an update that a handler interrupts, at each of its instants in turn; whether there was one with this
+/// number.
+fn interrupted(at: usize, handler: fn()) -> bool {
+    HANDLER.with(|it| it.set(Some((at, handler))));
+    locked_update(&MEMORY);
+    HANDLER.with(Cell::take);
+    IS_INTERRUPTED.load(Relaxed) != 0
+}
+
+/// The number of instants of an update.
+const INSTANTS: usize = 7;
+
+/// An update, or an error: never a wait.
+fn update_or_error() {
+    match lock() {
+        Ok(_lock) => MEMORY.update(),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Reentrant),
+    }
+}
+
+#[test]
+fn a_handler_at_every_instant_of_an_update() {
+    for at in 0..INSTANTS {
+        check(2, move || {
+            let other = spawn(2, || locked_update(&MEMORY));
+            assert!(interrupted(at, update_or_error));
+            join([other]);
+            let _lock = lock().unwrap();
+            assert!([2, 3].contains(&MEMORY.get()));
+        });
+    }
+}
+
+/// The child goes on with the update that the signal handler interrupted, as the thread that it was. Of the
+/// two processes, this is the child; it has no other thread.
+#[test]
+fn a_handler_forks_at_every_instant_of_an_update() {
+    for at in 0..=INSTANTS {
+        check(None, move || {
+            set_first(false);
+            let there_was_one = interrupted(at, || {
+                LOCK.own.state.store(FREE, Relaxed);
+                set_first(true);
+                update_or_error();
+                update_or_error();
+            });
+            assert_eq!(there_was_one, at < INSTANTS);
+            // The lock is free, and has no more to tell.
+            assert_eq!(LOCK.busy.load(Relaxed), FREE);
+            let before = MEMORY.get();
+            can_update(&LOCK, &MEMORY);
+            assert_eq!(MEMORY.get(), before + 2);
+        });
+    }
+}
+
+/// A child that has other threads before the first of them locks: one of them recovers, and the others wait
+/// for it.
+#[test]
+fn threads_of_a_child_find_a_half_made_update() {
+    check(3, || {
+        // The busy thread is not there, and a new thread has its name.
+        set_thread(2);
+        LOCK.busy.store(os::thread(), Relaxed);
+        set_thread(1);
+        MEMORY.words[0].store(1, Relaxed);
+        let update = || {
+            if LOCK.acquire(os::thread(), os::wait).unwrap() == Found::HalfMade {
+                MEMORY.recover();
+            }
+            MEMORY.update();
+            LOCK.release();
+        };
+        let others = [2, 3].map(|number| spawn(number, update));
+        set_first(true);
+        update();
+        join(others);
+        assert_eq!(MEMORY.get(), 3);
     });
 }
 
-/// The inner fork must not let go of the lock that the outer one took.
+/// Where the kernel gives no zeros, the hook of fork(2) frees the lock.
 #[test]
-fn a_signal_handler_forks_in_the_middle_of_a_fork() {
+fn a_child_that_has_inherited_the_lock() {
     check(None, || {
-        let whole = Arc::new(Whole::new());
-        let other = {
-            let whole = whole.clone();
-            spawn(2, move || {
-                let _lock = lock().unwrap();
-                whole.update();
-            })
-        };
-        LOCK.before_fork(os::thread());
-        fork(&whole, |child| {
-            // The inner child comes back into the middle of the outer fork, and goes on with it.
-            child.after_fork_in_child(os::thread());
-            can_update(child);
-        });
-        whole.get();
-        let child = LOCK.copy();
-        LOCK.after_fork();
-        set_thread(101);
-        child.after_fork_in_child(os::thread());
-        can_update(&child);
-        set_thread(1);
-        join([other]);
-        let _lock = lock().unwrap();
-        assert_eq!(whole.get(), 1);
+        let lock = Lock::new();
+        lock.own.is_kept.store(true, Relaxed);
+        lock.acquire(18, os::wait).unwrap();
+        assert!(lock.is_inherited());
+        assert_eq!(lock.acquire(os::thread(), os::wait).unwrap(), Found::HalfMade);
+        lock.release();
+        assert!(!lock.is_inherited());
     });
 }
 

@@ -1,4 +1,4 @@
-//! What the runtime asks of the operating system.
+//! What the runtime needs from the operating system.
 //!
 //! `linux` does it through libc; `none` stands in where there is no operating system or no feature
 //! `os`: then nothing is patched, and calls load their key.
@@ -19,16 +19,5 @@ mod model;
 #[cfg(all(loom, test))]
 pub(crate) use model::*;
 
-/// Access of a range of pages, as the ELF program header has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Access {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) execute: bool,
-    /// Indirect branches may only enter it at landing pads, where the processor knows that.
-    pub(crate) guarded: bool,
-}
-
-/// Why something was refused: an error number of the operating system's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) i32);
+mod reply;
+pub(crate) use reply::{Refused, Rights};

@@ -2,20 +2,53 @@
 
 use core::ffi::CStr;
 
-use super::{Access, Refused};
-use crate::sync::atomic::AtomicU32;
+use super::reply::{Refused, Rights};
+use crate::elf::{Access, Note};
+use crate::page::Page;
+use crate::sync::atomic::AtomicUsize;
 
-pub(crate) const THREADS_ARE_NUMBERED: bool = false;
+pub(crate) const THREADS_HAVE_NAMES: bool = false;
+pub(crate) const FORKS: bool = false;
 
-pub(crate) fn thread() -> u32 {
-    1
+pub(crate) fn thread() -> usize {
+    2
 }
 
-pub(crate) fn wait(_word: &AtomicU32, _while_it_is: u32) {
+pub(crate) fn is_first_thread() -> bool {
+    false
+}
+
+/// Interrupts are the program's own affair.
+#[derive(Debug)]
+pub(crate) struct NoSignals;
+
+impl NoSignals {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn pause(&self, wait: impl FnOnce()) {
+        wait();
+    }
+}
+
+pub(crate) fn wait(_word: &AtomicUsize, _while_it_is: usize) {
     core::hint::spin_loop();
 }
 
-pub(crate) fn wake(_word: &AtomicU32) {}
+pub(crate) fn wake(_word: &AtomicUsize) {}
+
+pub(crate) fn process() -> usize {
+    0
+}
+
+pub(crate) fn wipe_on_fork<T>(_page: &'static Page<T>) -> bool {
+    false
+}
+
+pub(crate) fn map_memory(_len: usize) -> Result<*mut u8, Refused> {
+    Err(Refused(0))
+}
 
 pub(crate) fn page_size() -> usize {
     4096
@@ -25,17 +58,31 @@ pub(crate) unsafe fn set_access(_: usize, _: usize, _: Access) -> Result<(), Ref
     Err(Refused(0))
 }
 
+pub(crate) fn rights(_: usize, _: usize) -> Option<(Rights, usize)> {
+    None
+}
+
 pub(crate) unsafe fn populate(_: usize, _: usize) {}
 
 pub(crate) fn prepare_to_serialize() -> Result<(), Refused> {
     Err(Refused(0))
 }
 
+pub(crate) fn can_serialize() -> bool {
+    false
+}
+
 pub(crate) fn serialize_all_threads() -> Result<(), Refused> {
     Err(Refused(0))
 }
 
-pub(crate) fn at_fork(_before: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}
+pub(crate) fn is_single_threaded() -> bool {
+    false
+}
+
+pub(crate) fn milliseconds() -> Option<usize> {
+    None
+}
 
 pub(crate) fn at_exit(_function: extern "C" fn()) {}
 
@@ -46,5 +93,11 @@ pub(crate) fn environment(_name: &CStr) -> Option<&'static CStr> {
 pub(crate) fn elf_header(_address: usize) -> *const u8 {
     core::ptr::null()
 }
+
+pub(crate) fn program() -> usize {
+    0
+}
+
+pub(crate) fn for_each_note(_visit: impl FnMut(&Note<'_>)) {}
 
 pub(crate) fn print(_line: &str) {}

@@ -7,13 +7,14 @@
 //! 2. the other bytes become those of the new instruction; all threads serialize;
 //! 3. the first byte becomes that of the new instruction; all threads serialize.
 //!
-//! So no processor ever executes bytes that changed since it last serialized, but for the one first byte:
-//! what Intel asks for (Software Developer's Manual, volume 3A, "Handling Self- and Cross-Modifying Code"),
-//! and how Linux patches its own code (`smp_text_poke_batch_process`). Instructions need no alignment for it.
+//! So no processor ever executes bytes that changed since it last serialized, except that one first byte.
+//! This is what Intel asks for (Software Developer's Manual, volume 3A, "Handling Self- and Cross-Modifying
+//! Code"), and how Linux patches its own code (`smp_text_poke_batch_process`). Instructions need no alignment
+//! for it.
 //!
 //! A thread that meets a breakpoint gets SIGTRAP. Our handler then does what the instruction would do if
 //! it was not patched at all: it calls, or jumps to, what the key points at. So a breakpoint is correct as
-//! long as the handler knows it, even if it stayed for ever.
+//! long as the handler knows it, even if it stays for ever.
 //!
 //! # What the handler reads
 //!
@@ -25,64 +26,75 @@
 //!
 //! As for `update.rs`: addresses were checked against the image's code, and the lock is held.
 
+mod code_file;
+mod entries;
+mod replaced;
+pub(crate) mod state;
+mod trap;
+
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch::{WORD, native};
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
-use crate::os::{self, Blocked, Refused, trap};
-use crate::text::{self, Text};
-use crate::update::Patch;
-use crate::writer;
-use crate::writer::table::{Entries, Entry, Table, Trapped};
-
-pub(crate) use crate::writer::table::Met;
+use crate::log::log;
+use crate::os::{self, Blocked, Patience, Refused};
+use crate::patch::Patch;
+use crate::sealed::{self, SEALED};
+use crate::text;
+use crate::writer::breakpoint::code_file::{CodeFile, NOT_SUPPORTED};
+use crate::writer::breakpoint::state::{Patches, State};
+use crate::writer::serialize::serialize;
+use crate::writer::table::{Table, Trapped};
 
 pub(crate) const SUPPORTED: bool = true;
 
 /// The breakpoints of one update.
 #[derive(Debug)]
-pub(crate) struct Breakpoints {
-    file: os::CodeFile,
-    patches: &'static mut [Patch],
+pub(crate) struct Breakpoints<'lock> {
+    lock: &'lock Guard,
+    file: CodeFile,
+    patches: Patches,
     len: usize,
 }
 
-/// How many breakpoints stayed where they are, since an update could not be finished; the next one begins with
-/// them. Until then they are in the table, and their patches say what shall stand there.
-static STUCK: AtomicUsize = AtomicUsize::new(0);
+static STATE: &State = &SEALED.0.breakpoints;
+static STUCK: &AtomicUsize = &STATE.stuck;
+static TABLE: &Table = &STATE.table;
 
-impl Breakpoints {
-    /// Gets everything that may be refused, for `count` instructions.
+impl<'lock> Breakpoints<'lock> {
+    /// Gets everything that may be refused, for `count` instructions. If `is_again`, this update was refused
+    /// before, and threads are not waited for.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotWritable`], and [`ErrorKind::SignalBlocked`] if a thread could not take a breakpoint.
-    pub(crate) fn open(count: usize, lock: &Guard) -> Result<Self, Error> {
+    pub(crate) fn open(count: usize, is_again: bool, lock: &'lock Guard) -> Result<Self, Error> {
         let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
         if os::has_shadow_stack() {
             // The handler cannot push a return address onto a shadow stack.
-            return Err(refused(Refused(os::NOT_SUPPORTED)));
+            return Err(refused(Refused(NOT_SUPPORTED)));
         }
-        let file = os::CodeFile::open().map_err(refused)?;
-        let patches = Memory::reserve(count, lock).map_err(refused)?;
+        let file = CodeFile::open().map_err(refused)?;
+        let patches = STATE.reserve(count, lock).map_err(refused)?;
         trap::install(lock).map_err(refused)?;
-        match os::blocked(trap::SIGNAL).map_err(refused)? {
+        let patience = if is_again { Patience::Short } else { Patience::Long };
+        match os::blocked(trap::SIGNAL, patience).map_err(refused)? {
             Some(Blocked::Thread(thread)) => {
                 return Err(Error::at(ErrorKind::SignalBlocked, thread as usize));
             }
             Some(Blocked::Handler(other)) => return Err(Error::with_os(ErrorKind::SignalBlocked, 0, other)),
             None => {}
         }
-        Ok(Self { file, patches, len: 0 })
+        Ok(Self { lock, file, patches, len: 0 })
     }
 
-    /// Adds an instruction, none of which was touched yet.
+    /// Adds an instruction. None has been changed yet.
     pub(crate) fn add(&mut self, patch: Patch) -> Result<(), Error> {
         if patch.old != patch.new {
             // More than were counted: somebody else has changed one of them meanwhile.
-            let free = self.patches.get_mut(self.len);
+            let free = self.patches.slice().get_mut(self.len);
             *free.ok_or(Error::at(ErrorKind::ForeignCode, patch.pc))? = patch;
             self.len += 1;
         }
@@ -91,11 +103,11 @@ impl Breakpoints {
 
     /// Round 1. When this returns, each instruction goes through its key; on an error none was changed.
     pub(crate) fn set(&mut self) -> Result<(), Error> {
-        let patches = &mut self.patches[..self.len];
+        let patches = &mut self.patches.slice()[..self.len];
         patches.sort_unstable_by_key(|patch| patch.pc);
         publish(patches);
         for index in 0..self.len {
-            let patch = self.patches[index];
+            let patch = self.patches.slice()[index];
             let result = if word(&patch) == patch.old {
                 self.write(patch.pc, &[native::BREAKPOINT])
             } else {
@@ -106,32 +118,32 @@ impl Breakpoints {
                 return Err(error);
             }
         }
-        writer::serialize().inspect_err(|_| self.remove(self.len))
+        serialize(self.lock).inspect_err(|_| self.remove(self.len))
     }
 
-    /// Takes back the first of the breakpoints.
+    /// Removes the first `count` breakpoints.
     fn remove(&mut self, count: usize) {
         let mut all = true;
         for index in 0..count {
-            let patch = self.patches[index];
+            let patch = self.patches.slice()[index];
             if word(&patch)[patch.offset()] == native::BREAKPOINT {
                 all &= self.write(patch.pc, &[patch.old[patch.offset()]]).is_ok();
             }
         }
         // If that is refused, threads come around to the old code with their next interrupt, and until then
         // the handler sends them back to it.
-        let _ = writer::serialize();
+        let _ = serialize(self.lock);
         if all {
             return withdraw();
         }
-        self.patches[..count].iter_mut().for_each(|patch| patch.new = patch.old);
+        self.patches.slice()[..count].iter_mut().for_each(|patch| patch.new = patch.old);
         STUCK.store(count, Ordering::Relaxed);
     }
 
     /// Rounds 2 and 3. When this returns, each instruction is the new one.
     ///
-    /// If something is refused now that was permitted in the first round, breakpoints stay where they are. That
-    /// is no error: calls go through their keys, to where they shall.
+    /// If something is refused now that was permitted in the first round, breakpoints stay where they are.
+    /// That is no error: calls go through their keys, and reach the right function.
     pub(crate) fn replace(mut self) {
         match self.replace_bytes() {
             Ok(()) => withdraw(),
@@ -141,22 +153,22 @@ impl Breakpoints {
 
     fn replace_bytes(&mut self) -> Result<(), Error> {
         for index in 0..self.len {
-            let Patch { pc, kind, new, .. } = self.patches[index];
+            let Patch { pc, kind, new, .. } = self.patches.slice()[index];
             let offset = pc % WORD;
             self.write(pc + 1, &new[offset + 1..offset + native::length(kind)])?;
         }
-        writer::serialize()?;
+        serialize(self.lock)?;
         for index in 0..self.len {
-            let Patch { pc, new, .. } = self.patches[index];
+            let Patch { pc, new, .. } = self.patches.slice()[index];
             self.write(pc, &[new[pc % WORD]])?;
         }
-        writer::serialize()
+        serialize(self.lock)
     }
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), Error> {
         let mut result = self.write_once(address, bytes);
         if result.is_err()
-            && let Ok(file) = os::CodeFile::open()
+            && let Ok(file) = CodeFile::open()
         {
             // Another thread may have closed all files that it did not know.
             self.file = file;
@@ -175,7 +187,7 @@ impl Breakpoints {
             // SAFETY: the plan has found the word in the code of a registered image.
             (unsafe { text::load(address / WORD * WORD) })[address % WORD] == byte
         };
-        if bytes.iter().enumerate().all(is_there) { Ok(()) } else { Err(Refused(os::NOT_SUPPORTED)) }
+        if bytes.iter().enumerate().all(is_there) { Ok(()) } else { Err(Refused(NOT_SUPPORTED)) }
     }
 }
 
@@ -184,25 +196,65 @@ impl Breakpoints {
 /// # Errors
 ///
 /// [`ErrorKind::NotWritable`] if it still cannot be.
-pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
+pub(crate) fn finish(lock: &Guard) -> Result<(), Error> {
     let len = STUCK.load(Ordering::Relaxed);
     if len == 0 {
         return Ok(());
     }
     let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
-    let file = os::CodeFile::open().map_err(refused)?;
-    let mut left = Breakpoints { file, patches: Memory::patches(), len };
+    let file = CodeFile::open().map_err(refused)?;
+    let mut left = Breakpoints { lock, file, patches: STATE.patches(lock), len };
     left.replace_bytes()?;
     withdraw();
     STUCK.store(0, Ordering::Relaxed);
     Ok(())
 }
 
-/// Forgets the breakpoints that were left in code that goes away.
-pub(crate) fn forget(code: Range<usize>, _lock: &Guard) {
-    let patches = Memory::patches();
+/// In a child that has inherited breakpoints of an update, but not its thread: has each instruction be the
+/// new one where `is_made`, and otherwise the old one.
+pub(crate) fn recover(is_made: bool, lock: &Guard) {
+    let stuck = STUCK.load(Ordering::Relaxed);
+    let len = TABLE.shown();
+    if stuck != 0 {
+        // The next update finishes them.
+        return publish(&STATE.patches(lock).slice()[..stuck]);
+    }
+    if len == 0 {
+        return TABLE.withdraw();
+    }
+    let mut patches = STATE.patches(lock);
+    match CodeFile::open() {
+        Ok(file) => {
+            let mut left = Breakpoints { lock, file, patches, len };
+            if is_made { left.replace() } else { left.remove(len) }
+        }
+        Err(Refused(os)) => {
+            log!(
+                "a child of fork has no file for its code ({os}): calls with a breakpoint go through their \
+                 keys"
+            );
+            if !is_made {
+                patches.slice()[..len].iter_mut().for_each(|patch| patch.new = patch.old);
+            }
+            STUCK.store(len, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Forgets breakpoints in code that is being unloaded.
+pub(crate) fn forget(code: Range<usize>, lock: &Guard) {
+    let stuck = STUCK.load(Ordering::Relaxed);
+    if stuck == 0 {
+        return;
+    }
+    let Ok(_opened) = sealed::open(lock) else {
+        log!("cannot forget breakpoints in unloaded code: the runtime's own memory cannot be made writable");
+        return;
+    };
+    let mut patches = STATE.patches(lock);
+    let patches = patches.slice();
     let mut len = 0;
-    for index in 0..STUCK.load(Ordering::Relaxed) {
+    for index in 0..stuck {
         if !code.contains(&patches[index].pc) {
             patches.swap(len, index);
             len += 1;
@@ -213,90 +265,38 @@ pub(crate) fn forget(code: Range<usize>, _lock: &Guard) {
     }
 }
 
-/// Leaves SIGTRAP to the program again.
-pub(crate) fn leave() {
-    trap::uninstall();
+/// Gives SIGTRAP back to the program, and frees memory that no handler can read any more.
+pub(crate) fn leave(lock: &Guard) {
+    let Ok(_opened) = sealed::open(lock) else { return };
+    if finish(lock).is_ok() && trap::uninstall(lock) {
+        STATE.free(lock);
+    }
 }
 
 fn publish(patches: &[Patch]) {
-    TABLE.publish(patches.iter().map(|&Patch { pc, key, kind, .. }| Trapped { pc, key, kind }));
+    TABLE.publish(patches.iter().map(|&Patch { pc, key, kind, target, .. }| Trapped {
+        pc,
+        key,
+        kind,
+        target,
+    }));
 }
 
-/// All breakpoints are gone. The program may now replace our handler, so those who have met one shall be through.
+/// All breakpoints are gone. The program may replace our handler from now on, so wait for threads that met
+/// one.
 fn withdraw() {
     TABLE.withdraw();
     // Refused if the process has no file left that it may open: then there may still be one.
     let _ = os::wait_until_taken(trap::SIGNAL);
 }
 
-/// Whether somebody else has set a breakpoint at `pc`, where none of ours can be.
-#[cold]
-pub(crate) fn stands_at(pc: usize, text: Text) -> bool {
-    text.fetch(pc).is_some_and(|fetched| fetched.bytes().first() == Some(&native::BREAKPOINT))
+/// Whether an instruction that starts with this byte is a breakpoint.
+pub(crate) fn is_one(byte: u8) -> bool {
+    byte == native::BREAKPOINT
 }
 
 /// The word of code, as it is now.
 fn word(patch: &Patch) -> [u8; WORD] {
     // SAFETY: the plan has found it in the code of a registered image.
     unsafe { text::load(patch.address()) }
-}
-
-/// What stands for the breakpoint at `pc`. Takes no lock: for the signal handler.
-///
-/// # Safety
-///
-/// This thread was stopped by a breakpoint instruction at `pc`.
-pub(crate) unsafe fn meet(pc: usize) -> Met {
-    let mut spin = 0;
-    loop {
-        // SAFETY: the byte was executed.
-        let is_breakpoint = || unsafe { (pc as *const u8).read_volatile() } == native::BREAKPOINT;
-        match TABLE.find(pc, is_breakpoint) {
-            Some(met) => return met,
-            None => spin += 1,
-        }
-        debug_assert!(spin < 1_000_000, "updates follow each other too fast");
-    }
-}
-
-static TABLE: Table = Table::new();
-
-/// The updater's memory: entries for the handler, and as many patches.
-#[repr(C)]
-struct Memory {
-    entries: Entries,
-}
-
-impl Memory {
-    const fn size(capacity: usize) -> usize {
-        size_of::<Self>() + capacity * (size_of::<Entry>() + size_of::<Patch>())
-    }
-
-    /// Room for `count` instructions, of which nothing is known any more. Memory that has become too small stays for handlers that still read it;
-    /// each is at least twice as large as the last.
-    fn reserve(count: usize, _lock: &Guard) -> Result<&'static mut [Patch], Refused> {
-        let present = TABLE.entries().len();
-        if present < count {
-            let capacity = count.max(2 * present).next_power_of_two().max(64);
-            let memory: *mut Self = os::map_memory(Self::size(capacity))?.cast();
-            // SAFETY: just mapped, large enough, and nobody else knows it. Zeros are entries.
-            unsafe {
-                let start = memory.add(1).cast::<Entry>();
-                let patches = start.add(capacity).cast::<Patch>();
-                (0..capacity).for_each(|index| patches.add(index).write(Patch::NONE));
-                (*memory).entries = Entries::new(core::slice::from_raw_parts(start, capacity));
-                TABLE.move_to(&(*memory).entries);
-            }
-        }
-        Ok(&mut Self::patches()[..count])
-    }
-
-    /// As many patches as there are entries. Only for the holder of the lock.
-    fn patches() -> &'static mut [Patch] {
-        let Range { start, end } = TABLE.entries().as_ptr_range();
-        // SAFETY: `start` is not behind `end`.
-        let capacity = unsafe { end.offset_from_unsigned(start) };
-        // SAFETY: they follow the entries, and `reserve` has initialized them.
-        unsafe { core::slice::from_raw_parts_mut(end.cast::<Patch>().cast_mut(), capacity) }
-    }
 }

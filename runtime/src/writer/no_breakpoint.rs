@@ -2,15 +2,15 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
-use crate::update::Patch;
+use crate::patch::Patch;
 
 pub(crate) const SUPPORTED: bool = false;
 
 #[derive(Debug)]
-pub(crate) struct Breakpoints(());
+pub(crate) struct Breakpoints<'lock>(core::marker::PhantomData<&'lock Guard>);
 
-impl Breakpoints {
-    pub(crate) fn open(_count: usize, _lock: &Guard) -> Result<Self, Error> {
+impl<'lock> Breakpoints<'lock> {
+    pub(crate) fn open(_count: usize, _is_again: bool, _lock: &'lock Guard) -> Result<Self, Error> {
         Err(Error::new(ErrorKind::NotWritable))
     }
 
@@ -25,14 +25,37 @@ impl Breakpoints {
     pub(crate) fn replace(self) {}
 }
 
+pub(crate) mod state {
+    use crate::os::Refused;
+
+    /// Nothing outlives an update.
+    #[derive(Debug)]
+    pub(crate) struct State;
+
+    impl State {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        pub(crate) fn for_each_memory(
+            &self,
+            _visit: impl FnMut(usize, usize) -> Result<(), Refused>,
+        ) -> Result<(), Refused> {
+            Ok(())
+        }
+    }
+}
+
 pub(crate) fn finish(_lock: &Guard) -> Result<(), Error> {
     Ok(())
 }
 
+pub(crate) fn recover(_is_made: bool, _lock: &Guard) {}
+
 pub(crate) fn forget(_code: core::ops::Range<usize>, _lock: &Guard) {}
 
-pub(crate) fn leave() {}
+pub(crate) fn leave(_lock: &Guard) {}
 
-pub(crate) fn stands_at(_pc: usize, _text: crate::text::Text) -> bool {
+pub(crate) fn is_one(_byte: u8) -> bool {
     false
 }

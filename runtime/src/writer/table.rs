@@ -1,26 +1,27 @@
 //! The table of breakpoints: written by the holder of the lock, read by signal handlers at any moment.
 //!
 //! A sequence number, odd while the table changes, tells a lookup whether it saw one state of it (a seqlock:
-//! Boehm, "Can seqlocks get along with programming language memory models?"). Its memory is never unmapped,
-//! since a handler may be late.
+//! Boehm, "Can seqlocks get along with programming language memory models?"). Its memory stays as long as the
+//! signal handler is installed, since a handler may be late.
 
 use static_call_abi::Key;
 
-use crate::arch::Kind;
+use crate::arch::{Jumps, Kind};
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 
-/// What a thread has met that was stopped by a breakpoint.
+/// What the table says of a breakpoint that stopped a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Met {
-    /// One of ours: the key and the kind of the instruction.
-    Ours(*const Key, Kind),
-    /// It is gone already: the instruction can be executed now.
+pub(crate) enum TrapLookup {
+    /// One of ours: the key and the kind of the instruction, and where a static branch jumps.
+    Ours(*const Key, Kind, usize),
+    /// It is gone already: execute the instruction again.
     Gone,
     /// Somebody else's.
     Foreign,
 }
 
 /// The breakpoints of the present update.
+#[derive(Debug)]
 pub(super) struct Table {
     /// Odd while the rest changes.
     sequence: AtomicUsize,
@@ -30,15 +31,18 @@ pub(super) struct Table {
 }
 
 /// Where entries are, and how many there is room for.
+#[derive(Debug)]
 pub(super) struct Entries {
     start: *const Entry,
     capacity: usize,
 }
 
+#[derive(Debug)]
 pub(super) struct Entry {
     pc: AtomicUsize,
     key: AtomicPtr<Key>,
     kind: AtomicUsize,
+    target: AtomicUsize,
 }
 
 /// An instruction that has a breakpoint.
@@ -47,6 +51,8 @@ pub(super) struct Trapped {
     pub(super) pc: usize,
     pub(super) key: *const Key,
     pub(super) kind: Kind,
+    /// Where a static branch jumps.
+    pub(super) target: usize,
 }
 
 impl Entries {
@@ -65,7 +71,7 @@ impl Table {
         }
     }
 
-    /// loom's atomics are not made by constant functions.
+    /// loom's atomics have no constant constructors.
     #[cfg(all(loom, test))]
     pub(super) fn new() -> Self {
         Self {
@@ -92,6 +98,12 @@ impl Table {
         self.change(|| self.entries.store(entries, Ordering::Release));
     }
 
+    /// Drops all entries. Only while no handler can run.
+    #[cfg(not(all(loom, test)))]
+    pub(super) fn forget(&self) {
+        self.change(|| self.entries.store(core::ptr::null_mut(), Ordering::Release));
+    }
+
     /// Shows these instructions, sorted by address, to the handlers.
     pub(super) fn publish(&self, trapped: impl ExactSizeIterator<Item = Trapped>) {
         self.change(|| {
@@ -100,6 +112,7 @@ impl Table {
                 entry.pc.store(trapped.pc, Ordering::Relaxed);
                 entry.key.store(trapped.key.cast_mut(), Ordering::Relaxed);
                 entry.kind.store(number(trapped.kind), Ordering::Relaxed);
+                entry.target.store(trapped.target, Ordering::Relaxed);
             }
         });
     }
@@ -109,17 +122,28 @@ impl Table {
         self.change(|| self.len.store(0, Ordering::Relaxed));
     }
 
-    fn change(&self, change: impl FnOnce()) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        // Whoever sees that the table changes also sees that the last breakpoint is gone.
-        self.sequence.store(sequence.wrapping_add(1), Ordering::Release);
-        fence(Ordering::Release);
-        change();
-        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
+    /// How many are shown, for the holder of the lock. None while the table changes: no breakpoint is in the
+    /// code then.
+    pub(super) fn shown(&self) -> usize {
+        if self.sequence.load(Ordering::Relaxed).is_multiple_of(2) {
+            self.len.load(Ordering::Relaxed)
+        } else {
+            0
+        }
     }
 
-    /// What stands for `pc`, or None if the table has changed meanwhile.
-    pub(super) fn find(&self, pc: usize, is_breakpoint: impl FnOnce() -> bool) -> Option<Met> {
+    fn change(&self, change: impl FnOnce()) {
+        // It may be odd already, in a child whose parent's thread was changing the table.
+        let odd = self.sequence.load(Ordering::Relaxed) | 1;
+        // A thread that sees the table change also sees that the last breakpoint is gone.
+        self.sequence.store(odd, Ordering::Release);
+        fence(Ordering::Release);
+        change();
+        self.sequence.store(odd.wrapping_add(1), Ordering::Release);
+    }
+
+    /// What the table says about `pc`, or None if it has changed meanwhile.
+    pub(super) fn find(&self, pc: usize, is_breakpoint: impl FnOnce() -> bool) -> Option<TrapLookup> {
         let sequence = self.sequence.load(Ordering::Acquire);
         // While the table changes, none of our breakpoints is in the code.
         let found = if sequence.is_multiple_of(2) { self.search(pc) } else { None };
@@ -130,16 +154,17 @@ impl Table {
         }
         Some(match found {
             Some(met) => met,
-            None if is_breakpoint => Met::Foreign,
-            None => Met::Gone,
+            None if is_breakpoint => TrapLookup::Foreign,
+            None => TrapLookup::Gone,
         })
     }
 
-    fn search(&self, pc: usize) -> Option<Met> {
+    fn search(&self, pc: usize) -> Option<TrapLookup> {
         let entries = self.entries().get(..self.len.load(Ordering::Relaxed))?;
         let index = entries.binary_search_by_key(&pc, |entry| entry.pc.load(Ordering::Relaxed)).ok()?;
-        let kind = kind(entries[index].kind.load(Ordering::Relaxed))?;
-        Some(Met::Ours(entries[index].key.load(Ordering::Relaxed), kind))
+        let Entry { key, kind, target, .. } = &entries[index];
+        let kind = self::kind(kind.load(Ordering::Relaxed))?;
+        Some(TrapLookup::Ours(key.load(Ordering::Relaxed), kind, target.load(Ordering::Relaxed)))
     }
 }
 
@@ -147,7 +172,9 @@ fn number(kind: Kind) -> usize {
     match kind {
         Kind::Call => 0,
         Kind::Jump => 1,
-        Kind::ConditionalJump(condition) => 2 + usize::from(condition),
+        Kind::StaticBranch(Jumps::WhenOn) => 2,
+        Kind::StaticBranch(Jumps::WhenOff) => 3,
+        Kind::ConditionalJump(condition) => 4 + usize::from(condition),
     }
 }
 
@@ -155,7 +182,38 @@ fn kind(number: usize) -> Option<Kind> {
     match number {
         0 => Some(Kind::Call),
         1 => Some(Kind::Jump),
-        _ => Some(Kind::ConditionalJump(u8::try_from(number - 2).ok()?)),
+        2 => Some(Kind::StaticBranch(Jumps::WhenOn)),
+        3 => Some(Kind::StaticBranch(Jumps::WhenOff)),
+        _ => Some(Kind::ConditionalJump(u8::try_from(number - 4).ok()?)),
+    }
+}
+
+#[cfg(all(test, feature = "std", not(loom)))]
+mod tests {
+    use std::boxed::Box;
+
+    use super::*;
+
+    /// A fork may come while another thread changes the table, which the child does not have.
+    #[test]
+    fn a_change_that_nobody_ends() {
+        let zero = || AtomicUsize::new(0);
+        let key = AtomicPtr::new(core::ptr::null_mut());
+        let entry = Entry { pc: zero(), key, kind: zero(), target: zero() };
+        let table = Table::new();
+        // It lives for ever, which a search for leaks has to see.
+        static ENTRIES: AtomicPtr<Entries> = AtomicPtr::new(core::ptr::null_mut());
+        let entries = Box::leak(Box::new(Entries::new(Box::leak(Box::new([entry])))));
+        ENTRIES.store(entries, Ordering::Relaxed);
+        table.move_to(entries);
+        let kind = Kind::StaticBranch(Jumps::WhenOff);
+        let trapped = Trapped { pc: 10, key: core::ptr::without_provenance(64), kind, target: 20 };
+        table.publish([trapped].into_iter());
+        table.sequence.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(table.shown(), 0);
+        table.publish([trapped].into_iter());
+        assert_eq!(table.shown(), 1);
+        assert_eq!(table.find(10, || true), Some(TrapLookup::Ours(trapped.key, kind, 20)));
     }
 }
 
@@ -177,6 +235,7 @@ mod models {
             pc: AtomicUsize::new(0),
             key: AtomicPtr::new(core::ptr::null_mut()),
             kind: AtomicUsize::new(0),
+            target: AtomicUsize::new(0),
         };
         let entries: Vec<_> = (0..count).map(|_| entry()).collect();
         Box::leak(Box::new(Entries::new(entries.leak())))
@@ -184,10 +243,10 @@ mod models {
 
     fn trapped(pc: usize) -> Trapped {
         let kind = if pc.is_multiple_of(2) { Kind::Call } else { Kind::Jump };
-        Trapped { pc, key: core::ptr::without_provenance(pc * 64), kind }
+        Trapped { pc, key: core::ptr::without_provenance(pc * 64), kind, target: pc * 8 }
     }
 
-    /// Whoever looks up an instruction while its breakpoint is there finds it, with its own key and kind.
+    /// A lookup of an instruction whose breakpoint is set finds it, with its own key and kind.
     #[test]
     fn a_lookup_sees_one_state_of_the_table() {
         for looked_up in [0, 1] {
@@ -211,9 +270,11 @@ mod models {
                     was_there
                 });
                 match met {
-                    Some(Met::Ours(key, kind)) => assert_eq!((key, kind), (at.key, at.kind)),
-                    Some(Met::Foreign) => panic!("its own breakpoint is foreign"),
-                    Some(Met::Gone) => assert!(!was_there),
+                    Some(TrapLookup::Ours(key, kind, target)) => {
+                        assert_eq!((key, kind, target), (at.key, at.kind, at.target));
+                    }
+                    Some(TrapLookup::Foreign) => panic!("its own breakpoint is foreign"),
+                    Some(TrapLookup::Gone) => assert!(!was_there),
                     None => {}
                 }
             })

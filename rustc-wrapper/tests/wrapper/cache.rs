@@ -1,10 +1,10 @@
-//! What is remembered from call to call, and when it is not.
+//! Which facts are cached between calls, and when they are not.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::world::{COMPILATION, World};
+use crate::world::{COMPILATION, Call, WRAPPER, World};
 
 /// The cache's files.
 fn entries(world: &World) -> Vec<PathBuf> {
@@ -56,6 +56,54 @@ fn a_corrupted_entry_is_ignored_and_rewritten() {
     }
 }
 
+/// In a directory that others can write, they could forge facts about a compiler.
+#[test]
+fn a_directory_that_others_may_write_is_no_cache() {
+    let world = World::new();
+    assert!(world.call(COMPILATION).run().has_pass());
+    let directory = world.path("cache/static-call");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for (round, shared) in [0o720, 0o702, 0o777].into_iter().enumerate() {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(shared)).unwrap();
+        assert!(world.call(COMPILATION).run().has_pass());
+        assert_eq!(world.times_asked(), round + 2, "{shared:o}");
+    }
+    fs::rename(&directory, world.path("elsewhere")).unwrap();
+    symlink(world.path("elsewhere"), &directory).unwrap();
+    fs::set_permissions(world.path("elsewhere"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(world.call(COMPILATION).run().has_pass());
+    assert_eq!(world.times_asked(), 5, "a link");
+}
+
+#[test]
+fn no_link_is_followed_in_the_cache() {
+    let world = World::new();
+    assert!(world.call(COMPILATION).run().has_pass());
+    let victim = world.path("victim");
+    for entry in entries(&world) {
+        let text = fs::read(&entry).unwrap();
+        fs::write(&victim, &text).unwrap();
+        // The path of the draft, which contains the process ID: the shell becomes the wrapper.
+        let script = world.path("with-links");
+        let text = format!("#!/bin/sh\nln -s {0} {1}.$$\nexec \"$@\"\n", victim.display(), entry.display());
+        world.install_program(&script, &text);
+        fs::remove_file(&entry).unwrap();
+        symlink(&victim, &entry).unwrap();
+        let before = world.times_asked();
+        let call = || Call::new(&world, &script).env("STATIC_CALL_PASS", world.plugin());
+        let call = || call().args([Path::new(WRAPPER), &world.rustc()]).args(COMPILATION);
+        assert!(call().run().has_pass());
+        assert!(!fs::symlink_metadata(&entry).unwrap().is_symlink(), "it was written anew");
+        assert!(world.times_asked() <= before + 1);
+        fs::write(&victim, "mine").unwrap();
+        fs::remove_file(&entry).unwrap();
+        assert!(call().run().has_pass());
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+        assert!(fs::symlink_metadata(&entry).unwrap().is_file());
+    }
+}
+
 #[test]
 fn a_cache_that_cannot_be_written_is_no_error() {
     let world = World::new();
@@ -74,7 +122,7 @@ fn the_cache_is_in_the_home_or_in_a_private_temporary_directory() {
     let call = || world.call(COMPILATION).env_remove("XDG_CACHE_HOME");
     call().env("HOME", world.path("home")).run();
     assert!(world.path("home/.cache/static-call").is_dir());
-    // A relative one is none, says its specification.
+    // The specification says to ignore a relative path.
     call().env("HOME", world.path("home")).env("XDG_CACHE_HOME", "relative").run();
     assert!(!world.path("relative").exists());
     assert_eq!(world.times_asked(), 1);
@@ -116,7 +164,7 @@ fn a_bare_name_is_looked_up() {
     assert_eq!(world.times_asked(), 1);
 }
 
-/// A rustup proxy answers for the toolchain that is chosen where and when it is run.
+/// A rustup proxy answers for the toolchain that is selected when and where it runs.
 #[test]
 fn a_rustup_proxy_is_remembered_only_for_a_toolchain_named_in_the_environment() {
     let world = World::new();

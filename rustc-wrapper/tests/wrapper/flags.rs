@@ -1,4 +1,4 @@
-//! What is added to a compilation.
+//! The options that are added to a compilation.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn names_are_checked_only_where_they_were() {
 #[test]
 fn features_stay_as_closed_as_they_were() {
     let world = World::new();
-    // Release, the user's RUSTC_BOOTSTRAP, whether rustc lets this crate use features.
+    // The release, the user's RUSTC_BOOTSTRAP, and whether rustc permits this crate unstable features.
     let cases = [
         (STABLE, None, false),
         ("1.96.0-beta.3", None, false),
@@ -104,7 +104,7 @@ fn the_hash_follows_the_content() {
     let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", &copy).run();
     assert_eq!(outcome.hash(), first, "same content at another path");
 
-    // Longer than a tick of the clock that file systems take their times from.
+    // Longer than a tick of the clock for file times.
     std::thread::sleep(std::time::Duration::from_millis(20));
     let mut content = shared_object();
     *content.last_mut().unwrap() ^= 1;

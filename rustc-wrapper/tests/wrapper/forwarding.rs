@@ -1,4 +1,4 @@
-//! The command that reaches the compiler, and what comes back from it.
+//! The command that reaches the compiler, and its result.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn a_probe_is_untouched() {
         &["@probe"],
     ];
     for probe in probes {
-        // Even a plugin that cannot be loaded is no matter.
+        // Even a plugin that cannot be loaded does not matter.
         let outcome = world.call(probe).env("STATIC_CALL_PASS", "/nowhere").run();
         // The fake's `printf` prints its line once even without arguments.
         outcome.assert_untouched(if probe.is_empty() { &[""] } else { probe });
@@ -144,7 +144,7 @@ fn in_both_of_cargos_variables_it_loads_the_plugin_once() {
 
 #[test]
 fn without_a_compiler_it_says_how_it_is_used() {
-    // The second one is how sccache asks a program what compiler it is.
+    // The second one is how sccache identifies a compiler.
     for words in [&[][..], &["-E", "test.c"], &["-vV"]] {
         let outcome = World::new().bare_call(words).run();
         assert_eq!(outcome.code, Some(1));

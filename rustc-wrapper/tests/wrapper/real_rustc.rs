@@ -1,11 +1,12 @@
-//! The flags, before the compiler that builds this test.
+//! The options, given to the compiler that builds this test.
 
 use std::fs;
 use std::process::{Command, Output};
 
 use crate::world::{WRAPPER, World};
 
-/// Compiles as far as rustc loads no plugin; `None` for a rustc with another LLVM than the plugin.
+/// Compiles without code generation, so rustc loads no plugin. `None`: rustc has another LLVM than the
+/// plugin.
 fn check(source: &str) -> Option<Output> {
     let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let version = Command::new(&rustc).arg("-vV").output().unwrap();

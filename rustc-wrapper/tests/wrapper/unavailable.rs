@@ -5,7 +5,7 @@ use std::{fs, iter};
 
 use crate::world::{COMPILATION, Call, Outcome, WRAPPER, World, install, shared_object};
 
-/// Asserts one line of warning with all these words, and an otherwise untouched compilation.
+/// Asserts one warning with all these words, and an otherwise unchanged compilation.
 #[track_caller]
 fn assert_goes_on(outcome: &Outcome, words: &[&str]) {
     assert_eq!(outcome.arguments, COMPILATION, "{outcome:?}");
@@ -16,7 +16,7 @@ fn assert_goes_on(outcome: &Outcome, words: &[&str]) {
     }
 }
 
-/// Asserts that no compiler was run, and one line of error with all these words.
+/// Asserts that no compiler was run, and one error with all these words.
 #[track_caller]
 fn assert_refused(outcome: &Outcome, words: &[&str]) {
     assert_eq!((outcome.code, &outcome.bootstrap), (Some(1), &None), "{outcome:?}");
@@ -29,10 +29,16 @@ fn assert_refused(outcome: &Outcome, words: &[&str]) {
 #[test]
 fn another_llvm_is_told_and_the_build_goes_on() {
     let world = World::new();
-    for (release, llvm) in [("1.94.0", "21.1.8"), ("1.99.0", "23.0.0"), ("2.0.0", "220.1.0")] {
+    for (release, llvm, install) in [
+        ("1.94.0", "21.1.8", "`cargo xtask install --llvm 21`"),
+        ("1.99.0", "23.0.0", "`cargo xtask install --llvm 23`"),
+        ("2.0.0", "220.1.0", "`cargo xtask install --llvm 220`"),
+        ("1.0.0", "2.0.0", "`cargo xtask install --llvm 2`"),
+    ] {
         world.install_rustc(release, llvm);
         let outcome = world.call(COMPILATION).env("FAKE_EXIT", "3").run();
-        assert_goes_on(&outcome, &[release, llvm, "needs LLVM 22", "use a rustc with LLVM 22"]);
+        let told = "is built for LLVM 19, 22; use a rustc with one of these";
+        assert_goes_on(&outcome, &[release, llvm, told, install]);
         assert_eq!(outcome.code, Some(3));
     }
 }
@@ -43,7 +49,7 @@ fn another_llvm_is_an_error_where_the_pass_is_required() {
     world.install_rustc("1.94.0", "21.1.8");
     let call = |value| world.call(COMPILATION).env("STATIC_CALL_REQUIRE", value);
     assert_refused(&call("1").run(), &["LLVM 21.1.8", "LLVM 22", "STATIC_CALL_REQUIRE"]);
-    // For a dependency too.
+    // The same for a dependency.
     assert_refused(&call("1").env("CARGO_PKG_NAME", "dependency").run(), &["LLVM 21.1.8"]);
     assert_goes_on(&call("0").run(), &[]);
     assert_goes_on(&call("").run(), &[]);
@@ -101,14 +107,14 @@ fn a_plugin_that_is_damaged_is_told_with_its_path() {
         bytes
     };
     let damages = [
-        (Vec::new(), "is no ELF file"),
-        (sound[..63].to_vec(), "is no ELF file"),
-        (changed(0, 0), "is no ELF file"),
+        (Vec::new(), "is not an ELF file"),
+        (sound[..63].to_vec(), "is not an ELF file"),
+        (changed(0, 0), "is not an ELF file"),
         (changed(4, 1), "is built for another machine"), // ELFCLASS32
         (changed(5, 9), "is built for another machine"), // neither byte order
         (changed(18, 99), "is built for another machine"),
-        (changed(16, 2), "is no shared object"), // ET_EXEC, in little-endian files
-        (sound[..127].to_vec(), "is cut off: it has 127 of 128 bytes"),
+        (changed(16, 2), "is not a shared object"), // ET_EXEC, in little-endian files
+        (sound[..127].to_vec(), "is truncated: it has 127 of 128 bytes"),
     ];
     for (bytes, problem) in damages {
         fs::write(world.plugin(), bytes).unwrap();
@@ -121,15 +127,17 @@ fn a_plugin_that_is_damaged_is_told_with_its_path() {
 #[test]
 fn a_path_rustc_would_misread_is_told() {
     let world = World::new();
-    let spaced = world.path("plug in.so");
-    fs::copy(world.plugin(), &spaced).unwrap();
-    let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", &spaced).run();
-    assert_goes_on(&outcome, &["plug in.so", "space"]);
+    for name in ["plug in.so", "plug,in.so"] {
+        let split = world.path(name);
+        fs::copy(world.plugin(), &split).unwrap();
+        let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", &split).run();
+        assert_goes_on(&outcome, &[name, "a space or a comma"]);
+    }
     let outcome = world.call(COMPILATION).env("STATIC_CALL_PASS", "plugin.so").run();
     assert_goes_on(&outcome, &["plugin.so", "relative"]);
 }
 
-/// Cargo reads there when to compile the crate again.
+/// Cargo reads from there when to recompile the crate.
 #[test]
 fn cargo_is_told_that_the_pass_was_not_required() {
     let world = World::new();

@@ -11,12 +11,12 @@ use tempfile::TempDir;
 pub(crate) const WRAPPER: &str = env!("CARGO_BIN_EXE_static-call-rustc");
 pub(crate) const STABLE: &str = "1.95.0";
 
-/// The arguments of a compilation, as far as the wrapper is concerned.
+/// The arguments of a compilation that matter to the wrapper.
 pub(crate) const COMPILATION: [&str; 5] =
     ["--crate-name", "demo", "--check-cfg", "cfg(docsrs,test)", "demo.rs"];
 
-/// A `rustc` that prints its arguments, answers `-vV` and counts that in the file `asked`, and
-/// otherwise ends as the environment says.
+/// A `rustc` that prints its arguments and exits as the environment says. It answers `-vV` and counts these
+/// calls in the file `asked`.
 const COMPILER: &str = r#"#!/bin/sh
 printf 'argument %s\n' "$@"
 echo "bootstrap ${RUSTC_BOOTSTRAP-unset}"
@@ -33,7 +33,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A stable toolchain with the LLVM the plugin needs, and a sound plugin.
+    /// A stable toolchain with the LLVM that the plugin needs, and a valid plugin.
     pub(crate) fn new() -> Self {
         let world = Self { directory: TempDir::new().unwrap() };
         for directory in ["toolchain/bin", "toolchain/lib/rustlib", "cache", "tmp"] {
@@ -66,7 +66,7 @@ impl World {
         self.install_program(path, &text.replace("LLVM\"", &format!("{llvm}\"")));
     }
 
-    /// Puts a wrapper that prints `through NAME` at the path.
+    /// Creates a wrapper that prints `through NAME`.
     pub(crate) fn install_wrapper(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         self.install_program(&path, OTHER_WRAPPER);
@@ -84,17 +84,17 @@ impl World {
         fs::read_to_string(self.path("asked")).map_or(0, |text| text.lines().count())
     }
 
-    /// The wrapper over the fake rustc.
+    /// The wrapper, called for the fake rustc.
     pub(crate) fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
         self.bare_call([self.rustc()]).args(arguments)
     }
 
-    /// The wrapper over whatever the arguments say.
+    /// The wrapper, called with these arguments.
     pub(crate) fn bare_call<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
         Call::new(self, Path::new(WRAPPER)).args(words).env("STATIC_CALL_PASS", self.plugin())
     }
 
-    /// The arguments the wrapper should add for the plugin at `path` with this hash.
+    /// The arguments that the wrapper should add for the plugin at `path` with this hash.
     pub(crate) fn added(&self, path: &Path, hash: &str) -> Vec<String> {
         [
             &format!("-Zllvm-plugins={}", path.display()),
@@ -110,7 +110,7 @@ impl World {
     }
 }
 
-/// One call of the wrapper, in an environment that holds nothing of the machine's but `PATH`.
+/// A call of the wrapper, in an environment with nothing but `PATH` from the machine.
 pub(crate) struct Call(Command);
 
 impl Call {
@@ -155,10 +155,10 @@ impl Call {
     }
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The other wrappers the call went through.
+    /// The other wrappers that were run.
     pub(crate) through: Vec<String>,
     /// The arguments that reached the compiler.
     pub(crate) arguments: Vec<String>,
@@ -195,19 +195,20 @@ impl Outcome {
     }
 }
 
-/// The smallest file that passes for a shared object of this machine: a header, and one section
-/// header right behind it.
+/// The smallest file that passes for a shared object for this machine: a header followed by one section
+/// header.
 pub(crate) fn shared_object() -> Vec<u8> {
     let mut bytes = fs::read(WRAPPER).unwrap()[..128].to_vec();
     bytes[16..18].copy_from_slice(&3_u16.to_ne_bytes()); // ET_DYN
-    bytes[40..48].copy_from_slice(&64_u64.to_ne_bytes()); // where the section headers are,
-    bytes[58..60].copy_from_slice(&64_u16.to_ne_bytes()); // their size
+    bytes[40..48].copy_from_slice(&64_u64.to_ne_bytes()); // the offset of the section headers,
+    bytes[58..60].copy_from_slice(&64_u16.to_ne_bytes()); // their size,
     bytes[60..62].copy_from_slice(&1_u16.to_ne_bytes()); // and number
+    bytes.extend(b"static_call_llvms=x static_call_llvms=19, 22; and so on");
     bytes
 }
 
-/// Copies a program in a process of its own. Were the file open for writing in this one, a child
-/// that another test starts just then would hold it open, and running it would fail.
+/// Copies a program in a separate process. If this process wrote the file, a child that another test forks
+/// meanwhile would keep it open for writing, and running it would fail.
 pub(crate) fn install(from: &Path, to: &Path) {
     let status = Command::new("install").args(["-D", "-m", "755"]).args([from, to]).status();
     assert!(status.unwrap().success());

@@ -1,5 +1,5 @@
-/* Runs all calls, and finds out which of them are direct: while another function's address lies in the keys, only those that
- * load it reach that function. */
+/* Makes all calls and finds out which of them are direct: while the keys hold another function's address,
+ * only calls that load a key reach that function. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,30 +50,30 @@ static void run(target *expected)
 {
 	int value = 1000;
 	FOR_EACH_FILE(file)
-		for (const struct site *site = (*file)->sites; site->run != NULL; site++, value += 1000) {
-			const int result = site->run(value);
-			const int call = last;
-			if (result != expected(call, value) + site->plus) {
-				fprintf(stderr, "call %d: %d is wrong\n", call, result);
-				abort();
-			}
+	for (const struct site *site = (*file)->sites; site->run != NULL; site++, value += 1000) {
+		const int result = site->run(value);
+		const int call = last;
+		if (result != expected(call, value) + site->plus) {
+			fprintf(stderr, "call %d: %d is wrong\n", call, result);
+			abort();
 		}
+	}
 }
 
 static void update(target *to)
 {
 	FOR_EACH_FILE(file)
-		for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
-			if (static_call_update_at(target, *key, to) != 0)
-				abort();
+	for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
+		if (static_call_update_at(target, *key, to) != 0)
+			abort();
 }
 
-/* Writes past the runtime what the keys point at. */
+/* Stores to the keys behind the runtime's back. */
 static void store(target *to)
 {
 	FOR_EACH_FILE(file)
-		for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
-			__atomic_store_n(&(*key)->target, (__static_call_function *)to, __ATOMIC_RELAXED);
+	for (struct static_call_key *const *key = (*file)->keys; *key != NULL; key++)
+		__atomic_store_n(&(*key)->__target, (__static_call_function *)to, __ATOMIC_RELAXED);
 }
 
 static void print(const char *what, const volatile bool *calls)

@@ -1,5 +1,5 @@
-/* What tells which calls are direct (see keys/src/check.rs, which does the same for Rust): every call in the source passes a
- * number of its own to its target. */
+/* The check for direct calls, as in keys/src/check.rs for Rust: every call in the source passes a number
+ * of its own to its target. */
 #ifndef MATRIX_H
 #define MATRIX_H
 
@@ -17,7 +17,8 @@ struct site {
 	int plus; /* what it adds to the call's result */
 };
 
-/* The calls of one file and the keys that it defines: up to `sites` with a function, up to `keys` that are not NULL. */
+/* The calls of one file and the keys that it defines: up to `sites` with a function, up to `keys` that are
+ * not NULL. */
 struct file {
 	struct site sites[8];
 	struct static_call_key *keys[4];
@@ -26,7 +27,7 @@ struct file {
 extern const struct file first, second, third;
 DECLARE_STATIC_CALL(shared, target);
 
-/* What all keys call to begin with. */
+/* The first target of all keys. */
 int plain(int call, int value);
 
 __attribute__((visibility("default"))) void matrix_check(void);

@@ -1,6 +1,6 @@
 #include "matrix.h"
 
-/* The same name as in the first file, but not the same key. */
+/* The same name as in the first file, but another key. */
 static DEFINE_STATIC_CALL(own, plain);
 static struct static_call_key table[] = { STATIC_CALL_INIT(plain), STATIC_CALL_INIT(plain) };
 

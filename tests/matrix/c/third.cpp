@@ -10,10 +10,7 @@ template <typename T> int in_template(T value) { return static_call(shared, 8, s
 
 int instantiated(int value) { return in_template<long>(value); }
 
-int member(int value)
-{
-	return static_call(Static::member, 9, value) + 1;
-}
+int member(int value) { return static_call(Static::member, 9, value) + 1; }
 
 int in_lambda(int value)
 {
@@ -28,7 +25,9 @@ struct OnDestruction {
 
 int in_destructor(int value)
 {
-	{ OnDestruction on_destruction{&value}; }
+	{
+		OnDestruction on_destruction{ &value };
+	}
 	return value;
 }
 

@@ -1,4 +1,4 @@
-//! Compiles the calls of C, with the pass where there is one.
+//! Compiles the calls in C, with the pass if there is one.
 
 fn main() {
     let variable = |name: &str| {

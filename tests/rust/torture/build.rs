@@ -1,5 +1,4 @@
-//! Compiles the shared object that the program is linked with and the plugin that it loads, with the pass
-//! where the tests name it.
+//! Compiles the shared object and the plugin of the program, with the pass if the tests name one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +17,9 @@ fn main() {
 
 fn shared_object(source: &str, output: &Path) {
     let source = Path::new("../../c").join(source);
-    for file in [&source, Path::new("../../c/torture.h"), Path::new("../../../runtime/include/static_call.h")]
-    {
-        println!("cargo::rerun-if-changed={}", file.display());
+    println!("cargo::rerun-if-changed={}", source.display());
+    for file in ["c/torture.h", "../runtime/include/static_branch.h", "../runtime/include/static_call.h"] {
+        println!("cargo::rerun-if-changed=../../{file}");
     }
     let mut build = cc::Build::new();
     build.include("../../../runtime/include").opt_level(2).pic(true).warnings_into_errors(true);

@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "aarch64-unknown-linux-gnu",

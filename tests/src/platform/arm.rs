@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "armv7-unknown-linux-gnueabihf",
@@ -18,7 +18,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_tail_calls: true,
     calls_other_images: true,
     has_outliner: true,
-    // clang has no large code model for it.
+    // clang has no large code model for Arm.
     has_far_calls: false,
     has_veneers: true,
     has_xray: true,
@@ -41,8 +41,8 @@ pub(super) const PLATFORM: Platform = Platform {
     own_instrumentation: &[&["-mtp=soft"]],
 };
 
-/// B<c> is listed as well: the compiler makes none that leaves its function, but a linker would let it. BLX
-/// (immediate), the condition 15, leads to Thumb code.
+/// B<c> counts as well: compilers emit none that leaves its function, but linkers accept them. BLX
+/// (immediate), with the condition 15, leads to Thumb code.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = (address..).step_by(4).zip(code.as_chunks::<4>().0);
     let branches = instructions.filter_map(|(at, instruction)| {

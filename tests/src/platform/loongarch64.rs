@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "loongarch64-unknown-linux-gnu",
@@ -37,13 +37,13 @@ pub(super) const PLATFORM: Platform = Platform {
     own_instrumentation: &[&["-mcmodel=normal", "-fsanitize=undefined", "-fno-sanitize=function"]],
 };
 
-/// BL and B; and pairs of a PCADDU18I and a JIRL. Conditional branches do not leave their function.
+/// BL, B, and pairs of PCADDU18I and JIRL. Conditional branches do not leave their function.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let ats = (0..code.len().saturating_sub(3)).step_by(4);
     let branches = ats.filter_map(|offset| {
         let at = address + offset as u64;
         let instruction = word(code, offset);
-        // The number of these bits, the lowest of which is at `from`, with its sign.
+        // The signed number in these bits, from bit `from` on.
         let field = |instruction: u32, from: u32, bits: u32| {
             i64::from((instruction << (32 - from - bits)).cast_signed() >> (32 - bits))
         };

@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "powerpc64le-unknown-linux-gnu",
@@ -21,7 +21,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_veneers: true,
     has_xray: true,
     calls_other_images: false,
-    // Twelve bytes are a traceback table, which LLVM puts behind every function.
+    // Twelve bytes are the traceback table that LLVM puts behind every function.
     trampoline_sizes: [76, 76],
     // b .
     barrier: &[0x00, 0x00, 0x00, 0x48],
@@ -38,7 +38,7 @@ pub(super) const PLATFORM: Platform = Platform {
     own_instrumentation: &[&["-mcpu=power9", "-mrop-protect"]],
 };
 
-/// BC has no relocation that leaves its section, and LLVM branches around a call instead.
+/// BC has no relocation to other sections, so LLVM branches around a call instead.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = (address..).step_by(4).zip(code.as_chunks::<4>().0);
     let branches = instructions.filter_map(|(at, instruction)| {

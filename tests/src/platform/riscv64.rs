@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "riscv64gc-unknown-linux-gnu",
@@ -39,8 +39,8 @@ pub(super) const PLATFORM: Platform = Platform {
     has_xray: true,
     has_veneers: false,
     reach: 1 << 20,
-    // Debian's assembler is older than extensions that clang names, and its linker (2.40) ends by a signal at relocations
-    // of clang's debug information. LLVM stops at MemorySanitizer.
+    // Debian's assembler does not know all extensions that clang names, and its linker (2.40) crashes at
+    // relocations of clang's debug information. LLVM has no MemorySanitizer here.
     broken_flags: &["-fno-integrated-as", "-gdwarf-5", "-fsanitize=memory"],
 };
 
@@ -49,7 +49,7 @@ fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let half = |at: usize| Some(u32::from(u16::from_le_bytes(code.get(at..at + 2)?.try_into().ok()?)));
     let word = |at: usize| Some(half(at)? | half(at + 2)? << 16);
     let kind = |link: u32| if link == 0 { Kind::Jump } else { Kind::Call };
-    // The bits of an immediate, each of which is moved from one place to another, and its sign.
+    // Moves each bit of an immediate to its place, and extends the sign.
     let gather = |word: u32, bits: &[(u32, u32)], sign: u32| {
         let number = bits.iter().fold(0, |sum, (from, to)| sum | (word >> from & 1) << to);
         i64::from((number << (31 - sign)).cast_signed() >> (31 - sign))

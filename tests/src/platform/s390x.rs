@@ -1,4 +1,4 @@
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "s390x-unknown-linux-gnu",
@@ -21,7 +21,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_far_calls: false,
     // Calls reach all of an image.
     has_veneers: false,
-    // LLVM 22 loses tail calls under it: `return f();` only returns.
+    // LLVM 22 drops tail calls under XRay: `return f();` only returns.
     has_xray: false,
     trampoline_sizes: [16, 24],
     barrier: &[],
@@ -32,7 +32,7 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-/// An instruction's length follows from its first two bits. Branches of four bytes do not leave their function.
+/// The first two bits of an instruction tell its length. Branches of four bytes do not leave their function.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let mut branches = Vec::new();
     let mut rest = code;

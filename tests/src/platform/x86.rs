@@ -1,4 +1,5 @@
-use super::{Platform, x86_64};
+use super::description::Platform;
+use super::x86_64;
 
 /// x86-64's kernels and processors run its programs.
 pub(super) const PLATFORM: Platform = Platform {
@@ -13,7 +14,9 @@ pub(super) const PLATFORM: Platform = Platform {
     has_breakpoints: true,
     disassemble: |code, address| x86_64::disassemble(32, code, address),
     // call 1f; jmp *key; mov key, %eax
-    is_trampoline_entry: |code| matches!(code, [0xe8, 0, 0, 0, 0, ..] | [0xff, 0x25, ..] | [0xa1, ..]),
+    is_trampoline_entry: |code| {
+        matches!(code, [0x90, 0xe8, 0, 0, 0, 0, ..] | [0x90, 0xff, 0x25, ..] | [0x90, 0xa1, ..])
+    },
     has_conditional_tail_calls: true,
     entry: 4,
     has_tail_calls: true,

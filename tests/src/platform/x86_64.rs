@@ -1,6 +1,6 @@
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 
-use super::{Branch, Kind, Platform};
+use super::description::{Branch, Kind, Platform};
 
 pub(super) const PLATFORM: Platform = Platform {
     name: "x86_64-unknown-linux-gnu",
@@ -13,10 +13,10 @@ pub(super) const PLATFORM: Platform = Platform {
     shortest_site: 5,
     has_breakpoints: true,
     disassemble: |code, address| disassemble(64, code, address),
-    is_trampoline_entry: |code| match code[..3] {
-        [0x48 | 0x4c, 0x8b | 0x8d, modrm] => modrm & 0xc7 == 0x05,
-        [0x48 | 0x49, 0xc7, modrm] => modrm & 0xf8 == 0xc0,
-        [0xff, 0x25, _] => true,
+    is_trampoline_entry: |code| match code[..4] {
+        [0x90, 0x48 | 0x4c, 0x8b | 0x8d, modrm] => modrm & 0xc7 == 0x05,
+        [0x90, 0x48 | 0x49, 0xc7, modrm] => modrm & 0xf8 == 0xc0,
+        [0x90, 0xff, 0x25, _] => true,
         _ => false,
     },
     has_conditional_tail_calls: true,
@@ -36,10 +36,10 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-/// The prefix that sites are padded with.
-const CS: u8 = 0x2e;
+/// The prefixes that sites are padded with, in 64-bit code and in other.
+const PADDING: [u8; 2] = [0x67, 0x64];
 
-/// `bits` is the processor's mode. A branch lies where its opcode does.
+/// `bits` is the processor's mode. The address of a branch is that of its opcode.
 pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
     let branches = instructions.into_iter().filter_map(|instruction| {
@@ -50,7 +50,7 @@ pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
             _ => return None,
         };
         let own = &code[(instruction.ip() - address) as usize..];
-        let padding = own.iter().take_while(|&&byte| byte == CS).count() as u64;
+        let padding = own.iter().take_while(|byte| PADDING.contains(byte)).count() as u64;
         let (at, len) = (instruction.ip() + padding, instruction.len() as u64 - padding);
         Some(Branch { at, len, target: instruction.near_branch_target(), kind })
     });

@@ -1,4 +1,4 @@
-//! C and C++, without cargo: `tests/matrix/c`.
+//! `tests/matrix/c`: C and C++, without cargo.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,15 +8,23 @@ use static_call_tests::{plugin, prefix, root, run};
 
 use crate::outcome::{Expected, Outcome, calls_in, has};
 
-/// What compiles.
+/// The compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compiler {
     /// clang 22 with the pass.
     Clang,
-    /// The same for musl, which has C only; Debian's musl-gcc links.
+    /// The same for musl, for C alone; Debian's musl-gcc links.
     Musl,
     /// gcc.
     Gcc,
+    /// gcc with the assembler that records calls.
+    GccInline,
+}
+
+impl Compiler {
+    fn is_gcc(self) -> bool {
+        matches!(self, Self::Gcc | Self::GccInline)
+    }
 }
 
 /// One way to build.
@@ -24,18 +32,18 @@ enum Compiler {
 struct Cell {
     name: &'static str,
     compiler: Compiler,
-    /// For compiling.
+    /// Flags for the compiler.
     flags: &'static [&'static str],
-    /// For linking, as well as `flags`.
+    /// Flags for the linker, besides `flags`.
     link: &'static [&'static str],
-    /// What tells in the linked file that these flags had an effect.
+    /// Traces in the linked file that show that the flags had an effect.
     traces: &'static [&'static str],
     /// Whether all but `main` lies in a shared object.
     shared: bool,
     expected: Expected,
 }
 
-/// What most cells are.
+/// The usual cell.
 const CLANG: Cell = Cell {
     name: "",
     compiler: Compiler::Clang,
@@ -46,6 +54,8 @@ const CLANG: Cell = Cell {
     expected: Expected::Direct,
 };
 
+/// Without the pass, keys in tables are called through their pointers.
+const IN_TABLES: Expected = Expected::Except(&[7]);
 const LOADED_ONLY: &str = "is only loaded from memory";
 const NOT_RECORDED: &str = "no call is recorded";
 const LTO_WITHOUT_PASS: &str = "branches to trampolines are not recorded";
@@ -89,8 +99,7 @@ const CELLS: &[Cell] = &[
         traces: &["mold 1"],
         ..CLANG
     },
-    // Mold 1 does not write what glibc wants to see of a program with packed relocations, so it takes one that
-    // relocates itself.
+    // mold 1 omits what glibc demands of a program with packed relocations, so this one is a static PIE.
     Cell {
         name: "static_pie_mold",
         flags: &["-O2", "-fPIE"],
@@ -124,14 +133,14 @@ const CELLS: &[Cell] = &[
         name: "lto_thin_without_the_pass_in_the_linker",
         flags: &["-O2", "-flto=thin"],
         link: &["-fuse-ld=lld"],
-        expected: Expected::Generic(LTO_WITHOUT_PASS),
+        expected: Expected::Trampolines(LTO_WITHOUT_PASS),
         ..CLANG
     },
     Cell {
         name: "lto_full_without_the_pass_in_the_linker",
         flags: &["-O2", "-flto=full"],
         link: &["-fuse-ld=lld"],
-        expected: Expected::Generic(LTO_WITHOUT_PASS),
+        expected: Expected::Trampolines(LTO_WITHOUT_PASS),
         ..CLANG
     },
     Cell { name: "retpoline", flags: &["-O2", "-mretpoline"], traces: &["__llvm_retpoline_"], ..CLANG },
@@ -182,23 +191,44 @@ const CELLS: &[Cell] = &[
         link: &["-static-pie"],
         ..CLANG
     },
+    Cell { name: "gcc_inline", compiler: Compiler::GccInline, flags: &["-O2"], expected: IN_TABLES, ..CLANG },
     Cell {
-        name: "gcc",
+        name: "gcc_inline_lto",
+        compiler: Compiler::GccInline,
+        flags: &["-O2", "-flto", "-g"],
+        expected: IN_TABLES,
+        ..CLANG
+    },
+    Cell {
+        name: "gcc_inline_small",
+        compiler: Compiler::GccInline,
+        flags: &["-Os", "-fno-pie", "-ffunction-sections", "-pipe", "-fcf-protection"],
+        link: &["-no-pie", "-Wl,--gc-sections,-z,start-stop-gc"],
+        expected: IN_TABLES,
+        ..CLANG
+    },
+    Cell {
+        name: "gcc_pointers",
         compiler: Compiler::Gcc,
-        flags: &["-O2"],
+        flags: &["-O2", "-DSTATIC_CALL_POINTERS"],
         expected: Expected::Generic(WITHOUT_PASS),
         ..CLANG
     },
     Cell {
-        name: "gcc_O0",
+        name: "gcc_pointers_O0",
         compiler: Compiler::Gcc,
-        flags: &["-O0", "-g"],
+        flags: &["-O0", "-g", "-DSTATIC_CALL_POINTERS"],
         expected: Expected::Generic(WITHOUT_PASS),
         ..CLANG
     },
 ];
 
-/// All cells of C and C++.
+/// gcc's flag for the assembler that records calls.
+fn assembler() -> String {
+    format!("-B{}", prefix().join("lib/static-call/as").display())
+}
+
+/// All cells for C and C++.
 pub(crate) fn cells() -> Vec<Trial> {
     let trial = |&cell: &Cell| {
         Trial::test(format!("c::{}", cell.name), move || {
@@ -228,7 +258,7 @@ impl Cell {
         self.compiler != Compiler::Musl
     }
 
-    /// Builds `program`; what has the calls is that, or the shared object beside it.
+    /// Builds `program`. The calls lie in it, or in the shared object beside it.
     fn build(self, directory: &Path) -> PathBuf {
         let compile = |source: &str| {
             let object = directory.join(source).with_extension("o");
@@ -264,13 +294,16 @@ impl Cell {
     fn compiler(self, source: &str) -> Command {
         let is_cpp = source.ends_with(".cpp");
         let mut compiler = Command::new(match (self.compiler, is_cpp) {
-            (Compiler::Gcc, false) => "gcc",
-            (Compiler::Gcc, true) => "g++",
+            (Compiler::Gcc | Compiler::GccInline, false) => "gcc",
+            (Compiler::Gcc | Compiler::GccInline, true) => "g++",
             (_, false) => "clang-22",
             (_, true) => "clang++-22",
         });
-        if self.compiler != Compiler::Gcc {
+        if !self.compiler.is_gcc() {
             compiler.arg(format!("-fpass-plugin={}", plugin().display()));
+        }
+        if self.compiler == Compiler::GccInline {
+            compiler.arg(assembler());
         }
         if self.compiler == Compiler::Musl {
             let headers = "/usr/include/x86_64-linux-musl";
@@ -292,15 +325,18 @@ impl Cell {
             Compiler::Clang => "clang++-22",
             Compiler::Musl if self.is_musl_static_pie() => "gcc",
             Compiler::Musl => "musl-gcc",
-            Compiler::Gcc => "g++",
+            Compiler::Gcc | Compiler::GccInline => "g++",
         });
         if self.is_musl_static_pie() {
             linker
                 .args(["-nostdlib", "-L", MUSL])
                 .args(["rcrt1.o", "crti.o"].map(|name| format!("{MUSL}/{name}")));
         } else if self.compiler != Compiler::Musl {
-            // The compiler's own flags choose the libraries, and what happens at link time.
+            // The compiler's flags also choose the libraries and the work at link time.
             linker.args(self.flags);
+        }
+        if self.compiler == Compiler::GccInline {
+            linker.arg(assembler());
         }
         for flag in self.link {
             match *flag {
@@ -311,12 +347,12 @@ impl Cell {
         linker
     }
 
-    /// What musl-gcc cannot link.
+    /// musl-gcc cannot link these.
     fn is_musl_static_pie(self) -> bool {
         self.compiler == Compiler::Musl && self.link.contains(&"-static-pie")
     }
 
-    /// What stands behind all others.
+    /// The last arguments of the link.
     fn libraries(self) -> Vec<String> {
         match self.is_musl_static_pie() {
             true => vec!["-lc".into(), "-lgcc".into(), format!("{MUSL}/crtn.o")],
@@ -325,5 +361,5 @@ impl Cell {
     }
 }
 
-/// Where Debian's musl-dev puts the C library.
+/// The directory of the C library in Debian's musl-dev.
 const MUSL: &str = "/usr/lib/x86_64-linux-musl";

@@ -1,10 +1,11 @@
-//! The matrix: the programs of `tests/matrix`, built in every way that programs are put together. In each cell every
-//! static call of the source is an entry of the site table, and direct once the program runs; or else, where that cannot
-//! be, the program falls back to its keys' pointers, and the inspector says so.
+//! The matrix: the programs of `tests/matrix`, compiled and linked in every common way. In each cell every
+//! static call of the source has an entry in the site table, and is direct when the program runs. Where that
+//! is impossible, the program uses its keys' pointers, and the inspector says so.
 
 mod c;
 mod outcome;
 mod rust;
+mod without;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
         eprintln!("skipped: the matrix is about this machine's compilers and linkers");
         Vec::new()
     } else {
-        rust::cells().into_iter().chain(c::cells()).collect()
+        rust::cells().into_iter().chain(without::cells()).chain(c::cells()).collect()
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -4,14 +4,14 @@
 //! assert_eq!(tools::here(4), 5);
 //! tools::KEY.update(tools::twice)?;
 //! assert_eq!(tools::here(4), 9);
-//! // The library's call; rustdoc compiles this one here without the pass.
+//! // Only the library's call is direct: rustdoc compiles this example without the pass.
 //! assert_eq!(tools::KEY.call(1), 2);
 //! assert_eq!(static_call::process_info().direct, 1);
 //! # Ok::<(), static_call::Error>(())
 //! ```
 
 static_call::define! {
-    /// What `here` calls.
+    /// The key that `here` calls.
     pub static KEY: fn(value: u64) -> u64 = once;
 }
 
@@ -41,7 +41,7 @@ pub fn clumsy(value: bool) -> bool {
 }
 
 unsafe extern "C" {
-    /// From C.
+    /// A number from C.
     pub safe fn answer() -> libc::c_int;
 }
 

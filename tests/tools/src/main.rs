@@ -1,4 +1,4 @@
-//! Prints what a call returns before and after an update, and how many calls of how many are direct.
+//! Prints a call's result before and after an update, and how many calls are direct.
 
 fn main() -> anyhow::Result<()> {
     let before = tools::here(4);

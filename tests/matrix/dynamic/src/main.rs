@@ -1,4 +1,4 @@
-//! An executable whose keys lie in a shared object of Rust's.
+//! An executable whose keys lie in a Rust dylib.
 
 use shared::keys::{KEY, Site, reached};
 
@@ -7,7 +7,7 @@ fn in_the_program(value: u64) -> u64 {
     KEY.call(20, value) + 1
 }
 
-/// In the reach of this program's calls.
+/// In reach of this program's calls.
 extern "C" fn direct(call: u32, value: u64) -> u64 {
     reached(call, value)
 }

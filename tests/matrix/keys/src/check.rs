@@ -1,5 +1,5 @@
-//! Runs all calls, and finds out which of them are direct: while another function's address lies in the key, only those
-//! that load it reach that function.
+//! Makes all calls and finds out which of them are direct: while the key holds another function's address,
+//! only calls that load the key reach that function.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -13,7 +13,7 @@ pub type Target = extern "C" fn(call: u32, value: u64) -> u64;
 /// A function of the source that makes one call.
 #[derive(Clone, Copy)]
 pub struct Site {
-    /// Makes it.
+    /// Makes the call.
     pub run: fn(u64) -> u64,
     /// What it adds to the call's result.
     pub plus: u64,
@@ -35,7 +35,7 @@ extern "C" fn doubled(call: u32, value: u64) -> u64 {
     2 * value + u64::from(call)
 }
 
-/// Notes which call has reached a target that only a direct call reaches.
+/// Notes that this call has reached a target that only direct calls reach.
 pub fn reached(call: u32, value: u64) -> u64 {
     DIRECT[call as usize].store(true, Relaxed);
     plain(call, value)
@@ -65,9 +65,10 @@ fn update(target: Target) {
     KEY_OF_C.update(target).expect("an update");
 }
 
-/// Writes past the runtime what the keys point at.
+/// Stores to the keys behind the runtime's back.
 fn store(target: Target) {
-    // SAFETY: only a function of the keys' type is stored, and the right one again before anybody updates them.
+    // SAFETY: only functions of the keys' type are stored, and the right ones come back before the next
+    // update.
     let keys = unsafe { [KEY.key(), KEY_OF_C.key()] };
     for key in keys {
         key.target.store(target as *mut (), Relaxed);
@@ -76,8 +77,8 @@ fn store(target: Target) {
 
 /// Checks all results, and prints how the calls are made.
 ///
-/// `targets` are functions that call [`reached`], in each image that has calls, since a direct call may not reach
-/// another image.
+/// `targets` are functions that call [`reached`]. There is one in each image with calls, since a direct call
+/// may not reach another image.
 pub fn check(sites: &[&[Site]], targets: &[Target]) {
     run(sites, plain);
     update(doubled);

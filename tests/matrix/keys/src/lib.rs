@@ -1,7 +1,7 @@
-//! The keys of the matrix, the calls of the crate that defines them, and what tells which calls are direct.
+//! The keys of the matrix, the calls of the crate that defines them, and the check for direct calls.
 //!
-//! Every call in the source has a number of its own, which it passes to its target. So the program knows which calls
-//! reached what, however often a compiler has copied them.
+//! Every call in the source has a number of its own, which it passes to its target. So the program knows
+//! which calls reached which target, however often a compiler has copied them.
 
 mod check;
 
@@ -21,26 +21,26 @@ fn here(value: u64) -> u64 {
     KEY.call(1, value) + 1
 }
 
-/// The last thing that a function does, and of the same type: a tail call where there is optimization.
+/// The last thing that a function of the same type does: a tail call with optimization.
 #[inline(never)]
 fn tail(value: u64) -> u64 {
     KEY.call(2, value)
 }
 
-/// Inlined, so it is compiled where it is called.
+/// Inlined: the call is compiled where this is called.
 #[inline]
 pub fn inlined(value: u64) -> u64 {
     KEY.call(3, value) + 1
 }
 
-/// Generic, so it is compiled where it is instantiated.
+/// Generic: the call is compiled where this is instantiated.
 pub fn generic<T: Into<u64>>(value: T) -> u64 {
     KEY.call(4, value.into()) + 1
 }
 
 /// A call in a default method.
 pub trait Scaled {
-    /// What is passed on.
+    /// The argument.
     fn value(&self) -> u64;
     /// Calls.
     fn scaled(&self) -> u64 {
@@ -48,7 +48,7 @@ pub trait Scaled {
     }
 }
 
-/// Calls when it is dropped: in the glue of whatever holds it.
+/// Calls when it is dropped: in the drop glue of its owner.
 pub struct OnDrop<'a, T: Into<u64> + Copy>(pub T, pub &'a std::cell::Cell<u64>);
 
 impl<T: Into<u64> + Copy> Drop for OnDrop<'_, T> {

@@ -1,4 +1,4 @@
-//! A shared object and an archive for a program that is not Rust's.
+//! A shared object and an archive for a program in C.
 
 use keys::{KEY, Site};
 

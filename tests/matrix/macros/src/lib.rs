@@ -1,4 +1,4 @@
-//! A macro whose output makes a static call, and one that makes static calls itself, in the compiler.
+//! A macro whose output makes a static call, and one that makes static calls itself, inside the compiler.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,12 +27,12 @@ pub fn call(value: TokenStream) -> TokenStream {
     format!("::keys::KEY.call(7, {value})").parse().expect("Rust")
 }
 
-/// How the compiler makes this crate's own call, as a string.
+/// How this crate's own call is made inside the compiler, as a string.
 #[proc_macro]
 pub fn own_call(_: TokenStream) -> TokenStream {
     let before = make_call(0);
     KEY.update(direct).expect("an update");
-    // SAFETY: functions of the key's type, and the right one again before anybody updates it.
+    // SAFETY: functions of the key's type, and the right one comes back before the next update.
     let key = unsafe { KEY.key() };
     key.target.store(loaded as *mut (), Relaxed);
     let result = make_call(0);

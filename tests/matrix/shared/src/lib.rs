@@ -1,4 +1,4 @@
-//! A shared object for Rust programs, with the key in it.
+//! A shared object for Rust programs that defines the key.
 
 use keys::{KEY, Site};
 

@@ -1,4 +1,4 @@
-/* The calls of C. */
+/* The calls in C. */
 #include <static_call.h>
 
 typedef uint64_t target(uint32_t call, uint64_t value);

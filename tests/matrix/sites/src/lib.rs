@@ -88,7 +88,7 @@ fn in_async_code(value: u64) -> u64 {
     }
 }
 
-/// A call that has to clean up if its target unwinds.
+/// A call with a cleanup if its target unwinds.
 #[inline(never)]
 fn with_a_clean_up(value: u64) -> u64 {
     let owned = black_box(Box::new(1));
@@ -136,7 +136,7 @@ fn tail_in_c(value: u64) -> u64 {
     tail_call_in_c(value)
 }
 
-/// How the compiler made the call of a macro of its own.
+/// How a macro's own call was made inside the compiler.
 pub const MACROS_OWN: &str = macros::own_call!();
 
 /// All but those of the crate with the key.

@@ -1,5 +1,5 @@
-//! Every behaviour of the Rust interface, checked by the program itself; the test around it builds it in
-//! several ways, runs it in every mode, and holds what it prints against its machine code.
+//! Every behaviour of the Rust interface, checked by the program itself. The test around it builds it in
+//! several ways, runs it in every mode, and compares its output with its machine code.
 
 mod hooks;
 mod lazy;
@@ -9,6 +9,7 @@ mod signatures;
 mod torture;
 mod transactions;
 mod unwinding;
+mod waiting;
 
 use keys::Scaled;
 
@@ -35,7 +36,9 @@ fn across_crates() {
         drop(OnDrop(&dropped));
         let future = std::pin::pin!(async { keys::SCALE.call(10) + 5 });
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(polled) = future.poll(&mut context) else { panic!("it waits for nothing") };
+        let std::task::Poll::Ready(polled) = future.poll(&mut context) else {
+            panic!("it waits for nothing")
+        };
         [
             keys::here(10),
             keys::inlined(10),
@@ -57,6 +60,12 @@ fn across_crates() {
 }
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("masked") => return println!("ok {}", lazy::check_masked()),
+        Some("waiting") => return waiting::check(false),
+        Some("waiting-threaded") => return waiting::check(true),
+        _ => {}
+    }
     let checks: &[(&str, fn())] = &[
         ("across crates", across_crates),
         ("signatures", signatures::check),
@@ -66,6 +75,7 @@ fn main() {
         ("lazy dispatch", lazy::check),
         ("mixed with C", mixed::check),
         ("torture", torture::check),
+        ("a strict crate", || strict::check().unwrap()),
         ("sealed", sealed::check),
     ];
     for (name, check) in checks {

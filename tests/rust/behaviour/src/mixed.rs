@@ -1,10 +1,10 @@
-//! A program of Rust and C: keys of both, called and updated from both.
+//! A program in Rust and C: both have keys, and both call and update all of them.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 static_call::define! {
-    #[unsafe(no_mangle)]
+    #[cfg_attr(not(windows), doc = "For C, too.", unsafe(no_mangle))]
     pub static RUST_KEY: extern "C" fn(c_int) -> c_int = negate;
 }
 
@@ -26,11 +26,17 @@ unsafe extern "C" {
     safe fn c_refuses_null() -> c_int;
 }
 
-extern "C" fn negate(value: c_int) -> c_int { -value }
-extern "C" fn square(value: c_int) -> c_int { value * value }
+extern "C" fn negate(value: c_int) -> c_int {
+    -value
+}
+extern "C" fn square(value: c_int) -> c_int {
+    value * value
+}
 
 static HOOKED: AtomicI32 = AtomicI32::new(0);
-extern "C" fn hook(value: c_int) { HOOKED.fetch_add(value, Ordering::Relaxed); }
+extern "C" fn hook(value: c_int) {
+    HOOKED.fetch_add(value, Ordering::Relaxed);
+}
 
 pub fn check() {
     assert_eq!((c_key.call(1), c_calls_c_key(1)), (2, 2));

@@ -25,6 +25,11 @@ static_call::define! {
     static STDCALL: extern "stdcall" fn(u32, u32) -> u32 = stdcall;
     #[cfg(target_arch = "x86")]
     static FASTCALL: Option<extern "fastcall" fn(&mut u32, u32, u32)> = None;
+    // These types imply relations of lifetimes: 'b outlives 'a, and here 'a outlives everything.
+    static IMPLIED: for<'a, 'b> fn(&'a &'b str) -> &'a str = inner;
+    static IMPLIED_BY_TYPES: Option<for<'a, 'b> fn(std::cell::RefMut<'a, &'b str>, &mut u32)> = None;
+    static IMPLIED_UNSAFE: for<'a, 'b> unsafe extern "C" fn(&'b (), &'a &'b ()) -> *const c_int = c_outlives;
+    static FOR_EVER: for<'a> fn(&'static &'a str, fn(&'a &'static str)) -> usize = for_ever;
     static ELIDED: fn(&str) -> &str = trimmed;
     static HIGHER: for<'a, 'b> fn(a: &'a str, b: &'b str) -> &'a str = left;
     static NESTED: fn(&dyn Fn(u32) -> u32, Alias) -> u32 = apply;
@@ -45,23 +50,39 @@ static_call::define! {
     static ABSENT: fn() -> Missing = missing;
 }
 
-fn subtract(left: u32, right: u32) -> u32 { left - right }
-fn first(left: u32, _: u32, _: u32) -> u32 { left }
+fn subtract(left: u32, right: u32) -> u32 {
+    left - right
+}
+fn first(left: u32, _: u32, _: u32) -> u32 {
+    left
+}
 fn nothing() {}
-unsafe fn read(byte: *const u8) -> u8 { unsafe { *byte } }
-extern "C" fn c_negate(value: c_int) -> c_int { -value }
-unsafe extern "C" fn c_read(value: *const c_int) -> c_int { unsafe { *value } }
+unsafe fn read(byte: *const u8) -> u8 {
+    unsafe { *byte }
+}
+extern "C" fn c_negate(value: c_int) -> c_int {
+    -value
+}
+unsafe extern "C" fn c_read(value: *const c_int) -> c_int {
+    unsafe { *value }
+}
 #[cfg(target_arch = "x86_64")]
-extern "sysv64" fn sysv(a: u64, b: u64) -> u64 { a * 10 + b }
+extern "sysv64" fn sysv(a: u64, b: u64) -> u64 {
+    a * 10 + b
+}
 #[cfg(target_arch = "x86_64")]
 extern "win64" fn win(a: u64, b: u64, c: u64, d: u64, e: u64) -> u64 {
     a + 10 * b + 100 * c + 1000 * d + 10_000 * e
 }
 #[cfg(target_arch = "x86")]
-extern "stdcall" fn stdcall(a: u32, b: u32) -> u32 { a * 10 + b }
+extern "stdcall" fn stdcall(a: u32, b: u32) -> u32 {
+    a * 10 + b
+}
 #[cfg(target_arch = "x86")]
-extern "fastcall" fn fastcall(to: &mut u32, a: u32, b: u32) { *to = a * 10 + b }
-/// The function removes its arguments, also where it is one that does nothing.
+extern "fastcall" fn fastcall(to: &mut u32, a: u32, b: u32) {
+    *to = a * 10 + b
+}
+/// The callee pops its arguments, and so does the function that stands for none.
 #[cfg(target_arch = "x86")]
 fn callee_removes_arguments() {
     for round in 0..100 {
@@ -78,23 +99,109 @@ fn callee_removes_arguments() {
         FASTCALL.update(None).unwrap();
     }
 }
-fn trimmed(text: &str) -> &str { text.trim() }
-fn left<'a>(a: &'a str, _: &str) -> &'a str { a }
-fn apply(function: &dyn Fn(u32) -> u32, bytes: Alias) -> u32 { function(bytes.len() as u32) }
-fn sum(a: Large, b: Large) -> Large { Large(std::array::from_fn(|i| a.0[i] + b.0[i])) }
-fn difference(a: Large, b: Large) -> Large { Large(std::array::from_fn(|i| a.0[i] - b.0[i])) }
-#[allow(clippy::too_many_arguments)]
-fn many(a: u8, b: u16, c: u32, d: u64, e: f32, f: f64, g: i8, h: i16, i: i32, j: i64, k: u128, l: bool, m: char) -> f64 {
-    f64::from(a) + f64::from(b) + f64::from(c) + d as f64 + f64::from(e) + f + f64::from(g) + f64::from(h)
-        + f64::from(i) + j as f64 + k as f64 + f64::from(u8::from(l)) + f64::from(u32::from(m))
+fn inner<'a>(text: &'a &str) -> &'a str {
+    text
 }
-fn wide(value: u128) -> u128 { value.rotate_left(64) }
-fn swap((number, text): (u32, String)) -> (String, u32) { (text, number) }
-fn parse(text: &str) -> Result<Vec<u8>, std::num::ParseIntError> { text.split(',').map(str::parse).collect() }
-fn run(function: Box<dyn Fn() -> u32 + Send>) -> u32 { function() }
-fn reverse([a, b, c]: [u8; 3]) -> [u8; 3] { [c, b, a] }
-fn length<T>(values: Vec<T>) -> usize { values.len() }
-fn configured() -> u32 { 7 }
+fn replace(mut text: std::cell::RefMut<&str>, length: &mut u32) {
+    *length = text.len() as u32;
+    *text = "replaced";
+}
+unsafe extern "C" fn c_outlives<'b>(_: &'b (), _: &&'b ()) -> *const c_int {
+    std::ptr::dangling()
+}
+fn for_ever<'a>(text: &'static &'a str, then: fn(&'a &'static str)) -> usize {
+    then(text);
+    text.len()
+}
+fn trimmed(text: &str) -> &str {
+    text.trim()
+}
+fn left<'a>(a: &'a str, _: &str) -> &'a str {
+    a
+}
+fn apply(function: &dyn Fn(u32) -> u32, bytes: Alias) -> u32 {
+    function(bytes.len() as u32)
+}
+fn sum(a: Large, b: Large) -> Large {
+    Large(std::array::from_fn(|i| a.0[i] + b.0[i]))
+}
+fn difference(a: Large, b: Large) -> Large {
+    Large(std::array::from_fn(|i| a.0[i] - b.0[i]))
+}
+#[allow(clippy::too_many_arguments)]
+fn many(
+    a: u8,
+    b: u16,
+    c: u32,
+    d: u64,
+    e: f32,
+    f: f64,
+    g: i8,
+    h: i16,
+    i: i32,
+    j: i64,
+    k: u128,
+    l: bool,
+    m: char,
+) -> f64 {
+    f64::from(a)
+        + f64::from(b)
+        + f64::from(c)
+        + d as f64
+        + f64::from(e)
+        + f
+        + f64::from(g)
+        + f64::from(h)
+        + f64::from(i)
+        + j as f64
+        + k as f64
+        + f64::from(u8::from(l))
+        + f64::from(u32::from(m))
+}
+fn wide(value: u128) -> u128 {
+    value.rotate_left(64)
+}
+fn swap((number, text): (u32, String)) -> (String, u32) {
+    (text, number)
+}
+fn parse(text: &str) -> Result<Vec<u8>, std::num::ParseIntError> {
+    text.split(',').map(str::parse).collect()
+}
+fn run(function: Box<dyn Fn() -> u32 + Send>) -> u32 {
+    function()
+}
+fn reverse([a, b, c]: [u8; 3]) -> [u8; 3] {
+    [c, b, a]
+}
+fn length<T>(values: Vec<T>) -> usize {
+    values.len()
+}
+fn configured() -> u32 {
+    7
+}
+
+fn implied_bounds() {
+    let text = String::from("text");
+    let outlives = {
+        let inner: &&str = &&*text;
+        IMPLIED.call(inner).to_owned()
+    };
+    assert_eq!(outlives, "text");
+    let (cell, mut length) = (std::cell::RefCell::new(&*text), 0);
+    IMPLIED_BY_TYPES.call(cell.borrow_mut(), &mut length);
+    assert_eq!((*cell.borrow(), length), ("text", 0));
+    IMPLIED_BY_TYPES.update(Some(replace)).unwrap();
+    IMPLIED_BY_TYPES.call(cell.borrow_mut(), &mut length);
+    assert_eq!((*cell.borrow(), length), ("replaced", 4));
+    // SAFETY: they do nothing.
+    assert!(!unsafe { IMPLIED_UNSAFE.call(&(), &&()) }.is_null());
+    IMPLIED_UNSAFE.update_return_zero().unwrap();
+    // SAFETY: as above.
+    assert!(unsafe { IMPLIED_UNSAFE.call(&(), &&()) }.is_null());
+    assert_eq!(FOR_EVER.call(&"text", |text| assert_eq!(*text, "text")), 4);
+    FOR_EVER.update_return_zero().unwrap();
+    assert_eq!(FOR_EVER.call(&"text", |_| panic!("nobody calls it")), 0);
+}
 
 pub fn check() {
     assert_eq!(NAMED.call(5, 3), 2);
@@ -102,16 +209,17 @@ pub fn check() {
     assert_eq!(MIXED.call(5, 3, 1), 5);
     assert_eq!(TRAILING.call(5, 3), 2);
     NOTHING.call();
-    // SAFETY: a byte that lives.
+    // SAFETY: a live byte.
     assert_eq!(unsafe { UNSAFE.call(&7) }, 7);
     assert_eq!(C.call(3), -3);
     assert_eq!(PLAIN_EXTERN.call(3), -3);
-    // SAFETY: a number that lives.
+    // SAFETY: a live number.
     assert_eq!(unsafe { UNSAFE_C.call(&9) }, 9);
     #[cfg(target_arch = "x86_64")]
     assert_eq!((SYSV.call(1, 2), WIN.call(1, 2, 3, 4, 5)), (12, 54_321));
     #[cfg(target_arch = "x86")]
     callee_removes_arguments();
+    implied_bounds();
     assert_eq!(ELIDED.call(" a "), "a");
     let a = String::from("a");
     let outlives = { HIGHER.call(&a, &String::from("b")) };
@@ -133,8 +241,10 @@ pub fn check() {
     assert_eq!(ARRAY.call([1, 2, 3]), [3, 2, 1]);
     assert_eq!(GENERIC_TARGET.call(vec![1, 2]), 2);
     assert_eq!(CONFIGURED.call(), 7);
-    // Keys are values: they can be handed on, and called through a reference.
-    fn hand_on(key: impl Fn(u32, u32) -> u32) -> u32 { key(9, 4) }
+    // Keys are values: they can be passed on, and called through a reference.
+    fn hand_on(key: impl Fn(u32, u32) -> u32) -> u32 {
+        key(9, 4)
+    }
     assert_eq!(hand_on(|a, b| NAMED.call(a, b)), 5);
     let key = &NAMED;
     assert_eq!(key.call(9, 4), 5);

@@ -1,5 +1,6 @@
-//! Threads call while another one updates: no wrong result, and none older than the last update that had
-//! returned before the call began. Short, since it is built in every way; `../torture` does everything at once.
+//! Threads call while another one updates. No result is wrong, and none is older than the last update that
+//! had returned before the call began. Short, since it is built in every way; `../torture` does everything at
+//! once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,9 +21,8 @@ static_call::define! {
     static HOOK: Option<fn(&mut u64)> = None;
 }
 
-const FUNCTIONS: [fn(u64) -> u64; TARGETS as usize] = [
-    target::<0>, target::<1>, target::<2>, target::<3>, target::<4>, target::<5>, target::<6>, target::<7>,
-];
+const FUNCTIONS: [fn(u64) -> u64; TARGETS as usize] =
+    [target::<0>, target::<1>, target::<2>, target::<3>, target::<4>, target::<5>, target::<6>, target::<7>];
 
 #[inline(never)]
 fn tail(value: u64) -> u64 {
@@ -34,7 +34,7 @@ fn conditional_tail(value: u64) -> u64 {
     if value == u64::MAX { 99 } else { EPOCH.call(value) }
 }
 
-/// Whether `seen` is the target of an epoch from `from` to `to`.
+/// Whether `seen` is the target of an epoch in `from..=to`.
 fn is_within(seen: u64, from: u64, to: u64) -> bool {
     to - from >= TARGETS || (from..=to).any(|epoch| epoch % TARGETS == seen)
 }

@@ -8,9 +8,15 @@ static_call::define! {
     static HOOK: Option<fn(&mut u32)> = None;
 }
 
-fn one() -> u32 { 1 }
-fn two() -> u32 { 2 }
-fn add(value: &mut u32) { *value += 10; }
+fn one() -> u32 {
+    1
+}
+fn two() -> u32 {
+    2
+}
+fn add(value: &mut u32) {
+    *value += 10;
+}
 
 #[inline(never)]
 fn calls() -> (u32, u32, u32) {

@@ -1,7 +1,7 @@
-//! A program without std and without libc, which brings its own writer: what a kernel does, in a process.
+//! A program without std and libc that brings its own writer, as a kernel does, but in a process.
 //!
-//! Built alone (`cargo build -p freestanding`), so that nobody switches the runtime's features on, and linked
-//! with `-nostartfiles -nostdlib -static`.
+//! Built alone (`cargo build -p freestanding`), so that no other crate enables the runtime's features, and
+//! linked with `-nostartfiles -nostdlib -static`.
 
 #![no_std]
 #![no_main]
@@ -41,13 +41,13 @@ fn all(value: u64) -> u64 {
     sum
 }
 
-/// System calls, which a kernel would not need.
+/// System calls; a kernel would not need them.
 struct Pages;
 
 static OPENED: AtomicUsize = AtomicUsize::new(0);
 static CLOSED: AtomicUsize = AtomicUsize::new(0);
 static SERIALIZED: AtomicUsize = AtomicUsize::new(0);
-/// If set, the next one of these is refused.
+/// If set, the next one is refused.
 static REFUSE_OPEN: AtomicUsize = AtomicUsize::new(0);
 static REFUSE_SERIALIZE: AtomicUsize = AtomicUsize::new(0);
 
@@ -85,7 +85,7 @@ unsafe impl CodeWriter for Pages {
         SERIALIZED.fetch_add(1, Ordering::Relaxed);
         // Register, then serialize.
         for command in [1 << 6, 1 << 5] {
-            // SAFETY: takes numbers only.
+            // SAFETY: only takes numbers.
             let result = unsafe { system_call(number::MEMBARRIER, command, 0, 0) };
             if result != 0 {
                 return Err(-result as i32);
@@ -98,7 +98,7 @@ unsafe impl CodeWriter for Pages {
 static WRITER: &dyn CodeWriter = &Pages;
 
 fn check() {
-    // Registered by its constructor, but nobody can write yet.
+    // Registered by its constructor, but there is no writer yet.
     let info = static_call::process_info();
     assert!(info.images == 1 && info.sites > 0 && info.direct == 0);
     assert!(static_call::mode() == Mode::Generic && static_call::writer() == Writer::None);
@@ -108,7 +108,7 @@ fn check() {
     SCALE.update(twice).unwrap();
     assert!(all(10) == 2011);
 
-    static_call::set_writer(&WRITER).unwrap();
+    static_call::set_writer(WRITER).unwrap();
     assert!(static_call::mode() == Mode::Inline && static_call::writer() == Writer::Custom);
     let info = static_call::process_info();
     assert!(info.direct == info.sites, "{info:?}");
@@ -132,7 +132,7 @@ fn check() {
     SCALE.update(twice).unwrap();
     assert!(all(10) == 2020);
     let [opened, closed, _] = count();
-    // The one that was refused was closed, too.
+    // The window that was refused was closed, too.
     assert!(closed == opened + 1);
     let _ = writeln!(Output, "sites {} direct {} ok", info.sites, info.direct);
 }
@@ -245,7 +245,7 @@ mod number {
     pub(super) const MEMBARRIER: usize = 365;
 }
 
-/// Those of Linux's newer architectures.
+/// The numbers that Linux's newer architectures share.
 #[cfg(not(any(
     target_arch = "x86_64",
     target_arch = "x86",
@@ -262,7 +262,7 @@ mod number {
 
 /// # Safety
 ///
-/// As the system call says.
+/// See the system call.
 unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
     let result;
     // SAFETY: the caller's promise; the kernel changes rax, rcx and r11.
@@ -303,11 +303,12 @@ unsafe fn system_call(number: usize, a: usize, b: usize, c: usize) -> isize {
             out("$t0") _, out("$t1") _, out("$t2") _, out("$t3") _, out("$t4") _, out("$t5") _, out("$t6") _,
             out("$t7") _, out("$t8") _);
     }
-    // SAFETY: the caller's promise; the kernel changes what functions may, and says in CR0 whether r3 is an error.
+    // SAFETY: the caller's promise; the kernel changes the registers that functions may change, and CR0 says
+    // whether r3 is an error.
     #[cfg(target_arch = "powerpc64")]
     unsafe {
-        asm!("sc", "bns+ 2f", "neg 3, 3", "2:", in("r0") number, inout("r3") a => result, in("r4") b, in("r5") c,
-            clobber_abi("C"));
+        asm!("sc", "bns+ 2f", "neg 3, 3", "2:",
+            in("r0") number, inout("r3") a => result, in("r4") b, in("r5") c, clobber_abi("C"));
     }
     result
 }
@@ -324,11 +325,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     exit(1)
 }
 
-/// What rustc expects of the C library, or of a kernel.
+/// Functions that rustc expects from the C library, or from a kernel.
 mod expected {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
-        // SAFETY: the caller's promise. No Rust loop, which would become a call of this function.
+        // SAFETY: the caller's promise. Not a loop in Rust, which would become a call of this function.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             core::arch::asm!("rep movsb", inout("rdi") to => _, inout("rsi") from => _, inout("rcx") len => _)
@@ -388,7 +389,7 @@ mod expected {
     #[unsafe(no_mangle)]
     extern "C" fn rust_eh_personality() {}
 
-    /// Never called; Arm's tables for the unwinder name them.
+    /// Never called, but Arm's unwind tables name them.
     #[cfg(target_arch = "arm")]
     mod unwinder {
         #[unsafe(no_mangle)]

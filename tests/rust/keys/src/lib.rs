@@ -1,12 +1,25 @@
-//! Keys that another crate calls, and calls that are instantiated in another crate.
+//! Keys that another crate calls, and calls that another crate instantiates.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, warnings)]
 
 static_call::define! {
-    /// A key of this crate, called from both.
+    /// A key of this crate that both crates call.
     pub static SCALE: fn(value: u64) -> u64 = once;
     /// Called from generic code only.
     pub static OBSERVE: Option<fn(name: &str, size: usize)> = None;
+    /// A branch that other crates ask for.
+    pub static TRACED: bool = false;
+}
+
+/// Inlined: the branch is compiled elsewhere.
+#[inline]
+pub fn is_traced() -> bool {
+    static_call::static_branch_unlikely!(TRACED)
+}
+
+/// Generic: the branch is compiled where it is instantiated.
+pub fn is_traced_for<T>(value: T) -> Option<T> {
+    if static_call::static_branch_unlikely!(TRACED) { Some(value) } else { None }
 }
 
 /// Returns its argument.
@@ -39,7 +52,7 @@ pub fn generic<T: Into<u64>>(value: T) -> u64 {
 
 /// A call in a trait's default method.
 pub trait Scaled {
-    /// What is scaled.
+    /// The argument.
     fn value(&self) -> u64;
     /// A static call.
     fn scaled(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! A shared object with a key and a copy of the runtime of its own.
+//! A shared object with its own key and its own copy of the runtime.
 
 static_call::define! {
     static STEP: fn(u32) -> u32 = one_more;
@@ -12,7 +12,8 @@ fn twice(value: u32) -> u32 {
     2 * value
 }
 
-/// Calls, updates, calls again: the second result, whether the update was made, whether calls are direct.
+/// Calls, updates and calls again. Returns the second result, whether the update was made, and whether calls
+/// are direct.
 #[unsafe(no_mangle)]
 pub extern "C" fn plugin_run(value: u32) -> u32 {
     let before = STEP.call(value);

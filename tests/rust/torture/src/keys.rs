@@ -1,11 +1,11 @@
-//! The keys, what is published of them, and every call that is checked against it.
+//! The keys, the record of their updates, and every call that is checked against it.
 #![allow(non_upper_case_globals)]
 
 use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use static_call::{Change, Error, StaticCall};
+use static_call::{Change, Error, ErrorKind, StaticCall, static_branch_likely, static_branch_unlikely};
 
 use crate::threads::{COUNTS, fail};
 
@@ -21,13 +21,14 @@ pub enum Key {
     Handler,
     Hook,
     Plugin,
+    Branch = 10,
 }
 
 pub type Answer = extern "C" fn(argument: u64) -> u64;
 pub type PutAnswer = extern "C" fn(argument: u64, out: &mut u64);
 pub type Targets = [Answer; TARGETS as usize];
 
-/// What a target returns: from it the caller sees whose it is, which one, and what it was called with.
+/// What a target returns. It tells the key, the target and the argument.
 const fn answer(key: u64, number: u64, argument: u64) -> u64 {
     argument << 16 | key << 8 | number
 }
@@ -74,6 +75,9 @@ static_call::define! {
     pub static visitor_key: extern "C" fn(argument: u64) -> u64 = target::<{ Key::Visitor as u64 }, 0>;
     #[unsafe(no_mangle)]
     static hook_key: Option<extern "C" fn(argument: u64, out: &mut u64)> = None;
+    /// On in every other epoch.
+    static branch_key: bool = false;
+    static child_key: extern "C" fn(argument: u64) -> u64 = target::<{ Key::Plain as u64 }, 0>;
     pub static handler_key: extern "C" fn(argument: u64) -> u64 = target::<{ Key::Handler as u64 }, 0>;
 }
 static_call::declare! {
@@ -101,18 +105,18 @@ unsafe extern "C" {
     safe fn shared_call_hook(argument: u64, out: &mut u64);
 }
 
-/// One key's updates, numbered: the last that returned, and the last that began.
+/// The numbers of one key's updates: the last that returned, and the last that began.
 pub struct Epochs {
     finished: AtomicU64,
     begun: AtomicU64,
 }
 
-static EPOCHS: [Epochs; 8] =
-    [const { Epochs { finished: AtomicU64::new(0), begun: AtomicU64::new(0) } }; Key::Plugin as usize + 1];
+static EPOCHS: [Epochs; Key::Branch as usize + 1] =
+    [const { Epochs { finished: AtomicU64::new(0), begun: AtomicU64::new(0) } }; _];
 
 impl Key {
-    /// Those that only the updater updates.
-    pub const UPDATERS: [Self; 4] = [Self::Plain, Self::Shared, Self::Zero, Self::Hook];
+    /// The keys that only the updater updates.
+    pub const UPDATERS: [Self; 5] = [Self::Plain, Self::Shared, Self::Zero, Self::Hook, Self::Branch];
 
     const fn name(self) -> &'static str {
         match self {
@@ -123,6 +127,7 @@ impl Key {
             Self::Handler => "the signal handlers' key",
             Self::Hook => "the hook",
             Self::Plugin => "the plugin's key",
+            Self::Branch => "the branches' key",
         }
     }
 
@@ -135,29 +140,30 @@ impl Key {
         self.epochs().finished.load(Acquire)
     }
 
-    /// The number of an update that begins.
+    /// Begins an update and returns its number.
     pub fn begin(self) -> u64 {
         let epoch = self.finished() + 1;
         self.epochs().begun.store(epoch, Release);
         epoch
     }
 
-    /// That update has returned.
+    /// Notes that this update has returned.
     pub fn finish(self) {
         let epochs = self.epochs();
         epochs.finished.store(epochs.begun.load(Relaxed), Release);
         COUNTS.updates.fetch_add(1, Relaxed);
     }
 
-    /// What is answered in an epoch: two keys are off in every other one.
+    /// The answer in an epoch. Two keys are off in every other one.
     fn expected(self, epoch: u64, argument: u64) -> u64 {
         match self {
             Self::Zero | Self::Hook if epoch.is_multiple_of(2) => 0,
+            Self::Branch => answer(self as u64, epoch % 2, argument),
             _ => answer(self as u64, epoch % TARGETS, argument),
         }
     }
 
-    /// Whether `seen` is the answer of an epoch from `from` to `to`.
+    /// Whether `seen` is the answer of an epoch in `from..=to`.
     #[inline]
     pub fn check(self, site: &str, argument: u64, seen: u64, from: u64, to: u64) {
         if !(from..=to.min(from + TARGETS)).any(|epoch| seen == self.expected(epoch, argument)) {
@@ -184,8 +190,7 @@ impl Key {
         self.check(site, argument, seen, from, to);
     }
 
-    /// The next change of one of the updater's keys, which begins. A `far` one takes a target in the shared
-    /// object.
+    /// Begins the next change of one of the updater's keys. A `far` one takes a target in the shared object.
     pub fn next(self, far: bool) -> Change {
         let epoch = self.begin();
         let number = (epoch % TARGETS) as usize;
@@ -197,32 +202,51 @@ impl Key {
             Self::Zero => zero_key.change(one_of(&ZERO_TARGETS, &shared_zero_targets)),
             Self::Hook if epoch.is_multiple_of(2) => hook_key.change(None),
             Self::Hook => hook_key.change(Some(if far { shared_hooks[number] } else { HOOKS[number] })),
+            Self::Branch => branch_key.change(!epoch.is_multiple_of(2)),
             _ => fail!("{} is not the updater's", self.name()),
         }
     }
 
-    /// Updates one of the updater's keys by itself.
+    /// Updates one of the updater's keys alone.
     pub fn update(self, far: bool) {
-        if let Err(error) = static_call::Batch::new([self.next(far)]).commit() {
+        if let Err(error) = patiently(|| static_call::Batch::new([self.next(far)]).commit()) {
             fail!("an update of {}: {error}", self.name());
         }
         self.finish();
     }
 }
 
-/// Updates the key that has targets in the plugin while it is loaded; calls it at once.
+/// With breakpoints an update is refused while a thread blocks SIGTRAP. The C library does so for moments,
+/// which are long on a busy machine.
+pub fn patiently(mut update: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
+    loop {
+        match update() {
+            Err(error) if error.kind() == ErrorKind::SignalBlocked => {}
+            result => return result,
+        }
+    }
+}
+
+/// Updates the key that has targets in the plugin while that is loaded, and calls it at once.
 pub fn update_visitor(targets: &Targets) {
     let epoch = Key::Visitor.begin();
-    if let Err(error) = visitor_key.update(targets[(epoch % TARGETS) as usize]) {
+    if let Err(error) = patiently(|| visitor_key.update(targets[(epoch % TARGETS) as usize])) {
         fail!("an update of {}: {error}", Key::Visitor.name());
     }
     Key::Visitor.finish();
     Key::Visitor.call("the loader's call", epoch, |argument| visitor_key.call(argument));
 }
 
+/// Updates a key of a child's own.
+pub fn update_in_child() {
+    if let Err(error) = patiently(|| child_key.update(target::<{ Key::Plain as u64 }, 1>)) {
+        fail!("a child's first update: {error}");
+    }
+}
+
 /// Updates the key of the signal handlers.
 pub fn update_handler(epoch: u64) -> Result<(), Error> {
-    handler_key.update(HANDLER_TARGETS[(epoch % TARGETS) as usize])
+    patiently(|| handler_key.update(HANDLER_TARGETS[(epoch % TARGETS) as usize]))
 }
 
 #[inline(never)]
@@ -250,7 +274,7 @@ fn tail_hook(argument: u64, out: &mut u64) {
     hook_key.call(argument, out);
 }
 
-/// One conditional jump, with optimization.
+/// With optimization, one conditional jump.
 #[inline(never)]
 fn conditional_plain(argument: u64) -> u64 {
     if argument == u64::MAX { 0 } else { plain_key.call(argument) }
@@ -268,7 +292,34 @@ fn conditional_hook(argument: u64, out: &mut u64) {
     }
 }
 
-/// What a call of the hook leaves behind.
+#[inline(never)]
+fn lazy_hook(argument: u64, out: &mut u64) {
+    static_call::static_call_lazy!(hook_key, argument, out);
+}
+
+const fn branch_answer(is_on: bool, argument: u64) -> u64 {
+    answer(Key::Branch as u64, is_on as u64, argument)
+}
+
+#[inline(never)]
+fn unlikely(argument: u64) -> u64 {
+    if static_branch_unlikely!(branch_key) {
+        branch_answer(true, argument)
+    } else {
+        branch_answer(false, argument)
+    }
+}
+
+#[inline(never)]
+fn likely(argument: u64) -> u64 {
+    if static_branch_likely!(branch_key) {
+        branch_answer(true, argument)
+    } else {
+        branch_answer(false, argument)
+    }
+}
+
+/// The value that a call of the hook stores.
 #[inline(always)]
 fn hooked(call: impl FnOnce(u64, &mut u64)) -> impl FnOnce(u64) -> u64 {
     |argument| {
@@ -278,10 +329,10 @@ fn hooked(call: impl FnOnce(u64, &mut u64)) -> impl FnOnce(u64) -> u64 {
     }
 }
 
-/// Every site that lives as long as the process, once each; how many they are.
+/// Calls through every site that lives as long as the process, once each. Returns their number.
 #[inline(never)]
 pub fn call_all(a: u64) -> u64 {
-    // Or the optimizer would see which way the conditional calls go.
+    // Otherwise the optimizer would know which way the conditional calls go.
     let (a, none) = (black_box(a), black_box(u64::MAX));
     if (conditional_plain(none), conditional_zero(none), hooked(conditional_hook)(none)) != (0, 1, 0) {
         fail!("WRONG: a conditional tail call was made although its condition is false");
@@ -305,21 +356,29 @@ pub fn call_all(a: u64) -> u64 {
     Key::Hook.call("a tail call", a, hooked(tail_hook));
     Key::Hook.call("a conditional tail call", a, hooked(conditional_hook));
     Key::Hook.call("the shared object's call", a, hooked(|a, out| shared_call_hook(a, out)));
+    Key::Hook.call("a lazy call", a, hooked(lazy_hook));
+    Key::Branch.call("an unlikely branch", a, unlikely);
+    Key::Branch.call("a likely branch", a, likely);
+    Key::Branch
+        .call("an inlined unlikely branch", a, |a| branch_answer(static_branch_unlikely!(branch_key), a));
+    Key::Branch.call("an inlined likely branch", a, |a| branch_answer(static_branch_likely!(branch_key), a));
     Key::Visitor.call("a call", a, |a| visitor_key.call(a));
     Key::Visitor.call("the shared object's call", a, |a| shared_call_visitor(a));
     Key::Handler.call("a call", a, |a| handler_key.call(a));
     Key::Handler.call("a tail call", a, tail_handler);
-    23
+    28
 }
 
-/// Called in a child, where no update is under way: what had begun was made or was not, and of a batch all
-/// or nothing.
+/// For a child, where no update is under way: each update that had begun was made or was not, and of a batch
+/// all were made or none.
 pub fn settle() {
     let answers = [
         (Key::Plain, plain_key.call(4)),
         (Key::Shared, shared_key.call(4)),
         (Key::Zero, zero_key.call(4)),
         (Key::Hook, hooked(|a, out| hook_key.call(a, out))(4)),
+        (Key::Branch, unlikely(4)),
+        (Key::Branch, likely(4)),
         (Key::Visitor, visitor_key.call(4)),
         (Key::Handler, handler_key.call(4)),
     ];

@@ -1,13 +1,13 @@
-//! Everything at once: threads that call, while others update, load and unload a plugin, fork, and raise
-//! signals. Each result is held against what was published around its call: it is never older than the last
-//! update that had returned before the call began, and never newer than the last one that had begun when it
-//! ended.
+//! Everything at once: threads call while others update, load and unload a plugin, fork, allocate and raise
+//! signals. At the end the process exits in the middle of calls and updates. A result must not be older than
+//! the last update that had returned before the call began, and not newer than the last one that had begun
+//! when the call ended.
 //!
 //! ```text
 //! torture --seconds N
 //! ```
 //!
-//! `tests/c/torture.c` is the same in C; the shared object and the plugin are those of the C program.
+//! `tests/c/torture.c` is the same in C. Both programs use its shared object and its plugin.
 
 mod keys;
 mod signals;
@@ -17,9 +17,10 @@ mod threads;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use steps::WORK;
 use threads::{COUNTS, STOP, THREADS, fail};
 
-/// How long a thread may take for one step of its work.
+/// The longest time that a thread may take for one step of its work.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -45,13 +46,24 @@ fn main() {
         print!(", {name} {}", count.load(Relaxed));
     }
     println!(", none wrong or stale");
+
+    // The process ends in the middle of calls and updates.
+    for work in [0, threads::UPDATER] {
+        std::thread::spawn(move || {
+            let mut step = WORK[work]();
+            loop {
+                step(&THREADS[work]);
+            }
+        });
+    }
+    std::thread::sleep(Duration::from_millis(1));
 }
 
-/// What a thread does: its step, again and again.
+/// Repeats the thread's step.
 fn run(index: usize) {
     let thread = &THREADS[index];
     threads::become_thread(thread);
-    let mut step = (thread.work)();
+    let mut step = WORK[index]();
     loop {
         step(thread);
         thread.steps.fetch_add(1, Relaxed);
@@ -62,7 +74,7 @@ fn run(index: usize) {
     thread.is_over.store(true, Relaxed);
 }
 
-/// Waits for the end, and then for the threads; fails if one of them stops making progress.
+/// Waits for the end, and then for the threads. Fails if one of them makes no progress.
 fn watch(time: Duration) {
     let start = Instant::now();
     let mut last = [(0, start); THREADS.len()];

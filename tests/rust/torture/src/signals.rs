@@ -9,7 +9,7 @@ use static_call::ErrorKind;
 use crate::keys::{Key, call_all, handler_key, update_handler};
 use crate::threads::{COUNTS, fail};
 
-/// Installs them. SIGTRAP is neither handled nor blocked.
+/// Installs the handlers. SIGTRAP is neither handled nor blocked.
 pub fn install() {
     set(libc::SIGUSR1, handle as *const () as usize, libc::SA_RESTART);
     for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
@@ -18,7 +18,7 @@ pub fn install() {
 }
 
 fn set(signal: c_int, handler: usize, flags: c_int) {
-    // SAFETY: all bits zero are an action; it is filled in for a function of the type that `flags` asks for.
+    // SAFETY: zero is a valid action. It then gets a function of the type that `flags` asks for.
     let result = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
@@ -30,7 +30,7 @@ fn set(signal: c_int, handler: usize, flags: c_int) {
     }
 }
 
-/// Calls, and updates a key that only handlers update, one at a time.
+/// Calls, and updates a key that only handlers update, one handler at a time.
 extern "C" fn handle(_: c_int) {
     static IS_UPDATING: AtomicBool = AtomicBool::new(false);
     // SAFETY: errno's address is valid as long as the thread runs.
@@ -45,7 +45,7 @@ extern "C" fn handle(_: c_int) {
             }
             Err(error) => fail!("an update in a signal handler: {error}"),
         }
-        // Nobody else updates meanwhile: it was made, or nothing has changed.
+        // Nobody else updates meanwhile: either the update was made, or nothing has changed.
         let now = Key::Handler.finished();
         Key::Handler.check("a handler's call", 6, handler_key.call(6), now, now);
         IS_UPDATING.store(false, Release);
@@ -60,7 +60,7 @@ extern "C" fn handle(_: c_int) {
 #[cfg(target_arch = "powerpc64")]
 const PT_NIP: usize = 32;
 
-/// Half an instruction, or one that leads nowhere.
+/// A thread met half an instruction, or one that leads nowhere.
 extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *const c_void) {
     // SAFETY: the kernel passes both to a handler with SA_SIGINFO.
     let (address, at) = unsafe {

@@ -2,18 +2,26 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use static_call::Batch;
 
-use crate::keys::{Answer, Key, TARGETS, Targets, VISITOR_TARGETS, call_all, settle, update_visitor};
-use crate::threads::{COUNTS, Doing, READERS, THREADS, Thread, UPDATER, fail, set_name};
+use crate::keys::{
+    Answer, Key, TARGETS, Targets, VISITOR_TARGETS, call_all, patiently, settle, update_in_child,
+    update_visitor,
+};
+use crate::threads::{ALLOCATOR, COUNTS, Doing, READERS, THREADS, Thread, UPDATER, fail, set_name};
 
-/// After which time a child counts as hung, in seconds.
+/// The time after which a child counts as hung, in seconds.
 const CHILD_STUCK_AFTER: u32 = 30;
 
 type Step = Box<dyn FnMut(&'static Thread)>;
+
+/// Makes the step that each of [`THREADS`] repeats.
+pub const WORK: [fn() -> Step; THREADS.len()] =
+    [|| reader(1), || reader(2), || reader(3), || reader(4), updater, allocator, loader, forker, signaller];
 
 struct Random(u64);
 
@@ -30,7 +38,7 @@ fn sleep(microseconds: u64) {
     std::thread::sleep(Duration::from_micros(microseconds));
 }
 
-pub fn reader(number: u64) -> Step {
+fn reader(number: u64) -> Step {
     let mut argument = 0u64;
     Box::new(move |_| {
         argument += 0x10001;
@@ -38,10 +46,10 @@ pub fn reader(number: u64) -> Step {
     })
 }
 
-pub fn updater() -> Step {
+fn updater() -> Step {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     Box::new(move |thread| {
-        let first = random.below(4) as usize;
+        let first = random.below(Key::UPDATERS.len() as u64) as usize;
         match random.below(8) {
             0 => update_several::<2>(thread, first, &mut random),
             1 => update_several::<4>(thread, first, &mut random),
@@ -51,10 +59,19 @@ pub fn updater() -> Step {
             }
         }
         if random.below(8) == 0 {
-            // What has settled is looked at, too; and others get at the lock.
+            // Calls also see a settled state, and other threads get the lock.
             thread.is_doing(Doing::Sleeping);
             sleep(random.below(200));
         }
+    })
+}
+
+/// Here handlers interrupt the C library while it holds its own locks, which fork waits for.
+fn allocator() -> Step {
+    Box::new(|thread| {
+        thread.is_doing(Doing::Allocating);
+        let blocks: Vec<Vec<u8>> = (0..64).map(|index| Vec::with_capacity(2000 + index * 64)).collect();
+        std::hint::black_box(blocks);
     })
 }
 
@@ -62,8 +79,9 @@ pub fn updater() -> Step {
 fn update_several<const N: usize>(thread: &Thread, first: usize, random: &mut Random) {
     thread.is_doing(Doing::UpdatingSeveral);
     let key = |index| Key::UPDATERS[(first + index) % Key::UPDATERS.len()];
-    let batch = Batch::new(std::array::from_fn::<_, N, _>(|index| key(index).next(random.below(3) == 0)));
-    if let Err(error) = batch.commit() {
+    let far: [bool; N] = std::array::from_fn(|_| random.below(3) == 0);
+    let batch = || Batch::new(std::array::from_fn::<_, N, _>(|index| key(index).next(far[index])));
+    if let Err(error) = patiently(|| batch().commit()) {
         fail!("a batch of {N} changes: {error}");
     }
     (0..N).for_each(|index| key(index).finish());
@@ -95,7 +113,7 @@ impl Plugin {
             }
             symbol
         };
-        // SAFETY: the types of torture.h; nothing of it is used after the plugin is unloaded.
+        // SAFETY: the types of torture.h. Nothing here is used after the plugin is unloaded.
         unsafe {
             let function = |name| std::mem::transmute::<*mut libc::c_void, Answer>(symbol(name));
             Self {
@@ -124,7 +142,7 @@ impl Plugin {
     }
 }
 
-pub fn loader() -> Step {
+fn loader() -> Step {
     let path = CString::new(env!("TORTURE_PLUGIN")).unwrap_or_default();
     Box::new(move |thread| {
         thread.is_doing(Doing::Loading);
@@ -136,8 +154,13 @@ pub fn loader() -> Step {
             Key::Plain.call("the plugin's tail call", i, |i| (plugin.tail_plain)(i));
             let number = i / 8;
             if i.is_multiple_of(8) {
-                if (plugin.update_own)(number) != 0 {
-                    fail!("the plugin could not update its key");
+                loop {
+                    match (plugin.update_own)(number) {
+                        0 => break,
+                        // See `patiently`.
+                        error if error == -libc::EAGAIN => {}
+                        error => fail!("the plugin's update of its key gave {error}"),
+                    }
                 }
                 COUNTS.updates.fetch_add(1, Relaxed);
                 update_visitor(plugin.targets);
@@ -155,7 +178,7 @@ pub fn loader() -> Step {
     })
 }
 
-/// Has all threads that call end the calls that they are in.
+/// Waits until all threads have ended the calls that they were in.
 fn wait_for_callers() {
     for caller in &THREADS[..=UPDATER] {
         let steps = caller.steps.load(Relaxed);
@@ -165,21 +188,25 @@ fn wait_for_callers() {
     }
 }
 
-pub fn forker() -> Step {
+fn forker() -> Step {
     let mut turn = 0u64;
     Box::new(move |thread| {
         if turn % 4 == 3 {
-            // By posix_spawn(3): until it has a memory of its own the child runs in ours.
+            // By posix_spawn(3): the child runs in our memory until it has its own.
             thread.is_doing(Doing::Spawning);
             match Command::new("/bin/true").status() {
                 Ok(status) if status.success() => {}
                 other => fail!("a spawned program: {other:?}"),
             }
         } else {
-            thread.is_doing(Doing::Forking);
-            // SAFETY: the child neither allocates nor takes a lock but the runtime's.
-            match unsafe { libc::fork() } {
-                0 => in_child(),
+            let is_clone = turn % 4 == 1 && has_wiped_pages();
+            thread.is_doing(if is_clone { Doing::Cloning } else { Doing::Forking });
+            let mask = Mask::new(!has_wiped_pages());
+            // SAFETY: the child does not allocate, and takes no lock but the runtime's.
+            let child = unsafe { if is_clone { clone() } else { libc::fork() } };
+            drop(mask);
+            match child {
+                0 => in_child(!is_clone),
                 child @ 1.. => {
                     thread.is_doing(Doing::WaitingForChild);
                     wait_for(child);
@@ -194,23 +221,96 @@ pub fn forker() -> Step {
     })
 }
 
-/// A child has only this thread: no update is half made, and the lock is free.
-fn in_child() -> ! {
+/// A child without the help of the C library.
+///
+/// # Safety
+///
+/// As for fork(2).
+unsafe fn clone() -> libc::pid_t {
+    const FLAGS: c_int = libc::SIGCHLD;
+    let [first, second] = if cfg!(target_arch = "s390x") { [0, FLAGS] } else { [FLAGS, 0] };
+    // SAFETY: no new stack, and nothing is stored: a fork.
+    let child = unsafe {
+        libc::syscall(libc::SYS_clone, libc::c_long::from(first), libc::c_long::from(second), 0, 0, 0)
+    };
+    child as libc::pid_t
+}
+
+/// Blocks the handler's signal where that is needed: until fork(2) returns, a handler in a child would wait
+/// for a thread that the child does not have.
+struct Mask(libc::sigset_t);
+
+impl Mask {
+    fn new(is_needed: bool) -> Self {
+        // SAFETY: both sets are written before they are read.
+        unsafe {
+            let (mut blocked, mut before) = std::mem::zeroed();
+            libc::sigemptyset(&raw mut blocked);
+            if is_needed {
+                libc::sigaddset(&raw mut blocked, libc::SIGUSR1);
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for Mask {
+    fn drop(&mut self) {
+        // SAFETY: reads the set.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// Whether a page can be zero in children: Linux can since 4.14, some emulators cannot. Without it only the
+/// hooks of fork(2) free the lock.
+fn has_wiped_pages() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        const LEN: usize = 1 << 16;
+        // SAFETY: a new page, which only the child reads.
+        unsafe {
+            let (access, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let page = libc::mmap(std::ptr::null_mut(), LEN, access, flags, -1, 0);
+            if page == libc::MAP_FAILED || libc::madvise(page, LEN, libc::MADV_WIPEONFORK) != 0 {
+                return false;
+            }
+            page.cast::<u8>().write_volatile(1);
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(page.cast::<u8>().read_volatile().into());
+            }
+            let mut status = 0;
+            libc::waitpid(child, &raw mut status, 0) == child && status == 0
+        }
+    })
+}
+
+/// A child has only this thread. No update is half made, at least after the child's first one, and the lock
+/// is free.
+fn in_child(is_whole: bool) -> ! {
     set_name("a child");
     // SAFETY: alarm(2) takes a number.
     unsafe { libc::alarm(CHILD_STUCK_AFTER) };
+    if !is_whole {
+        call_all(8);
+        update_in_child();
+    }
     settle();
     call_all(0);
     for (index, key) in Key::UPDATERS.into_iter().enumerate() {
         key.update(index.is_multiple_of(2));
     }
     call_all(1);
-    let mut far = true;
-    let batch = Key::UPDATERS.map(|key| {
-        far = !far;
-        key.next(far)
-    });
-    if let Err(error) = Batch::new(batch).commit() {
+    let batch = || {
+        let mut far = true;
+        Batch::new(Key::UPDATERS.map(|key| {
+            far = !far;
+            key.next(far)
+        }))
+    };
+    if let Err(error) = patiently(|| batch().commit()) {
         fail!("a batch: {error}");
     }
     Key::UPDATERS.into_iter().for_each(Key::finish);
@@ -235,15 +335,20 @@ fn wait_for(child: libc::pid_t) {
     }
 }
 
-pub fn signaller() -> Step {
+fn signaller() -> Step {
     let mut turn = 0;
     Box::new(move |thread| {
         thread.is_doing(Doing::Signalling);
-        // Every other one interrupts the updater, the rest those that call.
-        let to = &THREADS[if turn % 2 == 1 { UPDATER } else { turn / 2 % READERS }];
+        // Every other signal interrupts the updater, the others interrupt threads that call or allocate.
+        let others = turn / 2 % (READERS + 1);
+        let to = &THREADS[match others {
+            _ if turn % 2 == 1 => UPDATER,
+            READERS => ALLOCATOR,
+            reader => reader,
+        }];
         turn += 1;
         let id = to.id.load(Relaxed) as libc::pthread_t;
-        // SAFETY: threads are joined after this one has ended.
+        // SAFETY: the threads are joined after this one has ended.
         if id != 0 && !to.is_over.load(Relaxed) && unsafe { libc::pthread_kill(id, libc::SIGUSR1) } != 0 {
             fail!("pthread_kill failed");
         }

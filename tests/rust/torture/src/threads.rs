@@ -1,18 +1,14 @@
-//! The threads, what is known of them, and how one of them says that something is wrong.
+//! The threads, their state, and the report when something is wrong.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use crate::steps;
-
-/// A thread, watched by the others.
+/// A thread that the watchdog watches.
 pub struct Thread {
     pub name: &'static str,
-    /// Makes what the thread does again and again.
-    pub work: fn() -> Box<dyn FnMut(&'static Thread)>,
-    /// How often it has.
+    /// The number of steps.
     pub steps: AtomicU64,
     pub is_over: AtomicBool,
     /// What pthread_kill(3) takes; 0 before it runs.
@@ -23,55 +19,61 @@ pub struct Thread {
 
 pub const READERS: usize = 4;
 pub const UPDATER: usize = READERS;
+pub const ALLOCATOR: usize = READERS + 1;
 
-pub static THREADS: [Thread; READERS + 4] = [
-    Thread::new("reader 1", || steps::reader(1)),
-    Thread::new("reader 2", || steps::reader(2)),
-    Thread::new("reader 3", || steps::reader(3)),
-    Thread::new("reader 4", || steps::reader(4)),
-    Thread::new("updater", steps::updater),
-    Thread::new("loader", steps::loader),
-    Thread::new("forker", steps::forker),
-    Thread::new("signaller", steps::signaller),
+/// `steps::WORK` says what each of them does.
+pub static THREADS: [Thread; READERS + 5] = [
+    Thread::new("reader 1"),
+    Thread::new("reader 2"),
+    Thread::new("reader 3"),
+    Thread::new("reader 4"),
+    Thread::new("updater"),
+    Thread::new("allocator"),
+    Thread::new("loader"),
+    Thread::new("forker"),
+    Thread::new("signaller"),
 ];
 
-/// What a thread may be stuck in.
+/// What a thread may be doing.
 #[derive(Clone, Copy)]
 pub enum Doing {
     Calling,
     UpdatingOne,
     UpdatingSeveral,
+    Allocating,
     Sleeping,
     Loading,
     CallingPlugin,
     WaitingForCallers,
     Unloading,
     Forking,
+    Cloning,
     WaitingForChild,
     Spawning,
     Signalling,
 }
 
-const DOING: [&str; 12] = [
+const DOING: [&str; 14] = [
     "calling",
     "updating one key",
     "updating several keys",
+    "allocating",
     "sleeping",
     "in dlopen",
     "calling the plugin",
     "waiting for calls to leave the plugin",
     "in dlclose",
     "in fork",
+    "in clone",
     "waiting for a child",
     "in posix_spawn",
     "raising a signal",
 ];
 
 impl Thread {
-    const fn new(name: &'static str, work: fn() -> Box<dyn FnMut(&'static Thread)>) -> Self {
+    const fn new(name: &'static str) -> Self {
         Self {
             name,
-            work,
             steps: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             id: AtomicUsize::new(0),
@@ -91,7 +93,7 @@ impl Thread {
 /// Set when the time is over.
 pub static STOP: AtomicBool = AtomicBool::new(false);
 
-/// What was done, for the last line.
+/// Counters for the last line.
 pub struct Counts {
     pub calls: AtomicU64,
     pub updates: AtomicU64,
@@ -128,12 +130,12 @@ thread_local! {
     static HERE: Cell<&'static str> = const { Cell::new("main") };
 }
 
-/// Names the running thread, or a child.
+/// The name of the running thread, or of a child.
 pub fn set_name(name: &'static str) {
     HERE.set(name);
 }
 
-/// Makes the running thread known as one of [`THREADS`].
+/// Registers the running thread as one of [`THREADS`].
 pub fn become_thread(thread: &Thread) {
     set_name(thread.name);
     // SAFETY: pthread_self(3) takes nothing.
@@ -146,7 +148,7 @@ macro_rules! fail {
 }
 pub(crate) use fail;
 
-/// Neither allocates nor waits: this is called in signal handlers and in children as well.
+/// Neither allocates nor waits: signal handlers and children call this as well.
 pub fn fail_with(what: fmt::Arguments<'_>) -> ! {
     struct Line {
         text: [u8; 400],

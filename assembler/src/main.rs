@@ -1,0 +1,241 @@
+//! `static-call-as`: records the static calls that gcc compiles, before the assembler reads them.
+//!
+//! gcc hands its assembler text to the program `as` in a directory of `-B`. This program stands there. It
+//! marks each call of a trampoline as the pass does in LLVM ([`rewrite`]), and replaces itself by the real
+//! assembler ([`real`]). A text without such calls goes to the assembler as it is. The same serves clang with
+//! `-fno-integrated-as`.
+//!
+//! Nothing that is not understood is an error: such calls go through their trampolines, which is correct.
+//! `STATIC_CALL_AS_LOG` lists the calls, and why some are not marked. [`variables`] has the other variables.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod lengths;
+mod machine;
+mod real;
+mod rewrite;
+mod search;
+mod section;
+mod source;
+mod statement;
+mod variables;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use arguments::{Arguments, gcc_options};
+use machine::Machine;
+use real::Identity;
+use rewrite::{Found, Pads, Settings};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::new(std::env::args_os().skip(1));
+    let assembler = match real::find(&arguments) {
+        Ok(assembler) => assembler,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let input = match Input::read(&arguments) {
+        Ok(input) => input,
+        Err(error) => return fail(&format!("cannot read standard input: {error}")),
+    };
+    let marked = match input.text() {
+        Some(text) if rewrite::concerns(text) => mark(text, &arguments, &assembler),
+        _ => None,
+    };
+    let mut command = Command::new(&assembler);
+    command.env(variables::RUNNING, "1");
+    match marked.or(input.read_from_standard()) {
+        None => {
+            command.args(&arguments.all);
+        }
+        Some(text) => match standard_input(&text) {
+            Ok(file) => {
+                command.args(arguments.for_standard_input()).stdin(file);
+            }
+            Err(error) => {
+                let place = std::env::temp_dir();
+                return fail(&format!("cannot write a temporary file in {}: {error}", place.display()));
+            }
+        },
+    }
+    let error = command.exec();
+    fail(&format!("cannot run {}: {error}", assembler.display()))
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("static-call-as: error: {message}");
+    ExitCode::FAILURE
+}
+
+/// What the assembler is to read.
+enum Input {
+    /// Files that name a trampoline: their text.
+    Files(Vec<u8>),
+    /// What was on standard input.
+    Standard(Vec<u8>),
+    /// Something that it reads itself: files without trampolines, files that cannot be read, about which it
+    /// has a message of its own, or lists of arguments.
+    Other,
+}
+
+impl Input {
+    fn read(arguments: &Arguments) -> io::Result<Self> {
+        let Some(files) = arguments.inputs() else { return Ok(Self::Other) };
+        if files.is_empty() && !arguments.asks_only() {
+            let mut text = Vec::new();
+            io::stdin().read_to_end(&mut text)?;
+            return Ok(Self::Standard(text));
+        }
+        if !files
+            .iter()
+            .any(|file| File::open(file).is_ok_and(|file| names_trampoline(file).unwrap_or_default()))
+        {
+            return Ok(Self::Other);
+        }
+        let mut text = Vec::new();
+        for file in files {
+            let Ok(content) = fs::read(file) else { return Ok(Self::Other) };
+            text.extend(content);
+        }
+        Ok(Self::Files(text))
+    }
+
+    /// The text, if the assembler can no longer read it itself.
+    fn read_from_standard(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Standard(text) => Some(text),
+            Self::Files(_) | Self::Other => None,
+        }
+    }
+
+    fn text(&self) -> Option<&[u8]> {
+        match self {
+            Self::Files(text) | Self::Standard(text) => Some(text),
+            Self::Other => None,
+        }
+    }
+}
+
+/// Whether a file names a trampoline: piece by piece, since most files are large and do not.
+fn names_trampoline(mut file: File) -> io::Result<bool> {
+    // A pipe could not be read again.
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let mut buffer = [0; 1 << 16];
+    let mut kept = 0;
+    loop {
+        let count = file.read(&mut buffer[kept..])?;
+        let end = kept + count;
+        if rewrite::names_trampoline(&buffer[..end]) {
+            return Ok(true);
+        }
+        if count == 0 {
+            return Ok(false);
+        }
+        // The name may go on in the next piece.
+        let start = end.saturating_sub(rewrite::TRAMPOLINE.len() - 1);
+        buffer.copy_within(start..end, 0);
+        kept = end - start;
+    }
+}
+
+/// The text with its calls marked. None: it stays as it is.
+fn mark(text: &[u8], arguments: &Arguments, assembler: &Path) -> Option<Vec<u8>> {
+    let Some(Identity { target, version }) = Identity::ask(assembler) else {
+        warn(&format!("{} is not GNU as", assembler.display()));
+        return None;
+    };
+    let texts = arguments.texts();
+    let machine = Machine::new(&target, &texts)?;
+    // `o`, `?` and `unique`.
+    if version < (2, 35) {
+        let (major, minor) = version;
+        warn(&format!("{} is version {major}.{minor}, and 2.35 is needed", assembler.display()));
+        return None;
+    }
+    let (marked, found) = rewrite::rewrite(
+        text,
+        Settings {
+            machine,
+            retains: version >= (2, 36),
+            pads: pads(&texts),
+            returns_with_care: returns_with_care(text, &texts),
+        },
+    );
+    if let Err(error) = log(&found) {
+        eprintln!("static-call-as: warning: cannot write to the file in {}: {error}", variables::LOG);
+    }
+    marked
+}
+
+fn warn(why: &str) {
+    eprintln!("static-call-as: warning: static calls go through their trampolines: {why}");
+}
+
+fn pads(arguments: &[&str]) -> Pads {
+    let has = |start: &str| arguments.iter().any(|argument| argument.starts_with(start));
+    match () {
+        () if has("-malign-branch=") => Pads::All,
+        () if has("-malign-branch-boundary") || has("-mbranches-within-32B-boundaries") => Pads::Jumps,
+        () => Pads::Nothing,
+    }
+}
+
+/// Whether functions must not end with a plain return: their returns go through a thunk, or come after a
+/// fence or cleared registers.
+fn returns_with_care(text: &[u8], arguments: &[&str]) -> bool {
+    let options = variables::get(variables::COLLECT_GCC_OPTIONS).unwrap_or_default();
+    let options = gcc_options(&options);
+    let is_care = |option: &OsString| {
+        option.to_str().is_some_and(|option| {
+            option.starts_with("-mfunction-return=thunk")
+                || option.strip_prefix("-fzero-call-used-regs=").is_some_and(|value| value != "skip")
+        })
+    };
+    options.iter().any(is_care)
+        || arguments.iter().any(|argument| argument.starts_with("-mlfence-before-ret="))
+        || search::has(text, b"__x86_return_thunk")
+}
+
+/// Appends a line for each call to the log, if there is one: all at once, since compilers run side by side.
+fn log(found: &[Found]) -> io::Result<()> {
+    let Some(log) = variables::get(variables::LOG) else { return Ok(()) };
+    let mut text = String::new();
+    for Found { place, function, key, kind, left } in found {
+        let kind = kind.name();
+        text += &match left {
+            None => format!("{place}: {function}: {kind} of {key}\n"),
+            Some(why) => format!("{place}: {function}: {kind} of {key} is left to its trampoline: {why}\n"),
+        };
+    }
+    match log.to_str() {
+        Some("-") => io::stderr().write_all(text.as_bytes()),
+        _ => OpenOptions::new().append(true).create(true).open(log)?.write_all(text.as_bytes()),
+    }
+}
+
+/// A file with this text, which goes away with its last reader.
+fn standard_input(text: &[u8]) -> io::Result<Stdio> {
+    let mut number = 0_u32;
+    let mut file: File = loop {
+        let name = format!("static-call-as-{}-{number}.s", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Ok(file) => {
+                fs::remove_file(path)?;
+                break file;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    file.write_all(text)?;
+    file.rewind()?;
+    Ok(file.into())
+}

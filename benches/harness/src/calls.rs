@@ -1,0 +1,739 @@
+//! The cost of a call, in Rust and in C. `benches/src/calls.rs` says how it is measured.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::bench::Bench;
+use crate::code::{self, Loop, Stubs};
+use crate::counters;
+use crate::directories::raw_directory;
+use crate::model::{Part, Table, Unit};
+use crate::rows::{POINTER_WITHOUT_PASS, WITHOUT_PASS};
+use crate::samples::Runs;
+use crate::statistics::Summary;
+use crate::toolchain::{c_program, c_source, rust_program, without_pass};
+
+const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
+/// The copies of a loop, as the programs name them: how many bytes into a cache line the code before it
+/// starts. The loop itself starts further on.
+const PLACES: [u32; 4] = [0, 16, 32, 48];
+/// How many call instructions there are, one after the other.
+const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Language {
+    Rust,
+    C,
+}
+
+impl Language {
+    const ALL: [Self; 2] = [Self::Rust, Self::C];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        }
+    }
+}
+
+/// A way to compile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Mitigation {
+    None,
+    Retpoline,
+    /// A retpoline that the program brings.
+    ExternalRetpoline,
+    /// A thunk that the program brings: a fence and a jump.
+    ExternalFence,
+    /// A fence before every indirect branch and every return.
+    Lvi,
+    /// None, and no pass either: in Rust.
+    WithoutPass,
+    /// A retpoline, without the pass.
+    RetpolineWithoutPass,
+}
+
+impl Mitigation {
+    const ALL: [Self; 7] = [
+        Self::None,
+        Self::Retpoline,
+        Self::ExternalRetpoline,
+        Self::ExternalFence,
+        Self::Lvi,
+        Self::WithoutPass,
+        Self::RetpolineWithoutPass,
+    ];
+
+    fn has_pass(self) -> bool {
+        !matches!(self, Self::WithoutPass | Self::RetpolineWithoutPass)
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Retpoline => "retpoline",
+            Self::ExternalRetpoline => "external-retpoline",
+            Self::ExternalFence => "external-fence",
+            Self::Lvi => "lvi",
+            Self::WithoutPass => "without-pass",
+            Self::RetpolineWithoutPass => "retpoline-without-pass",
+        }
+    }
+
+    fn rust_flags(self) -> &'static str {
+        match self {
+            Self::None | Self::WithoutPass => "",
+            Self::Retpoline | Self::RetpolineWithoutPass => {
+                "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline"
+            }
+            Self::ExternalRetpoline => {
+                "-Zretpoline-external-thunk -Cunsafe-allow-abi-mismatch=retpoline,retpoline-external-thunk \
+                 --cfg bench_thunk=\"retpoline\""
+            }
+            Self::ExternalFence => {
+                "-Zretpoline-external-thunk -Cunsafe-allow-abi-mismatch=retpoline,retpoline-external-thunk \
+                 --cfg bench_thunk=\"lfence\""
+            }
+            Self::Lvi => "-Ctarget-feature=+lvi-cfi",
+        }
+    }
+
+    fn c_flags(self) -> Vec<String> {
+        let thunk = |file: &str| {
+            vec![
+                "-mretpoline-external-thunk".into(),
+                "-mretpoline".into(),
+                c_source(file).display().to_string(),
+            ]
+        };
+        match self {
+            Self::None | Self::WithoutPass => Vec::new(),
+            // A call of an ifunc jumps through the PLT, which is the linker's.
+            Self::Retpoline | Self::RetpolineWithoutPass => {
+                ["-mretpoline", "-fuse-ld=lld", "-Wl,-z,retpolineplt"].map(str::to_owned).into()
+            }
+            Self::ExternalRetpoline => thunk("thunk-retpoline.s"),
+            Self::ExternalFence => thunk("thunk-lfence.s"),
+            Self::Lvi => vec!["-mlvi-cfi".into()],
+        }
+    }
+
+    /// What an indirect call goes through, by part of its name.
+    fn thunk(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::WithoutPass => None,
+            Self::Retpoline | Self::RetpolineWithoutPass => Some("llvm_retpoline"),
+            Self::ExternalRetpoline | Self::ExternalFence => Some("__x86_indirect_thunk"),
+            Self::Lvi => Some("llvm_lvi_thunk"),
+        }
+    }
+}
+
+/// Those with the work loads of many sites.
+const HAVE_SITES: [Mitigation; 3] = [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass];
+
+/// A form in a build and a mode, as the rows of the tables have them.
+struct Row {
+    name: &'static str,
+    mitigation: Mitigation,
+    mode: &'static str,
+    form: &'static str,
+}
+
+const fn row(name: &'static str, mitigation: Mitigation, mode: &'static str, form: &'static str) -> Row {
+    Row { name, mitigation, mode, form }
+}
+
+const INLINE: &str = "inline";
+const TRAMPOLINE: &str = "trampoline";
+const GENERIC: &str = "generic";
+
+const ROWS: [Row; 32] = [
+    row("inlined code", Mitigation::None, INLINE, "inlined"),
+    row("direct", Mitigation::None, INLINE, "direct"),
+    row("direct, a second copy", Mitigation::None, INLINE, "again"),
+    row("static call, inline", Mitigation::None, INLINE, "static"),
+    row("static call, trampoline", Mitigation::None, TRAMPOLINE, "static"),
+    row("static call, generic", Mitigation::None, GENERIC, "static"),
+    row("pointer", Mitigation::None, INLINE, "pointer"),
+    row("dyn Trait, table of functions", Mitigation::None, INLINE, "object"),
+    row("enum match, switch", Mitigation::None, INLINE, "choice"),
+    row("ifunc", Mitigation::None, INLINE, "ifunc"),
+    row("direct, retpolines", Mitigation::Retpoline, INLINE, "direct"),
+    row("direct, a second copy, retpolines", Mitigation::Retpoline, INLINE, "again"),
+    row("static call, inline, retpolines", Mitigation::Retpoline, INLINE, "static"),
+    row("static call, trampoline, retpolines", Mitigation::Retpoline, TRAMPOLINE, "static"),
+    row("static call, generic, retpolines", Mitigation::Retpoline, GENERIC, "static"),
+    row("pointer, retpolines", Mitigation::Retpoline, INLINE, "pointer"),
+    row("dyn Trait, table of functions, retpolines", Mitigation::Retpoline, INLINE, "object"),
+    row("enum match, switch, retpolines", Mitigation::Retpoline, INLINE, "choice"),
+    row("ifunc, retpolines", Mitigation::Retpoline, INLINE, "ifunc"),
+    row("static call, inline, external retpoline", Mitigation::ExternalRetpoline, INLINE, "static"),
+    row("static call, generic, external retpoline", Mitigation::ExternalRetpoline, GENERIC, "static"),
+    row("pointer, external retpoline", Mitigation::ExternalRetpoline, INLINE, "pointer"),
+    row("static call, inline, external lfence", Mitigation::ExternalFence, INLINE, "static"),
+    row("static call, generic, external lfence", Mitigation::ExternalFence, GENERIC, "static"),
+    row("pointer, external lfence", Mitigation::ExternalFence, INLINE, "pointer"),
+    row("direct, LVI", Mitigation::Lvi, INLINE, "direct"),
+    row("static call, inline, LVI", Mitigation::Lvi, INLINE, "static"),
+    row("pointer, LVI", Mitigation::Lvi, INLINE, "pointer"),
+    // Where nothing is recorded, the mode is trampoline, whatever is asked for.
+    row(WITHOUT_PASS, Mitigation::WithoutPass, TRAMPOLINE, "static"),
+    row("pointer, without the pass", Mitigation::WithoutPass, TRAMPOLINE, "pointer"),
+    row("static call, without the pass, retpolines", Mitigation::RetpolineWithoutPass, TRAMPOLINE, "static"),
+    row(POINTER_WITHOUT_PASS, Mitigation::RetpolineWithoutPass, TRAMPOLINE, "pointer"),
+];
+
+/// How a program is run: a process for each of these.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Setting {
+    language: Language,
+    mitigation: Mitigation,
+    mode: &'static str,
+    /// The work loads whose names start so.
+    work: &'static str,
+}
+
+/// The tables of forms: work load, id, title, explanation.
+const WORK_LOADS: [[&str; 4]; 4] = [
+    [
+        "chain",
+        "calls-chain",
+        "One call, dependent chain",
+        "What a call returns is what the next one takes. The function does next to nothing: two \
+         instructions. A processor may run the same loop at one of two speeds, by its address and by what \
+         ran before. Nanoseconds are a median over all rounds and places, and so may be those of either \
+         speed; a ratio is taken in each round and at each place, and its median is that of most pairs. So \
+         a form may have more nanoseconds than direct, and a ratio of 1.",
+    ],
+    ["throughput", "calls-throughput", "One call, throughput", "No call needs another one's result."],
+    [
+        "neighbours",
+        "calls-neighbours",
+        "Two calls, of which the other one goes to one of sixteen functions at random",
+        "The other call, through a table and alike in all forms, is mispredicted most of the time and \
+         spoils the history that predicts ours. Under retpolines it is one as well.",
+    ],
+    [
+        "flush",
+        "calls-flush",
+        "One call, after unrelated code",
+        "The first pass over 256 sites after 32,768 jumps of other code have taken their place in the \
+         branch predictor and in the first instruction cache. What reading the clock twice costs is divided \
+         among them.",
+    ],
+];
+
+type Found = HashMap<Setting, Runs>;
+type Programs = HashMap<(Language, Mitigation), PathBuf>;
+
+/// All of part 1 but the instruction counts.
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
+    for level in bench.quick_or_full(&[3][..], &[3, 2]) {
+        // The chain says what a lower level does to the others, too.
+        let is_main = *level == 3;
+        let has_sites = |mitigation| is_main && HAVE_SITES.contains(&mitigation);
+        let programs =
+            build(bench, *level, &Mitigation::ALL.map(|mitigation| (mitigation, has_sites(mitigation))))?;
+        if !is_main {
+            let found = measure_work(bench, &programs, "chain", *level, |_| true)?;
+            bench.add(table_of_forms(&found, WORK_LOADS[0], *level));
+            continue;
+        }
+        let mut found = Found::new();
+        for work in ["chain", "throughput", "neighbours", "sites", "flush"] {
+            if work == "flush" && !cfg!(target_arch = "x86_64") {
+                bench.report.miss("calls after unrelated code", "what makes it forget is x86-64 code");
+                continue;
+            }
+            // The longer ones take their time, and what is particular to the others shows in the short ones.
+            let is_short = matches!(work, "chain" | "throughput");
+            let is_wanted = |row: &Row| {
+                let is_main = row.mode == INLINE || !row.mitigation.has_pass();
+                is_short || is_main && HAVE_SITES.contains(&row.mitigation)
+            };
+            bench.attempt(&format!("calls, {work}"), |bench| {
+                found.extend(measure_work(bench, &programs, work, *level, is_wanted)?);
+                Ok(())
+            })?;
+        }
+        for work in ["hook", "leaf"] {
+            let is_wanted = |row: &Row| row.mitigation == Mitigation::None && row.mode == INLINE;
+            bench.attempt(&format!("calls, {work}"), |bench| {
+                found.extend(measure_work(bench, &programs, work, *level, is_wanted)?);
+                Ok(())
+            })?;
+        }
+        add_tables(bench, &programs, *level, &found)?;
+        if let Some(program) = programs.get(&(Language::Rust, Mitigation::None)) {
+            counters::measure(bench, program)?;
+        }
+    }
+    Ok(())
+}
+
+/// The dependent chain alone.
+pub(crate) fn measure_chain(bench: &mut Bench) -> Result<()> {
+    let wanted =
+        [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass, Mitigation::RetpolineWithoutPass];
+    let programs = build(bench, 3, &wanted.map(|mitigation| (mitigation, false)))?;
+    let found = measure_work(bench, &programs, "chain", 3, |row| wanted.contains(&row.mitigation))?;
+    let table = table_of_forms(&found, WORK_LOADS[0], 3);
+    bench.add(table);
+    Ok(())
+}
+
+/// Runs all programs for a work load, in turns.
+fn measure_work(
+    bench: &Bench,
+    programs: &Programs,
+    work: &'static str,
+    level: u32,
+    is_wanted: impl Fn(&Row) -> bool,
+) -> Result<Found> {
+    let mut kinds: Vec<(Mitigation, &str)> = Vec::new();
+    for row in ROWS.iter().filter(|row| is_wanted(row)) {
+        if !kinds.contains(&(row.mitigation, row.mode)) {
+            kinds.push((row.mitigation, row.mode));
+        }
+    }
+    let times = match work {
+        // After a flush, what the processor still knows depends on addresses, which are others in each
+        // process.
+        "flush" => bench.quick_or_full(9, 49),
+        _ => bench.quick_or_full(3, 9),
+    };
+    let rounds = match work {
+        "flush" => "10",
+        "sites" | "neighbours" => bench.quick_or_full("25", "60"),
+        _ => bench.quick_or_full("60", "160"),
+    };
+    let (mut settings, mut commands) = (Vec::new(), Vec::new());
+    for (mitigation, mode) in kinds {
+        for language in Language::ALL {
+            let Some(program) = programs.get(&(language, mitigation)) else { continue };
+            let [language_name, mitigation_name] = [language.as_str(), mitigation.as_str()];
+            let name = format!("calls {work} {language_name}-o{level} {mitigation_name} {mode}");
+            let mut command = Command::new(program);
+            command.args([rounds, work]).env("STATIC_CALL_MODE", mode);
+            settings.push(Setting { language, mitigation, mode, work });
+            commands.push((name, command));
+        }
+    }
+    Ok(settings.into_iter().zip(bench.in_turns(times, commands)?).collect())
+}
+
+/// Nanoseconds of a form, over all places.
+fn nanoseconds(runs: &Runs, work: &str, form: &str) -> Option<Summary> {
+    runs.of(|samples| {
+        PLACES.iter().flat_map(|place| samples.named(&format!("{work}/{form}/{place}")).to_vec()).collect()
+    })
+}
+
+/// The ratios of two forms, each pair of one round and at one place.
+fn ratio(runs: &Runs, work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
+    let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
+    runs.of(|samples| {
+        places.iter().flat_map(|place| samples.ratios(&at(form, place), &at(to, place))).collect()
+    })
+}
+
+fn of_level(level: u32, id: &str, title: &str) -> (String, String) {
+    if level == 3 {
+        (id.into(), title.into())
+    } else {
+        (format!("{id}-o{level}"), format!("{title}, -O{level}"))
+    }
+}
+
+fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, found: &Found) -> Result<()> {
+    for work in WORK_LOADS {
+        bench.add(table_of_forms(found, work, level));
+    }
+    if cfg!(target_arch = "x86_64") {
+        bench.add(table_of_places(programs, found, level)?);
+    }
+    for language in Language::ALL {
+        bench.add(table_of_sites(found, language, level));
+    }
+    bench.add(table_of_hooks(found, level));
+    bench.add(table_of_hook_places(found, level));
+    Ok(())
+}
+
+fn table_of_forms(found: &Found, [work, id, title, about]: [&'static str; 4], level: u32) -> Table {
+    let (id, title) = of_level(level, id, title);
+    let mut table = Table::new(Part::Calls, &id, &title, "form", &SOURCES, about).columns([
+        ("Rust", Unit::Nanoseconds),
+        ("Rust to direct", Unit::Ratio),
+        ("Rust to static", Unit::Ratio),
+        ("C", Unit::Nanoseconds),
+        ("C to direct", Unit::Ratio),
+        ("C to static", Unit::Ratio),
+    ]);
+    for Row { name, mitigation, mode, form } in ROWS {
+        let mut cells = Vec::new();
+        for language in Language::ALL {
+            let Some(runs) = found.get(&Setting { language, mitigation, mode, work }) else {
+                cells.extend([None, None, None]);
+                continue;
+            };
+            cells.push(nanoseconds(runs, work, form));
+            cells.push(ratio(runs, work, form, "direct", &PLACES));
+            let is_best = mode == INLINE || !mitigation.has_pass();
+            cells.push(if is_best { ratio(runs, work, form, "static", &PLACES) } else { None });
+        }
+        if cells.iter().any(Option::is_some) {
+            table.row(name, cells);
+        }
+    }
+    table
+}
+
+fn table_of_places(programs: &Programs, found: &Found, level: u32) -> Result<Table> {
+    let (id, title) = of_level(level, "places", "Static call, inline / direct, by place in a cache line");
+    let about = "The dependent chain, for loops whose first instruction lies so many bytes into a cache \
+                 line. Where a ratio is not 1, the same instructions run faster or slower elsewhere: the \
+                 second copy of the direct loop shows how much that may be. A pair of loops of which one \
+                 happens to run at the processor's other speed (see One call, dependent chain) stands out \
+                 here.";
+    let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
+        ("Rust", Unit::Ratio),
+        ("Rust, second copy", Unit::Ratio),
+        ("C", Unit::Ratio),
+        ("C, second copy", Unit::Ratio),
+    ]);
+    let mut starts = Vec::new();
+    for language in Language::ALL {
+        let program = programs.get(&(language, Mitigation::None));
+        starts.push(program.map_or_else(|| Ok(Vec::new()), |program| starts_of_chains(program))?);
+    }
+    let mut all: Vec<u64> = starts.iter().flatten().map(|(start, _)| *start).collect();
+    all.sort_unstable();
+    all.dedup();
+    for start in all {
+        let cells = Language::ALL.into_iter().zip(&starts).flat_map(|(language, starts)| {
+            let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work: "chain" };
+            let here: Vec<u32> =
+                starts.iter().filter(|(known, _)| *known == start).map(|(_, place)| *place).collect();
+            let at = |form| ratio(found.get(&setting)?, "chain", form, "direct", &here);
+            [at("static"), at("again")]
+        });
+        table.row(start.to_string(), cells.collect::<Vec<_>>());
+    }
+    Ok(table)
+}
+
+/// How many bytes into a cache line the copies of the chain's loop start: the direct one, and those that
+/// `check_code` knows to start where it does. With each, the copy's name.
+fn starts_of_chains(program: &Path) -> Result<Vec<(u64, u32)>> {
+    let functions = code::functions(program)?;
+    let start = |place: u32| {
+        let name = format!("chain_direct_{place}");
+        let body = functions.get(&name).and_then(|function| Loop::of(function));
+        Ok((body.with_context(|| format!("{name} has no loop"))?.start % 64, place))
+    };
+    PLACES.into_iter().map(start).collect()
+}
+
+fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
+    let (name, source) = match language {
+        Language::Rust => ("Rust", SOURCES[0]),
+        Language::C => ("C", SOURCES[1]),
+    };
+    let (id, title) = of_level(
+        level,
+        &format!("calls-sites-{}", language.as_str()),
+        &format!("One call of so many different sites, {name}"),
+    );
+    let about = "A dependent chain of so many call instructions, one after the other, again and again; \
+                 between two loops of one form run those of all others, so that many sites compete for the \
+                 branch predictor.";
+    let mut table = Table::new(Part::Calls, &id, &title, "sites", &[source], about).columns([
+        ("direct", Unit::Nanoseconds),
+        ("static call", Unit::Nanoseconds),
+        ("static to direct", Unit::Ratio),
+        ("second copy to direct", Unit::Ratio),
+        ("pointer", Unit::Nanoseconds),
+        ("pointer to direct", Unit::Ratio),
+        ("pointer, retpolines", Unit::Nanoseconds),
+        ("pointer to direct, retpolines", Unit::Ratio),
+        ("pointer to static, without the pass", Unit::Ratio),
+    ]);
+    let of = |mitigation| found.get(&Setting { language, mitigation, mode: INLINE, work: "sites" });
+    let (Some(plain), Some(mitigated)) = (of(Mitigation::None), of(Mitigation::Retpoline)) else {
+        return table;
+    };
+    let without = Setting { language, mitigation: Mitigation::WithoutPass, mode: TRAMPOLINE, work: "sites" };
+    for sites in SITES {
+        let work = format!("sites{sites}");
+        table.counted(
+            sites,
+            [
+                nanoseconds(plain, &work, "direct"),
+                nanoseconds(plain, &work, "static"),
+                ratio(plain, &work, "static", "direct", &PLACES),
+                ratio(plain, &work, "again", "direct", &PLACES),
+                nanoseconds(plain, &work, "pointer"),
+                ratio(plain, &work, "pointer", "direct", &PLACES),
+                nanoseconds(mitigated, &work, "pointer"),
+                ratio(mitigated, &work, "pointer", "direct", &PLACES),
+                found.get(&without).and_then(|runs| ratio(runs, &work, "pointer", "static", &PLACES)),
+            ],
+        );
+    }
+    table
+}
+
+fn table_of_hooks(found: &Found, level: u32) -> Table {
+    let (id, title) = of_level(level, "hooks", "A hook that is off");
+    let about = "In a loop that calls a function anyway, and in one that calls nothing else (a leaf), \
+                 against the same loop without a hook. The hook's argument is evaluated all the same. \
+                 Callers of a preserve_most function (clang) keep their values in registers.";
+    let mut table = Table::new(Part::Calls, &id, &title, "hook", &SOURCES, about).columns([
+        ("Rust", Unit::Nanoseconds),
+        ("Rust to none", Unit::Ratio),
+        ("Rust, leaf to none", Unit::Ratio),
+        ("C", Unit::Nanoseconds),
+        ("C to none", Unit::Ratio),
+        ("C, leaf to none", Unit::Ratio),
+    ]);
+    let hooks = [
+        ("none", "none"),
+        ("none, a second copy", "again"),
+        ("static call, off", "static"),
+        ("static call of a preserve_most function, off", "preserving"),
+        ("relaxed load and branch", "branch"),
+        ("load of a pointer, null", "pointer"),
+        ("static-keys 0.8", "static-keys"),
+    ];
+    for (name, form) in hooks {
+        let cells = Language::ALL.into_iter().flat_map(|language| {
+            let of =
+                |work| found.get(&Setting { language, mitigation: Mitigation::None, mode: INLINE, work });
+            [
+                of("hook").and_then(|runs| nanoseconds(runs, "hook", form)),
+                of("hook").and_then(|runs| ratio(runs, "hook", form, "none", &PLACES)),
+                of("leaf").and_then(|runs| ratio(runs, "leaf", form, "none", &PLACES)),
+            ]
+        });
+        table.row(name, cells.collect::<Vec<_>>());
+    }
+    table
+}
+
+/// Medians over all places would hide one at which a loop with a hook is slower than one without.
+fn table_of_hook_places(found: &Found, level: u32) -> Table {
+    let (id, title) =
+        of_level(level, "hooks-places", "A hook that is off / no hook, by place in a cache line");
+    let about = "The same loops, one place at a time: so many bytes into a cache line starts what stands \
+                 before the loop. A loop with a hook is longer, and may lie in two lines where the one \
+                 without lies in one; so may one with a branch. The second copy is of the loop without.";
+    let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
+        ("Rust", Unit::Ratio),
+        ("Rust, second copy", Unit::Ratio),
+        ("Rust, load and branch", Unit::Ratio),
+        ("C", Unit::Ratio),
+        ("C, second copy", Unit::Ratio),
+        ("C, load and branch", Unit::Ratio),
+        ("C, preserve_most", Unit::Ratio),
+    ]);
+    for (work, end) in [("hook", ""), ("leaf", ", leaf")] {
+        for place in PLACES {
+            let of = |language, form| {
+                let setting = Setting { language, mitigation: Mitigation::None, mode: INLINE, work };
+                ratio(found.get(&setting)?, work, form, "none", &[place])
+            };
+            let forms = ["static", "again", "branch"];
+            let cells = Language::ALL.into_iter().flat_map(|language| forms.map(|form| of(language, form)));
+            table.row(
+                format!("{place}{end}"),
+                cells.chain([of(Language::C, "preserving")]).collect::<Vec<_>>(),
+            );
+        }
+    }
+    table
+}
+
+/// Every program, whose machine code is what we say it is; some with the work loads of many sites.
+fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> Result<Programs> {
+    let is_x86 = cfg!(target_arch = "x86_64");
+    if !is_x86 {
+        bench.report.miss(
+            "calls: retpolines, fences, places in a cache line, flushes, the look at the machine code",
+            "these are about x86-64",
+        );
+    }
+    let mut programs = Programs::new();
+    for &(mitigation, has_sites) in mitigations {
+        if mitigation != Mitigation::None && !is_x86 {
+            continue;
+        }
+        for language in Language::ALL {
+            if language == Language::C && !mitigation.has_pass() {
+                continue;
+            }
+            let short = if has_sites { "" } else { "-short" };
+            let name = format!("{}-o{level}-{}{short}", language.as_str(), mitigation.as_str());
+            bench.step(format!("building calls {name}"));
+            let program = match language {
+                Language::Rust => rust_program("static-call-bench-calls", &name, |cargo| {
+                    if !mitigation.has_pass() {
+                        without_pass(cargo);
+                    }
+                    cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level.to_string());
+                    cargo.args(has_sites.then_some("--features=many-sites"));
+                    if mitigation != Mitigation::None {
+                        cargo.env("RUSTFLAGS", mitigation.rust_flags()).env("RUSTC_BOOTSTRAP", "1");
+                    }
+                }),
+                Language::C => {
+                    let level = format!("-O{level}");
+                    let mut flags = mitigation.c_flags();
+                    flags.extend((!has_sites).then(|| "-DSHORT_ONLY".into()));
+                    let flags: Vec<&str> =
+                        std::iter::once(&*level).chain(flags.iter().map(String::as_str)).collect();
+                    c_program("calls.c", &name, &flags)
+                }
+            };
+            let program = match program {
+                Ok(program) => program,
+                Err(error) if mitigation != Mitigation::None => {
+                    bench
+                        .report
+                        .miss(format!("calls: {name}"), format!("the compiler does not build it: {error}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if is_x86 {
+                check_code(&program, mitigation, has_sites, &name)
+                    .with_context(|| format!("in the machine code of {}", program.display()))?;
+            }
+            programs.insert((language, mitigation), program);
+        }
+    }
+    Ok(programs)
+}
+
+/// Whether the program measures what we say it does: except for prefixes and nops, the direct and the static
+/// loop must be the same instructions in the same place, and only the pointer may go through a thunk.
+fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &str) -> Result<()> {
+    let functions = code::functions(program)?;
+    let is_ours = |name: &&String| {
+        let is_called =
+            ["target", "other", "on_word", "thunk", "retpoline"].iter().any(|part| name.contains(part));
+        is_called || WORK_NAMES.iter().any(|work| name.starts_with(work))
+    };
+    code::write(&functions, is_ours, &raw_directory()?.join(format!("code-{name}.txt")))?;
+    let body = |work: &str, form: &str, place: u32| {
+        let name = format!("{work}_{form}_{place}");
+        functions
+            .get(&name)
+            .and_then(|function| Loop::of(function))
+            .with_context(|| format!("{name} has no loop"))
+    };
+    // What no pointer calls.
+    let is_known = |callee: &String| callee.contains("target") || callee.contains("other");
+    for work in ["chain", "throughput", "neighbours"] {
+        for place in PLACES {
+            let [direct, again, static_call] =
+                [body(work, "direct", place)?, body(work, "again", place)?, body(work, "static", place)?];
+            for other in [&again, &static_call] {
+                ensure!(
+                    direct.instructions == other.instructions,
+                    "{work}_direct_{place} is {:?}, and another loop {:?}",
+                    direct.instructions,
+                    other.instructions
+                );
+                ensure!(
+                    work == "neighbours" || direct.start % 64 == other.start % 64,
+                    "the loops lie at {:#x} and {:#x}",
+                    direct.start,
+                    other.start
+                );
+            }
+        }
+    }
+    for sites in SITES.into_iter().filter(|_| has_sites) {
+        let [direct, static_call] =
+            [body(&format!("sites{sites}"), "direct", 0)?, body(&format!("sites{sites}"), "static", 0)?];
+        ensure!(
+            direct.callees.len() == sites && static_call.callees.len() == sites,
+            "{} direct calls and {} static ones instead of {sites}",
+            direct.callees.len(),
+            static_call.callees.len()
+        );
+        ensure!(
+            direct.instructions == static_call.instructions,
+            "the loops of {sites} sites are not the same instructions"
+        );
+        let pointer = body(&format!("sites{sites}"), "pointer", 0)?.callees;
+        ensure!(
+            pointer.len() == sites && !pointer.iter().any(is_known),
+            "of {} calls through a pointer instead of {sites}, the compiler has made some direct",
+            pointer.len()
+        );
+    }
+    if functions.contains_key("chain_ifunc_0") {
+        let stubs = Stubs::of(program)?;
+        for place in PLACES {
+            for work in ["chain", "throughput", "neighbours"] {
+                let callees = body(work, "ifunc", place)?.callees;
+                let is_jump = callees.iter().find_map(|callee| stubs.jumps(code::destination(callee)?));
+                let is_jump = is_jump.with_context(|| {
+                    format!(
+                        "no call of {work}_ifunc_{place} goes through the PLT, but {callees:?}: has the \
+                             compiler run the resolver?"
+                    )
+                })?;
+                ensure!(
+                    is_jump == (mitigation != Mitigation::Retpoline),
+                    "the PLT's entry of {work}_ifunc_{place} {}",
+                    if is_jump { "jumps where it should go through a retpoline" } else { "is no jump" }
+                );
+            }
+        }
+    }
+    for place in PLACES {
+        let none = body("hook", "none", place)?;
+        for form in ["static", "preserving"] {
+            if form == "static" || functions.contains_key(&format!("hook_{form}_{place}")) {
+                let callees = body("hook", form, place)?.callees;
+                ensure!(
+                    callees.len() == none.callees.len() + 1,
+                    "the loop of hook_{form}_{place} calls {callees:?}"
+                );
+            }
+        }
+        for form in ["branch", "pointer"] {
+            let other = body("hook", form, place)?.instructions;
+            ensure!(
+                other.len() > none.instructions.len() + 1,
+                "the loop of hook_{form}_{place} is but {other:?}"
+            );
+        }
+        let callees = body("chain", "pointer", place)?.callees;
+        let thunks = callees.iter().filter(|callee| callee.contains("thunk") || callee.contains("retpoline"));
+        match (mitigation.thunk(), thunks.collect::<Vec<_>>().as_slice()) {
+            (None, []) => {}
+            (Some(thunk), [callee]) if callee.contains(thunk) => {}
+            (wanted, _) => bail!("the pointer's loop calls {callees:?} instead of the thunk {wanted:?}"),
+        }
+        for work in ["chain", "throughput", "neighbours"] {
+            let callees = body(work, "pointer", place)?.callees;
+            ensure!(
+                !callees.iter().any(is_known),
+                "the compiler has made the pointer's call direct: {work}_pointer_{place} calls {callees:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What the names of all loops start with.
+const WORK_NAMES: [&str; 6] = ["chain_", "throughput_", "neighbours_", "hook_", "leaf_", "sites"];

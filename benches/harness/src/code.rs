@@ -1,0 +1,157 @@
+//! A look at a program's machine code, through objdump.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use object::{Object, ObjectSection};
+
+use xtask::run::output;
+
+/// An instruction: its address, and objdump's text for it.
+pub(crate) type Instruction = (u64, String);
+
+/// The functions of a program, by name.
+pub(crate) fn functions(program: &Path) -> Result<HashMap<String, Vec<Instruction>>> {
+    let text =
+        output(Command::new("objdump").args(["-d", "--no-show-raw-insn", "--section=.text"]).arg(program))?;
+    let mut functions = HashMap::new();
+    let mut current: &mut Vec<Instruction> = &mut Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+            current = functions.entry(name.1.to_owned()).or_default();
+        } else if let Some((address, instruction)) = line.split_once(":\t")
+            && let Ok(address) = u64::from_str_radix(address.trim(), 16)
+        {
+            current.push((address, instruction.trim().to_owned()));
+        }
+    }
+    Ok(functions)
+}
+
+/// Writes some functions to a file, for readers who doubt a number.
+pub(crate) fn write(
+    functions: &HashMap<String, Vec<Instruction>>,
+    is_wanted: impl Fn(&&String) -> bool,
+    path: &Path,
+) -> Result<()> {
+    let mut names: Vec<&String> = functions.keys().filter(|name| is_wanted(name)).collect();
+    names.sort();
+    let mut text = String::new();
+    for name in names {
+        writeln!(text, "{name}:")?;
+        for (address, instruction) in functions[name].iter().filter(|(_, text)| text != "int3") {
+            writeln!(text, "  {address:8x}  {instruction}")?;
+        }
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Where a branch goes that objdump has printed.
+pub(crate) fn destination(branch: &str) -> Option<u64> {
+    u64::from_str_radix(branch.split_whitespace().nth(1)?, 16).ok()
+}
+
+/// A program's procedure linkage tables, through which calls of an ifunc go.
+pub(crate) struct Stubs(Vec<(u64, Vec<u8>)>);
+
+impl Stubs {
+    pub(crate) fn of(program: &Path) -> Result<Self> {
+        let bytes = std::fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+        let file = object::File::parse(&*bytes)?;
+        let is_plt = |section: &object::Section<'_, '_>| {
+            section.name().is_ok_and(|name| [".plt", ".plt.got", ".plt.sec", ".iplt"].contains(&name))
+        };
+        let section = |section: object::Section<'_, '_>| Ok((section.address(), section.data()?.to_vec()));
+        file.sections().filter(is_plt).map(section).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether the entry at this address, if there is one, jumps through a pointer; else it goes through a
+    /// retpoline.
+    pub(crate) fn jumps(&self, address: u64) -> Option<bool> {
+        /// `jmp *pointer(%rip)`
+        const JUMP: [u8; 2] = [0xff, 0x25];
+        Some(self.entry(address)?.windows(JUMP.len()).any(|bytes| bytes == JUMP))
+    }
+
+    /// The 16 bytes of the entry at this address.
+    fn entry(&self, address: u64) -> Option<&[u8]> {
+        self.0.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(address.checked_sub(*start)?).ok()?;
+            bytes.get(from..from.checked_add(16)?)
+        })
+    }
+}
+
+/// The last loop of a function.
+pub(crate) struct Loop {
+    /// Where it starts.
+    pub(crate) start: u64,
+    /// Its instructions without nops, calls and jumps without their destination.
+    pub(crate) instructions: Vec<String>,
+    /// What it calls.
+    pub(crate) callees: Vec<String>,
+}
+
+impl Loop {
+    pub(crate) fn of(function: &[Instruction]) -> Option<Self> {
+        let first = function.first()?.0;
+        let (start, end) = function.iter().rev().find_map(|(address, instruction)| {
+            let target = destination(instruction).filter(|_| instruction.starts_with('j'))?;
+            (first..*address).contains(&target).then_some((target, *address))
+        })?;
+        let body = || {
+            let inside = function.iter().filter(|(address, _)| (start..=end).contains(address));
+            inside
+                .map(|(_, instruction)| without_padding(instruction))
+                .filter(|instruction| !is_nop(instruction))
+        };
+        let is_branch = |instruction: &str| instruction.starts_with('j') || instruction.starts_with("call");
+        let instructions = body().map(|instruction| match instruction.split_once(' ') {
+            Some((branch, _)) if is_branch(branch) => branch.to_owned(),
+            _ => instruction.to_owned(),
+        });
+        let callees = body().filter(|instruction| instruction.starts_with("call"));
+        Some(Self {
+            start,
+            instructions: instructions.collect(),
+            callees: callees.map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Prefixes that do nothing may stand before a static call.
+fn without_padding(instruction: &str) -> &str {
+    instruction.trim_start_matches("addr32 ")
+}
+
+fn is_nop(instruction: &str) -> bool {
+    instruction.contains("nop") || instruction == "xchg   %ax,%ax"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_starts_where_the_last_jump_back_goes() {
+        let function = [
+            (0x40, "test   %edi,%edi"),
+            (0x42, "je     60 <f+0x20>"),
+            (0x50, "mov    %rax,%rdi"),
+            (0x53, "addr32 addr32 call 100 <target>"),
+            (0x5a, "nop"),
+            (0x5b, "jne    50 <f+0x10>"),
+            (0x60, "jmp    70 <g>"),
+        ]
+        .map(|(address, instruction)| (address, instruction.to_owned()));
+        let body = Loop::of(&function).expect("a loop");
+        assert_eq!(body.start, 0x50);
+        assert_eq!(body.instructions, ["mov    %rax,%rdi", "call", "jne"]);
+        assert_eq!(body.callees, ["call 100 <target>"]);
+        assert_eq!(destination(&body.callees[0]), Some(0x100));
+        assert!(Loop::of(&function[5..]).is_none());
+    }
+}

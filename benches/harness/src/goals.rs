@@ -1,0 +1,609 @@
+//! What was promised, and whether it is true here.
+
+use crate::model::{Report, Table, Unit};
+use crate::rows::{POINTER_WITHOUT_PASS, WITHOUT_PASS};
+use crate::statistics::{Summary, slope};
+
+pub(crate) struct Goal {
+    pub(crate) figure: String,
+    pub(crate) wanted: String,
+    pub(crate) measured: String,
+    pub(crate) verdict: Verdict,
+    /// Why it is missed, as far as we know.
+    pub(crate) obstacle: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Verdict {
+    Met,
+    /// The goal lies within the measured range.
+    Unclear,
+    Missed,
+    /// Not measured.
+    Unknown,
+}
+
+impl Verdict {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Unclear => "unclear",
+            Self::Missed => "missed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => value <= bound,
+            Self::AtLeast(bound) => value >= bound,
+        }
+    }
+
+    /// What of a range is surely so.
+    fn judge(self, measured: &Measured) -> Verdict {
+        match [measured.low, measured.high].map(|end| self.holds(end)) {
+            [true, true] => Verdict::Met,
+            [false, false] => Verdict::Missed,
+            _ => Verdict::Unclear,
+        }
+    }
+
+    /// Whether one value is further in the wrong direction than another one.
+    fn is_worse(self, one: f64, other: f64) -> bool {
+        match self {
+            Self::AtMost(_) => one > other,
+            Self::AtLeast(_) => one < other,
+        }
+    }
+}
+
+/// What a goal is about: a median, its range, and both in words.
+struct Measured {
+    median: f64,
+    low: f64,
+    high: f64,
+    text: String,
+}
+
+impl Measured {
+    fn new(unit: Unit, summary: &Summary) -> Self {
+        let Summary { median, low, high, .. } = *summary;
+        Self { median, low, high, text: unit.show_range(summary) }
+    }
+
+    /// Adds words to its name.
+    fn and(mut self, words: &str) -> Self {
+        self.text += words;
+        self
+    }
+}
+
+const TOO_SLOW: &str = "a compiler's processor time differs by more from run to run on a busy machine: only \
+     its instructions say anything of one percent. What the two stages take themselves is in the tables of \
+     compile times; the rest is loading the plugin, code that differs from an indirect call's where there \
+     are static calls, and with rustc the wrapper (about 2 ms).";
+
+impl Goal {
+    /// If `measured` has more than one value, the worst one decides.
+    fn new(figure: &str, wanted: &str, bound: Bound, measured: impl IntoIterator<Item = Measured>) -> Self {
+        let worst =
+            measured.into_iter().map(|measured| (bound.judge(&measured), measured)).reduce(|worst, other| {
+                let is_worse = other.0 > worst.0
+                    || (other.0 == worst.0 && bound.is_worse(other.1.median, worst.1.median));
+                if is_worse { other } else { worst }
+            });
+        let (verdict, measured) = match worst {
+            Some((verdict, Measured { text, .. })) => (verdict, text),
+            None => (Verdict::Unknown, "not measured".into()),
+        };
+        Self { figure: figure.into(), wanted: wanted.into(), measured, verdict, obstacle: None }
+    }
+
+    fn because(mut self, obstacle: &'static str) -> Self {
+        let is_in_doubt = matches!(self.verdict, Verdict::Missed | Verdict::Unclear);
+        self.obstacle = is_in_doubt.then_some(obstacle);
+        self
+    }
+}
+
+pub(crate) fn goals(report: &Report) -> Vec<Goal> {
+    vec![
+        Goal::new(
+            "static call, inline / direct: the worst of all work loads",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            work_loads(&report.tables),
+        )
+        .because(
+            "the loops are the same instructions (checked; target/bench/raw/code-*.txt), but for up to 5 \
+             prefixes, since a static call's word must not cross a boundary of 8 bytes: code behind them \
+             lies a few bytes further on (`neighbours_direct_16` and `neighbours_static_16`, \
+             code-c-o3-retpoline.txt). A second copy of the direct loop differs from the first one by \
+             nothing but its address: where its ratio is as far from 1, so much is what an address does. Of \
+             one without a second copy, that is not known.",
+        ),
+        Goal::new(
+            "the same, dependent chain: the worst place in a cache line",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            places(&report.tables, "places"),
+        )
+        .because(
+            "the loops are the same instructions, and start at the same place in a cache line (both is \
+             checked; `chain_direct_*` and `chain_static_*`, target/bench/raw/code-*-o3-plain.txt). What is \
+             left are the rest of their addresses, and what ran before: a processor may run such a loop at \
+             one of two speeds (table One call, dependent chain).",
+        ),
+        Goal::new(
+            "the same, whole programs: the worst input",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            programs(&report.tables, false),
+        )
+        .because("there is no second copy of a program, so that the noise of an address is not known here."),
+        Goal::new(
+            "retpolined pointer / static call, dependent chain",
+            "≥ 7",
+            Bound::AtLeast(7.0),
+            columns(report, "calls-chain", "pointer, retpolines", " to static"),
+        )
+        .because(
+            "the wrong guess that a retpoline makes of its return is what it costs, and how dear that \
+                  is depends on the processor.",
+        ),
+        Goal::new(
+            "without the pass, static call / direct, dependent chain",
+            "≤ 1.35",
+            Bound::AtMost(1.35),
+            columns(report, "calls-chain", WITHOUT_PASS, " to direct"),
+        ),
+        Goal::new(
+            "without the pass, pointer / static call: the worst of all work loads",
+            "≥ 0.98",
+            Bound::AtLeast(0.98),
+            ["chain", "throughput", "neighbours", "flush"].into_iter().flat_map(|work| {
+                columns(report, &format!("calls-{work}"), "pointer, without the pass", " to static")
+            }),
+        )
+        .because(
+            "a call through a trampoline is two jumps, of which the branch predictor has to know each: where \
+             many sites compete for it, that may show.",
+        ),
+        Goal::new(
+            "without the pass, retpolined pointer / static call, dependent chain",
+            "≥ 7",
+            Bound::AtLeast(7.0),
+            columns(report, "calls-chain", POINTER_WITHOUT_PASS, " to static"),
+        )
+        .because("how dear a retpoline is depends on the processor."),
+        Goal::new(
+            "without the pass, a key's first update in a process with threads, over a later one",
+            "≤ 5 µs",
+            Bound::AtMost(5_000.0),
+            cell(
+                report,
+                "update-trampolines",
+                "two, of which one sleeps",
+                "first less later",
+                Unit::Nanoseconds,
+            ),
+        )
+        .because("the first update copies the page of code, which is a page fault."),
+        Goal::new(
+            "without the pass, update of one key's trampoline",
+            "≤ 5 µs",
+            Bound::AtMost(5_000.0),
+            cell(report, "update-trampolines", "one", "later", Unit::Nanoseconds),
+        )
+        .because("it is two system calls to open and to close a page, and one to serialize."),
+        Goal::new(
+            "hook that is off / no hook: the worst place in a cache line",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            places(&report.tables, "hooks-places"),
+        )
+        .because(
+            "a nop of 5 bytes with up to 5 prefixes, most of which align it, and two moves that keep the \
+             argument: the loop is about twice as long, and lies in two cache lines where the other lies in \
+             one (`hook_none_32` and `hook_static_32`, target/bench/raw/code-*-o3-plain.txt). A branch \
+             makes it as long (table A hook that is off / no hook, by place in a cache line); at the other \
+             places the ratio is 1. With a preserve_most function the moves go.",
+        ),
+        Goal::new(
+            "the same, whole programs: the worst input",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            programs(&report.tables, true),
+        )
+        .because(
+            "where it is the interpreter, whose loop does about six things besides: the arguments are put \
+             into registers whether or not the hook is on, and nothing may stay in a register that a call \
+             changes. The table An interpreter with its hook off says how much of it is that and not the \
+             nop, and beside it how fast the loop is with a branch in its place.",
+        ),
+        Goal::new(
+            "update, window writer, a site of 1,000 to 100,000 (some 300 a page), in a process with no other \
+             thread",
+            "≤ 20 ns",
+            Bound::AtMost(20.0),
+            updates(report),
+        )
+        .because(
+            "an update's system calls take as much as an update of one site does (table Update of one key), \
+             which is little for each of 1,000. The rest is what each site takes: it is looked up, compared \
+             and written. Where another machine's thread shares the core, as it may in a virtual machine, \
+             that takes half as long again, for tenths of a second in one process \
+             (target/bench/raw/update-1000-sites-window-*.txt).",
+        ),
+        Goal::new(
+            "its slope from 1,000 to 100,000 sites (1 is linear; less where a part does not depend on the \
+             sites)",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            slope_of(report, "update-sites", "window"),
+        )
+        .because(
+            "something takes longer with each further site: a cache that is too small by then, if it is \
+                  the last step that is steeper.",
+        ),
+        Goal::new(
+            "static-keys / static call, update of 1,000 sites",
+            "≥ 100",
+            Bound::AtLeast(100.0),
+            cell(report, "update-peers", "1,000", "static-keys to static-call", Unit::Ratio),
+        )
+        .because(
+            "static-keys takes a few system calls for each site, and we take a few for all: how dear \
+                  these are depends on the machine.",
+        ),
+        Goal::new(
+            "longest pause of a caller during an update, window writer, p99.99",
+            "≤ 50 µs",
+            Bound::AtMost(50_000.0),
+            pause(report),
+        )
+        .because(
+            "an update interrupts the processor of a caller three times (table Pauses of a caller in the \
+             period of an update), in a virtual machine with the help of its host. Half of these pauses are \
+             no longer than the median in the table Single pauses, which is far from the goal; the few that \
+             are above the goal took so long each, since the longest single one of a period is what counts \
+             here. The thread waits for nobody meanwhile. How long the machine's own pauses are, the column \
+             without updates says; what the others have above it comes with the updates, and what the \
+             machine did in that time cannot be seen from inside the program.",
+        ),
+        Goal::new(
+            "start-up, 100,000 sites, a site",
+            "≤ 30 ns",
+            Bound::AtMost(30.0),
+            cell(report, "start", "100,000", "a site", Unit::Nanoseconds),
+        )
+        .because(
+            "each entry is checked against the code, the trampoline and the record before the site is \
+             patched (so many instructions a site: table Instructions), and each page of code with sites is \
+             copied (table Start-up: page faults).",
+        ),
+        Goal::new(
+            "its slope from 1,000 to 100,000 sites (1 is linear; less where a part does not depend on the \
+             sites)",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            slope_of(report, "start", "more"),
+        )
+        .because(
+            "something takes longer with each further site: a cache that is too small by then, if it is \
+                  the last step that is steeper.",
+        ),
+        Goal::new(
+            "start-up of a program with one key, over none",
+            "≤ 100 µs",
+            Bound::AtMost(100_000.0),
+            cell(report, "start", "1", "more", Unit::Nanoseconds),
+        )
+        .because(
+            "the runtime finds the image, and makes its pages writable for the time of a patch: that is \
+                  system calls and page faults (table Start-up).",
+        ),
+        Goal::new(
+            "bytes a site in the file, table and padding",
+            "≤ 6",
+            Bound::AtMost(6.0),
+            cell(report, "size", "a site: table and padding", "bytes", Unit::Bytes),
+        )
+        .because(
+            "each site has an entry of 4 bytes, and one prefix and those that align it: as many as the \
+                  code before it needs.",
+        ),
+        Goal::new(
+            "bytes a site in memory, 100,000 sites, none of which has run",
+            "≤ 6",
+            Bound::AtMost(6.0),
+            cell(report, "start", "100,000", "more memory a site", Unit::Bytes),
+        )
+        .because(
+            "4 bytes are its entry in the table. The rest is code: a page with sites is patched when the \
+             program starts, and then is a private copy in memory, whereas without the pass it is not read \
+             before it runs, and shared then (table Start-up of a program: \"its own\" and page faults; a \
+             page of 4,096 bytes is shared by all sites in it, about 300 in this program of nothing but \
+             calls).",
+        ),
+        Goal::new(
+            "compile time with 1,000 sites",
+            "≤ 1 % more",
+            Bound::AtMost(1.0),
+            compile_times(report, "1,000"),
+        )
+        .because(TOO_SLOW),
+        Goal::new(
+            "compile time without static calls",
+            "≤ 0.5 % more",
+            Bound::AtMost(0.5),
+            compile_times(report, "0"),
+        )
+        .because(TOO_SLOW),
+    ]
+}
+
+fn cell(report: &Report, table: &str, row: &str, column: &str, unit: Unit) -> Option<Measured> {
+    Some(Measured::new(unit, report.cell(table, row, column)?))
+}
+
+/// A row's ratios in the columns whose name ends so.
+fn columns(report: &Report, table: &str, row: &str, end: &str) -> Vec<Measured> {
+    let Some(table) = report.table(table) else { return Vec::new() };
+    let columns = table.columns.iter().filter(|column| column.name.ends_with(end));
+    let ratio = |name: &str| {
+        let ratio = Measured::new(Unit::Ratio, table.cell(row, name)?);
+        Some(ratio.and(&format!(", {}", name.trim_end_matches(end))))
+    };
+    columns.filter_map(|column| ratio(&column.name)).collect()
+}
+
+/// The ratio of a static call's time to a direct call's, and that of the direct call's second copy, if there
+/// is one: how far the latter is from 1 shows what a different address alone does.
+fn to_direct(place: &str, ratio: Option<&Summary>, copy: Option<&Summary>) -> Option<Measured> {
+    let ratio = Measured::new(Unit::Ratio, ratio?);
+    let of_copy = match copy.map(|copy| copy.median) {
+        Some(copy) if (copy - 1.0).abs() >= (ratio.median - 1.0).abs() => {
+            format!("a second copy is as far from 1 there: {copy:.3}")
+        }
+        Some(copy) => format!("a second copy {copy:.3} there"),
+        None => "no second copy there".into(),
+    };
+    Some(ratio.and(&format!(", {place}; {of_copy}")))
+}
+
+/// All tables of calls: one of forms has rows of inline static calls, one of numbers of sites has columns.
+fn work_loads(tables: &[Table]) -> Vec<Measured> {
+    const STATIC: &str = "static call, inline";
+    let is_of_calls = |table: &&Table| table.id.starts_with("calls-");
+    let mut found = Vec::new();
+    for table in tables.iter().filter(is_of_calls) {
+        for row in &table.rows {
+            let place = |what: &str| format!("{}, {what}{}", table.title, row.name);
+            if let Some(build) = row.name.strip_prefix(STATIC) {
+                let copy = format!("direct, a second copy{build}");
+                for language in ["Rust", "C"] {
+                    let column = format!("{language} to direct");
+                    let [ratio, copy] = [&row.name, &copy].map(|row| table.cell(row, &column));
+                    found.extend(to_direct(&place(&format!("{language}, ")), ratio, copy));
+                }
+            }
+            let [ratio, copy] =
+                ["static to direct", "second copy to direct"].map(|column| table.cell(&row.name, column));
+            found.extend(to_direct(&place(""), ratio, copy));
+        }
+    }
+    found
+}
+
+/// Each place and language for itself.
+fn places(tables: &[Table], id: &str) -> Vec<Measured> {
+    let is_of_places = |table: &&Table| table.id.starts_with(id);
+    let tables = tables.iter().filter(is_of_places);
+    let cells = tables.flat_map(|table| {
+        let cell = |row: &str, language: &str| {
+            let copy = table.cell(row, &format!("{language}, second copy"));
+            to_direct(&format!("{language}, {row} bytes into a line"), table.cell(row, language), copy)
+        };
+        table.rows.iter().flat_map(move |row| ["Rust", "C"].map(|language| cell(&row.name, language)))
+    });
+    cells.flatten().collect()
+}
+
+/// The programs whose hooks are off, or all others. The tables have rates of them: a time is one divided by
+/// that.
+fn programs(tables: &[Table], are_hooks_off: bool) -> Vec<Measured> {
+    let tables = tables.iter().filter(|table| table.id.starts_with("programs-"));
+    let rows = tables.flat_map(|table| {
+        let rows = table.rows.iter().filter(move |row| row.name.ends_with(" off") == are_hooks_off);
+        rows.filter_map(|row| {
+            let time = table.cell(&row.name, "static to direct")?.map(|rate| 1.0 / rate);
+            to_direct(&row.name, Some(&time), None)
+        })
+    });
+    rows.collect()
+}
+
+fn updates(report: &Report) -> Vec<Measured> {
+    const JUST_RUN: &str = "window, just run, a site";
+    let ns = Unit::Nanoseconds;
+    // Of one processor, those who call take turns with who updates.
+    let has_others = report.machine.processors > 1;
+    let one_site = [("0", "without other threads"), ("1", "beside one that calls")];
+    let one_site = one_site.into_iter().take(if has_others { 2 } else { 1 }).filter_map(|(others, words)| {
+        let time = report.cell("update-threads", &format!("{others} that call, besides"), "window")?;
+        Some(format!("{} {words}", ns.show(time.median)))
+    });
+    let one_site: Vec<String> = one_site.collect();
+    let of = |(sites, column): (&str, &str)| {
+        let time = cell(report, "update-sites", sites, column, ns)?;
+        let mut words =
+            format!(", {sites} sites{}", if column == JUST_RUN { " that have just run" } else { "" });
+        if let Some(sparse) = report.cell("update-sites", sites, "window, one a page, a site") {
+            words += &format!("; if each has a page of its own {}", ns.show(sparse.median));
+        }
+        if !one_site.is_empty() {
+            words += &format!("; of a key with one site, an update takes {} in all", one_site.join(", and "));
+        }
+        let beside = report.cell("update-threads", "1 that call, besides", "window, a site of 1,000");
+        if let Some(time) = beside.filter(|_| has_others) {
+            words += &format!("; of 1,000, {} a site beside one that calls", ns.show(time.median));
+        }
+        Some(time.and(&words))
+    };
+    let rows = ["1,000", "10,000", "100,000"];
+    rows.into_iter().flat_map(|row| [(row, "window, a site"), (row, JUST_RUN)]).filter_map(of).collect()
+}
+
+/// From 1,000 sites on, where what does not depend on their number is little. With the least and the greatest
+/// slope that the ranges leave: each end of the line as high as may be, and the other as low.
+fn slope_of(report: &Report, table: &str, column: &str) -> Option<Measured> {
+    let mut points = report.table(table)?.points(column);
+    points.retain(|(sites, _)| (1_000.0..=100_000.0).contains(sites));
+    let middle = points.iter().map(|(sites, _)| sites.ln()).sum::<f64>() / points.len() as f64;
+    let turned = |is_up: bool| {
+        let turned = points.iter().map(|&(sites, time)| {
+            let is_high = (sites.ln() > middle) == is_up;
+            let is_end = (sites.ln() - middle).abs() > 1e-6;
+            (
+                sites,
+                if !is_end {
+                    time.median
+                } else if is_high {
+                    time.high
+                } else {
+                    time.low
+                },
+            )
+        });
+        slope(&turned.collect::<Vec<_>>())
+    };
+    let medians: Vec<(f64, f64)> = points.iter().map(|&(sites, time)| (sites, time.median)).collect();
+    let (median, low, high) = (slope(&medians)?, turned(false)?, turned(true)?);
+    let text = format!("{median:.3} ({low:.3} to {high:.3})");
+    Some(Measured { median, low, high, text })
+}
+
+fn pause(report: &Report) -> Option<Measured> {
+    let with = cell(report, "pauses", "p99.99", "window", Unit::Nanoseconds)?;
+    let without = report.cell("pauses", "p99.99", "no updates")?;
+    Some(with.and(&format!("; without updates {}", Unit::Nanoseconds.show_range(without))))
+}
+
+/// By instructions, where they were counted: the time is a busy machine's.
+fn compile_times(report: &Report, sites: &str) -> Vec<Measured> {
+    let compilers = [("build-clang", "clang"), ("build-rustc", "rustc")];
+    let more = compilers.into_iter().filter_map(|(table, compiler)| {
+        let more = |column| Some(report.cell(table, sites, column)?.map(|ratio| 100.0 * (ratio - 1.0)));
+        let time = more("ratio")?;
+        Some(match more("ratio of instructions") {
+            Some(instructions) => Measured::new(Unit::Percent, &instructions).and(&format!(
+                " in instructions, {compiler}; {} in processor time",
+                Unit::Percent.show_range(&time)
+            )),
+            None => Measured::new(Unit::Percent, &time).and(&format!(" in processor time, {compiler}")),
+        })
+    });
+    more.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Part;
+
+    fn table<const N: usize>(id: &str, columns: [(&str, Unit); N], rows: &[(&str, [f64; N])]) -> Table {
+        let mut table = Table::new(Part::Calls, id, id, "", &[], "").columns(columns);
+        for (name, cells) in rows {
+            table.row(*name, cells.map(|cell| if cell == 0.0 { None } else { Summary::exactly(cell) }));
+        }
+        table
+    }
+
+    fn goal(bound: Bound, measured: Vec<Measured>) -> (Verdict, String) {
+        let goal = Goal::new("figure", "wanted", bound, measured);
+        (goal.verdict, goal.measured)
+    }
+
+    #[test]
+    fn a_range_that_holds_the_goal_is_unclear() {
+        let measured =
+            |samples: [f64; 3]| Measured::new(Unit::Ratio, &Summary::of(samples).expect("samples"));
+        let judge = |bound, samples| goal(bound, vec![measured(samples)]).0;
+        assert_eq!(judge(Bound::AtMost(2.0), [1.0, 1.5, 2.0]), Verdict::Met);
+        assert_eq!(judge(Bound::AtMost(2.0), [1.0, 1.5, 2.1]), Verdict::Unclear);
+        assert_eq!(judge(Bound::AtMost(2.0), [2.1, 2.2, 3.0]), Verdict::Missed);
+        assert_eq!(judge(Bound::AtLeast(2.0), [2.1, 2.2, 3.0]), Verdict::Met);
+        assert_eq!(goal(Bound::AtLeast(2.0), Vec::new()).0, Verdict::Unknown);
+        // One that is surely missed counts more than one with a worse median that may be noise.
+        let (verdict, text) =
+            goal(Bound::AtMost(2.0), vec![measured([1.0, 4.0, 9.0]), measured([2.1, 2.2, 2.3])]);
+        assert_eq!((verdict, text.as_str()), (Verdict::Missed, "2.20 (2.10 to 2.30)"));
+    }
+
+    #[test]
+    fn the_worst_ratio_counts_whatever_its_copy_is() {
+        let forms = table(
+            "calls-chain",
+            [("Rust to direct", Unit::Ratio), ("C to direct", Unit::Ratio)],
+            &[
+                ("direct, a second copy", [1.0, 1.2]),
+                ("static call, inline", [1.05, 1.1]),
+                ("static call, generic", [9.0, 9.0]),
+            ],
+        );
+        let sites = table(
+            "calls-sites-c",
+            [("static to direct", Unit::Ratio), ("second copy to direct", Unit::Ratio)],
+            &[("64", [1.09, 1.0])],
+        );
+        let mut tables = vec![forms, sites];
+        let (_, text) = goal(Bound::AtMost(1.02), work_loads(&tables));
+        assert_eq!(
+            text,
+            "1.100, calls-chain, C, static call, inline; a second copy is as far from 1 there: 1.200"
+        );
+        // A row without a second copy counts as well.
+        let fenced = [("static call, inline, LVI", [1.0, 1.3])];
+        tables.push(table(
+            "calls-x",
+            [("Rust to direct", Unit::Ratio), ("C to direct", Unit::Ratio)],
+            &fenced,
+        ));
+        let (_, text) = goal(Bound::AtMost(1.02), work_loads(&tables));
+        assert!(text.starts_with("1.300,") && text.ends_with("no second copy there"), "{text}");
+        assert!(places(&tables, "places").is_empty());
+    }
+
+    #[test]
+    fn a_rate_that_is_less_is_a_time_that_is_more() {
+        let mut programs_table = table(
+            "programs-rates",
+            [("static to direct", Unit::Ratio)],
+            &[("a", [0.8]), ("b, hook off", [0.5])],
+        );
+        programs_table.row("c", [Summary::of([0.5, 0.9, 1.0])]);
+        let found = |off| {
+            let found = programs(std::slice::from_ref(&programs_table), off);
+            found.iter().map(|found| (found.low, found.high)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(false), [(1.25, 1.25), (1.0, 2.0)]);
+        assert_eq!(found(true), [(2.0, 2.0)]);
+        let places_table = table(
+            "places",
+            [("Rust", Unit::Ratio), ("Rust, second copy", Unit::Ratio), ("C", Unit::Ratio)],
+            &[("0", [1.0, 1.0, 1.01]), ("48", [1.4, 1.0, 0.0])],
+        );
+        let medians: Vec<f64> = places(&[places_table], "places").iter().map(|place| place.median).collect();
+        assert_eq!(medians, [1.0, 1.01, 1.4]);
+    }
+}

@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: what static calls cost, what they are worth, and whether that is as promised.
+//!
+//! Machines are noisy. So nothing is measured alone: what is compared takes turns within one process, the
+//! ratio is taken pair by pair, and the tables show medians, and how far they spread.
+//!
+//! Every number goes into a [`Report`](model::Report); tables, plots, goals and comparisons are made from
+//! that.
+
+mod bench;
+mod calls;
+mod code;
+mod compile;
+mod counters;
+mod directories;
+mod goals;
+mod images;
+mod instructions;
+mod loads;
+mod machine;
+mod model;
+mod pauses;
+mod programs;
+mod render;
+mod rows;
+mod samples;
+mod statistics;
+mod toolchain;
+mod updates;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use xtask::run::{root, without_foreign_settings};
+use xtask::{install, packages};
+
+use crate::bench::Bench;
+use crate::directories::{directory_for, keep_raw, output_directory, unfinished_directory};
+use crate::model::{Part, Report};
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask bench",
+    about = "Measures what static calls cost: target/bench/report.html"
+)]
+struct Options {
+    /// Only this part, into target/bench/only/PART/
+    #[arg(long)]
+    only: Option<Part>,
+    /// More samples, a million sites, and both optimization levels (about twenty minutes instead of three)
+    #[arg(long)]
+    full: bool,
+    /// Say what has changed since this report.json
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    /// Measure nothing, and take the numbers from this report.json
+    #[arg(long, value_name = "REPORT.json", conflicts_with_all = ["only", "full"])]
+    from: Option<PathBuf>,
+    /// Put the numbers into BENCHMARKS.md, the README and benches/ as well
+    #[arg(long, conflicts_with = "only")]
+    publish: bool,
+    /// Print what a call of each form costs, and write nothing; the prefix has to be installed
+    #[arg(long, conflicts_with_all = ["only", "full", "compare", "from", "publish"])]
+    calls_only: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    without_foreign_settings()?;
+    if options.calls_only { print_calls() } else { report(&options) }
+}
+
+fn report(options: &Options) -> Result<()> {
+    // First, because a bad path must not cost half an hour.
+    let old = options.compare.as_deref().map(Report::read).transpose()?;
+    let (report, directory, failures) = match &options.from {
+        Some(path) => (Report::read(path)?, directory_for(path)?, Vec::new()),
+        None => {
+            ensure!(
+                !options.publish || std::thread::available_parallelism()?.get() > 1,
+                "the README tells of callers during updates, which take a second processor: publish from a \
+                 machine with two"
+            );
+            let (report, failures) = measure(options)?;
+            ensure!(!report.tables.is_empty(), "nothing could be measured: {}", failures.join("; "));
+            // Of one part alone: what a whole run has found stays where it is.
+            let directory = match options.only {
+                Some(part) => output_directory()?.join("only").join(part.as_str()),
+                None => output_directory()?,
+            };
+            keep_raw(&directory)?;
+            (report, directory, failures)
+        }
+    };
+    ensure!(!report.tables.is_empty(), "there is nothing in this report");
+    let goals = goals::goals(&report);
+    render::terminal::print_goals(&goals);
+    render::terminal::print_missing(&report.missing);
+    if let Some(old) = old {
+        render::compare::print(&old, &report);
+    }
+    render::write(&report, &goals, &directory)?;
+    if options.from.is_none() {
+        // All of it lies in its place now.
+        let unfinished = unfinished_directory()?;
+        fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
+    }
+    ensure!(failures.is_empty(), "the report lacks what could not be measured: {}", failures.join("; "));
+    if options.publish {
+        render::publish(&report, &goals, &root())?;
+    }
+    Ok(())
+}
+
+/// Prints the cost of a call of each form side by side, in Rust and in C.
+fn print_calls() -> Result<()> {
+    let mut bench = Bench::new(true)?;
+    calls::measure_chain(&mut bench)?;
+    bench.finish();
+    Ok(())
+}
+
+/// Measures what is asked for. Returns the report, and what went wrong.
+fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
+    packages::ensure(packages::TEST)?;
+    install::install_here()?;
+    // Otherwise the remains of an incomplete run would mix with this one's data.
+    let _ = fs::remove_dir_all(unfinished_directory()?);
+    let mut bench = Bench::new(!options.full)?;
+    println!("{}", bench.report.machine.summary());
+    for part in Part::ALL {
+        if options.only.is_some_and(|only| only != part) {
+            continue;
+        }
+        match part {
+            Part::Calls => {
+                bench.attempt("call cost", calls::measure)?;
+                bench.attempt("instruction counts", instructions::measure)?;
+            }
+            Part::Update => {
+                bench.attempt("update cost", updates::measure)?;
+                bench.attempt("callers during updates", pauses::measure)?;
+            }
+            Part::Load => bench.attempt("load cost and size", loads::measure)?,
+            Part::Build => bench.attempt("build cost", compile::measure)?,
+            Part::Programs => bench.attempt("whole programs", programs::measure)?,
+        }
+    }
+    let failures = std::mem::take(&mut bench.failures);
+    Ok((bench.finish(), failures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// xtask's own tests see only that the command is one of its commands.
+    #[test]
+    fn options_that_the_documents_show_exist() {
+        let mut count = 0;
+        for document in ["README.md", "BENCHMARKS.md", "CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md"] {
+            let text = fs::read_to_string(root().join(document)).expect("a document");
+            for command in text.split("cargo xtask bench").skip(1) {
+                let options = command.split(['`', '#', '\n']).next().unwrap_or_default();
+                let words = options.split_whitespace().take_while(|word| *word != "-->");
+                if let Err(error) = Options::try_parse_from(std::iter::once("bench").chain(words)) {
+                    panic!("{document}: cargo xtask bench{options}: {error}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 5, "only {count} commands were found");
+    }
+}

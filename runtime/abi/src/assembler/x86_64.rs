@@ -1,0 +1,102 @@
+/// x86-64, for the pass and for Rust's macros.
+///
+/// A load is an acquire. The trap stops speculation past the jump. The instruction that the runtime replaces
+/// follows a no-op: see the head of its `arch/x86_64.rs`.
+///
+/// A thunk is the code that jumps to the address in r11: a jump to the compiler's own, or `retpoline`.
+///
+/// `data` marks the eight bytes before it as data. Otherwise llvm-bolt would take them for code, and refuse
+/// the program or drop what it cannot read. `{number}` is unique in the file.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_call_x86_64 {
+    (near) => {
+        "nop
+        jmpq *{key}+{offset}(%rip)
+        int3
+        .p2align 3, 0xcc"
+    };
+    (near $($thunk:tt)+) => {
+        ::core::concat!(
+            "nop
+            movq {key}+{offset}(%rip), %r11
+            ", $($thunk)+, "
+            int3
+            .p2align 3, 0xcc"
+        )
+    };
+    (far) => {
+        "nop
+        movq {key}@GOTPCREL(%rip), %r11
+        jmpq *{offset}(%r11)
+        int3
+        .p2align 3, 0xcc"
+    };
+    (far $($thunk:tt)+) => {
+        ::core::concat!(
+            "nop
+            movq {key}@GOTPCREL(%rip), %r11
+            movq {offset}(%r11), %r11
+            ", $($thunk)+, "
+            int3
+            .p2align 3, 0xcc"
+        )
+    };
+    // A retpoline, for code that no compiler gives one: speculation of the return ends in the loop.
+    (retpoline) => {
+        "call 776f
+        775: pause
+        lfence
+        jmp 775b
+        .cfi_adjust_cfa_offset 8
+        776: movq %r11, (%rsp)
+        retq"
+    };
+    (data) => {
+        ".set __static_call_prefix.{number}, . - 8
+        .type __static_call_prefix.{number}, @object
+        .size __static_call_prefix.{number}, 8"
+    };
+    // A static branch. All prefixes belong to the instruction that changes: the first one never does, and a
+    // probe may be set there. The code that looks at the key has no register to change; it leaves alone the
+    // 128 bytes below the stack pointer, which belong to the function.
+    //
+    // `on` and `off` say when it jumps: while its key is on or off, or while a function's key calls one.
+    (branch on) => {
+        $crate::__static_call_x86_64!(branch "cmpq $0, (%rax)" "jne")
+    };
+    (branch off) => {
+        $crate::__static_call_x86_64!(branch "cmpq $0, (%rax)" "je")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_x86_64!(branch "testb $1, 32(%rax)" "je")
+    };
+    (branch $look:literal $jump:literal) => {
+        ::core::concat!(
+            ".byte 0x2e
+            .p2align 3, 0x2e, 4
+            780: .byte 0xe9
+            .long 782f - . - 4
+            781:
+            .subsection 1
+            782: leaq -128(%rsp), %rsp
+            pushq %rax
+            movq {key}@GOTPCREL(%rip), %rax
+            ", $look, "
+            popq %rax
+            leaq 128(%rsp), %rsp
+            ", $jump, " {target}
+            jmp 781b
+            .previous"
+        )
+    };
+    (hooks) => {
+        "773: endbr64
+        leaq 772b(%rip), %rdi
+        jmp __static_call_register@PLT
+        774: endbr64
+        leaq 772b(%rip), %rdi
+        jmp __static_call_unregister@PLT"
+    };
+}

@@ -1,0 +1,336 @@
+//! Keys, records, sites and the image descriptor, as they lie in memory.
+//!
+//! # Who may hold what
+//!
+//! A key is shared by everybody: what changes in it is atomic. Records, site tables and descriptors are the
+//! lock holder's alone, who has shared references to them and changes the runtime's own fields, which are
+//! cells. There are never mutable ones: each of them is reached in several ways (the list of images, a key's
+//! list of records, the caller's pointer).
+
+use core::cell::Cell;
+use core::ffi::{c_char, c_void};
+use core::sync::atomic::Ordering;
+#[cfg(not(all(loom, test)))]
+use core::sync::atomic::{AtomicPtr, AtomicU32};
+#[cfg(all(loom, test))]
+use loom::sync::atomic::{AtomicPtr, AtomicU32};
+
+/// Version of everything in this crate. An image with another version stays on its trampolines.
+pub const VERSION: u32 = 2;
+
+/// A static call's key: the function that its sites call. Or a static branch's: whether it is on.
+///
+/// `target` comes first, so that a plain load of the key's address is the generic implementation
+/// on every target. It is never null: a key without a function points at `off`. A branch's key has a number
+/// in its place, which counts who wants it on.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Key {
+    /// What a call reaches now; or how often a branch was switched on, as an address.
+    pub target: AtomicPtr<()>,
+    /// The records of all images that call this key.
+    pub records: AtomicPtr<Record>,
+    /// Function that stands for "no function" or "return zero", or null where a key has none.
+    pub off: *const c_void,
+    /// Name for people, NUL-terminated, or null.
+    pub name: *const c_char,
+    /// The [`Form`] of `target` in its lowest two bits; those above count the stores.
+    pub form: AtomicU32,
+    /// The [`Form`] of `off`, or [`BRANCH`], and [`VERSION`] in the upper half.
+    pub flags: u32,
+}
+
+/// In [`Key::flags`]: this is a branch's key.
+pub const BRANCH: u32 = 1 << 15;
+
+// SAFETY: the pointers name functions, strings and records that live as long as the key, and what
+// changes is atomic.
+unsafe impl Sync for Key {}
+// SAFETY: as above; a key has no thread of its own.
+unsafe impl Send for Key {}
+
+/// The bits of [`Key::form`] that hold a [`Form`].
+const FORM: u32 = 3;
+
+/// How a key's target may be reached, beside calling it.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An ordinary function: call it.
+    Call = 0,
+    /// The key is off and its `off` function does nothing: an inline site may be a nop.
+    Nop = 1,
+    /// The `off` function only returns zero: an inline site may clear the return register.
+    Zero = 2,
+    /// The key is off, but `off` has work to do (it drops its arguments): call it.
+    OffCall = 3,
+}
+
+impl Form {
+    /// The form with this number, if there is one.
+    #[must_use]
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Call),
+            1 => Some(Self::Nop),
+            2 => Some(Self::Zero),
+            3 => Some(Self::OffCall),
+            _ => None,
+        }
+    }
+
+    /// The form in [`Key::form`], whose other bits count.
+    #[must_use]
+    pub const fn of_word(word: u32) -> Option<Self> {
+        Self::from_u32(word & FORM)
+    }
+
+    /// Whether a key in this form has no function.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        matches!(self, Self::Nop | Self::OffCall)
+    }
+}
+
+// loom's atomics are not made by constant functions.
+#[cfg(not(all(loom, test)))]
+impl Key {
+    /// A key that calls `target`.
+    #[must_use]
+    pub const fn new(target: *const (), name: *const c_char) -> Self {
+        Self::with_off(target, Form::Call, core::ptr::null(), Form::Call, name)
+    }
+
+    /// A key with an `off` function, pointing at `target` in the form `form`.
+    #[must_use]
+    pub const fn with_off(
+        target: *const (),
+        form: Form,
+        off: *const (),
+        off_form: Form,
+        name: *const c_char,
+    ) -> Self {
+        Self {
+            target: AtomicPtr::new(target.cast_mut()),
+            records: AtomicPtr::new(core::ptr::null_mut()),
+            off: off.cast(),
+            name,
+            form: AtomicU32::new(form as u32),
+            flags: off_form as u32 | (VERSION << 16),
+        }
+    }
+
+    /// The key of a static branch.
+    #[must_use]
+    pub const fn branch(is_on: bool, name: *const c_char) -> Self {
+        Self {
+            target: AtomicPtr::new(core::ptr::without_provenance_mut(is_on as usize)),
+            records: AtomicPtr::new(core::ptr::null_mut()),
+            off: core::ptr::null(),
+            name,
+            form: AtomicU32::new(Form::Call as u32),
+            flags: BRANCH | (VERSION << 16),
+        }
+    }
+}
+
+impl Key {
+    /// The form of `off`.
+    #[must_use]
+    pub fn off_form(&self) -> Option<Form> {
+        if self.off.is_null() { None } else { Form::from_u32(self.flags & 0xffff) }
+    }
+
+    /// Whether this is a branch's key.
+    #[must_use]
+    pub const fn is_branch(&self) -> bool {
+        self.flags & BRANCH != 0
+    }
+
+    /// Version of the layout that this key was built for.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.flags >> 16
+    }
+
+    /// Target and form of one instant, although they are two words.
+    ///
+    /// A writer stores the form before the target when it switches a key off, and after it when it switches
+    /// the key on; so whatever target is found between two loads of one form belongs to it. Each store counts
+    /// in the form's upper bits: a key that was on for a moment is not taken for one that never was.
+    #[must_use]
+    pub fn load(&self) -> (*const (), Form) {
+        let mut before = self.form.load(Ordering::Acquire);
+        loop {
+            let target = self.target.load(Ordering::Acquire);
+            let after = self.form.load(Ordering::Acquire);
+            if before == after {
+                return (target, Form::of_word(after).unwrap_or(Form::Call));
+            }
+            before = after;
+        }
+    }
+
+    /// Publishes a target. Only the holder of the runtime's lock stores.
+    pub fn store(&self, target: *const (), form: Form) {
+        let stores = self.form.load(Ordering::Relaxed) & !FORM;
+        let counted = stores.wrapping_add(FORM + 1) | form as u32;
+        if form == Form::Call {
+            self.target.store(target.cast_mut(), Ordering::Release);
+            self.form.store(counted, Ordering::Release);
+        } else {
+            self.form.store(counted, Ordering::Release);
+            self.target.store(target.cast_mut(), Ordering::Release);
+        }
+    }
+}
+
+/// In place of a trampoline: this is the record of a branch, which has none. No image is so large that it
+/// could be a distance in it.
+pub const BRANCH_RECORD: i32 = i32::from_le_bytes([VERSION as u8, b'S', b'C', 0x80]);
+
+/// One image's use of one key; the node of the key's list.
+///
+/// The pass fills `key` and `trampoline`; the rest is the runtime's and starts as zero. An anchor has zero
+/// in both.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Record {
+    /// The key, in whichever image defines it.
+    pub key: *const Key,
+    /// The next image's record of the same key.
+    pub next: Cell<*mut Record>,
+    /// The first of this record's sites in the sorted table; of a branch, its first [`Branch`].
+    pub sites: Cell<*mut Site>,
+    /// How many sites follow there.
+    pub count: Cell<u32>,
+    /// The trampoline's address less this record's, or [`BRANCH_RECORD`].
+    pub trampoline: i32,
+    /// The aligned word of the trampoline's first instruction before it was patched, in its first bytes; or
+    /// zero.
+    pub saved: Cell<[u8; 8]>,
+}
+
+impl Record {
+    /// Whether this is no record, but only holds the section's place.
+    #[must_use]
+    pub fn is_anchor(&self) -> bool {
+        self.key.is_null() && self.trampoline == 0
+    }
+
+    /// Whether this is the record of a branch.
+    #[must_use]
+    pub fn is_branch(&self) -> bool {
+        self.trampoline == BRANCH_RECORD
+    }
+}
+
+/// An entry of the site table: the instruction's address less the entry's own.
+///
+/// Where LLVM compiles for the medium code model, which is the usual one of some architectures, its entries
+/// are eight bytes long. The lower half is the entry; the upper half is its sign, and no entry: see
+/// [`is_entry`].
+pub type Site = i32;
+
+/// The entry that only holds the section's place: code never lies in the table itself.
+pub const SITE_ANCHOR: Site = 0;
+
+/// Whether this word of the site table names an instruction: none starts one byte before the word, in the
+/// table.
+#[must_use]
+pub const fn is_entry(site: Site) -> bool {
+    !matches!(site, SITE_ANCHOR | -1)
+}
+
+/// An entry of the branch table: an instruction that is a no-op or a jump. All zeros are an anchor.
+///
+/// Addresses are less those of the fields that hold them.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Branch {
+    /// The instruction. In the file it jumps to code that looks at the key.
+    pub site: Cell<i32>,
+    /// Where it jumps once it is patched.
+    pub target: Cell<i32>,
+    /// The record, with [`JUMPS_WHEN_OFF`] in its lowest bit. While the image is registered,
+    /// [`Branch::CHECK`] has what stands here.
+    pub record: Cell<i32>,
+}
+
+/// In the lowest bit of [`Branch::record`]: the instruction jumps while the key is off, and not while it is
+/// on.
+pub const JUMPS_WHEN_OFF: i32 = 1;
+
+impl Branch {
+    /// How far [`record`](Self::record) is shifted while the image is registered: above the lowest bit it
+    /// holds the address of the code that looks at the key, less that of the instruction.
+    pub const CHECK: u32 = 1;
+
+    /// Whether this is no entry, but only holds the section's place.
+    #[must_use]
+    pub fn is_anchor(&self) -> bool {
+        self.site.get() == SITE_ANCHOR
+    }
+}
+
+/// One executable or shared object.
+///
+/// The pass fills everything up to `header`; the rest is the runtime's.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Image {
+    /// [`VERSION`] of the pass.
+    pub version: u32,
+    /// Zero before registration; then the runtime's.
+    pub state: Cell<u32>,
+    /// The site table.
+    pub sites: *mut Site,
+    /// Its end.
+    pub sites_end: *mut Site,
+    /// The records.
+    pub records: *mut Record,
+    /// Their end.
+    pub records_end: *mut Record,
+    /// The section of the keys: an anchor of eight bytes, then keys.
+    pub keys: *mut Key,
+    /// Its end.
+    pub keys_end: *mut Key,
+    /// The branch table.
+    pub branches: *mut Branch,
+    /// Its end.
+    pub branches_end: *mut Branch,
+    /// The end of [`END_SECTION`](crate::END_SECTION).
+    pub end: *const u8,
+    /// The image's ELF header, or null where it is not loaded.
+    pub header: Cell<*const u8>,
+    /// The next registered image.
+    pub next: Cell<*mut Image>,
+    /// Start of the executable segment that holds the first trampoline.
+    pub text: Cell<usize>,
+    /// Its end.
+    pub text_end: Cell<usize>,
+    /// The first page of code that an update is about to write, counted over the executable segments.
+    pub window: Cell<usize>,
+    /// What follows the last one.
+    pub window_end: Cell<usize>,
+    /// The segment's flags in the program header, and some of the runtime's.
+    pub text_flags: Cell<u32>,
+    /// Why the image stays on its trampolines; a number of the runtime's.
+    pub reason: Cell<u32>,
+}
+
+#[cfg(all(target_pointer_width = "64", not(all(loom, test))))]
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<Key>() == 40 && offset_of!(Key, form) == 32);
+    assert!(size_of::<Branch>() == 12 && size_of::<Record>() == 40 && offset_of!(Record, trampoline) == 28);
+    assert!(size_of::<Image>() == 136 && offset_of!(Image, header) == 80);
+};
+
+#[cfg(all(target_pointer_width = "32", not(all(loom, test))))]
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<Key>() == 24 && offset_of!(Key, form) == 16);
+    assert!(size_of::<Record>() == 28 && offset_of!(Record, trampoline) == 16);
+    assert!(size_of::<Image>() == 76 && offset_of!(Image, header) == 44);
+};

@@ -1,0 +1,144 @@
+/* static_branch.h - branches whose conditions rarely change.
+ *
+ *     DEFINE_STATIC_KEY_FALSE(trace);                    // off to begin with
+ *
+ *     if (static_branch_unlikely(&trace))                // one no-op
+ *             print_frame(frame);
+ *     int error = static_branch_enable(&trace);          // one jump from now on, if it is 0
+ *
+ * The names and their meaning are those of Linux's include/linux/jump_label.h. On x86-64 Linux, gcc and clang
+ * compile a branch to one no-op or one jump (`asm goto`), which the library changes; elsewhere, and with gcc
+ * before 14 and -fPIC, it is a relaxed load and a branch. No compiler plugin is needed. Link with
+ * libstatic_call, as for static_call.h.
+ *
+ *   keys       DEFINE_STATIC_KEY_FALSE(name), DEFINE_STATIC_KEY_TRUE(name)
+ *              DECLARE_STATIC_KEY_FALSE(name), DECLARE_STATIC_KEY_TRUE(name)    another file defines it
+ *   branches   static_branch_unlikely(&key)      whether it is on; a no-op while it is off
+ *              static_branch_likely(&key)        the same; a no-op while it is on
+ *   hooks      static_call_lazy(key, args...)    static_call_cond of a key that may be NULL, behind a branch:
+ *                                                one no-op while it is NULL, and no argument is evaluated
+ *   updates    static_branch_enable(&key), static_branch_disable(&key)
+ *              static_branch_inc(&key), static_branch_dec(&key)    count who wants it on
+ *              STATIC_BRANCH_CHANGE(&key, on)       one of static_call_update_batch's changes
+ *   questions  static_key_enabled(&key), static_key_count(&key)
+ *
+ * A branch names its key as a constant, as `&key`. Otherwise (in a function that is given the key) use
+ * static_key_enabled.
+ *
+ * Updates return 0, or a negative errno as static_call_update does, and then nothing has changed; -ERANGE if
+ * the count cannot go there: counted down at 0, or disabled while more than one want it on.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef STATIC_BRANCH_H
+#define STATIC_BRANCH_H
+
+#include "static_call.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct static_key {
+	struct static_call_key __key;
+};
+struct static_key_true {
+	struct static_key key;
+};
+struct static_key_false {
+	struct static_key key;
+};
+
+#define __STATIC_BRANCH_KEY UINT32_C(0x8000)
+#define __STATIC_BRANCH_INIT(count, name)                                                           \
+	{ { { (__static_call_function *)(count), __STATIC_BRANCH_NONE, __STATIC_BRANCH_NONE, name, 0, \
+	      __STATIC_BRANCH_KEY | (STATIC_CALL_VERSION << 16) } } }
+#ifdef __cplusplus
+#define __STATIC_BRANCH_NONE nullptr
+#else
+#define __STATIC_BRANCH_NONE ((void *)0)
+#endif
+#define STATIC_KEY_TRUE_INIT __STATIC_BRANCH_INIT(1, __STATIC_BRANCH_NONE)
+#define STATIC_KEY_FALSE_INIT __STATIC_BRANCH_INIT(0, __STATIC_BRANCH_NONE)
+
+#ifdef __ELF__
+#define __STATIC_BRANCH_SECTION __attribute__((__section__("static_call_keys")))
+#else
+#define __STATIC_BRANCH_SECTION
+#endif
+#define DEFINE_STATIC_KEY_TRUE(name)                                                                \
+	struct static_key_true name __STATIC_BRANCH_SECTION = __STATIC_BRANCH_INIT(1, #name)
+#define DEFINE_STATIC_KEY_FALSE(name)                                                               \
+	struct static_key_false name __STATIC_BRANCH_SECTION = __STATIC_BRANCH_INIT(0, #name)
+#define DECLARE_STATIC_KEY_TRUE(name) extern struct static_key_true name
+#define DECLARE_STATIC_KEY_FALSE(name) extern struct static_key_false name
+
+#ifndef STATIC_CALL_WITHOUT_LIBRARY
+__STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, uint32_t __wish);
+#endif
+
+#define static_branch_enable(x) (__static_call_branch(&(x)->key.__key, 1))
+#define static_branch_disable(x) (__static_call_branch(&(x)->key.__key, 2))
+#define static_branch_inc(x) (__static_call_branch(&(x)->key.__key, 3))
+#define static_branch_dec(x) (__static_call_branch(&(x)->key.__key, 4))
+
+/* As STATIC_CALL_CHANGE: switches the key on or off. Keys of functions and branches may change together. */
+#define STATIC_BRANCH_CHANGE(x, on)                                                                 \
+	{ &(x)->key.__key, __STATIC_BRANCH_NONE, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
+
+/* How many want the key on. */
+#define static_key_count(x)                                                                         \
+	((int)(intptr_t)__atomic_load_n(&(x)->key.__key.__target, __ATOMIC_RELAXED))
+#define static_key_enabled(x) (static_key_count(x) != 0)
+
+#if __STATIC_CALL_TRAMPOLINES && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
+/* `key` is the address of the library's part of a key. */
+#define __STATIC_BRANCH(key, when, polarity, jumped)                                                  \
+	(__extension__({                                                                             \
+		__label__ __static_call_jump, __static_call_done;                                    \
+		__static_call_bool __static_call_is_on = !(jumped);                                   \
+		__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when("%c0")                                  \
+				     __STATIC_CALL_ASM_BRANCH_END("%c0", polarity)                   \
+			     :                                                                       \
+			     : __STATIC_CALL_SYMBOL(key)                                             \
+			     : "cc"                                                                  \
+			     : __static_call_jump);                                                  \
+		goto __static_call_done;                                                             \
+	__static_call_jump:                                                                          \
+		__static_call_is_on = (jumped);                                                      \
+	__static_call_done:                                                                          \
+		__static_call_is_on;                                                                 \
+	}))
+#ifdef __cplusplus
+#define __static_call_bool bool
+#else
+#define __static_call_bool _Bool
+#endif
+#define __STATIC_BRANCH_IS_SOME(key) __STATIC_BRANCH(&STATIC_CALL_KEY(key), SOME, "0", 1)
+#define static_branch_unlikely(x) __builtin_expect(__STATIC_BRANCH(&(x)->key.__key, ON, "0", 1), 0)
+#define static_branch_likely(x) __builtin_expect(__STATIC_BRANCH(&(x)->key.__key, OFF, "1", 0), 1)
+#else
+#ifdef STATIC_CALL_WITHOUT_LIBRARY
+#define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_BRANCH_NONE)
+#else
+#define __STATIC_BRANCH_IS_SOME(key) \
+	((__atomic_load_n(&STATIC_CALL_KEY(key).__form, __ATOMIC_RELAXED) & 1) == 0)
+#endif
+#define static_branch_unlikely(x) __builtin_expect(static_key_enabled(x), 0)
+#define static_branch_likely(x) __builtin_expect(static_key_enabled(x), 1)
+#endif
+
+/* Only for keys that may be NULL: with branches on others, an image stays unpatched. While the key has a
+ * function, it costs more than static_call_cond. */
+#define static_call_lazy(...)                                                                       \
+	__STATIC_BRANCH_LAZY(__STATIC_BRANCH_FIRST(__VA_ARGS__, ), static_call_cond(__VA_ARGS__))
+#define __STATIC_BRANCH_FIRST(first, ...) first
+#define __STATIC_BRANCH_LAZY(key, call) __STATIC_BRANCH_LAZY_EXPANDED(key, call)
+#define __STATIC_BRANCH_LAZY_EXPANDED(key, call)                                                    \
+	(__builtin_expect(__STATIC_BRANCH_IS_SOME(key), 0) ? (call) : (void)0)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* STATIC_BRANCH_H */

@@ -1,3 +1,0 @@
-	jmp	*near+8
-	int3
-	.p2align	3, 0xcc

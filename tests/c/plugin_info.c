@@ -1,0 +1,43 @@
+// Asks a plugin for its description, as the LLVM of the given major version would, or one that has no
+// function for its version. Prints the interface's version and how many bytes the plugin has written.
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned major_version;
+
+#ifdef HAS_VERSION
+// The plugin looks it up in the program that loads it.
+void LLVMGetVersion(unsigned *major, unsigned *minor, unsigned *patch)
+{
+	(void)minor, (void)patch;
+	*major = major_version;
+}
+#endif
+
+int main(int count, char **arguments)
+{
+	if (count != 3)
+		return 2;
+	major_version = (unsigned)atoi(arguments[2]);
+	void *plugin = dlopen(arguments[1], RTLD_NOW);
+	if (!plugin) {
+		fprintf(stderr, "%s\n", dlerror());
+		return 1;
+	}
+	// A large structure is returned through a hidden first argument.
+	void *(*get)(void *);
+	*(void **)&get = dlsym(plugin, "llvmGetPassPluginInfo");
+	unsigned char room[256];
+	memset(room, 0xaa, sizeof room);
+	if (get(room) != room)
+		return 3;
+	size_t written = sizeof room;
+	while (written != 0 && room[written - 1] == 0xaa)
+		--written;
+	uint32_t version;
+	memcpy(&version, room, sizeof version);
+	printf("version %u, %zu bytes\n", (unsigned)version, written);
+}

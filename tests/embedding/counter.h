@@ -1,0 +1,25 @@
+/* A library that uses static calls, as its users see it: nothing of static-call. */
+#ifndef COUNTER_H
+#define COUNTER_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef COUNTER
+#define COUNTER(name) counter_##name
+#endif
+
+/* Calls the library's key: 1 more than x, and after the switch 2 times x. */
+int COUNTER(step)(int x);
+/* 0, or why the key was not updated. */
+int COUNTER(switch)(void);
+/* How many calls of the images that this library's runtime knows are direct, and how many there are. */
+int COUNTER(direct)(void);
+int COUNTER(sites)(void);
+/* Seals the process. */
+int COUNTER(seal)(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+//! Compilers with the installed pass and without it, and the programs that they make.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::installation::{plugin, prefix};
+use crate::platform::platform;
+
+/// A program of LLVM 22, by its name without the version.
+#[must_use]
+pub fn llvm(program: &str) -> Command {
+    Command::new(format!("{program}-22"))
+}
+
+/// clang or clang++ for the machine that programs are built for.
+#[must_use]
+pub fn plain_clang(name: &str) -> Command {
+    let mut clang = llvm(name);
+    clang.args(platform().clang_flags());
+    clang
+}
+
+/// clang with the pass and the header, but without the library.
+#[must_use]
+pub fn clang() -> Command {
+    let mut clang = plain_clang("clang");
+    clang.arg(format!("-fpass-plugin={}", plugin().display()));
+    clang.arg("-I").arg(prefix().join("include"));
+    clang
+}
+
+/// The flags that link the static C library.
+#[must_use]
+pub fn link_flags() -> Vec<PathBuf> {
+    vec![prefix().join("lib/libstatic_call.a")]
+}
+
+/// Runs a program that was built for the tests' machine.
+#[must_use]
+pub fn execute(program: &Path) -> Command {
+    platform().execute(program)
+}

@@ -1,0 +1,10 @@
+//! The documents' examples in Rust, as doctests.
+
+#[doc = include_str!("../../README.md")]
+mod readme {}
+#[doc = include_str!("../../docs/branches.md")]
+mod branches {}
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}
+#[doc = include_str!("../../docs/migrating.md")]
+mod migrating {}

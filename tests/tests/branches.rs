@@ -1,0 +1,189 @@
+//! Static branches: programs that check themselves, in every mode and with each writer, and what the machine
+//! code of a branch that is off looks like.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+use static_call_tests::c::{builds, in_mode, source};
+use static_call_tests::platform::platform;
+use static_call_tests::rust::{Build, PLAIN};
+use static_call_tests::{execute, llvm, prefix, run, stdout};
+
+/// `STATIC_CALL_MODE` and `STATIC_CALL_WRITER`.
+const WRITERS: [(&str, &str); 4] =
+    [("inline", "window"), ("inline", "breakpoint"), ("trampoline", "window"), ("generic", "none")];
+
+/// Runs the program in a mode, with a writer. Returns its output lines by their first word.
+fn said(program: &Path, mode: &str, writer: &str) -> HashMap<String, String> {
+    let mut command = execute(program);
+    command.envs(platform().strict().iter().copied());
+    command.env("STATIC_CALL_MODE", mode).env("STATIC_CALL_WRITER", writer);
+    let printed = stdout(&mut command);
+    assert!(printed.ends_with("ok\n"), "{printed}");
+    let lines = printed.lines().filter_map(|line| line.split_once(' '));
+    lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect()
+}
+
+fn check(program: &Path) {
+    // Elsewhere they are loads, which nothing records.
+    let is_recorded = program_is_x86_64();
+    for (mode, writer) in WRITERS {
+        if writer == "breakpoint" && !platform().has_breakpoints {
+            continue;
+        }
+        let said = said(program, mode, writer);
+        let number = |word: &str| said[word].parse::<usize>().expect("a number");
+        assert!(said["mode"] == mode || !is_recorded);
+        // One for each branch of the key's in the source, at least: `OFF` has ten.
+        assert_eq!(number("branches") >= 10, is_recorded, "{said:?}");
+        let expected = if mode == "inline" { number("branches") } else { 0 };
+        assert_eq!(
+            (number("patched"), number("images")),
+            (expected, usize::from(is_recorded)),
+            "{mode}, {writer}: {said:?}"
+        );
+    }
+}
+
+fn program_is_x86_64() -> bool {
+    !platform().is_foreign() && cfg!(target_arch = "x86_64")
+}
+
+/// The instructions of a function up to where it returns.
+fn hot_path(program: &Path, function: &str) -> Vec<String> {
+    let mut objdump = llvm("llvm-objdump");
+    objdump
+        .args(["--no-show-raw-insn", "--no-leading-addr", "-d"])
+        .arg(format!("--disassemble-symbols={function}"));
+    let listing = stdout(objdump.arg(program));
+    let start = listing.split_once(&format!("<{function}>:\n")).expect("the function").1;
+    let mut path = Vec::new();
+    for line in start.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")) {
+        path.push(line.clone());
+        if line.starts_with("ret") {
+            return path;
+        }
+    }
+    panic!("it does not return: {listing}");
+}
+
+fn without_the_pass(name: &'static str) -> Build<'static> {
+    Build { name, wrapper: None, ..PLAIN }
+}
+
+fn built(build: Build<'_>) -> std::path::PathBuf {
+    build.build(&["-p", "branches"]).join("branches")
+}
+
+#[test]
+fn in_debug_builds() {
+    check(&built(PLAIN));
+}
+
+#[test]
+fn without_the_pass_in_debug_builds() {
+    check(&built(without_the_pass("without")));
+}
+
+#[test]
+fn in_release_builds() {
+    check(&built(Build { name: "release", release: true, ..PLAIN }));
+}
+
+/// The value goes where the result comes from, one is added to it, and the branch is one instruction. No
+/// register is saved, no argument of the other function prepared, and nothing is loaded.
+#[test]
+fn a_branch_that_is_off_is_one_instruction() {
+    let program = built(Build { release: true, ..without_the_pass("without") });
+    check(&program);
+    if !program_is_x86_64() {
+        return;
+    }
+    for function in ["hot_leaf", "hot_likely", "hot_lazy"] {
+        let path = hot_path(&program, function);
+        let is_branch = |line: &str| line.trim_start_matches("cs ").starts_with("jmp ");
+        let others: Vec<_> = path.iter().filter(|line| !is_branch(line)).collect();
+        assert_eq!(path.len() - others.len(), 1, "{function}: {path:#?}");
+        let is_needed = |line: &&String| {
+            ["leaq 0x1(%rdi), %rax", "movq %rdi, %rax", "incq %rax", "retq"].contains(&line.as_str())
+        };
+        assert!(others.iter().all(is_needed) && others.len() <= 3, "{function}: {path:#?}");
+    }
+}
+
+/// The same of C, which both compilers compile by themselves.
+#[test]
+fn in_c() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (number, build) in builds().iter().enumerate() {
+        let program = build.link(&["branches.c"], &[], &directory.path().join(number.to_string()));
+        let is_x86_64 = program_is_x86_64();
+        for (mode, writer) in WRITERS {
+            if writer == "breakpoint" && !platform().has_breakpoints {
+                continue;
+            }
+            let mut command = in_mode(&program, Some(mode));
+            let output = run(command.env("STATIC_CALL_WRITER", writer).env("STATIC_CALL_LOG", "1"));
+            let log = String::from_utf8_lossy(&output.stderr).into_owned();
+            if is_x86_64 && mode == "inline" {
+                assert!(log.contains(" keys, inline; "), "{build:?}, {writer}: {log}");
+            }
+        }
+        if is_x86_64 && build.level == "-O3" {
+            let path = hot_path(&program, "hot_leaf");
+            let is_branch = |line: &str| line.trim_start_matches("cs ").starts_with("jmp ");
+            let others: Vec<_> = path.iter().filter(|line| !is_branch(line)).collect();
+            assert!(others.len() <= 3 && path.len() == others.len() + 1, "{build:?}: {path:#?}");
+            let saves = |line: &&String| ["push", "sub", "call"].iter().any(|start| line.starts_with(start));
+            assert!(!others.iter().any(saves), "{build:?}: {path:#?}");
+        }
+    }
+}
+
+/// Every level, and one module of all crates.
+#[test]
+fn at_other_levels() {
+    for (name, flags) in [
+        ("branches-s", "-Copt-level=s"),
+        ("branches-1", "-Copt-level=1 -Crelocation-model=static"),
+        ("branches-lto", "-Copt-level=3 -Clto=fat -Cembed-bitcode=yes"),
+    ] {
+        let environment: &[(&str, &str)] = &[("RUSTFLAGS", flags)];
+        check(&built(Build { environment, ..without_the_pass(name) }));
+    }
+}
+
+/// As C++, and without the library: then a branch is a load.
+#[test]
+fn in_cpp_and_without_the_library() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let library = prefix().join("lib/libstatic_call.a");
+    for (c, cpp) in [("clang-22", "clang++-22"), ("gcc", "g++")] {
+        for (number, (name, standard)) in
+            [(c, "-std=gnu11"), (cpp, "-std=c++17"), (cpp, "-std=gnu++20")].into_iter().enumerate()
+        {
+            for (level, without) in [("-O0", false), ("-O2", false), ("-O0", true), ("-O2", true)] {
+                let program = directory.path().join(format!("{name}{number}{level}{without}"));
+                let mut compiler = Command::new(name);
+                compiler.args(["-Wall", "-Wextra", "-Werror", level, standard, "-pthread", "-x"]);
+                compiler.arg(if name == c { "c" } else { "c++" }).arg(source("branches.c"));
+                compiler.arg("-I").arg(prefix().join("include")).arg("-o").arg(&program);
+                match without {
+                    true => compiler.arg("-DSTATIC_CALL_WITHOUT_LIBRARY"),
+                    false => compiler.args(["-x", "none"]).arg(&library),
+                };
+                run(&mut compiler);
+                let is_patched = !without && cfg!(target_arch = "x86_64");
+                let modes = if without { &[None][..] } else { &[None, Some("generic")] };
+                for &mode in modes {
+                    let mut command = in_mode(&program, mode);
+                    let output = run(command.env("STATIC_CALL_LOG", "1"));
+                    let log = String::from_utf8_lossy(&output.stderr);
+                    let is_told = log.contains(" branches of ") && log.contains(" keys, inline; ");
+                    assert_eq!(is_told, is_patched && mode.is_none(), "{compiler:?}: {log}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The trampolines that `static_call.h` writes for compilers without the pass.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use static_call_tests::binary::{Trampolines, is_registered};
+use static_call_tests::c::{Report, in_mode, modes, source};
+use static_call_tests::platform::platform;
+use static_call_tests::{failure, plugin, prefix, run, stdout};
+
+/// The compilers that are installed and know this machine, by the names of those for C.
+fn compilers() -> Vec<String> {
+    let names = (14..30).map(|version| format!("clang-{version}")).chain(["gcc".into()]);
+    let knows_machine = |name: &String| {
+        let empty = ["-fsyntax-only", "-x", "c", "/dev/null"];
+        compiler(name, &empty).output().is_ok_and(|output| output.status.success())
+    };
+    let found: Vec<String> = names.filter(knows_machine).collect();
+    assert!(found.contains(&"clang-22".into()), "{found:?}");
+    found
+}
+
+fn has_trampolines() -> bool {
+    let has = platform().header_has_trampolines() && !platform().is_foreign();
+    if !has {
+        eprintln!("skipped: its flags and disassembly are those of x86-64");
+    }
+    has
+}
+
+/// A compiler with the header and warnings.
+fn compiler(name: &str, flags: &[&str]) -> Command {
+    let mut command = match name.starts_with("clang") {
+        true => Command::new(name),
+        false => platform().gnu_program(name),
+    };
+    command.args(name.starts_with("clang").then(|| platform().clang_flags()).into_iter().flatten());
+    command.args(["-Wall", "-Wextra", "-Werror", "-pthread", "-I"]).arg(prefix().join("include"));
+    command.args(flags);
+    command
+}
+
+/// Builds `trampolines.c`.
+fn build(name: &str, flags: &[&str], program: &Path) -> PathBuf {
+    let mut command = compiler(name, flags);
+    command.args(["trampolines.c", "trampolines_other.c"].map(source)).arg("-o").arg(program);
+    run(command.arg(prefix().join("lib/libstatic_call.a")));
+    program.to_owned()
+}
+
+/// Runs a program in all modes, and returns its trampolines.
+fn check(case: &str, program: &Path) -> Trampolines {
+    for &mode in modes() {
+        let report = Report::find(&run(&mut in_mode(program, mode)).stdout);
+        let number = usize::from(mode != Some("generic"));
+        assert_eq!((report.mode, report.sites, report.images), (number, 0, 1), "{case} {mode:?}");
+    }
+    Trampolines::read(program)
+}
+
+#[test]
+fn every_call_is_a_direct_call_of_a_trampoline() {
+    if !has_trampolines() {
+        return;
+    }
+    // The flags, and how many trampolines there are: each file has its own, and they share one.
+    const ALL: usize = 6;
+    let cases: [(&[&str], usize); 11] = [
+        (&["-O0"], ALL),
+        (&["-O2"], ALL),
+        (&["-O2", "-fno-pie", "-no-pie"], ALL),
+        (&["-O3", "-std=c99", "-fno-plt", "-fvisibility=hidden"], ALL),
+        (&["-Os", "-static"], ALL),
+        (&["-O2", "-masm=intel"], ALL),
+        (&["-O1", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"], ALL),
+        (&["-O2", "-fcf-protection", "-g"], ALL),
+        (&["-O2", "-flto"], ALL),
+        (&["-O2", "-fPIC"], ALL),
+        (&["-O2", "-mcmodel=large"], 0),
+    ];
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for name in compilers() {
+        for (flags, expected) in cases {
+            let mut flags = flags.to_vec();
+            // Only this one's linker reads its bitcode everywhere.
+            match (&*name, flags.contains(&"-flto")) {
+                ("clang-22", true) => flags.push("-fuse-ld=lld"),
+                (clang, true) if clang != "gcc" => continue,
+                _ => {}
+            }
+            let case = format!("{name} {flags:?}");
+            let program = build(&name, &flags, &directory.path().join("program"));
+            if expected == 0 {
+                assert!(!is_registered(&program), "{case}");
+                run(&mut in_mode(&program, None));
+                continue;
+            }
+            let found = check(&case, &program);
+            let is_old_gcc = name == "gcc" && gcc_version() < 14;
+            if is_old_gcc && flags.contains(&"-fPIC") {
+                // Assembler cannot be told the others' names, which the optimizer may change.
+                assert_eq!(found.count, 1, "{case}: the declared key");
+                continue;
+            }
+            assert_eq!(found.count, expected, "{case}");
+            assert!(found.branches >= 8, "{case}: {} calls", found.branches);
+            assert_eq!(found.through_keys, [""; 0], "{case}");
+        }
+    }
+}
+
+/// The same where an emulator runs the programs, in C and C++.
+#[test]
+fn calls_of_other_machines_reach_trampolines() {
+    if !platform().header_has_trampolines() || !platform().is_foreign() {
+        eprintln!("skipped: this is for other machines than x86-64 with trampolines by the header");
+        return;
+    }
+    let mut cases = vec![&["-O0"][..], &["-O2"], &["-O2", "-fPIC"], &["-O3", "-fno-pie", "-no-pie"]];
+    if platform().name.starts_with("aarch64-") {
+        cases.push(&["-O2", "-mbranch-protection=standard"]);
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    for name in compilers() {
+        for flags in &cases {
+            let case = format!("{name} {flags:?}");
+            let found = check(&case, &build(&name, flags, &program));
+            assert!(found.count == 6 && found.branches >= 8, "{case}: {found:?}");
+            assert_eq!(found.by_pointer, [""; 0], "{case}");
+            let files = match &*name {
+                "gcc" => continue, // calls of C++ load their key
+                // They lose results of functions that preserve most registers.
+                "clang-14" | "clang-15" | "clang-16" => &["keys.cpp"][..],
+                _ => &["keys.cpp", "scopes.cpp"],
+            };
+            for file in files {
+                let mut command = compiler(&name.replace("clang", "clang++"), flags);
+                command.args(["-std=c++17"]).arg(source(file)).arg("-o").arg(&program);
+                run(command.arg(prefix().join("lib/libstatic_call.a")));
+                let found = check(&format!("{case} {file}"), &program);
+                assert!(found.count >= 3 && found.branches >= 10, "{case} {file}: {found:?}");
+            }
+        }
+    }
+    if platform().name.starts_with("aarch64-") {
+        let program = build("gcc", &["-O2", "-mcmodel=large", "-fno-pie", "-no-pie"], &program);
+        assert!(!is_registered(&program), "a direct call does not reach all code");
+    }
+}
+
+/// The major version of gcc.
+fn gcc_version() -> u32 {
+    let version = stdout(Command::new("gcc").arg("-dumpversion"));
+    version.trim().split('.').next().and_then(|number| number.parse().ok()).expect("a version")
+}
+
+/// In C++ the compiler names keys and trampolines. Before C++17, calls load their key.
+#[test]
+fn keys_of_cpp_in_every_scope() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for name in compilers() {
+        let name = name.replace("clang", "clang++").replace("gcc", "g++");
+        for (flags, count) in [
+            (&["-std=c++17", "-O0"][..], 10),
+            (&["-std=c++20", "-O2"], 10),
+            (&["-std=c++17", "-O2", "-masm=intel", "-fno-pie", "-no-pie"], 10),
+            (&["-std=c++14", "-O2"], 0),
+        ] {
+            for file in ["scopes.cpp", "keys.cpp"] {
+                // It has keys in classes, and functions whose results old versions of clang lose
+                // (preserve_most).
+                let is_old = ["clang++-14", "clang++-15", "clang++-16"].contains(&&*name);
+                if file == "scopes.cpp" && (count == 0 || is_old) {
+                    continue;
+                }
+                let program = directory.path().join("program");
+                let mut command = compiler(&name, flags);
+                command.arg(source(file)).arg("-o").arg(&program);
+                run(command.arg(prefix().join("lib/libstatic_call.a")));
+                if count == 0 {
+                    assert!(!is_registered(&program), "{name} {flags:?} {file}");
+                    run(&mut in_mode(&program, None));
+                } else {
+                    let found = check(&format!("{name} {flags:?} {file}"), &program);
+                    // Without optimization, g++ calls trampolines by their address.
+                    let count = if name == "g++" && flags.contains(&"-O0") { 0 } else { count };
+                    assert!(
+                        found.count >= 3 && found.branches >= count,
+                        "{name} {flags:?} {file}: {found:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A program that asks for no indirect jumps gets none from the trampolines.
+#[test]
+fn retpolines_in_trampolines() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, flag) in [("gcc", "-mindirect-branch=thunk"), ("clang-22", "-mretpoline")] {
+        for place in ["-fPIE", "-fno-pie"] {
+            let pie = if place == "-fPIE" { "-pie" } else { "-no-pie" };
+            let flags = ["-O2", flag, "-DSTATIC_CALL_RETPOLINES", place, pie];
+            let program = build(name, &flags, &directory.path().join("program"));
+            check(name, &program);
+            let code = stdout(
+                Command::new("objdump")
+                    .args(["-d", "--no-show-raw-insn", "--disassembler-options=att"])
+                    .arg(&program),
+            );
+            let functions = code.split("\n\n").filter(|text| text.contains("<__static_call_trampoline."));
+            let ours: Vec<&str> = functions.filter(|text| text.contains(">:")).collect();
+            let jumps = |text: &&&str| {
+                let (name, _) = text.split_once(">:").unwrap_or_default();
+                name.contains("<__static_call_trampoline.") && text.contains("jmp    *")
+            };
+            assert!(ours.len() > 4 && code.contains("lfence"), "{name} {place}");
+            assert_eq!(ours.iter().filter(jumps).collect::<Vec<_>>(), [&""; 0], "{name} {place}");
+        }
+    }
+}
+
+/// The pass takes the trampolines out again, and its own may share keys with the header's.
+#[test]
+fn files_with_the_pass_and_without_share_keys() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let pass = format!("-fpass-plugin={}", plugin().display());
+    for other in ["gcc", "clang-22"] {
+        for (first, second) in [(("clang-22", true), (other, false)), ((other, false), ("clang-22", true))] {
+            for (name, (compiler_name, has_pass)) in [("trampolines", first), ("trampolines_other", second)] {
+                let mut command = compiler(compiler_name, &["-O2", "-c"]);
+                command.args(has_pass.then_some(&pass)).arg(source(&format!("{name}.c")));
+                run(command.arg("-o").arg(at(name).with_extension("o")));
+            }
+            let mut link = compiler("gcc", &[]);
+            link.args(["trampolines.o", "trampolines_other.o"].map(at)).arg("-o").arg(at("program"));
+            run(link.arg(prefix().join("lib/libstatic_call.a")));
+            for &mode in modes() {
+                let report = Report::find(&run(&mut in_mode(&at("program"), mode)).stdout);
+                let case = format!("{first:?} {second:?} {mode:?}: {report:?}");
+                assert!(report.sites >= 2, "{case}");
+                let is_inline = matches!(mode, None | Some("inline"));
+                assert_eq!(report.direct, if is_inline { report.sites } else { 0 }, "{case}");
+            }
+        }
+    }
+}
+
+/// A function's own key has no name in assembler: its calls load the key. The inspector says so.
+#[test]
+fn the_inspector_tells_pointers_from_trampolines() {
+    if !has_trampolines() {
+        return;
+    }
+    const PROGRAM: &str = "#include <static_call.h>\n\
+        static int one(int x) { return x + 1; }\n\
+        static DEFINE_STATIC_CALL(in_file, one);\n\
+        int main(int argc, char **argv)\n\
+        {\n\
+        static DEFINE_STATIC_CALL(in_function, one);\n\
+        (void)argv;\n\
+        return static_call(in_file, argc) + static_call(in_function, argc) - 4;\n\
+        }\n";
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let [file, program] = ["program.c", "program"].map(|name| directory.path().join(name));
+    std::fs::write(&file, PROGRAM).expect("a file");
+    for name in ["gcc", "clang-22"] {
+        let mut command = compiler(name, &["-O1", "-g"]);
+        command.arg(&file).arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a"));
+        run(&mut command);
+        run(&mut in_mode(&program, None));
+        let mut inspector = Command::new(prefix().join("bin/static-call-inspect"));
+        let said =
+            String::from_utf8_lossy(&inspector.arg(&program).output().expect("it runs").stdout).into_owned();
+        let part = |title: &str| {
+            let (_, rest) = said.split_once(title).unwrap_or_else(|| panic!("{name}: {title}\n{said}"));
+            rest.split("\n\n").next().unwrap_or_default().to_owned()
+        };
+        let through_trampoline = part("branches to trampolines, which cannot become direct (1):");
+        assert!(through_trampoline.contains(" in_file "), "{name}: {said}");
+        assert!(part("compiled without the pass (1):").contains(" in_function "), "{name}: {said}");
+    }
+}
+
+/// Static keys of one name, in files of one name, in one program that is optimized as a whole.
+#[test]
+fn trampolines_that_cannot_be_told_apart_are_an_error() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut objects = Vec::new();
+    for (number, name) in ["trampolines.c", "trampolines_other.c"].into_iter().enumerate() {
+        let place = directory.path().join(number.to_string());
+        std::fs::create_dir(&place).expect("a directory");
+        let text = format!("#include \"{}\"\n", source(name).display());
+        std::fs::write(place.join("same.c"), text).expect("a file");
+        run(compiler("gcc", &["-O2", "-flto", "-c", "same.c"]).current_dir(&place));
+        objects.push(place.join("same.o"));
+    }
+    let mut link = compiler("gcc", &["-O2", "-flto"]);
+    link.args(objects).arg("-o").arg(directory.path().join("program"));
+    let message = failure(link.arg(prefix().join("lib/libstatic_call.a")));
+    assert!(message.contains("static-call: two static keys"), "{message}");
+}
+
+/// With one macro and no library.
+#[test]
+fn the_header_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    for name in compilers() {
+        for (file, standards) in
+            [("interface.c", ["-std=c99", "-std=c2x"]), ("interface.cpp", ["-std=c++11", "-std=c++20"])]
+        {
+            for standard in standards {
+                let cpp = name.replace("clang", "clang++").replace("gcc", "g++");
+                let name = if file.ends_with(".cpp") { &cpp } else { &name };
+                let mut command = compiler(name, &["-O1", "-Wpedantic", standard]);
+                command.arg("-DSTATIC_CALL_WITHOUT_LIBRARY").arg(source(file)).arg("-o").arg(&program);
+                run(&mut command);
+                run(&mut platform().execute(&program));
+            }
+        }
+    }
+    // Without an operating system.
+    for target in ["x86_64-pc-windows-gnu", "thumbv7em-none-eabi", "riscv32-unknown-elf"] {
+        let mut command =
+            compiler("clang-22", &["-O1", "-ffreestanding", "-Wno-unused-command-line-argument"]);
+        command.args([&format!("--target={target}"), "-DSTATIC_CALL_WITHOUT_LIBRARY", "-fsyntax-only"]);
+        run(command.arg(source("interface.c")));
+    }
+}

@@ -1,0 +1,486 @@
+//! `static-call-as`: what gcc compiles has the sites that the pass would have recorded, and nothing else of
+//! it changes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use static_call_tests::binary::StaticCalls;
+use static_call_tests::c::{Build, Compiler, Report, source};
+use static_call_tests::platform::platform;
+use static_call_tests::{execute, failure, plain_clang, prefix, run, stdout};
+use tempfile::TempDir;
+
+const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
+
+/// The functions of `gcc_inline_calls.c`, and how many calls they have.
+const FUNCTIONS: [&str; 5] = ["conditional", "loop", "plain", "tail", "twice"];
+const CALLS: usize = 6;
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The flag that puts our assembler before the real one.
+fn flag() -> String {
+    format!("-B{}", prefix().join("lib/static-call/as").display())
+}
+
+/// gcc for the machine of the programs.
+fn plain_gcc(name: &str) -> Command {
+    let mut gcc = platform().gnu_program(name);
+    // The pass records nothing in Thumb functions either.
+    gcc.args(platform().name.starts_with("armv7").then_some("-marm"));
+    gcc
+}
+
+/// The same with our assembler, which writes to this log.
+fn gcc(name: &str, log: &Path) -> Command {
+    let mut gcc = plain_gcc(name);
+    gcc.arg(flag()).env("STATIC_CALL_AS_LOG", log);
+    gcc
+}
+
+/// The lines of a log: of marked calls, and of those that were left.
+fn read_log(log: &Path) -> [Vec<String>; 2] {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let (left, marked) =
+        text.lines().map(str::to_owned).partition(|line| line.contains("is left to its trampoline"));
+    [marked, left]
+}
+
+/// The key's object, which clang makes with the pass.
+fn keys(directory: &Path) -> PathBuf {
+    let object = directory.join("keys.o");
+    run(PASS.compiler(false).arg("-fPIC").arg("-c").arg(source("gcc_inline_keys.c")).arg("-o").arg(&object));
+    object
+}
+
+/// Compiles the calls with `compiler`, links them, and checks that each of them is recorded, that nothing
+/// else is, and that the program runs them as direct calls.
+fn check(case: &str, compiler: impl Fn() -> Command, flags: &[&str], keys: &Path, log: &Path) {
+    let directory = keys.parent().expect("a directory");
+    let (object, program) = (directory.join("calls.o"), directory.join("program"));
+    let _ = fs::remove_file(log);
+    run(compiler().args(flags).arg("-c").arg(source("gcc_inline_calls.c")).arg("-o").arg(&object));
+    let mut link = compiler();
+    // Options of the compiler alone.
+    link.args(flags.iter().filter(|flag| !flag.contains("verbose-asm")));
+    // The calls come first, and have to put our sections in their order.
+    link.arg(&object).arg(keys).arg(prefix().join("lib/libstatic_call.a")).arg("-pthread");
+    run(link.arg("-o").arg(&program));
+    let [marked, left] = read_log(log);
+    assert_eq!((marked.len(), left.len()), (CALLS, 0), "{case}: {marked:#?} {left:#?}");
+    let functions: BTreeSet<&str> = marked.iter().filter_map(|line| line.split(": ").nth(1)).collect();
+    assert_eq!(functions.into_iter().collect::<Vec<_>>(), FUNCTIONS, "{case}");
+    assert!(marked.iter().all(|line| line.ends_with(" of step")), "{case}: {marked:#?}");
+    let sections = stdout(Command::new("readelf").args(["-SW"]).arg(&program));
+    let places =
+        static_call_abi::SECTIONS.map(|name| sections.find(&format!(" {name} ")).expect("a section"));
+    assert!(places.is_sorted(), "{case}: {sections}");
+    // The key's own file has one.
+    let sites = StaticCalls::read(&program).checked();
+    assert_eq!(sites, CALLS + 1, "{case}");
+    let report = Report::find(&run(&mut execute(&program)).stdout);
+    assert_eq!((report.sites, report.direct), (sites, sites), "{case}: {report:?}");
+}
+
+#[test]
+fn every_call_is_recorded_and_direct() {
+    let directory = temporary();
+    let keys = keys(directory.path());
+    let log = directory.path().join("log");
+    let common: [&[&str]; 6] =
+        [&["-O0"], &["-O2"], &["-O3", "-g"], &["-Os", "-fPIC"], &["-O2", "-pipe"], &["-O2", "-flto"]];
+    let own: [&[&str]; 9] = [
+        &["-O1"],
+        &["-O2", "-ffunction-sections", "-Wl,--gc-sections"],
+        &["-O2", "-fcf-protection"],
+        &["-O2", "-mindirect-branch=thunk"],
+        &["-O2", "-masm=intel"],
+        &["-O2", "-masm=intel", "-fverbose-asm", "-g"],
+        &["-O2", "-fverbose-asm", "-gdwarf-4"],
+        &["-O2", "-flto", "-pipe"],
+        &["-O2", "-fno-pie", "-no-pie", "-fno-plt"],
+    ];
+    let own = if platform().is_foreign() { &own[..2] } else { &own[..] };
+    for flags in common.iter().chain(own) {
+        check(&format!("{flags:?}"), || gcc("gcc", &log), flags, &keys, &log);
+    }
+}
+
+/// gcc would keep the address of anything but a function in a register in a loop, and call that.
+#[test]
+fn the_headers_calls_are_direct_in_loops() {
+    if !platform().is_x86() || platform().is_foreign() {
+        return;
+    }
+    const LOOPS: &str = "#include \"check.h\"
+static int add_one(int x) { return x + 1; }
+static int add_two(int x) { return x + 2; }
+DEFINE_STATIC_CALL(global, add_one);
+static DEFINE_STATIC_CALL(own, add_one);
+static int sum(int count)
+{
+	int sum = 0;
+	for (int i = 0; i < count; i++)
+		sum += static_call(global, i) - static_call(own, i);
+	return sum;
+}
+int main(int count, char **arguments)
+{
+	(void)arguments;
+	CHECK(sum(count + 9) == 0);
+	CHECK(static_call_update(global, add_two) == 0);
+	CHECK(sum(count + 9) == count + 9);
+	report();
+	return 0;
+}
+";
+    let directory = temporary();
+    let log = directory.path().join("log");
+    let text = directory.path().join("loops.c");
+    fs::write(&text, LOOPS).expect("a file");
+    for level in ["-O0", "-O1", "-O2", "-O3", "-Os"] {
+        let _ = fs::remove_file(&log);
+        let program = directory.path().join("program");
+        let mut gcc = gcc("gcc", &log);
+        gcc.args(["-std=gnu11", level, "-Wall", "-Wextra", "-Werror", "-mindirect-branch=thunk"]);
+        gcc.arg("-I").arg(prefix().join("include")).arg("-I").arg(source("."));
+        run(gcc.arg(&text).arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a")));
+        let sites = StaticCalls::read(&program).checked();
+        assert!(sites >= 2 && read_log(&log)[0].len() == sites, "{level}");
+        let report = Report::find(&run(&mut execute(&program)).stdout);
+        assert_eq!((report.sites, report.direct), (sites, sites), "{level}");
+    }
+}
+
+/// Of any version: it writes its text for GNU as.
+#[test]
+fn clang_without_its_own_assembler_is_served_too() {
+    // The assembler is too old for this clang's extensions of RISC-V. On LoongArch calls are two
+    // instructions, which stay as they are.
+    if ["riscv64", "loongarch64"].iter().any(|name| platform().name.starts_with(name)) {
+        return;
+    }
+    let directory = temporary();
+    let keys = keys(directory.path());
+    let log = directory.path().join("log");
+    for level in ["-O0", "-O2"] {
+        let clang = || {
+            let mut clang = plain_clang("clang");
+            clang.args(["-fno-integrated-as", &flag()]).env("STATIC_CALL_AS_LOG", &log);
+            clang.args(platform().name.starts_with("armv7").then_some("-marm"));
+            clang
+        };
+        check(level, clang, &[level, "-fPIE"], &keys, &log);
+    }
+}
+
+/// A file without static calls, and what the flag changes of it: nothing.
+#[test]
+fn other_files_are_assembled_to_the_same_bytes() {
+    const OTHER: &str = "#include <stdio.h>
+int main(int count, char **arguments)
+{
+	for (int i = 0; i < count; i++)
+		printf(\"%d: %s; \\\" # é\\n\", i, arguments[i]);
+	__asm__ volatile(\"nop; nop\");
+	return 0;
+}
+";
+    let directory = temporary();
+    let file = |name: &str| directory.path().join(name);
+    fs::write(file("other.c"), OTHER).expect("a file");
+    for flags in [&["-O0"][..], &["-O2", "-g"], &["-O2", "-pipe", "-g3"], &["-Os", "-ffunction-sections"]] {
+        let log = file("log");
+        let object = |mut gcc: Command| {
+            run(gcc
+                .args(flags)
+                .arg("-c")
+                .arg("other.c")
+                .arg("-o")
+                .arg("other.o")
+                .current_dir(directory.path()));
+            fs::read(file("other.o")).expect("an object")
+        };
+        assert!(object(gcc("gcc", &log)) == object(plain_gcc("gcc")), "{flags:?}");
+        assert!(!log.exists());
+    }
+}
+
+/// Assembles text with our assembler.
+fn assemble(text: &str, arguments: &[&str], directory: &Path) -> Command {
+    let file = directory.join("text.s");
+    fs::write(&file, text).expect("a file");
+    let mut assembler = Command::new(prefix().join("lib/static-call/as/as"));
+    assembler.args(arguments).arg("-o").arg(directory.join("text.o")).arg(file);
+    assembler.env("STATIC_CALL_AS_LOG", directory.join("log"));
+    assembler
+}
+
+/// The number of entries in the object's site tables.
+fn entries(directory: &Path) -> usize {
+    // It cuts names, maybe in the middle of a letter.
+    let listing = run(Command::new("readelf").args(["-rW"]).arg(directory.join("text.o"))).stdout;
+    let listing = String::from_utf8_lossy(&listing);
+    let tables =
+        listing.split("Relocation section ").filter(|part| part.starts_with("'.relastatic_call_sites'"));
+    tables.map(|part| part.lines().filter(|line| line.contains("R_X86_64_PC32")).count()).sum()
+}
+
+const T: &str = "__static_call_trampoline.k";
+
+#[test]
+fn assembler_written_by_hand_is_marked_where_it_can_be_patched() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let text = format!(
+        "\t.text\nf:\tcall {T}; jmp {T}@PLT # both
+\tjne \"{T}\"
+\tcall \"__static_call_trampoline.é\"
+\tcall *{T}@GOTPCREL(%rip)
+\tlea {T}(%rip), %rax
+\tcall *%rax
+\t.macro m
+\tcall {T}
+\t.endm
+\tm
+\t.data
+\t.quad {T}
+\t.ascii \"call {T}\"
+"
+    );
+    run(&mut assemble(&text, &[], directory.path()));
+    assert_eq!(entries(directory.path()), 4);
+    let [marked, left] = read_log(&directory.path().join("log"));
+    assert_eq!(marked.len(), 4, "{marked:#?}");
+    assert_eq!(left.len(), 2, "{left:#?}");
+    assert!(left[0].contains("more than a plain branch") && left[1].contains("in a macro"), "{left:#?}");
+    // What was a file's line stays its line, in messages too.
+    let message =
+        failure(&mut assemble(&format!("call {T}\n\ncall {T}\nno_such x\n"), &[], directory.path()));
+    assert!(message.contains(":4: Error: no such instruction"), "{message}");
+}
+
+/// Where the assembler pads branches itself, or functions return with care, calls stay on their trampolines.
+#[test]
+fn options_that_move_branches_are_respected() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let text = format!("f: call {T}; jmp {T}; jne {T}\n");
+    for (arguments, expected) in [
+        (&[][..], 3),
+        (&["-mbranches-within-32B-boundaries"], 1),
+        (&["-malign-branch=call+jmp"], 0),
+        (&["-mlfence-before-ret=or"], 1),
+    ] {
+        run(&mut assemble(&text, arguments, directory.path()));
+        assert_eq!(entries(directory.path()), expected, "{arguments:?}");
+    }
+}
+
+/// An entry is in the group of its function, and in a section that is linked to the function's: of each copy
+/// of an inline function the linker takes both or none.
+#[test]
+fn groups_are_kept_or_dropped_with_their_entries() {
+    let directory = temporary();
+    let log = directory.path().join("log");
+    let file = |name: &str| directory.path().join(name);
+    let header = "extern int step(int x) __asm__(\"__static_call_trampoline.step__static_call_key\")
+	__attribute__((visibility(\"hidden\")));
+template <typename T> __attribute__((noinline)) int both(T x) { return step(x) + sizeof(x); }
+template <typename T> __attribute__((noinline)) int unused(T x) { return step(x) + 1; }
+";
+    let first = "extern \"C\" int plain(int x) { return both(x) - 3; }
+extern \"C\" int tail(int x) { return both(x) - 4; }
+int dropped(int x) { return unused(x); }
+";
+    let second = "extern \"C\" int conditional(int x, int c) { return c ? both(x) - 4 : -1; }
+extern \"C\" int loop(int n) { int s = 0; for (int i = 0; i < n; i++) s += both(i) - 4; return s; }
+extern \"C\" int twice(int x) { return both(both(x) - 4) - 4; }
+";
+    let mut link = plain_gcc("g++");
+    for (name, text) in [("first", first), ("second", second)] {
+        let source = file(name).with_extension("cpp");
+        fs::write(&source, format!("{header}{text}")).expect("a file");
+        let object = file(name).with_extension("o");
+        let mut compiler = gcc("g++", &log);
+        run(compiler.args(["-O1", "-ffunction-sections", "-c"]).arg(source).arg("-o").arg(&object));
+        let sections = stdout(Command::new("readelf").args(["-SW"]).arg(&object));
+        // Beside the empty ones, which set the order.
+        let tables = sections.lines().filter(|line| line.contains(" static_call_sites "));
+        let mut tables = tables.filter(|line| !line.contains(" WAR ")).peekable();
+        assert!(tables.peek().is_some() && tables.all(|line| line.contains(" WALG ")), "{sections}");
+        link.arg(object);
+    }
+    let program = file("program");
+    link.arg(keys(directory.path())).arg(prefix().join("lib/libstatic_call.a"));
+    run(link.args(["-Wl,--gc-sections,-z,start-stop-gc", "-pthread", "-o"]).arg(&program));
+    assert_eq!(read_log(&log)[0].len(), 3, "two copies of one, and one of the other");
+    // One of each function, less the unused one.
+    assert_eq!(StaticCalls::read(&program).checked(), 2);
+    let report = Report::find(&run(&mut execute(&program)).stdout);
+    assert_eq!((report.sites, report.direct), (2, 2));
+}
+
+/// The line table of a function says the same as without us; the row of a call starts at its prefix.
+#[test]
+fn line_tables_are_the_same() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let rows = |mut gcc: Command| {
+        let object = directory.path().join("calls.o");
+        run(gcc.args(["-O2", "-g", "-c"]).arg(source("gcc_inline_calls.c")).arg("-o").arg(&object));
+        let table = stdout(Command::new("readelf").arg("--debug-dump=decodedline").arg(object));
+        let numbers = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse().ok());
+        let mut numbers: Vec<u32> = numbers.collect();
+        numbers.dedup();
+        let starts = table.lines().filter_map(|line| line.split_whitespace().nth(2));
+        let starts = starts.filter_map(|start| u64::from_str_radix(start.trim_start_matches("0x"), 16).ok());
+        (numbers, starts.collect::<BTreeSet<u64>>())
+    };
+    let (plain, _) = rows(plain_gcc("gcc"));
+    let (ours, starts) = rows(gcc("gcc", &directory.path().join("log")));
+    assert!(plain.len() > 10);
+    assert_eq!(ours, plain);
+    let listing = stdout(Command::new("objdump").arg("-d").arg(directory.path().join("calls.o")));
+    let calls = listing.lines().filter(|line| line.contains("\taddr32 "));
+    let calls: BTreeSet<u64> =
+        calls.filter_map(|line| u64::from_str_radix(line.split(':').next()?.trim(), 16).ok()).collect();
+    assert_eq!(calls.len(), CALLS, "{listing}");
+    // The second call of `twice` is in the row of the first.
+    assert_eq!(calls.difference(&starts).count(), 1, "{calls:x?} {starts:x?}");
+    let [marked, _] = read_log(&directory.path().join("log"));
+    let has_lines = |line: &String| {
+        let place = line.split(": ").next().and_then(|place| place.rsplit_once(':'));
+        place.is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+    };
+    assert!(marked.iter().all(has_lines), "{marked:#?}");
+}
+
+/// `-S` shows what the compiler has written; assembled later, the calls are recorded all the same.
+#[test]
+fn text_may_be_kept_and_assembled_later() {
+    let directory = temporary();
+    let log = directory.path().join("log");
+    let text = directory.path().join("calls.s");
+    let object = directory.path().join("calls.o");
+    run(gcc("gcc", &log).args(["-O2", "-S"]).arg(source("gcc_inline_calls.c")).arg("-o").arg(&text));
+    let before = fs::read(&text).expect("a text");
+    assert!(!log.exists());
+    run(gcc("gcc", &log).arg("-c").arg(&text).arg("-o").arg(&object));
+    assert_eq!(read_log(&log)[0].len(), CALLS);
+    assert!(fs::read(&text).expect("a text") == before, "the user's file was changed");
+}
+
+/// ccache keys its entries by the flag, whose name has the hash of our assembler.
+#[test]
+fn ccache_knows_our_assembler_by_its_name() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let keys = keys(directory.path());
+    let log = directory.path().join("log");
+    let installed = fs::read_dir(prefix().join("lib/static-call")).expect("a directory");
+    let mut names = installed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let name = names.find(|name| name.starts_with("as-")).expect("a link with the hash");
+    let ccache = |arguments: &[&str]| {
+        let mut ccache = Command::new("ccache");
+        ccache.env("CCACHE_DIR", directory.path().join("ccache")).args(arguments);
+        ccache
+    };
+    let compiler = |name: &str| {
+        let mut gcc = ccache(&["gcc"]);
+        gcc.arg(format!("-B{}", prefix().join("lib/static-call").join(name).display()));
+        gcc.env("STATIC_CALL_AS_LOG", &log);
+        gcc
+    };
+    check("ccache", || compiler(&name), &["-O2"], &keys, &log);
+    let _ = fs::remove_file(&log);
+    let object = directory.path().join("calls.o");
+    let compile = |name: &str| {
+        run(compiler(name).args(["-O2", "-c"]).arg(source("gcc_inline_calls.c")).arg("-o").arg(&object));
+        read_log(&log)[0].len()
+    };
+    assert_eq!(compile(&name), 0, "from the cache");
+    assert_eq!(compile("as"), CALLS, "not from the cache");
+}
+
+/// A directory with a program `as` of this text, to be found before the others.
+fn fake(text: &str) -> TempDir {
+    let directory = temporary();
+    let path = directory.path().join("as");
+    fs::write(&path, text).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("rights");
+    directory
+}
+
+#[test]
+fn an_assembler_that_cannot_do_it_is_named() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let text = format!("f: call {T}\n");
+    let said = |version: &str| {
+        let script = format!(
+            "#!/bin/sh\nif [ \"$1\" = --version ]; then cat <<'END'\n{version}\nEND\nexit; fi\n\
+             exec /usr/bin/as \"$@\"\n"
+        );
+        let fake = fake(&script);
+        let output =
+            run(assemble(&text, &[], directory.path()).env("STATIC_CALL_AS", fake.path().join("as")));
+        (String::from_utf8_lossy(&output.stderr).into_owned(), entries(directory.path()))
+    };
+    let target = "This assembler was configured for a target of `x86_64-linux-gnu'.";
+    assert_eq!(said(&format!("GNU assembler version 2.38\n{target}")), (String::new(), 1));
+    let (old, marked) = said(&format!("GNU assembler version 2.34\n{target}"));
+    assert!(old.contains("version 2.34, and 2.35 is needed") && marked == 0, "{old}");
+    let (other, marked) = said("Debian clang version 22.1.0");
+    assert!(other.contains("is not GNU as") && marked == 0, "{other}");
+
+    let message = failure(assemble(&text, &[], directory.path()).env("PATH", "/nowhere"));
+    assert!(message.contains("cannot find the assembler") && message.contains("STATIC_CALL_AS"), "{message}");
+    let message = failure(assemble(&text, &[], directory.path()).env("STATIC_CALL_AS", "/nowhere/as"));
+    assert!(message.contains("cannot run /nowhere/as"), "{message}");
+    // The assembler's own message about a file that is not there.
+    let mut missing = Command::new(prefix().join("lib/static-call/as/as"));
+    let message = failure(missing.arg(directory.path().join("missing.s")).current_dir(directory.path()));
+    assert!(message.contains("missing.s") && !message.contains("static-call-as"), "{message}");
+}
+
+/// gcc takes an assembler of the user's from another `-B`, and so do we; of two copies of ours, one works.
+#[test]
+fn another_directory_of_assemblers_is_used() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let log = directory.path().join("log");
+    let marker = directory.path().join("marker");
+    let fake = fake(&format!("#!/bin/sh\ntouch '{}'\nexec /usr/bin/as \"$@\"\n", marker.display()));
+    let object = directory.path().join("calls.o");
+    let copies = temporary();
+    fs::copy(prefix().join("lib/static-call/as/as"), copies.path().join("as")).expect("a copy");
+    for (other, is_marker) in [(fake.path(), true), (copies.path(), false)] {
+        for flags in [[flag(), format!("-B{}", other.display())], [flag(), format!("-B{}/", other.display())]]
+        {
+            let _ = (fs::remove_file(&marker), fs::remove_file(&log));
+            let mut gcc = plain_gcc("gcc");
+            gcc.args(flags).env("STATIC_CALL_AS_LOG", &log);
+            run(gcc.args(["-O2", "-c"]).arg(source("gcc_inline_calls.c")).arg("-o").arg(&object));
+            assert_eq!(marker.exists(), is_marker);
+            assert_eq!(read_log(&log)[0].len(), CALLS);
+        }
+    }
+}

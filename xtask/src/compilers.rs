@@ -1,0 +1,144 @@
+//! `cargo xtask test --compilers`: the pass in the compilers of newer Debian releases.
+//!
+//! They are unpacked below `target/compilers` and made to run from there. They compile and link with this
+//! machine's headers, C library and linker, so their programs run here.
+
+use std::env::join_paths;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{cargo, run, target};
+use crate::unpack::{files, foreign_apt, mirror, unpack_archives};
+use crate::{install, packages};
+
+/// Compilers that can be unpacked side by side.
+struct Release {
+    name: &'static str,
+    /// Debian's suites. Packages are from the last one where it has them.
+    suites: &'static str,
+    packages: &'static [&'static str],
+    /// Whose headers are from there as well.
+    llvms: &'static [u32],
+}
+
+const RELEASES: [Release; 3] = [
+    Release {
+        name: "trixie",
+        suites: "trixie",
+        packages: &["libc6", "clang-18", "lld-18", "rustc"],
+        llvms: &[18],
+    },
+    Release {
+        name: "sid",
+        suites: "sid",
+        packages: &["libc6", "clang-21", "lld-21", "clang-23", "lld-23", "rustc"],
+        llvms: &[21, 23],
+    },
+    Release {
+        name: "experimental",
+        suites: "sid experimental",
+        packages: &["libc6", "clang-24", "lld-24", "rustc"],
+        llvms: &[24],
+    },
+];
+
+/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with each.
+pub fn test() -> Result<()> {
+    packages::ensure(packages::TEST)?;
+    packages::ensure(&["patchelf"])?;
+    let mut llvms = vec!["19".to_owned(), "22".to_owned()];
+    let mut programs = Vec::new();
+    for release in &RELEASES {
+        let root = target().join("compilers").join(release.name);
+        release.unpack(&root)?;
+        llvms.extend(release.llvms.iter().map(|llvm| format!("{}/usr/lib/llvm-{llvm}", root.display())));
+        programs.push(root.join("usr/bin"));
+    }
+    install::install(&install::prefix(), &llvms)?;
+    run(cargo()
+        .args(["test", "-p", "static-call-tests", "--test", "compilers", "--", "--nocapture"])
+        .env("STATIC_CALL_TEST_COMPILERS", join_paths(programs)?))
+}
+
+impl Release {
+    fn unpack(&self, root: &Path) -> Result<()> {
+        let made_of = root.join("made-of");
+        let description = format!("Debian {}: {} {:?}", self.suites, self.packages.join(" "), self.llvms);
+        if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
+            return Ok(());
+        }
+        eprintln!("unpacking {description}");
+        let _ = fs::remove_dir_all(root);
+        let archives = root.join("archives");
+        let apt = || foreign_apt(&mirror()?, self.suites, "amd64", &archives);
+        let preferred = self.suites.split(' ').next_back().unwrap_or(self.suites);
+        let mut install = apt()?;
+        install.args(["-t", preferred, "install", "-y", "--no-install-recommends", "--download-only"]);
+        run(install.args(self.packages))?;
+        unpack_archives(&archives.join("cache/archives"), root)?;
+        fs::remove_dir_all(&archives)?;
+
+        let mut headers = apt()?;
+        headers.args(["-t", preferred, "download"]).current_dir(&archives);
+        run(headers.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
+        for archive in files(&archives)? {
+            // The rest are static libraries, of several hundred megabytes.
+            const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
+                                  './usr/include/*' './usr/lib/llvm-*/include*'";
+            if archive.extension().is_some_and(|extension| extension == "deb") {
+                run(Command::new("sh").args(["-c", UNPACK]).arg(archive).arg(root))?;
+            }
+        }
+        fs::remove_dir_all(&archives)?;
+        use_own_libraries(root)?;
+        fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
+    }
+}
+
+/// Has the compilers find their libraries, and this machine's linker and assembler.
+fn use_own_libraries(root: &Path) -> Result<()> {
+    // clang would take this for its gcc, which has no C++ library.
+    let gcc = root.join("usr/lib/gcc");
+    if gcc.exists() {
+        fs::remove_dir_all(&gcc).with_context(|| format!("cannot remove {}", gcc.display()))?;
+    }
+    let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    let mut patched = Vec::new();
+    for program in files(&root.join("usr/bin"))? {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        match program.canonicalize() {
+            Ok(file) if ["clang", "ld.lld", "rustc"].iter().any(|start| name.starts_with(start)) => {
+                patched.push(file);
+            }
+            _ => fs::remove_file(&program)?,
+        }
+    }
+    let is_library = |file: &PathBuf| file.to_string_lossy().contains(".so");
+    patched.extend(files(&libraries)?.into_iter().filter(is_library));
+    for llvm in files(&root.join("usr/lib"))? {
+        if llvm.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"llvm-")) {
+            patched.extend(files(&llvm.join("lib")).unwrap_or_default().into_iter().filter(is_library));
+        }
+    }
+    patched.retain(|file| file.is_file() && !file.is_symlink());
+    patched.sort();
+    patched.dedup();
+    for file in patched {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // The C library needs no path, and some of it cannot be changed.
+        let is_ours = ["libLLVM", "libclang", "librustc_driver"].iter().any(|start| name.starts_with(start));
+        let is_program = !name.contains(".so");
+        if is_ours || is_program {
+            // RPATH is for the libraries' libraries as well, unlike RUNPATH.
+            let mut patch = Command::new("patchelf");
+            if is_program {
+                patch.arg("--set-interpreter").arg(root.join("usr/lib64/ld-linux-x86-64.so.2"));
+            }
+            run(patch.args(["--force-rpath", "--set-rpath"]).arg(&libraries).arg(&file))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! `cargo xtask header`: the trampolines of `static_call.h`, from the texts of the pass and Rust's macros.
+//!
+//! The header writes a trampoline with a call's extended assembler. Its operands are the key, the trampoline
+//! and whether other files share the trampoline.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use static_call_abi as abi;
+
+use crate::run::root;
+
+/// What a machine's texts consist of.
+struct Machine {
+    /// The macros of the compilers that compile for it.
+    condition: &'static str,
+    page: usize,
+    image: [&'static str; 3],
+    fields: &'static str,
+    near: &'static str,
+    far: &'static str,
+    /// Both with a thunk, where there is one.
+    thunks: Option<[&'static str; 2]>,
+    /// What follows the signature.
+    data: &'static str,
+    /// What makes compilers print an operand as a bare symbol or number.
+    bare: &'static str,
+    /// Compilers may read assembler in one of two dialects.
+    has_dialects: bool,
+    /// Branches that jump while their key is on, while it is off, and while it calls a function.
+    branches: Option<[&'static str; 3]>,
+    record: &'static str,
+}
+
+const MACHINES: [Machine; 2] = [X86_64, AARCH64];
+
+const X86_64: Machine = Machine {
+    condition: "defined(__x86_64__) && !defined(__ILP32__)",
+    page: abi::X86_64.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_x86_64!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    near: abi::__static_call_x86_64!(near),
+    far: abi::__static_call_x86_64!(far),
+    thunks: Some([
+        abi::__static_call_x86_64!(near abi::__static_call_x86_64!(retpoline)),
+        abi::__static_call_x86_64!(far abi::__static_call_x86_64!(retpoline)),
+    ]),
+    data: abi::__static_call_x86_64!(data),
+    bare: "c",
+    has_dialects: true,
+    branches: Some([
+        abi::__static_call_x86_64!(branch on),
+        abi::__static_call_x86_64!(branch off),
+        abi::__static_call_x86_64!(branch some),
+    ]),
+    record: abi::__static_call_branch!(record 64),
+};
+
+const AARCH64: Machine = Machine {
+    condition: "defined(__aarch64__) && !defined(__ILP32__) && !defined(__AARCH64EB__)",
+    page: abi::AARCH64.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_aarch64!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    near: abi::__static_call_aarch64!(near),
+    far: abi::__static_call_aarch64!(recorded),
+    thunks: None,
+    data: "",
+    bare: "c",
+    has_dialects: false,
+    branches: None,
+    record: "",
+};
+
+/// The first lines of a call's text. A label says whether this key has this trampoline already. A symbol that
+/// needs quotes has them; `\k` and `\t` are the symbols without.
+const BEGIN: &str = r#".irp k, {key}
+.irp t, {trampoline}
+.ifndef ".Lstatic_call.\k:\t"
+.set ".Lstatic_call.\k:\t", 1
+.set .Lstatic_call_is_new, 1
+.else
+.set .Lstatic_call_is_new, 0
+.endif
+.endr
+.endr
+.if .Lstatic_call_is_new"#;
+
+/// The trampoline's place and name.
+const PLACE: &str = r#".irp k, {key}
+.if {shared}
+.pushsection ".text.static_call.\k", "axG", %progbits, {trampoline}, comdat
+.else
+.pushsection ".text.static_call.\k", "ax", %progbits
+.endif
+.endr
+.if {shared}
+.weak {trampoline}
+.hidden {trampoline}
+.endif
+.ifdef {trampoline}
+.error "static-call: two static keys have one name, in files of one name: rename one (LTO)"
+.endif
+.p2align 3
+.type {trampoline}, %function
+{trampoline}:
+.Lstatic_call_trampoline.{number}:"#;
+
+const END: &str = ".size {trampoline}, . - {trampoline}
+.popsection
+.endif";
+
+/// The header.
+#[must_use]
+pub fn path() -> PathBuf {
+    root().join("runtime/include/static_call_trampoline.h")
+}
+
+/// Writes it.
+pub fn write() -> Result<()> {
+    std::fs::write(path(), text()).with_context(|| format!("cannot write {}", path().display()))
+}
+
+/// What it should say.
+fn text() -> String {
+    let mut text = "/* static_call_trampoline.h - assembler for our other headers alone.\n \
+        *\n \
+        * `cargo xtask header` has made it from the texts that the compiler pass and Rust's macros use. Do\n \
+        * not change it here.\n \
+        *\n \
+        * SPDX-License-Identifier: MIT OR Apache-2.0\n \
+        */\n\
+        #ifndef __STATIC_CALL_TRAMPOLINE_H\n\
+        #define __STATIC_CALL_TRAMPOLINE_H\n\n"
+        .to_owned();
+    for (name, signature) in [("", abi::SIGNATURE_WITHOUT_SITES), ("_THUNK", abi::SIGNATURE_THUNK)] {
+        writeln!(text, "#define __STATIC_CALL_SIGNATURE{name} \"{signature:#x}\"").expect("a string");
+    }
+    text.push('\n');
+    for (index, machine) in MACHINES.iter().enumerate() {
+        let keyword = if index == 0 { "if" } else { "elif" };
+        writeln!(text, "#{keyword} {}", machine.condition).expect("a string");
+        machine.define(&mut text);
+    }
+    text + "#endif\n\n#endif /* __STATIC_CALL_TRAMPOLINE_H */\n"
+}
+
+impl Machine {
+    fn define(&self, text: &mut String) {
+        let (enter, leave) = if self.has_dialects {
+            ("\"{|.att_syntax prefix\\n\\t}\" ", " \"{|\\n\\t.intel_syntax noprefix}\"")
+        } else {
+            ("", "")
+        };
+        let place = [PLACE, abi::__static_call_record!(start)].join("\n");
+        let around = [abi::__static_call_record!(end), self.fields, self.data, END].join("\n");
+        let end = shared(&around);
+        writeln!(text, "#define __STATIC_CALL_ASM_KEY \"%{}0\"", self.bare).expect("a string");
+        self.define_one(text, "IMAGE", "", &self.image.join("\n"), "");
+        self.define_one(text, "IF_NEW(key)", "", BEGIN, "");
+        self.define_one(text, "PLACE(key)", "", &place, "");
+        let parts = ["IF_NEW(key)", "IMAGE", "PLACE(key)"].map(|part| format!("__STATIC_CALL_ASM_{part}"));
+        writeln!(text, "#define __STATIC_CALL_ASM_BEGIN(key) {enter}\\\n\t{}", parts.join(" "))
+            .expect("a string");
+        self.define_one(text, "NEAR(key)", "", self.near, "");
+        self.define_one(text, "FAR(key)", "", self.far, "");
+        if let Some([near, far]) = self.thunks {
+            self.define_one(text, "NEAR_THUNK(key)", "", near, "");
+            self.define_one(text, "FAR_THUNK(key)", "", far, "");
+        }
+        self.define_one(text, "END(key, signature)", "", &end, leave);
+        let Some(branches) = self.branches else { return };
+        for (name, branch) in
+            ["BRANCH_ON(key)", "BRANCH_OFF(key)", "BRANCH_SOME(key)"].into_iter().zip(branches)
+        {
+            let code = [".Lstatic_branch.{number}:", branch, abi::__static_call_branch!(names)];
+            let before = format!("{enter}__STATIC_CALL_ASM_IMAGE ");
+            self.define_one(text, name, &before, &code.join("\n"), "");
+        }
+        let section = ".pushsection static_call_branches, \"awo?\", %progbits, .Lstatic_branch.{number}";
+        let entry = [self.record, section, abi::__static_call_branch!(entry)].join("\n");
+        self.define_one(text, "BRANCH_END(key, polarity)", "", &entry, leave);
+    }
+
+    fn define_one(&self, text: &mut String, name: &str, before: &str, assembler: &str, after: &str) {
+        writeln!(text, "#define __STATIC_CALL_ASM_{name} {before}\\").expect("a string");
+        let lines: Vec<String> = assembler.lines().map(|line| self.line(line.trim())).collect();
+        writeln!(text, "{}{after}", lines.join(" \\\n")).expect("a string");
+    }
+
+    /// A line of assembler as a literal for extended assembler.
+    fn line(&self, line: &str) -> String {
+        let escaped = line.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+        let filled = escaped
+            .replace("{key}+{offset}", "{key}")
+            .replace("{offset}(%%r", "(%%r")
+            .replace("{key}", "\" key \"")
+            .replace(
+                "{in_group}",
+                "\" __STATIC_CALL_IN_GROUP(\".Lstatic_call_trampoline.{number}\", \"{trampoline}\") \"",
+            )
+            .replace("{trampoline}", &format!("%{}1", self.bare))
+            .replace("{shared}", &format!("%{}2", self.bare))
+            .replace("{number}", "%=")
+            .replace("{page}", &self.page.to_string())
+            .replace("{version}", &abi::VERSION.to_string())
+            .replace("{record}", &abi::BRANCH_RECORD.to_string())
+            .replace("{polarity}", "\" polarity \"")
+            .replace("{target}", "%l[__static_call_jump]")
+            .replace("{signature}", "\" signature \"");
+        let indent = if filled.contains(':') && !filled.contains(' ') { "" } else { "\\t" };
+        let literal = format!("\"{indent}{filled}\\n\"");
+        if line.starts_with(".cfi_") {
+            format!("\t__STATIC_CALL_CFI({literal})")
+        } else {
+            format!("\t{literal}")
+        }
+    }
+}
+
+/// The text that puts a record beside its trampoline, also for one that files share.
+fn shared(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with(".pushsection static_call_records") {
+            // GNU as takes no name with quotes here.
+            let alone = line.replace("{trampoline}", ".Lstatic_call_trampoline.{number}");
+            let in_group = ".pushsection static_call_records, {in_group}".to_owned();
+            lines.extend([".if {shared}".to_owned(), in_group, ".else".into(), alone, ".endif".into()]);
+        } else {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_header_is_fresh() {
+        let found = std::fs::read_to_string(super::path()).expect("the header");
+        assert!(found == super::text(), "run `cargo xtask header`");
+    }
+}

@@ -1,0 +1,12 @@
+//! What the developer commands and the bench harness share: running programs, the machines, and the
+//! installation.
+
+pub mod compilers;
+pub mod header;
+mod hide;
+pub mod install;
+pub mod machines;
+pub mod packages;
+pub mod run;
+mod unpack;
+mod weaken;

@@ -1,0 +1,104 @@
+//! `cargo xtask lint`: what can be said of the sources without running the program.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use xtask::packages;
+use xtask::run::{cargo, root, run, target, tracked_files};
+
+use crate::steps::Steps;
+use crate::{features, imports, lines};
+
+/// Where C and C++ are written by hand.
+const C_FILES: [&str; 7] = [
+    "llvm-pass/cpp/*.cpp",
+    "llvm-pass/cpp/*.h",
+    "runtime/include/*.h",
+    "tests/c/*",
+    "tests/matrix/c/*",
+    "tests/consumer/*.c*",
+    "benches/c/*.[ch]",
+];
+
+pub(crate) fn lint() -> Result<()> {
+    packages::ensure(&packages::build(&[]))?;
+    packages::ensure(packages::LINT)?;
+    let mut steps = Steps::new();
+    add_steps(&mut steps)?;
+    steps.finish()
+}
+
+pub(crate) fn add_steps(steps: &mut Steps) -> Result<()> {
+    steps.run("rustfmt", rustfmt)?;
+    steps.run("clang-format", clang_format)?;
+    steps.run("long lines", lines::check)?;
+    steps.run("imports", imports::check)?;
+    steps.run("spelling", spelling)?;
+    steps.run("dependencies", dependencies)?;
+    steps.run("clippy", || {
+        run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    })?;
+    steps.run("rustdoc", || {
+        run(cargo()
+            .args(["doc", "--quiet", "--no-deps", "-p", "static-call", "-p", "static-call-abi"])
+            .env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    steps.run("features", features::check)?;
+    steps.run("oldest dependencies", features::check_oldest_dependencies)
+}
+
+/// `cargo fmt` sees neither other workspaces nor a module that a macro declares.
+fn rustfmt() -> Result<()> {
+    let mut format = Command::new("rustfmt");
+    run(format.args(["--check", "--edition", "2024"]).args(tracked_files(&["*.rs"])?).current_dir(root()))
+        .context("format it with rustfmt --edition 2024")
+}
+
+fn clang_format() -> Result<()> {
+    let mut format = Command::new("clang-format-22");
+    run(format.args(["--dry-run", "--Werror"]).args(tracked_files(&C_FILES)?).current_dir(root()))
+        .context("format it with clang-format-22 -i")
+}
+
+fn spelling() -> Result<()> {
+    let Some(typos) = checker("typos") else { return Ok(()) };
+    run(Command::new(typos).args(["--format", "brief"]).current_dir(root()))
+        .context("a word that is right goes into typos.toml")
+}
+
+fn dependencies() -> Result<()> {
+    let Some(deny) = checker("cargo-deny") else { return Ok(()) };
+    run(Command::new(deny)
+        .args(["--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+        .current_dir(root()))
+}
+
+/// A program from PyPI. None if it cannot be installed: this machine may be offline, or of another
+/// architecture.
+fn checker(name: &str) -> Option<PathBuf> {
+    let directory = target().join("checkers");
+    let list = root().join("xtask/tools.txt");
+    let wanted = fs::read_to_string(&list).ok()?;
+    let installed = directory.join("tools.txt");
+    if !fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        let mut pip = Command::new("python3");
+        pip.args([
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "install",
+            "--upgrade",
+            "--no-deps",
+        ]);
+        pip.args(["--require-hashes", "--only-binary", ":all:", "--target"]).arg(&directory);
+        let result = run(pip.arg("--requirement").arg(&list));
+        if let Err(error) = result.and_then(|()| Ok(fs::write(&installed, &wanted)?)) {
+            eprintln!("skipped: {name} cannot be installed: {error:#}");
+            return None;
+        }
+    }
+    Some(directory.join("bin").join(name))
+}

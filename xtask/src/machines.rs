@@ -1,0 +1,185 @@
+//! The other machines that programs are built for: their compilers, C libraries and Rust standard libraries.
+//!
+//! Debian has the C libraries and compilers, or a newer release of Debian (`unpack.rs`). The Rust standard
+//! library is rustup's if it is installed (`rustup target add NAME`). Otherwise it is built
+//! from Debian's source, for Debian's rustc, which has the same LLVM.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{cargo, output, run, target};
+use crate::{packages, unpack};
+
+/// A machine that programs can be built for and run on.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Rust's name.
+    pub name: &'static str,
+    /// GNU's: the names of its tools start with it, and Debian's packages of these end with it.
+    gnu: &'static str,
+    /// Debian's.
+    debian: &'static str,
+    /// Debian's package that runs its programs.
+    to_run: &'static str,
+    /// The release of Debian that has compilers, a C library and an emulator for it, if not this machine's.
+    /// They are unpacked in the directory `root` of all that is made for the machine.
+    newer_release: Option<&'static str>,
+    /// Whether GNU ld drops unused sections from an object file without harm to .eh_frame, whose relocations
+    /// have to move.
+    pub drops_garbage: bool,
+}
+
+/// All of them.
+pub const MACHINES: [Machine; 7] = [
+    Machine::emulated("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
+    Machine::emulated("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),
+    // x86-64's kernels and processors run it.
+    Machine {
+        to_run: "lib32stdc++6",
+        ..Machine::emulated("i686-unknown-linux-gnu", "i686-linux-gnu", "i386")
+    },
+    Machine {
+        // Debian 12 has no C library for it, and the later ones use vectors, which its QEMU does not know.
+        newer_release: Some("trixie"),
+        // 2.44
+        drops_garbage: false,
+        ..Machine::emulated("loongarch64-unknown-linux-gnu", "loongarch64-linux-gnu", "loong64")
+    },
+    Machine::emulated("powerpc64le-unknown-linux-gnu", "powerpc64le-linux-gnu", "ppc64el"),
+    Machine {
+        // 2.40
+        drops_garbage: false,
+        ..Machine::emulated("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64")
+    },
+    Machine::emulated("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x"),
+];
+
+impl Machine {
+    const fn emulated(name: &'static str, gnu: &'static str, debian: &'static str) -> Self {
+        let (to_run, newer_release) = ("qemu-user", None);
+        Self { name, gnu, debian, to_run, newer_release, drops_garbage: true }
+    }
+
+    /// Installs or unpacks its compilers, C library and emulator.
+    pub fn ensure_tools(&self) -> Result<()> {
+        // A compiler for the standard library's source, and that source.
+        packages::ensure(&["rustc-web", "rust-web-src"])?;
+        let tools =
+            [format!("g++-{}", self.gnu), format!("libc6-dev-{}-cross", self.debian), self.to_run.into()];
+        match self.newer_release {
+            None => packages::ensure(&tools.each_ref().map(String::as_str)),
+            Some(release) => unpack::unpack(release, self.gnu, &tools, &self.directory().join("root")),
+        }
+    }
+
+    /// Where everything goes that is made for this machine.
+    pub fn directory(&self) -> PathBuf {
+        target().join("cross").join(self.name)
+    }
+
+    /// One of GNU's programs, for this machine.
+    pub fn gnu_program(&self, name: &str) -> Command {
+        Command::new(self.gnu_path(name))
+    }
+
+    fn gnu_path(&self, name: &str) -> PathBuf {
+        let name = format!("{}-{name}", self.gnu);
+        match self.newer_release {
+            None => name.into(),
+            Some(_) => self.directory().join("root/usr/bin").join(name),
+        }
+    }
+
+    /// Has cargo build for this machine.
+    pub fn prepare(&self, cargo: &mut Command, rustc: Option<&Path>) {
+        cargo.args(["--target", self.name]);
+        // The others are in `.cargo/config.toml`.
+        if self.newer_release.is_some() {
+            let name = self.name.replace('-', "_").to_uppercase();
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), self.gnu_path("gcc"));
+        }
+        if let Some(rustc) = rustc {
+            cargo.env("RUSTC", rustc);
+        }
+    }
+
+    /// Where cargo puts what it builds in `directory` for this machine.
+    pub fn products(&self, directory: &Path) -> PathBuf {
+        directory.join(self.name)
+    }
+
+    /// A rustc that has the standard library for this machine; None if the usual one has it.
+    pub fn rustc(&self) -> Result<Option<PathBuf>> {
+        let libraries = |rustc: &str| {
+            let libraries =
+                output(Command::new(rustc).args(["--print", "target-libdir", "--target", self.name]))?;
+            anyhow::Ok(PathBuf::from(libraries.trim_end()))
+        };
+        if libraries("rustc")?.is_dir() {
+            return Ok(None);
+        }
+        if libraries(DEBIAN_RUSTC)?.is_dir() {
+            return Ok(Some(DEBIAN_RUSTC.into()));
+        }
+        let rustc = self.directory().join("rustc");
+        let sysroot = self.directory().join("sysroot");
+        let version = output(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
+        let made_by = sysroot.join("made-by");
+        if fs::read_to_string(&made_by).is_ok_and(|text| text == version) {
+            return Ok(Some(rustc));
+        }
+        let rustlib = sysroot.join("lib/rustlib");
+        let _ = fs::remove_dir_all(&sysroot);
+        fs::create_dir_all(&rustlib)?;
+        self.build_standard_library(&rustlib)?;
+        // Build scripts run on this machine.
+        let own =
+            PathBuf::from(output(Command::new(DEBIAN_RUSTC).args(["--print", "target-libdir"]))?.trim_end());
+        let own = own.parent().context("the directory of this machine's libraries")?;
+        symlink(own, rustlib.join(own.file_name().context("a target")?))?;
+        let script = format!("#!/bin/sh\nexec {DEBIAN_RUSTC} --sysroot {} \"$@\"\n", sysroot.display());
+        fs::write(&rustc, script)?;
+        fs::set_permissions(&rustc, PermissionsExt::from_mode(0o755))?;
+        fs::write(&made_by, version).with_context(|| format!("cannot write {}", made_by.display()))?;
+        Ok(Some(rustc))
+    }
+
+    /// Builds the standard library once, and puts it where rustc looks for it: cargo alone would build it
+    /// anew for each of the tests' builds. Debian's own for other machines would not do: its
+    /// compiler_builtins needs a C library, which a test does without.
+    fn build_standard_library(&self, rustlib: &Path) -> Result<()> {
+        eprintln!("building Rust's standard library for {}", self.name);
+        let built = self.directory().join("std");
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--release", "-p", "static-call-abi"]);
+        build.args([
+            "-Zbuild-std=std,panic_abort,panic_unwind",
+            "-Zbuild-std-features=panic-unwind,backtrace",
+        ]);
+        build.arg("--target-dir").arg(&built);
+        // Less work: no test measures the speed of the standard library.
+        build.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        // Bitcode is for the builds with link-time optimization.
+        build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
+        self.prepare(&mut build, Some(Path::new(DEBIAN_RUSTC)));
+        run(&mut build)?;
+
+        let libraries = rustlib.join(self.name).join("lib");
+        fs::create_dir_all(&libraries)?;
+        for file in fs::read_dir(self.products(&built).join("release/deps"))? {
+            let file = file?;
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".rlib") && !name.starts_with("libstatic_call") {
+                fs::copy(file.path(), libraries.join(&*name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
