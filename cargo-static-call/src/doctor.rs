@@ -102,6 +102,13 @@ impl Doctor {
                 Ok(file) if file.keys.is_empty() && !file.is_image => {
                     Note(format!("{shown}: no static calls"))
                 }
+                Ok(file) if file.unknown.iter().any(|doubt| doubt == report::RUNTIME_WITHOUT_OS) => {
+                    Note(format!(
+                        "{shown}: calls go through their keys' pointers unless the program calls \
+                         set_writer, because static-call was built without its feature \"os\" (\"std\" \
+                         implies it)"
+                    ))
+                }
                 Ok(file) if file.all_direct => Good(format!(
                     "{shown}: {} of {} can be made direct",
                     counted(file.sites, "call"),

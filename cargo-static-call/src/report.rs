@@ -361,6 +361,10 @@ fn not_direct(
     reasons
 }
 
+/// One of [`File::unknown`]: the feature `os` of the runtime is missing.
+pub(crate) const RUNTIME_WITHOUT_OS: &str = "whether the runtime patches any call: this file's copy was built without the feature \"os\" or not for \
+     Linux, and patches only through a writer that the program provides (set_writer)";
+
 /// What cannot be determined from the file.
 fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
@@ -382,11 +386,7 @@ fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec
     }
     let register = elf.functions().iter().find(|symbol| symbol.name == REGISTER.as_bytes());
     if register.is_some_and(|symbol| elf.is_code(symbol.address)) && !notes::has_runtime(elf) {
-        unknown.push(
-            "whether the runtime patches any call: this file's copy was built without the feature \"os\" \
-             or not for Linux, and patches only through a writer that the program provides (set_writer)"
-                .into(),
-        );
+        unknown.push(RUNTIME_WITHOUT_OS.into());
     }
     if !code.knows_loads {
         unknown.push(format!(

@@ -1075,6 +1075,10 @@ fn a_runtime_without_the_operating_system() {
         assert_eq!(log(&program).contains("inline"), has_os);
         let report = inspect(&program);
         assert_eq!(report["unknown"].to_string().contains(DOUBT), !has_os, "{report:#}");
+        let mut doctor = Command::new(prefix().join("bin/cargo-static-call"));
+        let doctor = doctor.args(["static-call", "doctor"]).arg(&program).output().expect("it runs");
+        let said = String::from_utf8_lossy(&doctor.stdout);
+        assert_eq!(said.contains(r#"built without its feature "os""#), !has_os, "{said}");
         run(Command::new("strip").arg(&program));
         assert!(!inspect(&program)["unknown"].to_string().contains(DOUBT));
     }
