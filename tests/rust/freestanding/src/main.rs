@@ -41,6 +41,13 @@ fn all(value: u64) -> u64 {
     sum
 }
 
+/// Precompiled atomics ask it for the processor's features; the answer is that there are none.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(_kind: usize) -> usize {
+    0
+}
+
 /// System calls; a kernel would not need them.
 struct Pages;
 
