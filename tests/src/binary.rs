@@ -309,7 +309,8 @@ fn branches_to(file: &object::File<'_>, trampolines: &HashSet<u64>) -> Vec<u64> 
             continue;
         };
         let code = section.data_range(symbol.address(), symbol.size()).ok().flatten();
-        let Some(code) = code else { continue };
+        // The entries of the breakpoint handler begin with text and an offset, which are no instructions.
+        let Some(code) = code.filter(|code| !code.starts_with(b"static-call int")) else { continue };
         let branches = platform().branches(code, symbol.address());
         let to_trampolines = branches.iter().filter(|branch| trampolines.contains(&branch.target));
         found.extend(to_trampolines.map(|branch| branch.at));
