@@ -1,4 +1,4 @@
-//! Which functions are so long that they must not become longer.
+//! Finds the functions that are too long to be padded.
 
 use crate::machine::Machine;
 use crate::section::{Place, Sections};
@@ -13,7 +13,7 @@ pub(crate) struct TooLong {
 }
 
 impl TooLong {
-    /// Goes on to the next function.
+    /// Moves to the next function.
     pub(crate) fn function(&mut self) {
         self.current += 1;
     }
@@ -23,8 +23,8 @@ impl TooLong {
     }
 }
 
-/// Estimates the length of each function from above, with the padding of its sites. What comes before the
-/// first label counts as a function, too.
+/// Computes an upper bound of each function's length, including the padding of its sites. Code before the
+/// first label counts as a function.
 pub(crate) fn too_long(text: &[u8], machine: Machine) -> TooLong {
     let mut found = TooLong { functions: Vec::new(), current: 0 };
     let Some(longest) = machine.longest_function() else { return found };
@@ -36,7 +36,7 @@ pub(crate) fn too_long(text: &[u8], machine: Machine) -> TooLong {
             let is_pushed = sections.is_pushed();
             match sections.follow(statement.mnemonic, statement.operands) {
                 Place::Here => {}
-                // However often it is repeated.
+                // The number of repetitions is unknown.
                 Place::InMacro => length = u64::MAX,
                 Place::Nowhere => return,
             }
@@ -53,7 +53,7 @@ pub(crate) fn too_long(text: &[u8], machine: Machine) -> TooLong {
     found
 }
 
-/// The most bytes of a statement.
+/// The most bytes that a statement can assemble to.
 fn length(statement: Statement<'_>, machine: Machine) -> u64 {
     let Statement { mnemonic, operands, .. } = statement;
     if mnemonic.is_empty() {
@@ -61,7 +61,7 @@ fn length(statement: Statement<'_>, machine: Machine) -> u64 {
     }
     if !mnemonic.starts_with(b".") {
         let padding = match machine.branch(mnemonic, operands) {
-            Some((kind, _)) => machine.layout(kind).map_or(0, |layout| layout.max_bytes),
+            Some((kind, _)) => machine.layout(kind).map_or(0, |layout| u64::from(layout.place.max_bytes)),
             None => 0,
         };
         return machine.longest_instruction(mnemonic) + padding;
@@ -74,7 +74,7 @@ fn length(statement: Statement<'_>, machine: Machine) -> u64 {
     match mnemonic {
         b".p2align" | b".align" | b".balign" => number().map_or(u64::MAX, |number| match mnemonic {
             b".balign" => number,
-            // `.align` counts in bytes or in powers of two.
+            // The unit of `.align` is bytes or powers of two, depending on the target.
             _ => number.max(1_u64.checked_shl(number.min(63) as u32).unwrap_or(u64::MAX)),
         }),
         b".byte" | b".2byte" | b".4byte" | b".8byte" | b".short" | b".half" | b".hword" | b".word"

@@ -1,8 +1,8 @@
 //! What a call of a trampoline looks like in the assembler of each machine, and how it must be placed.
 //!
-//! The layouts are those of the pass (`llvm-pass/src/target`), which explains them and cites the manuals.
+//! The pass (`llvm-pass/src/target`) explains the layouts and cites the manuals.
 
-use static_call_abi::{X86_64_PREFIX, X86_PREFIX};
+use static_call_abi::{self as abi, Placement};
 
 /// How a site returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,13 @@ impl Kind {
 /// Where an instruction must lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// The instruction must not cross a multiple of this power of two; 0 where none can.
-    pub(crate) log2_align: u32,
-    /// The most padding that this can need.
-    pub(crate) max_bytes: u64,
+    /// Where it must lie. Statements before it count as padding.
+    pub(crate) place: Placement,
     /// The byte to pad with, a prefix of the instruction. None: no-ops.
     pub(crate) prefix: Option<&'static str>,
     /// Whether one of these bytes is always there.
     pub(crate) always: bool,
-    /// Statements around the instruction.
+    /// Statements before and after the instruction, or empty.
     pub(crate) around: [&'static str; 2],
     /// A statement that takes the place of the no-op after the instruction, which must be there.
     pub(crate) instead_of_nop: Option<&'static str>,
@@ -41,8 +39,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     const ANYWHERE: Self = Self {
-        log2_align: 0,
-        max_bytes: 0,
+        place: Placement::ANYWHERE,
         prefix: None,
         always: false,
         around: ["", ""],
@@ -50,7 +47,7 @@ impl Layout {
     };
 }
 
-/// A machine that has sites.
+/// A machine whose calls can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Machine {
     X86_64,
@@ -66,7 +63,8 @@ pub(crate) enum Machine {
 use Machine::{Aarch64, Arm, Loongarch64, Powerpc64, Riscv64, S390x, X86, X86_64};
 
 impl Machine {
-    /// The machine that an assembler was configured for, if it has sites, and its arguments choose no other.
+    /// The machine that an assembler was configured for, if its calls can be recorded and no argument selects
+    /// another machine.
     pub(crate) fn new(triple: &str, arguments: &[&str]) -> Option<Self> {
         let is_given = |wanted: &[&str]| arguments.iter().any(|argument| wanted.contains(argument));
         let architecture = triple.split('-').next()?;
@@ -107,8 +105,7 @@ impl Machine {
         }
     }
 
-    /// The kind of a branch with this mnemonic and operand, and the operand that is the destination. None:
-    /// not one that the runtime replaces.
+    /// The kind and the destination of a branch. None if the runtime does not replace such an instruction.
     pub(crate) fn branch<'a>(self, mnemonic: &[u8], operands: &'a [u8]) -> Option<(Kind, &'a [u8])> {
         let is = |names: &[&str]| names.iter().any(|name| name.as_bytes() == mnemonic);
         let kind = match self {
@@ -116,7 +113,7 @@ impl Machine {
             X86_64 if is(&["jmp", "jmpq"]) => Kind::Jump,
             X86 if is(&["call", "calll"]) => Kind::Call,
             X86 if is(&["jmp", "jmpl"]) => Kind::Jump,
-            // The short ones (jcxz, jecxz, jrcxz) reach no other section.
+            // The short branches (jcxz, jecxz, jrcxz) do not reach another section.
             X86_64 | X86 if mnemonic.starts_with(b"j") && !mnemonic.ends_with(b"cxz") => {
                 Kind::ConditionalJump
             }
@@ -134,49 +131,63 @@ impl Machine {
         Some((kind, operands))
     }
 
-    /// How a branch of this kind is placed. None: it is no site.
+    /// How a branch of this kind must be placed. None if it is not recorded.
     pub(crate) fn layout(self, kind: Kind) -> Option<Layout> {
-        let any = Layout::ANYWHERE;
+        let any = Layout { place: self.place(), ..Layout::ANYWHERE };
         Some(match (self, kind) {
             (X86_64 | X86, _) => {
-                let prefix = if self == X86_64 { X86_64_PREFIX } else { X86_PREFIX }.text;
-                let is_conditional = kind == Kind::ConditionalJump;
-                let max_bytes = if is_conditional { 5 } else { 4 };
-                Layout { log2_align: 3, max_bytes, prefix: Some(prefix), always: !is_conditional, ..any }
+                let prefix = if self == X86_64 { abi::X86_64_PREFIX } else { abi::X86_PREFIX }.text;
+                let place = match kind {
+                    Kind::Call | Kind::Jump => any.place,
+                    Kind::ConditionalJump => Placement::X86_CONDITIONAL_JUMP,
+                };
+                Layout { place, prefix: Some(prefix), always: kind != Kind::ConditionalJump, ..any }
             }
-            (Riscv64, Kind::Call) => Layout { log2_align: 3, max_bytes: 6, ..any },
-            (Riscv64, _) => {
-                let around = [".option push; .option norelax; ", "; .option pop"];
-                Layout { log2_align: 3, max_bytes: 6, around, ..any }
+            (Riscv64, Kind::Jump | Kind::ConditionalJump) => {
+                Layout { around: [".option push; .option norelax", ".option pop"], ..any }
             }
-            (S390x, _) => Layout { log2_align: 3, max_bytes: 4, ..any },
             (Powerpc64, Kind::Call) => {
-                let around = ["std 2, 24(1); ", ""];
-                Layout { max_bytes: 4, around, instead_of_nop: Some("ld 2, 24(1)"), ..any }
+                let [save, restore] = abi::POWERPC64_TOC;
+                let place = Placement { max_bytes: 4, ..any.place };
+                Layout { place, around: [save, ""], instead_of_nop: Some(restore), ..any }
             }
             (Powerpc64, _) => return None,
-            (Aarch64 | Arm | Loongarch64, _) => any,
+            (Riscv64 | S390x | Aarch64 | Arm | Loongarch64, _) => any,
         })
     }
 
-    /// The longest function that may become longer: the compiler has chosen its short branches, and this
-    /// assembler does not lengthen them. None where it does, or where sites need no padding.
+    /// The longest function that may be padded: the compiler has already chosen short branches, and GNU as
+    /// does not lengthen them here. None where it does, or where sites need no padding.
     pub(crate) fn longest_function(self) -> Option<u64> {
-        match self {
-            Riscv64 => Some(1 << 19),
-            S390x => Some(65534),
-            Powerpc64 => Some(32764),
-            X86_64 | X86 | Aarch64 | Arm | Loongarch64 => None,
-        }
+        let longest = match self {
+            // Saving the TOC pointer lengthens the code, and conditional branches reach 32 KiB.
+            Powerpc64 => 32764,
+            _ => self.place().max_function.into(),
+        };
+        (longest != 0).then_some(longest)
     }
 
-    /// The most bytes that a statement with this mnemonic assembles to.
+    fn place(self) -> Placement {
+        let architecture = match self {
+            X86_64 => abi::X86_64,
+            X86 => abi::X86,
+            Aarch64 => abi::AARCH64,
+            Arm => abi::ARM,
+            Riscv64 => abi::RISCV64,
+            Powerpc64 => abi::POWERPC64,
+            S390x => abi::S390X,
+            Loongarch64 => abi::LOONGARCH64,
+        };
+        architecture.site
+    }
+
+    /// The most bytes that an instruction with this mnemonic assembles to.
     pub(crate) fn longest_instruction(self, mnemonic: &[u8]) -> u64 {
         match self {
             Riscv64 if mnemonic == b"li" => 32,
             Riscv64 => 8,
             S390x => 6,
-            // The prefixed ones of POWER10.
+            // POWER10's prefixed instructions.
             Powerpc64 if mnemonic.starts_with(b"p") => 8,
             Powerpc64 | Aarch64 | Arm | Loongarch64 => 4,
             X86_64 | X86 => 15,

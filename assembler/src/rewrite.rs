@@ -1,4 +1,4 @@
-//! Marks the calls of trampolines in an assembler text.
+//! Marks the calls of trampolines in assembler source.
 //!
 //! ```text
 //!     call t      ->      .byte 0x67; .p2align 3,0x67,4; .Lstatic_call_as1: call t;
@@ -6,16 +6,15 @@
 //!                         .p2align 2; .long .Lstatic_call_as1-.; .popsection
 //! ```
 //!
-//! All of this is in the call's own line, so messages and line tables that the assembler makes name the same
-//! lines as before. The entry's section is linked to the call's (`o`), by the first of our labels in it, and
-//! belongs to its group (`?`): a linker keeps or drops both.
+//! All of this stays on the call's own line, so the assembler's messages and line tables keep their line
+//! numbers. The entry's section is linked to the call's section (`o`), by the first of our labels in it, and
+//! joins its group (`?`), so a linker keeps or drops both.
 //!
-//! A call that is not marked is correct too: it goes through its trampoline. So whatever is unusual stays as
-//! it is.
+//! An unmarked call is correct too: it goes through its trampoline. So unusual source stays unchanged.
 
 use std::collections::HashMap;
 
-use static_call_abi::{KEY_SUFFIX, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX};
+use static_call_abi::{KEY_SUFFIX, Placement, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX};
 
 use crate::lengths;
 use crate::machine::{Kind, Layout, Machine};
@@ -24,22 +23,22 @@ use crate::section::{Place, Section, Sections};
 use crate::source::{Source, is_function};
 use crate::statement::{Splitter, Statement, is_in_name};
 
-/// How our labels start.
+/// The prefix of our labels.
 const LABEL: &str = ".Lstatic_call_as";
 
-/// What the names of all trampolines have.
+/// A part of every trampoline's name.
 pub(crate) const TRAMPOLINE: &[u8] = b"__static_call_trampoline";
 
-/// How the names of trampolines start that the header makes in C++, by a template.
+/// The prefix of C++ trampolines, which the header makes with a template.
 const TEMPLATE_PREFIX: &str = "_ZN24__static_call_trampolineI";
 
-/// What is known beside the text.
+/// What the command line and the assembler's version determine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) machine: Machine,
-    /// Whether the assembler can keep a section that nothing refers to (`R`, GNU as 2.36).
+    /// Whether the assembler can retain an unreferenced section (`R`, GNU as 2.36).
     pub(crate) retains: bool,
-    /// The branches that the assembler was told to pad.
+    /// Which branches the assembler was told to pad.
     pub(crate) pads: Pads,
     /// Whether functions must not end with a plain return.
     pub(crate) returns_with_care: bool,
@@ -65,7 +64,7 @@ impl Settings {
     }
 }
 
-/// Which branches the assembler pads itself, maybe between our label and the branch.
+/// Which branches the assembler pads itself, possibly between our label and the branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pads {
     Nothing,
@@ -84,17 +83,17 @@ pub(crate) struct Found {
     pub(crate) left: Option<&'static str>,
 }
 
-/// Whether a text may have calls to be marked.
+/// Whether a text may contain calls to mark.
 pub(crate) fn names_trampoline(text: &[u8]) -> bool {
     search::has(text, TRAMPOLINE)
 }
 
-/// Whether it has some, and was not marked before.
+/// Whether it does, and is not marked yet.
 pub(crate) fn concerns(text: &[u8]) -> bool {
     names_trampoline(text) && !search::has(text, LABEL.as_bytes())
 }
 
-/// Marks the calls in `text`. None: there are none.
+/// Marks the calls in `text`. None if it contains none.
 pub(crate) fn rewrite(text: &[u8], settings: Settings) -> (Option<Vec<u8>>, Vec<Found>) {
     let too_long = lengths::too_long(text, settings.machine);
     let mut writer = Writer {
@@ -123,12 +122,12 @@ struct Writer {
     output: Vec<u8>,
     sections: Sections,
     source: Source,
-    /// The label to which the entries of a section are linked.
+    /// The label to which a section's entries are linked.
     links: HashMap<Section, usize>,
-    /// How many labels there are.
+    /// The number of labels so far.
     labels: usize,
     is_thumb: bool,
-    /// What the next statement, a no-op, becomes.
+    /// What replaces the next statement, a no-op.
     nop: Option<&'static str>,
     found: Vec<Found>,
     too_long: lengths::TooLong,
@@ -162,7 +161,7 @@ impl Writer {
         self.output.extend(&line[copied..]);
     }
 
-    /// Follows a statement. Some if it is to be marked.
+    /// Processes a statement. Some if it must be marked.
     fn statement(&mut self, statement: Statement<'_>, follower: Option<Statement<'_>>) -> Option<Layout> {
         let Statement { label, mnemonic, operands, .. } = statement;
         let is_pushed = self.sections.is_pushed();
@@ -222,15 +221,15 @@ impl Writer {
         self.labels += 1;
         let label = self.labels;
         let section = self.sections.current();
-        // Under a condition, the label may not be there for others.
+        // Under a condition, the label may be missing for other calls.
         let link = match section.is_known {
             true => *self.links.entry(section).or_insert(label),
             false => label,
         };
-        let Layout { log2_align, max_bytes, prefix, always, around: [before, after], instead_of_nop } =
-            layout;
+        let Layout { place, prefix, always, around: [before, after], instead_of_nop } = layout;
+        let Placement { log2_align, max_bytes, .. } = place;
         let mut text = String::new();
-        // The assembler starts the row of the line table here: breakpoints on the call's line belong to its
+        // The assembler starts the line table's row here, so a breakpoint on the call's line lands on its
         // first prefix.
         if always && let Some(prefix) = prefix {
             text += &format!(".byte {prefix}; ");
@@ -238,9 +237,14 @@ impl Writer {
         if log2_align != 0 {
             text += &format!(".p2align {log2_align},{},{max_bytes}; ", prefix.unwrap_or_default());
         }
-        self.output.extend(format!("{text}{before}{LABEL}{label}: ").as_bytes());
+        if !before.is_empty() {
+            text += &format!("{before}; ");
+        }
+        self.output.extend(format!("{text}{LABEL}{label}: ").as_bytes());
         self.output.extend(instruction);
-        self.output.extend(after.as_bytes());
+        if !after.is_empty() {
+            self.output.extend(format!("; {after}").as_bytes());
+        }
         self.output.extend(
             format!(
                 "; .pushsection {SITES_SECTION},\"aw?o\",%progbits,{LABEL}{link}; .p2align 2; \
@@ -251,8 +255,8 @@ impl Writer {
         self.nop = instead_of_nop;
     }
 
-    /// Linkers place our sections in the order in which they first find them, and another file may have
-    /// nothing else of ours. So this names each section once, empty and never dropped.
+    /// Linkers place our sections in the order in which they first see them, and this file may be the first
+    /// to use any. So name each section once, empty and retained.
     fn name_sections(&mut self) {
         let flags = if self.settings.retains { "awR" } else { "aw" };
         for section in SECTIONS {
@@ -263,7 +267,7 @@ impl Writer {
     }
 }
 
-/// The statement of a line that has one and no label.
+/// The statement of a line with exactly one statement and no label.
 fn only_statement<'a>(line: &'a [u8], splitter: &Splitter) -> Option<Statement<'a>> {
     let mut found = Vec::new();
     splitter.clone().split(line.trim_ascii_end(), |statement| found.push(statement));
@@ -290,7 +294,7 @@ fn named_trampoline(operands: &[u8]) -> Option<&[u8]> {
     Some(name).filter(|name| is_one && !name.contains(&b'\\'))
 }
 
-/// The key of a trampoline as people know it, or else its symbol.
+/// The name of a trampoline's key as the source writes it, or else its symbol.
 fn key(trampoline: &[u8]) -> String {
     let text = String::from_utf8_lossy(trampoline);
     let plain = text.strip_prefix(TRAMPOLINE_PREFIX);
@@ -298,7 +302,7 @@ fn key(trampoline: &[u8]) -> String {
     name.or(plain).unwrap_or(&text).to_owned()
 }
 
-/// The key's name in a C++ symbol, where its length precedes it.
+/// The key's name in a C++ symbol, in which the length precedes it.
 fn mangled_key(symbol: &str) -> Option<&str> {
     let end = symbol.find(KEY_SUFFIX)?;
     let is_start = |&start: &usize| {
@@ -332,7 +336,7 @@ mod tests {
     const SETTINGS: Settings =
         Settings { machine: Machine::X86_64, retains: true, pads: Pads::Nothing, returns_with_care: false };
 
-    /// The places of the marked calls, and the reasons why others are not.
+    /// The places of the marked calls, and why the others are not marked.
     fn marked(text: &str, settings: Settings) -> Vec<String> {
         let (output, found) = rewrite(text.as_bytes(), settings);
         let output = output.map(|output| String::from_utf8(output).expect("UTF-8"));
@@ -396,7 +400,7 @@ call __static_call_trampoline.a */
         assert_eq!(marked(text, SETTINGS), [" f a call marked", " f a_1 call marked", " f c call marked"]);
     }
 
-    /// Assembler in a function, which goes elsewhere and comes back.
+    /// Inline assembler that switches to another section and back.
     #[test]
     fn a_trampoline_in_a_function_does_not_end_it() {
         let text = "f:
@@ -426,7 +430,7 @@ call __static_call_trampoline.a */
             (".popsection", "1"),
             (".section .text.c,\"ax?\",@progbits", "6"),
             (".section .text.c,\"ax?\",@progbits", "7"),
-            // Whether this is assembled is not known.
+            // It is unknown whether this is assembled.
             (".text; .if x; .data; .endif", "8"),
             (".text", "9"),
         ];
@@ -477,7 +481,7 @@ call __static_call_trampoline.a */
             let found = marked(&text, Settings { machine, ..SETTINGS });
             found.iter().map(|found| found.ends_with("marked")).collect::<Vec<_>>()
         };
-        // Six bytes each, and four for the call.
+        // Six bytes for each, and four for the call.
         assert_eq!(on(65520 / 6, Machine::S390x), [true, true]);
         assert_eq!(on(65532 / 6, Machine::S390x), [false, true]);
     }

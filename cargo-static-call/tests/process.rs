@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use static_call_tests::c::{in_mode, modes, writers};
-use static_call_tests::{clang, plain_clang, prefix, run, stdout};
+use static_call_tests::{Scratch, clang, plain_clang, prefix, run, stdout};
 
 const PROGRAM: &str = r#"
 #include <dlfcn.h>
@@ -52,33 +52,19 @@ int main(int argc, char **argv)
 const LIBRARY: &str = "#include <static_call.h>\nDECLARE_STATIC_CALL(key, int(int));\n\
     int three(int x) { return x + 3; }\nint other(int x) { return static_call(key, x) * 2; }";
 
-struct Workshop(tempfile::TempDir);
+fn program(scratch: &Scratch, mut compiler: Command) -> PathBuf {
+    let (source, program) = (scratch.file("program.c", PROGRAM), scratch.path("program"));
+    let archive = prefix().join("lib/libstatic_call.a");
+    compiler.args(["-O2", "-g", "-rdynamic", "-ldl"]).arg(&source).arg("-o").arg(&program);
+    compiler.arg("-Wl,--whole-archive").arg(archive).arg("-Wl,--no-whole-archive");
+    run(&mut compiler);
+    program
+}
 
-impl Workshop {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn program(&self, mut compiler: Command) -> PathBuf {
-        let (source, program) = (self.path("program.c"), self.path("program"));
-        std::fs::write(&source, PROGRAM).expect("a file");
-        let archive = prefix().join("lib/libstatic_call.a");
-        compiler.args(["-O2", "-g", "-rdynamic", "-ldl"]).arg(&source).arg("-o").arg(&program);
-        compiler.arg("-Wl,--whole-archive").arg(archive).arg("-Wl,--no-whole-archive");
-        run(&mut compiler);
-        program
-    }
-
-    fn shared_object(&self) -> PathBuf {
-        let (source, library) = (self.path("library.c"), self.path("library.so"));
-        std::fs::write(&source, LIBRARY).expect("a file");
-        run(clang().args(["-O2", "-g", "-fPIC", "-shared"]).arg(&source).arg("-o").arg(&library));
-        library
-    }
+fn shared_object(scratch: &Scratch) -> PathBuf {
+    let (source, library) = (scratch.file("library.c", LIBRARY), scratch.path("library.so"));
+    run(clang().args(["-O2", "-g", "-fPIC", "-shared"]).arg(&source).arg("-o").arg(&library));
+    library
 }
 
 struct Running {
@@ -137,8 +123,8 @@ fn key<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn todays_targets_in_every_mode_with_every_writer() {
-    let workshop = Workshop::new();
-    let program = workshop.program(clang());
+    let scratch = Scratch::new();
+    let program = program(&scratch, clang());
     for &mode in modes() {
         for (writer, _) in writers() {
             let mut command = in_mode(&program, mode);
@@ -191,8 +177,8 @@ fn todays_targets_in_every_mode_with_every_writer() {
 
 #[test]
 fn a_target_in_a_file_that_was_loaded_later() {
-    let workshop = Workshop::new();
-    let (program, library) = (workshop.program(clang()), workshop.shared_object());
+    let scratch = Scratch::new();
+    let (program, library) = (program(&scratch, clang()), shared_object(&scratch));
     let mut command = in_mode(&program, None);
     command.arg(&library);
     let mut running = Running::start(command);
@@ -207,7 +193,7 @@ fn a_target_in_a_file_that_was_loaded_later() {
     assert!(text.contains("three") && text.contains("mode inline"), "{text}");
 
     // A file that replaced the loaded one is not used.
-    let other = workshop.path("other.so");
+    let other = scratch.path("other.so");
     run(plain_clang("clang").args(["-shared", "-fPIC", "-x", "c", "/dev/null", "-o"]).arg(&other));
     std::fs::rename(&other, &library).expect("a file");
     let report = running.inspect();
@@ -218,10 +204,10 @@ fn a_target_in_a_file_that_was_loaded_later() {
 
 #[test]
 fn a_process_without_the_pass() {
-    let workshop = Workshop::new();
+    let scratch = Scratch::new();
     let mut compiler = plain_clang("clang");
     compiler.arg("-DSTATIC_CALL_POINTERS").arg("-I").arg(prefix().join("include"));
-    let mut running = Running::start(in_mode(&workshop.program(compiler), None));
+    let mut running = Running::start(in_mode(&program(&scratch, compiler), None));
     assert_eq!(running.ask("u"), "2");
     let report = running.inspect();
     assert_eq!((&report["mode"], &report["images"]), (&"generic".into(), &Value::Array(Vec::new())));
@@ -258,8 +244,8 @@ int main(int argc, char **argv)
 	return getchar();
 }
 "#;
-    let workshop = Workshop::new();
-    let [source, program, names] = ["maze.c", "maze", "names"].map(|name| workshop.path(name));
+    let scratch = Scratch::new();
+    let [source, program, names] = ["maze.c", "maze", "names"].map(|name| scratch.path(name));
     std::fs::write(&source, MAZE).expect("a file");
     run(plain_clang("clang").arg(&source).arg("-o").arg(&program));
     std::fs::create_dir(&names).expect("a directory");
@@ -366,13 +352,13 @@ int main(void)
 	return static_key_enabled(&unused);
 }
 "#;
-    let workshop = Workshop::new();
-    let source = workshop.path("branches.c");
+    let scratch = Scratch::new();
+    let source = scratch.path("branches.c");
     std::fs::write(&source, BRANCHES).expect("a file");
     for (name, mut compiler) in
         [("with", clang()), ("without", plain_clang("clang")), ("gcc", Command::new("gcc"))]
     {
-        let program = workshop.path(name);
+        let program = scratch.path(name);
         compiler.args(["-O2", "-g", "-I"]).arg(prefix().join("include"));
         compiler.arg(&source).arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a"));
         run(&mut compiler);

@@ -18,7 +18,7 @@ use std::ffi::CStr;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
 use inkwell::types::{AsTypeRef, BasicTypeEnum, StructType};
-use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
+use inkwell::values::{AsValueRef, BasicValueEnum, FunctionValue, GlobalValue};
 use inkwell::{AddressSpace, GlobalVisibility};
 use llvm_sys::core::{LLVMAppendModuleInlineAsm, LLVMGlobalGetValueType};
 use static_call_abi as abi;
@@ -93,66 +93,24 @@ pub(crate) fn is_our_descriptor(module: &Module<'_>, global: GlobalValue<'_>) ->
     unsafe { LLVMGlobalGetValueType(global.as_value_ref()) == descriptor_type(module).as_type_ref() }
 }
 
-/// The fields of `abi::Image`, in their order.
 fn descriptor_type<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
-    let context = module.get_context();
-    let pointer = context.ptr_type(AddressSpace::default());
-    let number = context.i32_type();
-    let word = module::word_type(module);
-    context.struct_type(
-        &[
-            number.into(),
-            number.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            pointer.into(),
-            word.into(),
-            word.into(),
-            word.into(),
-            word.into(),
-            number.into(),
-            number.into(),
-        ],
-        false,
-    )
+    module::struct_type(module, &abi::IMAGE_FIELDS)
 }
 
 fn descriptor<'ctx>(module: &Module<'ctx>) -> GlobalValue<'ctx> {
     let ty = descriptor_type(module);
     let number = module.get_context().i32_type();
-    let pointer = module.get_context().ptr_type(AddressSpace::default());
-    let word = module::word_type(module);
     let image = module.add_global(ty, None, abi::IMAGE);
     image.set_alignment(module::pointer_size(module));
-    image.set_initializer(&ty.const_named_struct(&[
-        number.const_int(abi::VERSION.into(), false).into(),
-        number.const_zero().into(),
-        by_the_linker(module, &format!("__start_{}", abi::SITES_SECTION)).into(),
-        by_the_linker(module, &format!("__stop_{}", abi::SITES_SECTION)).into(),
-        by_the_linker(module, &format!("__start_{}", abi::RECORDS_SECTION)).into(),
-        by_the_linker(module, &format!("__stop_{}", abi::RECORDS_SECTION)).into(),
-        by_the_linker(module, &format!("__start_{}", abi::KEYS_SECTION)).into(),
-        by_the_linker(module, &format!("__stop_{}", abi::KEYS_SECTION)).into(),
-        by_the_linker(module, &format!("__start_{}", abi::BRANCHES_SECTION)).into(),
-        by_the_linker(module, &format!("__stop_{}", abi::BRANCHES_SECTION)).into(),
-        by_the_linker(module, &format!("__stop_{}", abi::END_SECTION)).into(),
-        by_the_linker(module, "__ehdr_start").into(),
-        pointer.const_null().into(),
-        word.const_zero().into(),
-        word.const_zero().into(),
-        word.const_zero().into(),
-        word.const_zero().into(),
-        number.const_zero().into(),
-        number.const_zero().into(),
-    ]));
+    let tables = [abi::SITES_SECTION, abi::RECORDS_SECTION, abi::KEYS_SECTION, abi::BRANCHES_SECTION];
+    let ends = tables.iter().flat_map(|table| [format!("__start_{table}"), format!("__stop_{table}")]);
+    let symbols = ends.chain([format!("__stop_{}", abi::END_SECTION), "__ehdr_start".into()]);
+    let mut values: Vec<BasicValueEnum<'_>> =
+        vec![number.const_int(abi::VERSION.into(), false).into(), number.const_zero().into()];
+    values.extend(symbols.map(|name| BasicValueEnum::from(by_the_linker(module, &name))));
+    // The rest is the runtime's.
+    values.extend(ty.get_field_types()[values.len()..].iter().map(|ty| ty.const_zero()));
+    image.set_initializer(&ty.const_named_struct(&values));
     module::one_per_image(module, image, abi::IMAGE);
     shim::append_to_compiler_used(module, &[image.as_value_ref()]);
     image

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use inkwell::GlobalVisibility;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::comdat::ComdatSelectionKind;
 use inkwell::module::{Linkage, Module};
-use inkwell::types::IntType;
+use inkwell::types::{IntType, StructType};
 use inkwell::values::{FunctionValue, GlobalValue, IntValue};
+use inkwell::{AddressSpace, GlobalVisibility};
 use llvm_sys::core::{LLVMGetFirstUse, LLVMGetNextUse, LLVMGetUser, LLVMGetValueName2};
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
@@ -49,6 +49,18 @@ pub(crate) fn name<'a>(global: LLVMValueRef) -> &'a [u8] {
 pub(crate) fn word_type<'ctx>(module: &Module<'ctx>) -> IntType<'ctx> {
     let context = module.get_context();
     if pointer_size(module) == 8 { context.i64_type() } else { context.i32_type() }
+}
+
+/// The type of a table with these fields.
+pub(crate) fn struct_type<'ctx>(module: &Module<'ctx>, fields: &[abi::Field]) -> StructType<'ctx> {
+    let context = module.get_context();
+    let types = fields.iter().map(|field| match field {
+        abi::Field::Pointer => context.ptr_type(AddressSpace::default()).into(),
+        abi::Field::Word => word_type(module).into(),
+        abi::Field::Number => context.i32_type().into(),
+        abi::Field::Code => context.i8_type().array_type(8).into(),
+    });
+    context.struct_type(&types.collect::<Vec<_>>(), false)
 }
 
 /// Marks a function as made by the pass, for [`is_ours`] in a later run.

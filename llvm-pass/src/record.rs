@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 
-use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::StructType;
 use inkwell::values::{FunctionValue, GlobalValue};
@@ -17,10 +16,6 @@ pub(crate) fn build<'ctx>(
     key: KeyAddress<'ctx>,
     trampoline: FunctionValue<'ctx>,
 ) -> GlobalValue<'ctx> {
-    let context = module.get_context();
-    let pointer = context.ptr_type(AddressSpace::default());
-    let i32_type = context.i32_type();
-    let saved = context.i8_type().array_type(8);
     let ty = ty(module);
     let name = format!("{}{}", abi::RECORD_PREFIX, key.symbol());
     let record = module.add_global(ty, None, &name);
@@ -28,27 +23,15 @@ pub(crate) fn build<'ctx>(
     record.set_section(Some(abi::RECORDS_SECTION));
     record.set_alignment(module::pointer_size(module));
     let to_trampoline = module::distance(module, record, trampoline.as_global_value());
-    record.set_initializer(&ty.const_named_struct(&[
-        key.pointer(module).into(),
-        pointer.const_null().into(),
-        pointer.const_null().into(),
-        i32_type.const_zero().into(),
-        to_trampoline.into(),
-        saved.const_zero().into(),
-    ]));
+    let mut values = ty.get_field_types().iter().map(|ty| ty.const_zero()).collect::<Vec<_>>();
+    values[abi::RECORD_KEY] = key.pointer(module).into();
+    values[abi::RECORD_TRAMPOLINE] = to_trampoline.into();
+    record.set_initializer(&ty.const_named_struct(&values));
     record
 }
 
-/// The fields of `abi::Record`, in their order.
 pub(crate) fn ty<'ctx>(module: &Module<'ctx>) -> StructType<'ctx> {
-    let context = module.get_context();
-    let pointer = context.ptr_type(AddressSpace::default());
-    let number = context.i32_type();
-    let saved = context.i8_type().array_type(8);
-    context.struct_type(
-        &[pointer.into(), pointer.into(), pointer.into(), number.into(), number.into(), saved.into()],
-        false,
-    )
+    module::struct_type(module, &abi::RECORD_FIELDS)
 }
 
 /// Whether the pass itself made this record.

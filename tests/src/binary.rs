@@ -28,7 +28,7 @@ impl StaticCalls {
     ///
     /// # Panics
     ///
-    /// If the file is no ELF file.
+    /// If the file is not an ELF file.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -55,23 +55,23 @@ impl StaticCalls {
 ///
 /// # Panics
 ///
-/// If the file is no ELF file.
+/// If the file is not an ELF file.
 #[must_use]
 pub fn is_registered(path: &Path) -> bool {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     object::File::parse(&*data).expect("an ELF file").section_by_name(RECORDS_SECTION).is_some()
 }
 
-/// How a program calls its keys that was compiled without the pass.
+/// How a program that was compiled without the pass calls its keys.
 #[derive(Debug)]
 pub struct Trampolines {
     /// How many trampolines its records name.
     pub count: usize,
-    /// How many direct calls and jumps lead to one.
+    /// How many direct calls and jumps lead to a trampoline.
     pub branches: usize,
-    /// The names of those that some pointer leads to, through which a call could go instead.
+    /// The names of the trampolines whose address some pointer holds: a call could go through it instead.
     pub by_pointer: Vec<String>,
-    /// The calls that go through a key themselves, where the tests can tell.
+    /// The calls that go through a key directly, where the tests can tell.
     pub through_keys: Vec<String>,
 }
 
@@ -80,21 +80,22 @@ impl Trampolines {
     ///
     /// # Panics
     ///
-    /// If it is none, or has no records.
+    /// If it is not linked, or has no records.
     #[must_use]
     pub fn read(path: &Path) -> Self {
         let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file = object::File::parse(&*data).expect("an ELF file");
         let records = file.section_by_name(RECORDS_SECTION).expect("the records");
         let table = records.data().expect("a section");
-        let layout = platform().record();
+        let layout = platform().layout();
+        let (size, trampoline) = (layout.record() as usize, layout.record_trampoline() as usize);
         let field = |record: &[u8]| {
-            let bytes = record[layout.trampoline..].first_chunk().expect("a field");
+            let bytes = record[trampoline..].first_chunk().expect("a field");
             file.endianness().read_i32(*bytes)
         };
         let trampolines: HashSet<u64> = (records.address()..)
-            .step_by(layout.size)
-            .zip(table.chunks_exact(layout.size))
+            .step_by(size)
+            .zip(table.chunks_exact(size))
             .filter(|(_, record)| field(record) != 0)
             .map(|(place, record)| place.wrapping_add_signed(field(record).into()))
             .collect();
@@ -119,15 +120,14 @@ impl Trampolines {
     }
 }
 
-/// The calls and jumps through a key's target: of x86-64, whose disassembly says which address an operand
-/// has.
+/// The calls and jumps through a key's target. Only for x86-64, whose disassembly shows an operand's address.
 fn through_keys(path: &Path, keys: &BTreeSet<u64>, trampolines: &HashSet<u64>) -> Vec<String> {
     if platform().name != "x86_64-unknown-linux-gnu" {
         return Vec::new();
     }
     let listing = crate::stdout(crate::llvm("llvm-objdump").args(["-d", "--no-show-raw-insn"]).arg(path));
     let (mut function, mut is_trampoline) = ("", false);
-    // The register that holds a key's target.
+    // The register that currently holds a key's target.
     let mut loaded = None;
     let mut found = Vec::new();
     for line in listing.lines() {
@@ -165,11 +165,11 @@ pub fn lies_in_a_word(site: u64) -> bool {
     site % word + platform().shortest_site <= word
 }
 
-/// How many sites an object file has, which may be in several sections.
+/// The number of sites in all sections of an object file.
 ///
 /// # Panics
 ///
-/// If it is no object file.
+/// If it is not an object file.
 #[must_use]
 pub fn sites_of_object(path: &Path) -> usize {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -182,7 +182,7 @@ pub fn sites_of_object(path: &Path) -> usize {
 ///
 /// # Panics
 ///
-/// If it is no ELF file.
+/// If it is not an ELF file.
 #[must_use]
 pub fn has_site_table(path: &Path) -> bool {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -190,8 +190,8 @@ pub fn has_site_table(path: &Path) -> bool {
     file.section_by_name(SITES_SECTION).is_some()
 }
 
-/// The number of keys in a linked file, which lie side by side with the records and the sites, on pages that
-/// hold nothing else.
+/// The number of keys in a linked file. Checks that keys, records and sites lie side by side, on pages that
+/// contain nothing else.
 ///
 /// # Panics
 ///
@@ -217,7 +217,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     assert!(pages.end >= sites.end, "{path_name}: the last page with sites holds something else");
     for section in file.sections() {
         let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
-            panic!("{path_name} is no ELF file")
+            panic!("{path_name} is not an ELF file")
         };
         let has = |flag: elf::SectionFlags| sh_flags & flag == flag;
         let is_in_memory = has(elf::SHF_ALLOC) && !has(elf::SHF_TLS);
@@ -243,7 +243,7 @@ pub fn keys_on_pages_of_their_own(path: &Path) -> usize {
     called.len()
 }
 
-/// The addresses of the keys that the records name, without those that another image defines.
+/// The addresses of the keys that the records name, except those that another image defines.
 fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     let table = file.section_by_name(RECORDS_SECTION).expect("the records");
     let word = |place| {
@@ -266,7 +266,7 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
         let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
         symbol.is_definition().then(|| symbol.address().wrapping_add(addend))
     };
-    records.step_by(platform().record().size).filter_map(key).collect()
+    records.step_by(platform().layout().record() as usize).filter_map(key).collect()
 }
 
 /// mold puts the anchors into a section of their own, with the same name.
@@ -285,10 +285,10 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
     sites
 }
 
-/// Disassembles every function, as the symbol table gives them.
+/// Disassembles every function of the symbol table.
 fn branches(file: &object::File<'_>) -> Vec<u64> {
     let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
-    // In C++ the header makes them by a template.
+    // In C++, the header makes trampolines with a template.
     let starts = [TRAMPOLINE_PREFIX.as_bytes(), b"_ZN24__static_call_trampolineI"];
     let trampolines: HashSet<u64> = symbols()
         .filter(|symbol| {

@@ -12,8 +12,10 @@ mod installation;
 mod paths;
 pub mod platform;
 pub mod rust;
+mod scratch;
 
 pub use commands::{failure, run, stdout};
 pub use compilers::{clang, execute, link_flags, llvm, plain_clang};
 pub use installation::{install_another_pass, moved, pass_llvms, plugin, plugin_in, prefix};
 pub use paths::{root, target};
+pub use scratch::Scratch;

@@ -1,6 +1,6 @@
 //! Damaged site tables: the image stays on its trampolines, and nothing is written anywhere.
 //!
-//! Each test changes bytes of a linked program and runs it. `plain.c` checks its own results.
+//! Each test changes bytes of a linked program and runs it. The program, `plain.c`, checks its own results.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode};
 use static_call_tests::platform::{Kind, platform};
 use tempfile::TempDir;
 
-/// The parts of a linked program that static calls use.
+/// The parts of a linked program that matter to static calls.
 struct Victim {
     directory: TempDir,
     data: Vec<u8>,
@@ -20,11 +20,11 @@ struct Victim {
     endian: Endianness,
     /// The site table, in the file and in memory.
     sites: (Range<usize>, u64),
-    /// The offset of the first entry in the table that is no anchor.
+    /// The offset of the first entry in the table that is not an anchor.
     first_site: usize,
     /// The records in the file.
     records: Range<usize>,
-    /// Places in the file to which the dynamic linker adds: relocations without an addend of their own.
+    /// Places in the file whose content is an addend for the dynamic linker.
     relocated: Vec<usize>,
     /// Code in the file and in memory.
     text: (Range<usize>, u64),
@@ -64,7 +64,7 @@ impl Victim {
         Self { directory, sites, first_site, records, relocated, text, trampolines, endian, data }
     }
 
-    /// The program with a first entry of the site table that leads to `pc`.
+    /// The program with `pc` in the first entry of the site table.
     fn with_site_at(&self, pc: u64) -> Vec<u8> {
         let place = self.sites.1 + self.first_site as u64;
         let entry = i32::try_from(pc.wrapping_sub(place).cast_signed()).expect("within one image");
@@ -89,15 +89,16 @@ impl Victim {
 
     /// The offsets of the records and of their anchor in the file.
     fn records_and_anchor(&self) -> (Vec<usize>, usize) {
-        let layout = platform().record();
-        let is_anchor = |&at: &usize| self.data[at + layout.trampoline..][..4] == [0; 4];
+        let layout = platform().layout();
+        let trampoline = layout.record_trampoline() as usize;
+        let is_anchor = |&at: &usize| self.data[at + trampoline..][..4] == [0; 4];
         let (anchors, records): (Vec<usize>, Vec<usize>) =
-            self.records.clone().step_by(layout.size).partition(is_anchor);
+            self.records.clone().step_by(layout.record() as usize).partition(is_anchor);
         assert_eq!(anchors.len(), 1);
         (records, anchors[0])
     }
 
-    /// The program with other bytes at one place.
+    /// The program with these bytes at one place.
     fn with(&self, offset: usize, bytes: &[u8]) -> Vec<u8> {
         let mut data = self.data.clone();
         assert_ne!(&data[offset..offset + bytes.len()], bytes, "nothing changes");
@@ -123,7 +124,7 @@ impl Victim {
         run_once_written(&mut command)
     }
 
-    /// Runs a damaged program, which has to notice the damage and give the right results.
+    /// Runs a damaged program, which must notice the damage and compute the right results.
     fn check(&self, what: &str, data: &[u8]) {
         for mode in [None, Some("trampoline")] {
             let output = self.run(data, mode);
@@ -198,7 +199,7 @@ fn an_entry_leads_to_something_else() {
         victim.check("a call of no trampoline", &other_call);
         return;
     }
-    // It may be a linker's veneer for a trampoline, and is left alone.
+    // It may be a linker's veneer for a trampoline, so it is left alone.
     let output = victim.run(&other_call, None);
     assert!(output.status.success(), "{output:?}");
     let (whole, report) = (victim.run(&victim.data, None), Report::find(&output.stdout));
@@ -206,7 +207,7 @@ fn an_entry_leads_to_something_else() {
     assert_eq!((report.mode, report.sites, report.direct), (2, whole.sites - 1, whole.direct - 1));
 }
 
-/// A debugger has set a breakpoint before the program started: only this call is left alone.
+/// A debugger set a breakpoint before the program started: only this call is left alone.
 #[test]
 fn an_entry_leads_to_a_breakpoint() {
     if !platform().has_breakpoints {
@@ -214,7 +215,7 @@ fn an_entry_leads_to_a_breakpoint() {
         return;
     }
     let victim = Victim::build();
-    // Behind the trampoline's jump.
+    // After the trampoline's jump.
     let trampoline = victim.trampolines[0];
     let breakpoint = (trampoline..).find(|&place| victim.data[place] == 0xcc).expect("a trap");
     let site = victim.text.1 + (breakpoint - victim.text.0.start) as u64;
@@ -233,7 +234,7 @@ fn a_trampoline_has_lost_its_record() {
     let version = if victim.endian.is_big_endian() { prefix } else { prefix + 3 };
     victim.check("another version", &victim.with(version, &[0x7f]));
     let offset = victim.number_at(prefix + 4);
-    let record = i32::try_from(platform().record().size).unwrap();
+    let record = i32::try_from(platform().layout().record()).unwrap();
     for wrong in [offset + record, offset - record, offset + 8, offset + 1, 0, i32::MAX, i32::MIN] {
         victim.check("another record", &victim.with(prefix + 4, &victim.number(wrong)));
     }
@@ -244,7 +245,7 @@ fn a_record_has_lost_its_trampoline() {
     let victim = Victim::build();
     let (records, _) = victim.records_and_anchor();
     assert_eq!(records.len(), 3);
-    let at = records[0] + platform().record().trampoline;
+    let at = records[0] + platform().layout().record_trampoline() as usize;
     let distance = victim.number_at(at);
     for wrong in [distance + 8, distance + 1, distance - 8, 0, i32::MAX, i32::MIN] {
         victim.check("another trampoline", &victim.with(at, &victim.number(wrong)));
@@ -256,21 +257,22 @@ fn a_record_has_lost_its_trampoline() {
 fn an_anchor_is_none() {
     let victim = Victim::build();
     let (_, anchor) = victim.records_and_anchor();
-    let layout = platform().record();
+    let layout = platform().layout();
     let end_of_key = platform().pointer as usize - 1;
-    for at in [anchor, anchor + end_of_key, anchor + layout.trampoline] {
+    for at in [anchor, anchor + end_of_key, anchor + layout.record_trampoline() as usize] {
         victim.check("a record", &victim.with(at, &[8]));
     }
     victim.check("an entry", &victim.with(victim.site_anchor(), &[8]));
-    for at in layout.runtimes_own {
-        let output = victim.run(&victim.with(anchor + at, &[8]), None);
+    // The runtime's own fields.
+    for at in [layout.record_next(), layout.record_sites(), layout.record_count(), layout.record_saved()] {
+        let output = victim.run(&victim.with(anchor + at as usize, &[8]), None);
         assert!(output.status.success(), "{at}: {output:?}");
         let report = Report::find(&output.stdout);
         assert_eq!((report.mode, report.direct), (2, report.sites), "{at}: {report:?}");
     }
 }
 
-/// A site that is not in the table calls its trampoline, which is right.
+/// A site that is not in the table calls its trampoline, which is correct.
 #[test]
 fn an_entry_is_an_anchor() {
     let victim = Victim::build();
@@ -281,7 +283,7 @@ fn an_entry_is_an_anchor() {
     assert_eq!((report.mode, report.sites, report.direct), (2, all.sites - 1, all.sites - 1), "{report:?}");
 }
 
-/// The program's results are right, whatever stands in the tables.
+/// The program's results are right, whatever the tables contain.
 #[test]
 fn random_damage_does_no_harm() {
     let victim = Victim::build();

@@ -1,6 +1,6 @@
 //! The machine stage: sites and trampolines in machine code, with every flag that changes code.
 //!
-//! The tests call the linkers directly, so that they need no instrumentation's runtime.
+//! The tests call the linkers directly, so that instrumentation needs no runtime library.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,60 +8,46 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use object::{Endian, Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, elf};
-use static_call_abi::{SIGNATURE, SIGNATURE_CALL_ONLY};
+use static_call_abi::{SIGNATURE, SIGNATURE_CALL_ONLY, SITES_SECTION, TRAMPOLINE_PREFIX};
 use static_call_tests::binary::{StaticCalls, lies_in_a_word};
 use static_call_tests::platform::{Kind, platform};
-use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
+use static_call_tests::{Scratch, clang, execute, link_flags, plain_clang, plugin, root, run};
 
 const LEVELS: &[&str] = &["-O0", "-O1", "-O2", "-O3", "-Os", "-Oz"];
-const SITES: &str = "static_call_sites";
-const TRAMPOLINE: &str = "__static_call_trampoline.";
 
-struct Scratch(tempfile::TempDir);
+/// Compiles a file of `tests/ir`.
+fn object(scratch: &Scratch, source: &str, flags: &[&str]) -> PathBuf {
+    let object = scratch.path(&format!("{source}.o"));
+    run(clang().arg("-c").args(flags).arg(root().join("tests/ir").join(source)).arg("-o").arg(&object));
+    object
+}
 
-impl Scratch {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a scratch directory"))
-    }
+/// One of the linkers `ld` and `ld.lld-22`.
+fn gnu_or_lld(name: &str) -> Command {
+    if name == "ld" { platform().gnu_program(name) } else { Command::new(name) }
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
+fn shared(scratch: &Scratch, objects: &[&Path]) -> PathBuf {
+    let shared = scratch.path("shared.so");
+    run(platform().gnu_program("ld").arg("-shared").args(objects).arg("-o").arg(&shared));
+    shared
+}
 
-    /// Compiles a file of `tests/ir`.
-    fn object(&self, source: &str, flags: &[&str]) -> PathBuf {
-        let object = self.path(&format!("{source}.o"));
-        run(clang().arg("-c").args(flags).arg(root().join("tests/ir").join(source)).arg("-o").arg(&object));
-        object
-    }
-
-    /// One of the linkers `ld` and `ld.lld-22`.
-    fn linker(name: &str) -> Command {
-        if name == "ld" { platform().gnu_program(name) } else { Command::new(name) }
-    }
-
-    fn shared(&self, objects: &[&Path]) -> PathBuf {
-        let shared = self.path("shared.so");
-        run(platform().gnu_program("ld").arg("-shared").args(objects).arg("-o").arg(&shared));
-        shared
-    }
-
-    /// An executable with undefined symbols, which is never run.
-    fn executable(&self, linker: &str, objects: &[&Path], flags: &[&str]) -> PathBuf {
-        let executable = self.path("executable");
-        run(Scratch::linker(linker)
-            .args(["--unresolved-symbols=ignore-all", "-e", "call"])
-            // GNU ld for LoongArch (2.44) fails an assertion at calls of functions that stay undefined.
-            .args(
-                ["__static_call_register", "__static_call_unregister", "__addtf3", "memcpy"]
-                    .map(|name| format!("--defsym={name}=call")),
-            )
-            .args(flags)
-            .args(objects)
-            .arg("-o")
-            .arg(&executable));
-        executable
-    }
+/// An executable with undefined symbols, which is never run.
+fn executable(scratch: &Scratch, linker: &str, objects: &[&Path], flags: &[&str]) -> PathBuf {
+    let executable = scratch.path("executable");
+    run(gnu_or_lld(linker)
+        .args(["--unresolved-symbols=ignore-all", "-e", "call"])
+        // GNU ld for LoongArch (2.44) fails an assertion on calls of undefined functions.
+        .args(
+            ["__static_call_register", "__static_call_unregister", "__addtf3", "memcpy"]
+                .map(|name| format!("--defsym={name}=call")),
+        )
+        .args(flags)
+        .args(objects)
+        .arg("-o")
+        .arg(&executable));
+    executable
 }
 
 /// Checks all sites, and counts the calls, jumps and conditional jumps among them.
@@ -105,7 +91,7 @@ fn checked_trampolines(linked: &Path) -> BTreeMap<u64, String> {
     let mut found = BTreeMap::new();
     for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
         let name = symbol.name().expect("UTF-8");
-        if !name.starts_with(TRAMPOLINE) {
+        if !name.starts_with(TRAMPOLINE_PREFIX) {
             continue;
         }
         let entry = symbol.address();
@@ -139,7 +125,7 @@ fn has_flags(flags: &[&str]) -> bool {
 /// Checks all sites of `machine.c` compiled with `flags`, and counts their kinds.
 fn check(flags: &[&str]) -> (usize, usize, usize) {
     let scratch = Scratch::new();
-    let linked = scratch.shared(&[&scratch.object("machine.c", &[&["-fPIC"], flags].concat())]);
+    let linked = shared(&scratch, &[&object(&scratch, "machine.c", &[&["-fPIC"], flags].concat())]);
     assert_eq!(checked_trampolines(&linked).len(), 9, "{flags:?}: keys with sites");
     let kinds = kinds(&linked);
     assert!(kinds.0 + kinds.1 + kinds.2 >= 11, "{flags:?}: all sites are there: {kinds:?}");
@@ -181,7 +167,7 @@ fn flags_that_move_or_pad_code() {
     }
 }
 
-/// The outliner moves calls, and turns some into jumps.
+/// The outliner moves calls and turns some into jumps.
 #[test]
 fn outlined_calls_are_recorded_once() {
     if !platform().has_outliner {
@@ -191,8 +177,8 @@ fn outlined_calls_are_recorded_once() {
     for flags in [&["-Oz"] as &[_], &["-Os"], &["-O2"]] {
         let scratch = Scratch::new();
         let outline = ["-fPIC", "-mllvm", "-enable-machine-outliner=always"];
-        let object = scratch.object("outlined.c", &[flags, &outline].concat());
-        let linked = scratch.shared(&[&object]);
+        let object = object(&scratch, "outlined.c", &[flags, &outline].concat());
+        let linked = shared(&scratch, &[&object]);
         let data = fs::read(&linked).expect("the linked file");
         let file = object::File::parse(&*data).expect("an ELF file");
         let is_outlined = |name: &[u8]| name.windows(8).any(|part| part == b"OUTLINED");
@@ -260,14 +246,14 @@ fn branches_padded_by_the_assembler() {
     ] {
         let object = scratch.path("distances.o");
         run(clang().args(["-c", "-fPIC"]).args(flags).arg(&source).arg("-o").arg(&object));
-        let StaticCalls { recorded, branches } = StaticCalls::read(&scratch.shared(&[&object]));
+        let StaticCalls { recorded, branches } = StaticCalls::read(&shared(&scratch, &[&object]));
         assert_eq!(branches.len(), 3 * 64, "{flags:?}");
         assert_eq!(recorded.len(), sites, "{flags:?}");
         assert!(recorded.iter().all(|site| branches.contains(site) && lies_in_a_word(*site)), "{flags:?}");
     }
 }
 
-/// If the assembler does not lengthen branches, padding must not put their targets out of reach.
+/// If the assembler does not relax branches, padding must not put their targets out of reach.
 #[test]
 fn long_functions() {
     let scratch = Scratch::new();
@@ -281,7 +267,7 @@ fn long_functions() {
         fs::write(&source, text).expect("the source");
         let object = scratch.path("long.o");
         run(clang().args(["-c", "-fPIC", "-O2"]).arg(&source).arg("-o").arg(&object));
-        let StaticCalls { recorded, branches } = StaticCalls::read(&scratch.shared(&[&object]));
+        let StaticCalls { recorded, branches } = StaticCalls::read(&shared(&scratch, &[&object]));
         assert_eq!(branches.len(), calls);
         let most = match platform().name {
             name if name.starts_with("s390x") => 5000,
@@ -309,7 +295,7 @@ fn xray_leaves_the_trampolines_alone() {
     for level in LEVELS {
         let scratch = Scratch::new();
         let flags = ["-fPIC", "-fxray-instrument", "-fxray-instruction-threshold=1", level];
-        let linked = scratch.shared(&[&scratch.object("machine.c", &flags)]);
+        let linked = shared(&scratch, &[&object(&scratch, "machine.c", &flags)]);
         assert_eq!(checked_trampolines(&linked).len(), 9);
         let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
         assert!(recorded.len() >= 8 && branches.len() >= 11, "{level}");
@@ -326,8 +312,8 @@ fn sections_of_basic_blocks() {
     }
     for level in LEVELS {
         let scratch = Scratch::new();
-        let object = scratch.object("machine.c", &["-fPIC", "-fbasic-block-sections=all", level]);
-        let linked = scratch.shared(&[&object]);
+        let object = object(&scratch, "machine.c", &["-fPIC", "-fbasic-block-sections=all", level]);
+        let linked = shared(&scratch, &[&object]);
         let StaticCalls { recorded, branches } = StaticCalls::read(&linked);
         assert!(recorded.len() >= 11 && branches.iter().all(|branch| recorded.contains(branch)), "{level}");
         assert!(recorded.iter().all(|site| lies_in_a_word(*site)), "{level}");
@@ -356,7 +342,7 @@ fn hardened_code_has_hardened_trampolines() {
         for level in LEVELS {
             check(&[flag, level]);
             let scratch = Scratch::new();
-            let linked = scratch.shared(&[&scratch.object("machine.c", &["-fPIC", flag, level])]);
+            let linked = shared(&scratch, &[&object(&scratch, "machine.c", &["-fPIC", flag, level])]);
             let data = fs::read(&linked).expect("the linked file");
             let file = object::File::parse(&*data).expect("an ELF file");
             let thunk = thunk.map(|name| {
@@ -388,8 +374,8 @@ fn position_dependent_code() {
         for level in LEVELS {
             for linker in ["ld", "ld.lld-22"] {
                 let scratch = Scratch::new();
-                let object = scratch.object("machine.c", &[&[*level], flags].concat());
-                let linked = scratch.executable(linker, &[&object], &[]);
+                let object = object(&scratch, "machine.c", &[&[*level], flags].concat());
+                let linked = executable(&scratch, linker, &[&object], &[]);
                 checked_trampolines(&linked);
                 assert!(StaticCalls::read(&linked).checked() >= 11, "{flags:?} {level} {linker}");
             }
@@ -420,7 +406,7 @@ fn functions_that_several_files_define() {
         let (first, second) = (build("first.o", "SECOND"), build("second.o", "FIRST"));
         for linker in ["ld", "ld.lld-22"] {
             let linked = scratch.path("linked.so");
-            run(Scratch::linker(linker).arg("-shared").args([&first, &second]).arg("-o").arg(&linked));
+            run(gnu_or_lld(linker).arg("-shared").args([&first, &second]).arg("-o").arg(&linked));
             assert_eq!(checked_trampolines(&linked).len(), 1, "one trampoline survives");
             let sites = StaticCalls::read(&linked).checked();
             assert_eq!(sites, 1 + 2 + 2, "{level} {linker}: inline function, two instances, two unwinding");
@@ -431,7 +417,7 @@ fn functions_that_several_files_define() {
 #[test]
 fn the_table_is_small_and_needs_no_relocation() {
     let scratch = Scratch::new();
-    let object = scratch.object("machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
+    let object = object(&scratch, "machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
     let data = fs::read(&object).expect("the object");
     let file = object::File::parse(&*data).expect("an ELF file");
     let wanted = elf::SHF_ALLOC | elf::SHF_WRITE | elf::SHF_LINK_ORDER;
@@ -442,7 +428,7 @@ fn the_table_is_small_and_needs_no_relocation() {
     };
     let tables: Vec<_> = file
         .sections()
-        .filter(|section| section.name() == Ok(SITES))
+        .filter(|section| section.name() == Ok(SITES_SECTION))
         .filter(|section| flags(section) & elf::SHF_LINK_ORDER == elf::SHF_LINK_ORDER)
         .collect();
     assert!(tables.len() >= 8, "each function has its own");
@@ -451,10 +437,10 @@ fn the_table_is_small_and_needs_no_relocation() {
         assert_eq!(table.align(), 1);
     }
 
-    let linked = scratch.shared(&[&object]);
+    let linked = shared(&scratch, &[&object]);
     let data = fs::read(&linked).expect("the shared object");
     let file = object::File::parse(&*data).expect("an ELF file");
-    let table = file.section_by_name(SITES).expect("a site table");
+    let table = file.section_by_name(SITES_SECTION).expect("a site table");
     let sites = StaticCalls::read(&linked).checked() as u64;
     assert_eq!(table.size(), platform().entry * sites + 4, "entries and an anchor");
     let table = table.address()..table.address() + table.size();
@@ -472,7 +458,7 @@ fn a_trampoline_takes_whole_words() {
     }
     for (flags, size) in ways {
         let scratch = Scratch::new();
-        let object = scratch.object("machine.c", &[&["-O2"], flags].concat());
+        let object = object(&scratch, "machine.c", &[&["-O2"], flags].concat());
         let data = fs::read(&object).expect("the object");
         let file = object::File::parse(&*data).expect("an ELF file");
         let trampolines = file
@@ -497,12 +483,12 @@ fn garbage_collection_drops_the_sites_of_dropped_functions() {
         ("ld.lld-22", &["--gc-sections", "-z", "nostart-stop-gc"]),
     ] {
         let scratch = Scratch::new();
-        let object = scratch.object("machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
-        let linked = scratch.executable(linker, &[&object], flags);
-        // Only `call` is left.
+        let object = object(&scratch, "machine.c", &["-O2", "-fPIC", "-ffunction-sections"]);
+        let linked = executable(&scratch, linker, &[&object], flags);
+        // Only `call` remains.
         assert_eq!(StaticCalls::read(&linked).checked(), 3, "{linker} {flags:?}");
         assert_eq!(checked_trampolines(&linked).len(), 3, "{linker} {flags:?}");
-        let all = scratch.executable(linker, &[&object], &[]);
+        let all = executable(&scratch, linker, &[&object], &[]);
         assert!(StaticCalls::read(&all).checked() > 3);
     }
 }
@@ -513,13 +499,13 @@ fn link_time_optimization_loses_no_site() {
         for level in LEVELS {
             let scratch = Scratch::new();
             let objects = [
-                scratch.object("machine.c", &["-fPIC", kind, level]),
-                scratch.object("comdat.cpp", &["-fPIC", kind, level, "-std=c++17"]),
-                // This one has no sites of its own, but inlines those of another module.
-                scratch.object("importer.c", &["-fPIC", kind, level]),
+                object(&scratch, "machine.c", &["-fPIC", kind, level]),
+                object(&scratch, "comdat.cpp", &["-fPIC", kind, level, "-std=c++17"]),
+                // This module has no sites of its own, but inlines another module's.
+                object(&scratch, "importer.c", &["-fPIC", kind, level]),
             ];
             let linked = scratch.path("linked.so");
-            // LLD defines POWER's TOC if an object needs it, and does not know that bitcode will.
+            // LLD defines POWER's TOC if an object needs it, and cannot know that bitcode will.
             let toc: &[&str] = if is_power() { &["-u", ".TOC."] } else { &[] };
             run(Command::new("ld.lld-22")
                 .arg("-shared")
@@ -538,8 +524,8 @@ fn is_power() -> bool {
     platform().name.starts_with("powerpc64le")
 }
 
-/// Code for POWER10 has no TOC pointer: its calls enter trampolines after their first instruction, which may
-/// be a branch to a function that needs the TOC. In one program with other code, all calls are right.
+/// Code for POWER10 has no TOC pointer: its calls enter trampolines after the first instruction, which may be
+/// a branch to a function that needs the TOC. All calls are right in a program that mixes both kinds of code.
 #[test]
 fn code_without_a_toc() {
     if !is_power() {
@@ -548,7 +534,7 @@ fn code_without_a_toc() {
     }
     for level in LEVELS {
         let scratch = Scratch::new();
-        let linked = scratch.shared(&[&scratch.object("machine.c", &["-fPIC", "-mcpu=power10", level])]);
+        let linked = shared(&scratch, &[&object(&scratch, "machine.c", &["-fPIC", "-mcpu=power10", level])]);
         let sites = StaticCalls::read(&linked);
         assert_eq!((sites.recorded, sites.branches), (Vec::new(), Vec::new()), "{level}");
         let trampolines = checked_trampolines(&linked);
@@ -598,11 +584,11 @@ fn code_without_a_toc() {
     }
 }
 
-/// If calls do not reach all of a large program, linkers put veneers between calls and trampolines. Such
-/// calls stay as they are, and the others are direct. Elsewhere calls are pairs of instructions, which always
-/// reach their trampolines. Calls with a target out of reach stay on their trampolines. Whether a
-/// pair far away reaches a target beside its trampoline depends on where the linker has placed both, so only
-/// the near call is certain to be direct.
+/// Where calls do not reach all of a large program, linkers insert veneers between calls and trampolines.
+/// Such calls do not change, and the others are direct. On other machines, calls are pairs of instructions,
+/// which always reach their trampolines. A call stays on its trampoline if its target is out of reach.
+/// Whether a distant pair reaches a target beside its trampoline depends on where the linker has placed both,
+/// so only the near call is certain to be direct.
 #[test]
 fn calls_of_trampolines_that_are_out_of_reach() {
     const GAP: u64 = 140 << 20;
@@ -650,7 +636,7 @@ fn calls_of_trampolines_that_are_out_of_reach() {
             let mut clang = clang();
             clang.args(["-O2", "-fPIE", kind, "-Wno-unused-command-line-argument"]);
             clang.arg(if platform().has_veneers { "-DSITES=1" } else { "-DSITES=2" });
-            // Archives come last, and the runtime would, too.
+            // The linker would place an archive, and so the runtime, last.
             clang.arg(format!("-fuse-ld={linker}")).arg(&sources[0]).args(link_flags()).args(&sources[1..]);
             run(clang.arg("-o").arg(&program));
             run(execute(&program).env("STATIC_CALL_LOG", "1"));
@@ -673,13 +659,16 @@ fn far_code_models_load_their_keys() {
     for flags in ways.into_iter().filter(|flags| has_flags(flags)) {
         for level in ["-O0", "-O2"] {
             let scratch = Scratch::new();
-            let object =
-                scratch.object("machine.c", &[&[level, "-Wno-unused-command-line-argument"], flags].concat());
+            let object = object(
+                &scratch,
+                "machine.c",
+                &[&[level, "-Wno-unused-command-line-argument"], flags].concat(),
+            );
             let data = fs::read(&object).expect("the object");
             let file = object::File::parse(&*data).expect("an ELF file");
-            assert!(file.section_by_name(SITES).is_none(), "{flags:?}: no site table");
+            assert!(file.section_by_name(SITES_SECTION).is_none(), "{flags:?}: no site table");
             assert!(
-                !file.symbols().any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(TRAMPOLINE))),
+                !file.symbols().any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(TRAMPOLINE_PREFIX))),
                 "{flags:?}: no trampoline"
             );
             let program = scratch.path("program");

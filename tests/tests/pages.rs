@@ -1,13 +1,13 @@
-//! Linkers put the sections of the keys, the records and the sites side by side, on pages that hold nothing
-//! else.
+//! Linkers put the sections of the keys, the records and the sites side by side, on pages that contain
+//! nothing else.
 
 use std::path::{Path, PathBuf};
 
 use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
 use static_call_tests::platform::platform;
-use static_call_tests::{clang, execute, link_flags, plain_clang, plugin, root, run};
+use static_call_tests::{Scratch, clang, execute, link_flags, plain_clang, plugin, root, run};
 
-/// GNU ld, gold if it is installed, and LLD, each with the flags that change what it keeps.
+/// GNU ld, LLD and, if installed, gold, each with the flags that change what it keeps.
 fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
     let mut linkers: Vec<(&str, &[&[&str]])> = vec![
         (
@@ -29,45 +29,27 @@ fn linkers() -> Vec<(&'static str, &'static [&'static [&'static str]])> {
 
 const KINDS: [&str; 3] = ["-pie", "-no-pie", "-shared"];
 
-struct Scratch(tempfile::TempDir);
+fn object(scratch: &Scratch, source: &Path, flags: &[&str]) -> PathBuf {
+    let name = source.file_name().expect("a file").display();
+    let object = scratch.path(&format!("{name}{}.o", flags.concat()));
+    run(clang().args(["-c", "-fPIC"]).args(flags).arg(source).arg("-o").arg(&object));
+    object
+}
 
-impl Scratch {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a scratch directory"))
-    }
+fn link(scratch: &Scratch, linker: &str, kind: &str, flags: &[&str], objects: &[&PathBuf]) -> PathBuf {
+    let linked = scratch.path("linked");
+    let mut command = plain_clang("clang++");
+    command.arg(format!("-fuse-ld={linker}")).arg(kind).args(flags).args(objects).args(link_flags());
+    run(command.arg("-pthread").arg("-o").arg(&linked));
+    linked
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn source(&self, name: &str, text: &str) -> PathBuf {
-        let source = self.path(name);
-        std::fs::write(&source, text).expect("the source");
-        source
-    }
-
-    fn object(&self, source: &Path, flags: &[&str]) -> PathBuf {
-        let name = source.file_name().expect("a file").display();
-        let object = self.path(&format!("{name}{}.o", flags.concat()));
-        run(clang().args(["-c", "-fPIC"]).args(flags).arg(source).arg("-o").arg(&object));
-        object
-    }
-
-    fn link(&self, linker: &str, kind: &str, flags: &[&str], objects: &[&PathBuf]) -> PathBuf {
-        let linked = self.path("linked");
-        let mut command = plain_clang("clang++");
-        command.arg(format!("-fuse-ld={linker}")).arg(kind).args(flags).args(objects).args(link_flags());
-        run(command.arg("-pthread").arg("-o").arg(&linked));
-        linked
-    }
-
-    /// Links in every way, and runs the programs. At least `keys` keys are called.
-    fn check(&self, objects: &[&PathBuf], keys: usize) {
-        for (linker, ways) in linkers() {
-            for (flags, kind) in ways.iter().flat_map(|flags| KINDS.map(|kind| (flags, kind))) {
-                let linked = self.link(linker, kind, flags, objects);
-                check(&linked, kind, keys, &format!("{linker} {flags:?} {kind}"));
-            }
+/// Links in every way, and runs the programs. At least `keys` keys are called.
+fn check_all(scratch: &Scratch, objects: &[&PathBuf], keys: usize) {
+    for (linker, ways) in linkers() {
+        for (flags, kind) in ways.iter().flat_map(|flags| KINDS.map(|kind| (flags, kind))) {
+            let linked = link(scratch, linker, kind, flags, objects);
+            check(&linked, kind, keys, &format!("{linker} {flags:?} {kind}"));
         }
     }
 }
@@ -75,7 +57,7 @@ impl Scratch {
 fn check(linked: &Path, kind: &str, keys: usize, how: &str) {
     let found = keys_on_pages_of_their_own(linked);
     assert!(StaticCalls::read(linked).checked() >= keys || kind == "-shared", "{how}");
-    // Nobody calls a shared object's functions here, so the linker may drop all of them.
+    // Nothing calls a shared object's functions here, so the linker may drop all of them.
     if kind != "-shared" {
         assert!(found >= keys, "{how}: {found} keys");
         run(&mut execute(linked));
@@ -86,7 +68,7 @@ fn program(name: &str) -> PathBuf {
     root().join("tests/c").join(name)
 }
 
-/// Other data in sections that no linker knows, before, between and after ours; and a key that is not called.
+/// Other data in sections unknown to linkers, before, between and after ours; and a key that is not called.
 const ORPHANS: &str = "#include <static_call.h>
 int f(int x) { return x + 1; }
 __attribute__((section(\"early\"))) int before = 1;
@@ -102,24 +84,24 @@ const MAIN: &str = "int orphans(int);\nint main(void) { return orphans(1) != 4; 
 fn c_programs() {
     let scratch = Scratch::new();
     let flags = ["-O2", "-ffunction-sections", "-fdata-sections"];
-    let object = |name: &str| scratch.object(&program(name), &flags);
-    scratch.check(&[&object("two_files.c"), &object("two_files_other.c")], 2);
-    scratch.check(&[&scratch.object(&program("plain.c"), &["-O0"])], 3);
+    let part = |name: &str| object(&scratch, &program(name), &flags);
+    check_all(&scratch, &[&part("two_files.c"), &part("two_files_other.c")], 2);
+    check_all(&scratch, &[&object(&scratch, &program("plain.c"), &["-O0"])], 3);
 }
 
 #[test]
 fn cpp_programs() {
     let scratch = Scratch::new();
-    scratch.check(&[&scratch.object(&program("scopes.cpp"), &["-O1", "-std=c++17"])], 3);
+    check_all(&scratch, &[&object(&scratch, &program("scopes.cpp"), &["-O1", "-std=c++17"])], 3);
 }
 
 #[test]
 fn sections_of_the_users_own() {
     let scratch = Scratch::new();
-    let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
+    let (orphans, main) = (scratch.file("orphans.c", ORPHANS), scratch.file("main.c", MAIN));
     for (level, is_main_first) in [("-O0", false), ("-O2", true)] {
-        let [orphans, main] = [&orphans, &main].map(|source| scratch.object(source, &[level]));
-        scratch.check(&if is_main_first { [&main, &orphans] } else { [&orphans, &main] }, 1);
+        let [orphans, main] = [&orphans, &main].map(|source| object(&scratch, source, &[level]));
+        check_all(&scratch, &if is_main_first { [&main, &orphans] } else { [&orphans, &main] }, 1);
     }
 }
 
@@ -141,14 +123,14 @@ fn keys_that_are_not_called() {
                  DEFINE_STATIC_CALL(first, g);\n\
                  __attribute__((section(\"own\"))) int other = 3;\n\
                  DEFINE_STATIC_CALL(other_key, g);\n";
-    let (source, other) = (scratch.source("keys.c", text), scratch.source("other.c", other));
-    scratch.check(&[&scratch.object(&source, &["-O2"]), &scratch.object(&other, &["-O2"])], 0);
+    let (source, other) = (scratch.file("keys.c", text), scratch.file("other.c", other));
+    check_all(&scratch, &[&object(&scratch, &source, &["-O2"]), &object(&scratch, &other, &["-O2"])], 0);
     let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
     for lto in ["-flto=full", "-flto=thin"] {
-        let [first, second] = [&source, &other].map(|source| scratch.object(source, &["-O2", lto]));
+        let [first, second] = [&source, &other].map(|source| object(&scratch, source, &["-O2", lto]));
         for kind in KINDS {
             for objects in [[&first, &second], [&second, &first]] {
-                check(&scratch.link("lld", kind, &[&load], &objects), kind, 0, lto);
+                check(&link(&scratch, "lld", kind, &[&load], &objects), kind, 0, lto);
             }
         }
     }
@@ -159,12 +141,12 @@ fn keys_that_are_not_called() {
 fn link_time_optimization() {
     let scratch = Scratch::new();
     let load = format!("-Wl,--load-pass-plugin={}", plugin().display());
-    let (orphans, main) = (scratch.source("orphans.c", ORPHANS), scratch.source("main.c", MAIN));
+    let (orphans, main) = (scratch.file("orphans.c", ORPHANS), scratch.file("main.c", MAIN));
     let sources = [&main, &orphans, &program("two_files.c"), &program("two_files_other.c")];
     let [native_main, native_orphans, native_plain, native_other] =
-        &sources.map(|source| scratch.object(source, &["-O2"]));
+        &sources.map(|source| object(&scratch, source, &["-O2"]));
     for lto in ["-flto=full", "-flto=thin"] {
-        let [main, orphans, plain, other] = &sources.map(|source| scratch.object(source, &["-O2", lto]));
+        let [main, orphans, plain, other] = &sources.map(|source| object(&scratch, source, &["-O2", lto]));
         for objects in [
             // `main` inlines a function with sites, and defines nothing of ours.
             [main, orphans],
@@ -178,7 +160,7 @@ fn link_time_optimization() {
         ] {
             for flags in [&[&*load] as &[_], &[&load, "-Wl,--gc-sections"]] {
                 for kind in KINDS {
-                    let linked = scratch.link("lld", kind, &[flags, &[lto]].concat(), &objects);
+                    let linked = link(&scratch, "lld", kind, &[flags, &[lto]].concat(), &objects);
                     check(&linked, kind, 1, &format!("{lto} {kind} {flags:?} {objects:?}"));
                 }
             }

@@ -1,4 +1,4 @@
-//! What many sites cost when a program starts, or an image is loaded; in time, in memory and in the file.
+//! What many sites cost when a program starts or an image is loaded: time, memory and file size.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection, ObjectSymbol};
+use static_call_abi as abi;
 
 use crate::bench::Bench;
 use crate::directories::output_directory;
@@ -25,7 +26,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn program(sites: usize, with_pass: bool) -> Image {
-    // A program with one site has one key; the others have as many keys as programs with many sites do.
+    // A program with one site has one key; the others have as many keys as a large program.
     let keys = if sites <= 1 { sites } else { KEYS };
     Image { with_pass, kind: Kind::Program, ..Image::library(sites, keys) }
 }
@@ -39,11 +40,11 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
         sizes.iter().flat_map(|&sites| [program(sites, true), program(sites, false)]).collect();
     images::build(&programs)?;
     let driver = c_program("start.c", "start", &["-O2"])?;
-    let about = "Processor time from exec to main, as often with the pass as without it, in turns; the same \
-                 source and the same static C library in both (but for 0 sites: nothing of static-call in \
-                 either). \"more\" is the difference of each pair, \"elapsed\" the same by the clock. \
-                 Memory is what is resident at main, and \"its own\" what of it has been written and is no \
-                 other process's; page faults are those that read no file. No site has run yet.";
+    let about = "Processor time from exec to main, alternating with and without the pass. Both programs have \
+                 the same source and the same static C library (with 0 sites, neither contains static-call). \
+                 \"More\" is the difference of each pair, and \"elapsed\" is that by the clock. Memory is \
+                 resident memory at main, and \"its own\" is private dirty memory. The page faults are those \
+                 that read no file. No site has run yet.";
     let mut table =
         Table::new(Part::Load, "start", "Start-up of a program", "sites", &["benches/c/start.c"], about)
             .columns([
@@ -93,18 +94,18 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What the dynamic linker takes to resolve the same number of symbols.
+/// The time that the dynamic linker takes to resolve the same number of symbols.
 fn measure_symbols(bench: &mut Bench) -> Result<()> {
     let counts = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
     bench.step("building programs with many symbols");
     let driver = c_program("start.c", "start", &["-O2"])?;
-    let about = "Processor time from exec to main, for a program with so many pointers at functions of a \
-                 shared object, which the dynamic linker looks up by their names (as it does for calls \
-                 through the PLT with -z now), less the same program with pointers at functions of its own.";
+    let about = "Processor time from exec to main of a program with pointers to functions of a shared \
+                 object, which the dynamic linker looks up by name (as it does for calls through the PLT \
+                 with -z now), less that of a program with pointers to its own functions.";
     let mut table = Table::new(
         Part::Load,
         "symbols",
-        "Start-up with symbols for ld.so to resolve",
+        "Start-up with symbols that ld.so resolves",
         "symbols",
         &["benches/c/start.c"],
         about,
@@ -129,7 +130,7 @@ fn measure_symbols(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// A program with pointers at functions of a shared object, and one with pointers at its own.
+/// A program with pointers to functions of a shared object, and one with pointers to its own functions.
 fn symbol_programs(count: usize) -> Result<[PathBuf; 2]> {
     let directory = output_directory()?.join("images");
     fs::create_dir_all(&directory)?;
@@ -144,7 +145,7 @@ fn symbol_programs(count: usize) -> Result<[PathBuf; 2]> {
         String::from("\t.data\n\t.balign 8\n"),
     );
     for symbol in 0..count {
-        // Names as long as C++ and Rust have them.
+        // Names as long as those of C++ and Rust.
         let name = format!("function_with_a_name_of_some_length_{symbol:07}");
         writeln!(library, "\t.globl {name}\n\t.type {name}, @function\n{name}: .byte 0")?;
         writeln!(foreign, "\t.quad {name}")?;
@@ -177,7 +178,7 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
     let sparse_sizes = [1_000, 10_000];
     let dense = |sites, with_pass| Image { with_pass, ..Image::library(sites, KEYS) };
     let sparse = |sites, with_pass| Image { is_sparse: true, ..dense(sites, with_pass) };
-    // A pair of images for each, and the mode to load them in.
+    // For each, a pair of images and the mode in which to load them.
     let mut wanted = Vec::new();
     for &sites in sizes {
         wanted.extend(["inline", "generic"].map(|mode| ([true, false].map(|pass| dense(sites, pass)), mode)));
@@ -186,9 +187,9 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
     bench.step("building images to load");
     images::build(&wanted.iter().flat_map(|(pair, _)| *pair).collect::<Vec<_>>())?;
     let driver = images::driver()?;
-    let about = "dlopen and dlclose of a shared object with 64 keys, less the same without the pass, in \
-                 turns. Some 300 sites are on a page of 4,096 bytes, as in code that does nothing but call; \
-                 \"one a page\" is the other end: each page is copied for its site.";
+    let about = "dlopen and dlclose of a shared object with 64 keys, less the time without the pass, in \
+                 turns. The code does nothing but call, so about 300 sites are on a page of 4,096 bytes; \
+                 \"one a page\" is the other extreme, where each site has a page copied.";
     let mut table = Table::new(
         Part::Load,
         "load",
@@ -240,7 +241,7 @@ fn measure_loads(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Bytes a site and a key.
+/// Bytes per site and per key.
 fn measure_sizes(bench: &mut Bench) -> Result<()> {
     bench.step("measuring sizes");
     let image = Image::library(10_000, KEYS);
@@ -248,14 +249,16 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
     let bytes = fs::read(image.path()?)?;
     let file = object::File::parse(&*bytes)?;
     let size = |name: &str| file.section_by_name(name).map_or(0, |section| section.size()) as f64;
-    // Without the anchors; each image has one.
-    let site = (size("static_call_sites") - 4.0) / image.sites as f64;
-    // Some 60 bytes apart, as in a program: closer together, a site's alignment depends on the last one's.
+    // Each section contains one anchor, which is subtracted.
+    let site = (size(abi::SITES_SECTION) - size_of::<abi::Site>() as f64) / image.sites as f64;
+    // About 60 bytes apart, as in a program. If they are closer together, a site's alignment depends on the
+    // previous site's.
     let padding = padding(Image { sites: SITES_A_FILE, operations: 24, ..image })?;
-    let record = (size("static_call_records") - 40.0) / KEYS as f64;
+    let record = (size(abi::RECORDS_SECTION) - size_of::<abi::Record>() as f64) / KEYS as f64;
     let trampoline = trampoline_size(&file);
-    let about = "From the sections of a shared object of 64 keys and 10,000 sites. Padding is the code with \
-                 the directives that align sites less the code without them, for sites some 60 bytes apart.";
+    let about = "From the sections of a shared object of 64 keys and 10,000 sites. Padding is the size of \
+                 the code with the directives that align sites, less its size without them, for sites about \
+                 60 bytes apart.";
     let mut table = Table::new(Part::Load, "size", "Bytes", "what", &["benches/c/image.c"], about)
         .columns([("bytes", Unit::Bytes)]);
     for (what, bytes) in [
@@ -264,7 +267,7 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
         ("a site: table and padding", site + padding),
         ("a key and image: record", record),
         ("a key and image: trampoline", trampoline),
-        ("a key", size("static_call_keys") / KEYS as f64),
+        ("a key", size(abi::KEYS_SECTION) / KEYS as f64),
     ] {
         table.row(what, [Summary::exactly(bytes)]);
     }
@@ -272,7 +275,7 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What of a file takes part in a process.
+/// The parts of a file that matter in a process.
 struct Elf {
     relocations: f64,
     /// Bytes of the sections that are loaded.
@@ -290,7 +293,7 @@ fn elf(path: &Path) -> Result<Elf> {
 
 /// From one trampoline to the next, prefix and alignment included.
 fn trampoline_size(file: &object::File<'_>) -> f64 {
-    let is_trampoline = |name: &[u8]| name.starts_with(b"__static_call_trampoline.");
+    let is_trampoline = |name: &[u8]| name.starts_with(abi::TRAMPOLINE_PREFIX.as_bytes());
     let mut addresses: Vec<u64> = file
         .symbols()
         .filter(|symbol| symbol.name_bytes().is_ok_and(is_trampoline))
@@ -317,8 +320,8 @@ fn padding(image: Image) -> Result<f64> {
         fs::write(&plain, without)?;
         difference += code_size(&assembly)? - code_size(&plain)?;
     }
-    // Elsewhere a site is a word that is aligned anyway. Directives that were not found would be less padding
-    // than there is.
+    // On other machines, a site is a word that is aligned anyway. Missing a directive would understate the
+    // padding.
     ensure!(
         directives == image.sites || !cfg!(target_arch = "x86_64"),
         "in the assembly of {} sites, {directives} directives are known as theirs: does the pass write \
@@ -328,7 +331,7 @@ fn padding(image: Image) -> Result<f64> {
     Ok(difference / image.sites as f64)
 }
 
-/// Assembly without the directives that align sites, and how many those were.
+/// Assembly without the directives that align sites, and the number of these directives.
 fn without_padding(assembly: &str) -> (String, usize) {
     // Filled with prefixes on x86-64, with nops elsewhere; functions and loops are aligned to 16 bytes,
     // trampolines without a limit.

@@ -1,4 +1,4 @@
-//! What an update costs: whoever makes it, with each writer; and beside another implementation.
+//! What an update costs the thread that makes it, with each writer and beside another implementation.
 //! `benches/` says how each is measured.
 
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection};
+use static_call_abi as abi;
 
 use crate::bench::Bench;
 use crate::images::{self, Image};
@@ -16,7 +17,8 @@ use crate::toolchain::{rust_program, without_pass};
 pub(crate) const WINDOW: &str = "window";
 pub(crate) const BREAKPOINT: &str = "breakpoint";
 pub(crate) const WRITERS: [&str; 2] = [WINDOW, BREAKPOINT];
-/// The numbers of sleeping threads (this one included), of calling threads, and of keys in a transaction.
+/// The numbers of sleeping threads (including the updating one), of calling threads, and of keys in a
+/// transaction.
 const SLEEPING: [usize; 3] = [1, 8, 64];
 const CALLING: [usize; 4] = [0, 1, 2, 4];
 const KEYS: [usize; 4] = [1, 10, 100, 1_000];
@@ -29,7 +31,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         &[1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
     );
     let images: Vec<Image> = sizes.iter().map(|&sites| Image::library(sites, 1)).collect();
-    // More would take a file of gigabytes.
+    // More sites would need a file of gigabytes.
     let sparse = [100, 1_000, 10_000].map(|sites| Image { is_sparse: true, ..Image::library(sites, 1) });
     let keyed = Image::library(10_000, 1_000);
     bench.step("building images to update");
@@ -85,11 +87,11 @@ fn measure_trampolines(bench: &mut Bench) -> Result<()> {
 }
 
 fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[Image]) -> Result<()> {
-    let about = "Processor time of the updating thread, the only one of its process. With one site, that is \
-                 what the system calls cost. Some 300 sites are on a page of 4,096 bytes, as in code that \
-                 does nothing but call; \"one a page\" is the other end. Between two updates the sites do \
-                 not run; \"just run\" is with every site run after each update, so that its code is in the \
-                 caches. One store is what an update costs where every call loads a pointer.";
+    let about = "Processor time of the updating thread, the only thread of its process. With one site, this \
+                 is the cost of the system calls. The code does nothing but call, so about 300 sites are on \
+                 a page of 4,096 bytes; \"one a page\" is the other extreme. The sites do not run between \
+                 two updates, except for \"just run\", where every site runs after each update, so its code \
+                 is cached. \"One store\" is the cost of an update if every call loads a pointer.";
     let mut table =
         Table::new(Part::Update, "update-sites", "Update of one key", "sites", &["benches/c/image.c"], about)
             .columns([
@@ -142,10 +144,10 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[I
 }
 
 fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]) -> Result<()> {
-    let about = "Of one site, or of a thousand. The breakpoint writer reads the signal mask of each thread, \
-                 and the window writer does not. A processor on which a thread of the process runs is \
-                 interrupted by each update, and the update waits for it; one on which none runs is not. \
-                 Those that call do so on other processors than the updating one's, if there are any.";
+    let about = "Updates of one site, or of a thousand. Only the breakpoint writer reads the signal mask of \
+                 each thread. Each update interrupts every processor that runs a thread of the process, and \
+                 waits for it; other processors are left alone. Threads that call run on other processors \
+                 than the updating thread's, if there are any.";
     let mut table = Table::new(
         Part::Update,
         "update-threads",
@@ -184,7 +186,7 @@ fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]
 }
 
 fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()> {
-    let about = "So many keys, with ten sites each on average: one by one, and as one transaction, which \
+    let about = "Keys with ten sites each on average, updated one by one, and in one transaction, which \
                  waits for the other processors once.";
     let mut table = Table::new(
         Part::Update,
@@ -222,7 +224,7 @@ fn measure_batches(bench: &mut Bench, driver: &Path, image: Image) -> Result<()>
     Ok(())
 }
 
-/// The same number of our sites and of the crate `static-keys`'.
+/// Both have the same number of sites.
 fn measure_peers(bench: &mut Bench) -> Result<()> {
     bench.step("building the program beside static-keys");
     let program = rust_program("static-call-bench-static-keys", "rust-many-sites", |cargo| {
@@ -231,9 +233,10 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     let all: usize = SITES_BESIDE.iter().sum();
     let [ours, theirs] = count_sites(&program)?;
     ensure!([ours, theirs] == [all as u64; 2], "{ours} sites of ours and {theirs} of static-keys");
-    let about = "static-keys patches branches, with a few system calls for each, and only while there is no \
-                 other thread. Both switch as many hooks on and off, in turns in one process. One store is \
-                 what a change costs where every call loads a pointer, however many there are.";
+    let about = "static-keys patches branches, with a few system calls for each, and only in a \
+                 single-threaded process. Both switch the same number of hooks on and off, in turns in one \
+                 process. \"One store\" is the cost of a change if every call loads a pointer, however many \
+                 calls there are.";
     let mut table = Table::new(
         Part::Update,
         "update-peers",
@@ -251,7 +254,7 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
         ("one store", Unit::Nanoseconds),
     ]);
     let mut command = Command::new(&program);
-    // A multiple of four: as often on as off, and as often first as second.
+    // A multiple of four, so that each goes on as often as off, and first as often as second.
     command.env("STATIC_CALL_WRITER", WINDOW).arg("8");
     let runs = bench.repeat(bench.processes(), "update beside static-keys", command)?;
     for sites in SITES_BESIDE {
@@ -271,9 +274,8 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Entries in a program's tables, ours and those of `static-keys`, without the one that each has for itself.
+/// The entries in a program's tables, ours and those of `static-keys`, without each table's own extra entry.
 fn count_sites(program: &Path) -> Result<[u64; 2]> {
-    const SITE: u64 = 4;
     const JUMP_ENTRY: u64 = 24;
     let bytes = std::fs::read(program)?;
     let file = object::File::parse(&*bytes)?;
@@ -281,5 +283,5 @@ fn count_sites(program: &Path) -> Result<[u64; 2]> {
         let section = file.section_by_name(name).with_context(|| format!("no section {name}"))?;
         anyhow::Ok((section.size() / size).saturating_sub(1))
     };
-    Ok([entries("static_call_sites", SITE)?, entries("__static_keys", JUMP_ENTRY)?])
+    Ok([entries(abi::SITES_SECTION, size_of::<abi::Site>() as u64)?, entries("__static_keys", JUMP_ENTRY)?])
 }

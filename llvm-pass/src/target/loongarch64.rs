@@ -1,4 +1,4 @@
-use static_call_abi::{__static_call_loongarch64 as text, LOONGARCH64};
+use static_call_abi::{__static_call_loongarch64 as text, LOONGARCH64, Placement};
 
 use super::conventions as cc;
 use super::description::Target;
@@ -9,8 +9,12 @@ pub(super) const TARGET: Target = Target {
     architecture: LOONGARCH64,
     names: &["loongarch64"],
     other_pointers: &[],
-    // The compiler has already chosen its conditional branches, which reach 128 KiB.
-    site_layout: |_, _| SiteLayout { max_function: (1 << 17) - 4, ..SiteLayout::PAIRS },
+    // A pair of instructions starts an aligned word of eight bytes. A single instruction is always in one
+    // word. The compiler has already chosen its conditional branches, which reach 128 KiB.
+    site_layout: |_, _| SiteLayout {
+        only_pairs: true,
+        ..SiteLayout::placed(Placement { log2_align: 3, max_bytes: 4, max_function: (1 << 17) - 4 })
+    },
     // No other convention passes anything in $t0 or $t8, or requires the callee to preserve them.
     no_register_left: &[cc::ANY_REG, cc::CXX_FAST_TLS, cc::PRESERVE_NONE],
     needs_indirect_call: |_, _| None,

@@ -1,4 +1,4 @@
-use static_call_abi::{__static_call_powerpc64 as text, POWERPC64};
+use static_call_abi::{__static_call_powerpc64 as text, POWERPC64, POWERPC64_TOC};
 
 use super::conventions as cc;
 use super::description::Target;
@@ -26,14 +26,15 @@ pub(super) const TARGET: Target = Target {
     jump_at_fixed_address: None,
 };
 
-/// The TOC pointer is saved before each call and restored after it: Power Architecture 64-Bit ELF V2 ABI,
-/// section 2.2.3.3.4 (TOC pointer save doubleword). Code for POWER10 without a TOC enters the trampoline
-/// after its first instruction, which may be a branch to a function that expects one.
+/// The TOC pointer is saved before each call and restored after it ([`POWERPC64_TOC`]). Code for POWER10
+/// without a TOC enters the trampoline after its first instruction, which may be a branch to a function that
+/// expects one.
 fn site_layout(kind: SiteKind, instruction: &str) -> SiteLayout {
     if kind != SiteKind::Call || instruction.contains("NOTOC") {
         return SiteLayout { skip: 4, ..SiteLayout::ANYWHERE };
     }
-    SiteLayout { before: Text::new("std 2, 24(1)"), after: Text::new("ld 2, 24(1)"), ..SiteLayout::ANYWHERE }
+    let [before, after] = POWERPC64_TOC.map(Text::new);
+    SiteLayout { before, after, ..SiteLayout::ANYWHERE }
 }
 
 /// `runtime/abi/src/assembler/powerpc64.rs` explains the text.

@@ -4,6 +4,7 @@ use super::conventions as cc;
 use super::description::Target;
 use super::site::{SiteKind, SiteLayout};
 use super::text::inline;
+use crate::shim::Text;
 
 pub(super) const TARGET: Target = Target {
     architecture: RISCV64,
@@ -29,14 +30,11 @@ pub(super) const TARGET: Target = Target {
 /// Linkers relax a call to one instruction, which is a site too. They may relax a tail call to two bytes,
 /// which are not a site. So relaxation is off for tail calls.
 fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
-    // Jumps inside a function reach 1 MiB, and padding nearly doubles a function that consists of calls.
-    let max_function = 1 << 19;
     const TAIL: &str = ".option push\n\t.option norelax\n\ttail $0\n\t.option pop";
+    let layout = SiteLayout::placed(RISCV64.site);
     match kind {
-        SiteKind::Call => SiteLayout { max_function, ..SiteLayout::aligned(3, 6) },
-        SiteKind::Jump | SiteKind::ConditionalJump => {
-            SiteLayout { max_function, ..SiteLayout::aligned_assembler(3, 6, TAIL) }
-        }
+        SiteKind::Call => layout,
+        SiteKind::Jump | SiteKind::ConditionalJump => SiteLayout { assembler: Text::new(TAIL), ..layout },
     }
 }
 

@@ -10,9 +10,8 @@ pub(super) const TARGET: Target = Target {
     names: &["s390x", "systemz"],
     other_pointers: &[],
     // A doubleword holds the whole instruction. It has six bytes and starts at an even offset, so only at
-    // offsets 4 and 6 does it not fit. LLVM's assembler does not lengthen short branches, which reach 65534
-    // bytes ahead.
-    site_layout: |_, _| SiteLayout { max_function: 65534, ..SiteLayout::aligned(3, 4) },
+    // offsets 4 and 6 does it not fit. LLVM's assembler does not lengthen short branches.
+    site_layout: |_, _| SiteLayout::placed(S390X.site),
     no_register_left: &[cc::ANY_REG],
     needs_indirect_call: |_, _| None,
     may_be_nop: &[cc::C, cc::COLD, cc::PRESERVE_MOST, cc::PRESERVE_ALL],

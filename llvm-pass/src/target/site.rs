@@ -1,5 +1,7 @@
 //! How the instructions that call trampolines must be placed and written.
 
+use static_call_abi::Placement;
+
 use crate::shim::Text;
 
 /// The kinds of site that the machine stage distinguishes, numbered as in `shim.h`.
@@ -14,16 +16,13 @@ pub(crate) enum SiteKind {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct SiteLayout {
-    /// The instruction must not cross a multiple of this power of two.
+    /// See [`Placement`], here and for `max_function`.
     pub(super) log2_align: u32,
-    /// The most padding that this can need: an instruction that would need more does not cross the boundary.
     pub(super) max_bytes: u32,
     /// The byte to pad with, which has no effect as a prefix of the instruction. Empty: no-ops.
     pub(super) padding: Text,
     /// How many of these bytes there always are, before those that align the instruction.
     pub(super) prefixes: u32,
-    /// The longest function that may be padded: in a longer one, padding could put the target of a branch out
-    /// of reach. Zero if the assembler then picks a longer branch.
     pub(super) max_function: u32,
     /// Assembler that the machine stage writes instead of the instruction, with the trampoline as `$0`.
     /// Empty: the instruction stays as it is.
@@ -41,17 +40,17 @@ pub(crate) struct SiteLayout {
 
 impl SiteLayout {
     /// For architectures on which every instruction is in one word.
-    pub(super) const ANYWHERE: Self = Self::aligned(0, 0);
+    pub(super) const ANYWHERE: Self = Self::placed(Placement::ANYWHERE);
 
-    /// The instruction must not cross a multiple of this power of two, which takes at most this much padding.
-    pub(super) const fn aligned(log2_align: u32, max_bytes: u32) -> Self {
+    /// Padded with no-ops.
+    pub(super) const fn placed(place: Placement) -> Self {
         const NOTHING: Text = Text::new("");
         Self {
-            log2_align,
-            max_bytes,
+            log2_align: place.log2_align,
+            max_bytes: place.max_bytes,
             padding: NOTHING,
             prefixes: 0,
-            max_function: 0,
+            max_function: place.max_function,
             assembler: NOTHING,
             only_pairs: false,
             before: NOTHING,
@@ -61,23 +60,9 @@ impl SiteLayout {
     }
 
     /// The same, padded with prefixes. Some of them are always there.
-    pub(super) const fn prefixed(
-        log2_align: u32,
-        max_bytes: u32,
-        prefix: &'static str,
-        prefixes: u32,
-    ) -> Self {
-        Self { padding: Text::new(prefix), prefixes, ..Self::aligned(log2_align, max_bytes) }
+    pub(super) const fn prefixed(place: Placement, prefix: &'static str, prefixes: u32) -> Self {
+        Self { padding: Text::new(prefix), prefixes, ..Self::placed(place) }
     }
-
-    /// The same, with assembler instead of the instruction.
-    pub(super) const fn aligned_assembler(log2_align: u32, max_bytes: u32, assembler: &'static str) -> Self {
-        Self { assembler: Text::new(assembler), ..Self::aligned(log2_align, max_bytes) }
-    }
-
-    /// A pair of instructions starts an aligned word of eight bytes. A single instruction is always in one
-    /// word.
-    pub(super) const PAIRS: Self = Self { only_pairs: true, ..Self::aligned(3, 4) };
 }
 
 impl SiteKind {

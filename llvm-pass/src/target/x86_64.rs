@@ -1,4 +1,4 @@
-use static_call_abi::{__static_call_x86_64 as text, X86_64, X86_64_PREFIX};
+use static_call_abi::{__static_call_x86_64 as text, Placement, X86_64, X86_64_PREFIX};
 
 use super::conventions as cc;
 use super::description::{Features, Target};
@@ -42,8 +42,8 @@ fn site_layout(kind: SiteKind, _instruction: &str) -> SiteLayout {
 /// The same with another prefix.
 pub(super) fn layout_with(kind: SiteKind, prefix: &'static str) -> SiteLayout {
     match kind {
-        SiteKind::Call | SiteKind::Jump => SiteLayout::prefixed(3, 4, prefix, 1),
-        SiteKind::ConditionalJump => SiteLayout::prefixed(3, 5, prefix, 0),
+        SiteKind::Call | SiteKind::Jump => SiteLayout::prefixed(X86_64.site, prefix, 1),
+        SiteKind::ConditionalJump => SiteLayout::prefixed(Placement::X86_CONDITIONAL_JUMP, prefix, 0),
     }
 }
 

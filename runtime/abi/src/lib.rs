@@ -20,24 +20,47 @@ mod layout;
 mod models;
 mod tables;
 
-pub use layout::Layout;
+pub use layout::{Field, IMAGE_FIELDS, Layout, RECORD_FIELDS, RECORD_KEY, RECORD_TRAMPOLINE};
 pub use tables::{
     BRANCH, BRANCH_RECORD, Branch, Form, Image, JUMPS_WHEN_OFF, Key, Record, SITE_ANCHOR, Site, VERSION,
     is_entry,
 };
 
-/// What both the pass and the runtime have to know of an architecture.
+/// What more than one of the pass, the assembler's wrapper and the runtime has to know of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
     /// The unit in which memory is protected, and in which the linkers lay out segments by default; the
     /// largest where systems differ.
     pub page_size: usize,
+    /// How its calls of trampolines are placed. The pass explains each (`llvm-pass/src/target`).
+    pub site: Placement,
+}
+
+/// Where an instruction must lie, so that one store can replace it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The instruction must not cross a multiple of this power of two; 0 where none can.
+    pub log2_align: u32,
+    /// The most padding that this can need: an instruction that would need more does not cross the boundary.
+    pub max_bytes: u32,
+    /// The longest function that may be padded: in a longer one, padding could put the target of a branch out
+    /// of reach. Zero if the assembler then picks a longer branch.
+    pub max_function: u32,
+}
+
+impl Placement {
+    /// Every instruction is in one word.
+    pub const ANYWHERE: Self = Self { log2_align: 0, max_bytes: 0, max_function: 0 };
+    /// Five bytes after a prefix, in a word of eight.
+    pub const X86: Self = Self { log2_align: 3, max_bytes: 4, max_function: 0 };
+    /// The same of six.
+    pub const X86_CONDITIONAL_JUMP: Self = Self { max_bytes: 5, ..Self::X86 };
 }
 
 /// x86 of 64 bits.
-pub const X86_64: Architecture = Architecture { page_size: 4096 };
+pub const X86_64: Architecture = Architecture { page_size: 4096, site: Placement::X86 };
 /// x86 of 32 bits.
-pub const X86: Architecture = Architecture { page_size: 4096 };
+pub const X86: Architecture = Architecture { page_size: 4096, site: Placement::X86 };
 
 /// An instruction prefix without effect, which pads calls and jumps on x86.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,19 +83,26 @@ pub const X86_64_PREFIX: Prefix = prefix!(0x67);
 pub const X86_PREFIX: Prefix = prefix!(0x64);
 
 /// Arm of 64 bits.
-pub const AARCH64: Architecture = Architecture { page_size: 65536 };
+pub const AARCH64: Architecture = Architecture { page_size: 65536, site: Placement::ANYWHERE };
 /// LoongArch of 64 bits. Its pages have 4, 16 or 64 KiB.
-pub const LOONGARCH64: Architecture = Architecture { page_size: 65536 };
+pub const LOONGARCH64: Architecture = Architecture { page_size: 65536, site: Placement::ANYWHERE };
 /// Arm of 32 bits, ARMv7 and later.
-pub const ARM: Architecture = Architecture { page_size: 65536 };
+pub const ARM: Architecture = Architecture { page_size: 65536, site: Placement::ANYWHERE };
 /// RISC-V of 64 bits, whose pages have one size (The RISC-V Instruction Set Manual, volume II, "Sv39").
-pub const RISCV64: Architecture = Architecture { page_size: 4096 };
-/// z/Architecture, of 64 bits.
-pub const S390X: Architecture = Architecture { page_size: 4096 };
+/// Jumps inside a function reach 1 MiB, and padding nearly doubles a function that consists of calls.
+pub const RISCV64: Architecture =
+    Architecture { page_size: 4096, site: Placement { log2_align: 3, max_bytes: 6, max_function: 1 << 19 } };
+/// z/Architecture, of 64 bits. Its short branches reach 65534 bytes ahead.
+pub const S390X: Architecture =
+    Architecture { page_size: 4096, site: Placement { log2_align: 3, max_bytes: 4, max_function: 65534 } };
 /// POWER of 64 bits.
-pub const POWERPC64: Architecture = Architecture { page_size: 65536 };
+pub const POWERPC64: Architecture = Architecture { page_size: 65536, site: Placement::ANYWHERE };
 /// Every other one. The compiler pass does nothing about pages there.
-pub const OTHER: Architecture = Architecture { page_size: 65536 };
+pub const OTHER: Architecture = Architecture { page_size: 65536, site: Placement::ANYWHERE };
+
+/// What saves POWER's TOC pointer before a call and restores it after it: Power Architecture 64-Bit ELF V2
+/// ABI, section 2.2.3.3.4 (TOC pointer save doubleword).
+pub const POWERPC64_TOC: [&str; 2] = ["std 2, 24(1)", "ld 2, 24(1)"];
 
 /// Every symbol that starts like this belongs to static-call.
 pub const RESERVED_PREFIX: &str = "__static_call_";
@@ -177,6 +207,7 @@ const _: () = {
     assert!(offset_of!(Key, form) as u64 == HERE.key_form());
     assert!(offset_of!(Key, flags) as u64 == HERE.key_flags());
     assert!(size_of::<Record>() as u64 == HERE.record());
+    assert!(offset_of!(Record, next) as u64 == HERE.record_next());
     assert!(offset_of!(Record, sites) as u64 == HERE.record_sites());
     assert!(offset_of!(Record, count) as u64 == HERE.record_count());
     assert!(offset_of!(Record, trampoline) as u64 == HERE.record_trampoline());

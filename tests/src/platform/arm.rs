@@ -31,7 +31,7 @@ pub(super) const PLATFORM: Platform = Platform {
     own_flags: &[
         &["-march=armv8-a"],
         &["-march=armv8.2-a+crypto", "-mfpu=neon-fp-armv8"],
-        // Returns are predicted, and calls that do not return are made by other instructions.
+        // It predicts returns, so calls that do not return use other instructions.
         &["-mcpu=cortex-a9"],
         &["-mno-movt"],
         &["-mno-unaligned-access"],
@@ -41,8 +41,8 @@ pub(super) const PLATFORM: Platform = Platform {
     own_instrumentation: &[&["-mtp=soft"]],
 };
 
-/// B<c> counts as well: compilers emit none that leaves its function, but linkers accept them. BLX
-/// (immediate), with the condition 15, leads to Thumb code.
+/// B<c> counts too: compilers emit none that leaves its function, but linkers accept them. BLX (immediate),
+/// whose condition is 15, leads to Thumb code.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = (address..).step_by(4).zip(code.as_chunks::<4>().0);
     let branches = instructions.filter_map(|(at, instruction)| {

@@ -1,77 +1,67 @@
-//! What is known of a machine, and what follows from it.
+//! The properties of a machine that programs are built for and run on.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use static_call_abi::Layout;
+
 use crate::paths::target;
 
-/// A machine, and how programs are built for it and run on it.
+/// A machine, and how to build and run programs for it.
 #[derive(Debug)]
 pub struct Platform {
-    /// Rust's name of it.
+    /// Rust's target name.
     pub name: &'static str,
-    /// The prefix of GNU's programs for it, and the directory of its libraries below /usr. None for this
-    /// machine.
+    /// The prefix of its GNU programs, and the directory of its libraries below /usr. None for this machine.
     pub gnu: Option<&'static str>,
-    /// Whether these are not installed, but unpacked (`newer_release` in `xtask/src/machines.rs`).
+    /// Whether these are unpacked instead of installed (`newer_release` in `xtask/src/machines.rs`).
     pub is_unpacked: bool,
     /// The emulator of its programs, if this machine cannot run them.
     pub(super) emulator: Option<&'static str>,
     /// The size of a pointer in bytes.
     pub pointer: u64,
-    /// The largest unit in which memory is protected.
+    /// The largest page size.
     pub page: u64,
-    /// The unit of code that is replaced at once.
+    /// The unit of code that one store replaces.
     pub word: u64,
     /// The length of the shortest instruction that may be replaced.
     pub shortest_site: u64,
     /// Whether the runtime can write code with breakpoints here.
     pub has_breakpoints: bool,
-    /// Finds the direct branches in code at an address.
+    /// Finds the direct branches in code at this address.
     pub(super) disassemble: fn(&[u8], u64) -> Vec<Branch>,
-    /// Whether one of our trampolines may start with this code (`is_trampoline_entry` in the runtime).
+    /// Whether a trampoline may start with this code (`is_trampoline_entry` in the runtime).
     pub is_trampoline_entry: fn(&[u8]) -> bool,
     /// The greatest length of a trampoline with its prefix: in position-dependent code, and in other code.
     pub trampoline_sizes: [u64; 2],
-    /// The barrier against speculation behind a trampoline's jump. Empty where none is known to be needed.
+    /// The speculation barrier after a trampoline's jump. Empty if none is known to be needed.
     pub barrier: &'static [u8],
-    /// Flags of clang that keep linkers from relaxing a call's two instructions into one.
+    /// clang's flags that keep linkers from relaxing a call's two instructions into one.
     pub unrelaxed: &'static [&'static str],
-    /// Flags of clang for this machine that change code.
+    /// clang's flags for this machine that change code.
     pub own_flags: &'static [&'static [&'static str]],
-    /// Flags of clang for this machine that add instructions or landing pads.
+    /// clang's flags for this machine that add instructions or landing pads.
     pub own_instrumentation: &'static [&'static [&'static str]],
     /// Whether a tail call may be one conditional instruction.
     pub has_conditional_tail_calls: bool,
-    /// The size of an entry of the site table, as clang makes it by default (`Site` in `runtime/abi`).
+    /// The size of a site table entry in clang's default code model (`Site` in `runtime/abi`).
     pub entry: u64,
     /// Whether a tail call may be a jump.
     pub has_tail_calls: bool,
-    /// Whether LLVM's machine outliner knows the machine.
+    /// Whether LLVM's machine outliner supports the machine.
     pub has_outliner: bool,
-    /// Whether calls are indirect in some code model.
+    /// Whether some code model makes calls indirect.
     pub has_far_calls: bool,
-    /// Whether a linker puts a veneer between a call and a trampoline that is out of its reach.
+    /// Whether linkers insert veneers between calls and trampolines out of reach.
     pub has_veneers: bool,
     /// Whether code under XRay works.
     pub has_xray: bool,
     /// How far direct calls reach.
     pub reach: u64,
-    /// Flags that clang accepts, but that do not work for this machine.
+    /// Flags that clang accepts, but that do not work on this machine.
     pub broken_flags: &'static [&'static str],
-    /// Whether a call may go to another image directly, if the target is in reach.
+    /// Whether a call may go to another image directly if the target is in reach.
     pub calls_other_images: bool,
-}
-
-/// Where the fields of a [`static_call_abi::Record`] lie on a platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordLayout {
-    /// Its size.
-    pub size: usize,
-    /// The offsets of the runtime's own fields.
-    pub runtimes_own: [usize; 4],
-    /// The offset of the distance to the trampoline.
-    pub trampoline: usize,
 }
 
 /// A direct call or jump.
@@ -99,19 +89,19 @@ pub enum Kind {
 }
 
 impl Platform {
-    /// Whether this is another machine than the one that the tests run on.
+    /// Whether the tests run on another machine.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.gnu.is_some()
     }
 
-    /// Whether calls in Rust go through trampolines where there is no pass.
+    /// Whether calls in Rust go through trampolines without the pass.
     #[must_use]
     pub fn macros_have_trampolines(&self) -> bool {
         !self.name.starts_with("powerpc64le-")
     }
 
-    /// Whether calls in C go through trampolines where there is no pass.
+    /// Whether calls in C go through trampolines without the pass.
     #[must_use]
     pub fn header_has_trampolines(&self) -> bool {
         ["x86_64-", "aarch64-"].iter().any(|start| self.name.starts_with(start))
@@ -123,19 +113,16 @@ impl Platform {
         self.emulator.is_some()
     }
 
-    /// Whether the compiler has the flags that only x86 has.
+    /// Whether the compiler accepts x86's flags.
     #[must_use]
     pub fn is_x86(&self) -> bool {
         ["x86_64-", "i686-"].iter().any(|start| self.name.starts_with(start))
     }
 
-    /// Where the fields of a [`static_call_abi::Record`] lie: three pointers, two numbers, eight bytes.
+    /// The sizes and offsets of its tables.
     #[must_use]
-    pub const fn record(&self) -> RecordLayout {
-        let pointer = self.pointer as usize;
-        let count = 3 * pointer;
-        let (trampoline, saved) = (count + 4, count + 8);
-        RecordLayout { size: saved + 8, runtimes_own: [pointer, 2 * pointer, count, saved], trampoline }
+    pub const fn layout(&self) -> Layout {
+        Layout { pointer: self.pointer }
     }
 
     /// The direct branches in `code`, which lies at `address`.
@@ -154,20 +141,19 @@ impl Platform {
         command
     }
 
-    /// Variables for an emulator, so that every call that starts after an update sees it.
+    /// Variables that make an emulator let every call see the updates that ended before it.
     ///
-    /// An emulator translates several instructions at once, and a thread that has entered such a block runs
-    /// it to its end, whatever an update waits for. So it may call the old target after it has read that the
-    /// update is over. No processor does that behind membarrier(2). With these variables the emulator
-    /// translates one instruction at a time, which takes ten times as long. (QEMU before 8.1 knows the second
-    /// name.)
+    /// An emulator translates blocks of instructions. A thread that has entered a block runs it to its end,
+    /// whatever an update waits for, so it may call the old target after it has read that the update is over.
+    /// No processor does that after membarrier(2). With these variables, the emulator translates one
+    /// instruction at a time, which is ten times slower. (QEMU before 8.1 uses the second name.)
     #[must_use]
     pub fn strict(&self) -> &'static [(&'static str, &'static str)] {
         const ONE_BY_ONE: [(&str, &str); 2] = [("QEMU_ONE_INSN_PER_TB", "1"), ("QEMU_SINGLESTEP", "1")];
         if self.emulator.is_some() { &ONE_BY_ONE } else { &[] }
     }
 
-    /// The directory below which the compilers, the libraries and the emulator lie.
+    /// The root directory of the compilers, the libraries and the emulator.
     fn root(&self) -> PathBuf {
         match self.is_unpacked {
             true => target().join("cross").join(self.name).join("root"),
@@ -184,14 +170,14 @@ impl Platform {
         }
     }
 
-    /// Whether the linker gold is installed and knows this machine.
+    /// Whether the linker gold is installed and supports this machine.
     #[must_use]
     pub fn has_gold(&self) -> bool {
         let is_known = !["riscv", "loongarch"].iter().any(|name| self.name.starts_with(name));
         is_known && Command::new("ld.gold").arg("--version").output().is_ok()
     }
 
-    /// The flags that have clang compile for this machine.
+    /// clang's flags to compile for this machine.
     #[must_use]
     pub fn clang_flags(&self) -> Vec<String> {
         let target = self.gnu.map(|gnu| format!("--target={gnu}"));

@@ -1,13 +1,12 @@
-//! The machine that the programs are built for and run on: this one, or another one, usually under an
-//! emulator.
+//! The machine that programs are built for and run on: this one, or another one, usually under an emulator.
 //!
-//! `cargo xtask test --target NAME` names it in `STATIC_CALL_TEST_TARGET`. The tests themselves always run on
-//! this machine; to add another one, write a file like `aarch64.rs`, and give it a row in
-//! `xtask/src/machines.rs`.
+//! `cargo xtask test --target NAME` passes its name in `STATIC_CALL_TEST_TARGET`. The tests themselves always
+//! run on this machine. To add a machine, write a file like `aarch64.rs` and add a row to
+//! `xtask/src/machines.rs`, which installs what the tests of other machines need.
 
 use std::sync::LazyLock;
 
-pub use description::{Branch, Kind, Platform, RecordLayout};
+pub use description::{Branch, Kind, Platform};
 
 mod aarch64;
 mod arm;
@@ -44,25 +43,4 @@ pub fn platform() -> &'static Platform {
         known.unwrap_or_else(|| panic!("STATIC_CALL_TEST_TARGET={name}: the tests do not know this target"))
     });
     &PLATFORM
-}
-
-#[cfg(test)]
-mod tests {
-    use std::mem::offset_of;
-
-    use static_call_abi::Record;
-
-    use super::*;
-
-    #[test]
-    fn records_of_this_machine_are_as_its_pointers_say() {
-        let fields = [
-            offset_of!(Record, next),
-            offset_of!(Record, sites),
-            offset_of!(Record, count),
-            offset_of!(Record, saved),
-        ];
-        let (size, trampoline) = (size_of::<Record>(), offset_of!(Record, trampoline));
-        assert_eq!(x86_64::PLATFORM.record(), RecordLayout { size, runtimes_own: fields, trampoline });
-    }
 }

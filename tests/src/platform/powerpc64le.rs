@@ -21,7 +21,7 @@ pub(super) const PLATFORM: Platform = Platform {
     has_veneers: true,
     has_xray: true,
     calls_other_images: false,
-    // Twelve bytes are the traceback table that LLVM puts behind every function.
+    // This includes the twelve bytes of the traceback table that LLVM appends to every function.
     trampoline_sizes: [76, 76],
     // b .
     barrier: &[0x00, 0x00, 0x00, 0x48],

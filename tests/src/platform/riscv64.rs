@@ -39,8 +39,8 @@ pub(super) const PLATFORM: Platform = Platform {
     has_xray: true,
     has_veneers: false,
     reach: 1 << 20,
-    // Debian's assembler does not know all extensions that clang names, and its linker (2.40) crashes at
-    // relocations of clang's debug information. LLVM has no MemorySanitizer here.
+    // Debian's assembler does not support all extensions that clang names, and its linker (2.40) crashes on
+    // relocations of clang's debug information. LLVM has no MemorySanitizer for RISC-V.
     broken_flags: &["-fno-integrated-as", "-gdwarf-5", "-fsanitize=memory"],
 };
 

@@ -19,7 +19,7 @@ pub(super) const PLATFORM: Platform = Platform {
     calls_other_images: true,
     has_outliner: false,
     has_far_calls: false,
-    // Calls reach all of an image.
+    // Calls reach the whole image.
     has_veneers: false,
     // LLVM 22 drops tail calls under XRay: `return f();` only returns.
     has_xray: false,
@@ -32,7 +32,8 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-/// The first two bits of an instruction tell its length. Branches of four bytes do not leave their function.
+/// The first two bits of an instruction encode its length. Branches of four bytes do not leave their
+/// function.
 fn disassemble(code: &[u8], address: u64) -> Vec<Branch> {
     let mut branches = Vec::new();
     let mut rest = code;

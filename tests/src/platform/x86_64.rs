@@ -36,10 +36,10 @@ pub(super) const PLATFORM: Platform = Platform {
     broken_flags: &[],
 };
 
-/// The prefixes that sites are padded with, in 64-bit code and in other.
+/// The prefixes that pad sites, in 64-bit and in 32-bit code.
 const PADDING: [u8; 2] = [0x67, 0x64];
 
-/// `bits` is the processor's mode. The address of a branch is that of its opcode.
+/// `bits` is the processor's mode. A branch's address is that of its opcode.
 pub(super) fn disassemble(bits: u32, code: &[u8], address: u64) -> Vec<Branch> {
     let instructions = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
     let branches = instructions.into_iter().filter_map(|instruction| {
