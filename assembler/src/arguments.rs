@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The options whose value is the next argument.
+/// Options whose value is the next argument.
 const WITH_VALUE: [&str; 12] = [
     "-o",
     "-I",
@@ -20,11 +20,11 @@ const WITH_VALUE: [&str; 12] = [
     "--hash-size",
 ];
 
-/// A command line of the assembler's.
+/// An assembler's command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
     pub(crate) all: Vec<OsString>,
-    /// The places of the files that it reads, if it reads files.
+    /// The indices of its input files.
     inputs: Vec<usize>,
 }
 
@@ -43,7 +43,7 @@ impl Arguments {
         Self { all, inputs }
     }
 
-    /// The files to read; none for standard input alone. None if it cannot be told what is read.
+    /// The input files; empty for standard input alone. None if the command line does not tell.
     pub(crate) fn inputs(&self) -> Option<Vec<&Path>> {
         let inputs = || self.inputs.iter().map(|&index| self.all[index].as_os_str());
         match self.inputs.as_slice() {
@@ -54,14 +54,14 @@ impl Arguments {
         }
     }
 
-    /// Whether the assembler only answers a question, and reads nothing.
+    /// Whether the assembler only prints something, such as its version, and reads nothing.
     pub(crate) fn asks_only(&self) -> bool {
         ["--version", "-version", "--help", "--target-help"]
             .iter()
             .any(|option| self.all.iter().any(|argument| argument == option))
     }
 
-    /// The same arguments for a text on standard input.
+    /// The same arguments for source on standard input.
     pub(crate) fn for_standard_input(&self) -> Vec<OsString> {
         let mut all: Vec<OsString> = Vec::with_capacity(self.all.len() + 1);
         let others = self.all.iter().enumerate().filter(|(index, _)| !self.inputs.contains(index));
@@ -70,13 +70,13 @@ impl Arguments {
         all
     }
 
-    /// Those that are text.
+    /// The arguments that are valid UTF-8.
     pub(crate) fn texts(&self) -> Vec<&str> {
         self.all.iter().filter_map(|argument| argument.to_str()).collect()
     }
 }
 
-/// The words of `COLLECT_GCC_OPTIONS`, which gcc quotes for a shell.
+/// Splits `COLLECT_GCC_OPTIONS`, which gcc quotes for a shell.
 pub(crate) fn gcc_options(text: &OsStr) -> Vec<OsString> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
@@ -101,7 +101,7 @@ pub(crate) fn gcc_options(text: &OsStr) -> Vec<OsString> {
     words.into_iter().map(|word| OsStr::from_bytes(&word).to_owned()).collect()
 }
 
-/// The values of gcc's `-B`.
+/// The values of gcc's option `-B`.
 pub(crate) fn prefixes(options: &[OsString]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut is_value = false;

@@ -1,12 +1,13 @@
 //! `static-call-as`: records the static calls that gcc compiles, before the assembler reads them.
 //!
-//! gcc hands its assembler text to the program `as` in a directory of `-B`. This program stands there. It
-//! marks each call of a trampoline as the pass does in LLVM ([`rewrite`]), and replaces itself by the real
-//! assembler ([`real`]). A text without such calls goes to the assembler as it is. The same serves clang with
-//! `-fno-integrated-as`.
+//! gcc runs the program `as` that it finds in a directory given by `-B`: this program. It marks each call of
+//! a trampoline, as the pass does in LLVM ([`rewrite`]), and then executes the real assembler ([`real`]).
+//! Source without such calls reaches the assembler unchanged. clang with `-fno-integrated-as` is served in
+//! the same way.
 //!
-//! Nothing that is not understood is an error: such calls go through their trampolines, which is correct.
-//! `STATIC_CALL_AS_LOG` lists the calls, and why some are not marked. [`variables`] has the other variables.
+//! Source that this program does not understand is not an error: its calls stay on their trampolines, which
+//! is correct. `STATIC_CALL_AS_LOG` lists the calls, and says why some are not marked. [`variables`]
+//! describes the other variables.
 
 #![forbid(unsafe_code)]
 
@@ -72,14 +73,14 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What the assembler is to read.
+/// The assembler's input.
 enum Input {
-    /// Files that name a trampoline: their text.
+    /// The text of files that name a trampoline.
     Files(Vec<u8>),
-    /// What was on standard input.
+    /// The text from standard input.
     Standard(Vec<u8>),
-    /// Something that it reads itself: files without trampolines, files that cannot be read, about which it
-    /// has a message of its own, or lists of arguments.
+    /// Input that the assembler reads itself: files without trampolines, unreadable files, for which it has
+    /// its own message, or files of arguments.
     Other,
 }
 
@@ -105,7 +106,7 @@ impl Input {
         Ok(Self::Files(text))
     }
 
-    /// The text, if the assembler can no longer read it itself.
+    /// The text, if this program has consumed it.
     fn read_from_standard(self) -> Option<Vec<u8>> {
         match self {
             Self::Standard(text) => Some(text),
@@ -121,9 +122,9 @@ impl Input {
     }
 }
 
-/// Whether a file names a trampoline: piece by piece, since most files are large and do not.
+/// Whether a file names a trampoline. Reads it in pieces, because most files are large and name none.
 fn names_trampoline(mut file: File) -> io::Result<bool> {
-    // A pipe could not be read again.
+    // The assembler could not read a pipe again.
     if !file.metadata()?.is_file() {
         return Ok(false);
     }
@@ -138,14 +139,14 @@ fn names_trampoline(mut file: File) -> io::Result<bool> {
         if count == 0 {
             return Ok(false);
         }
-        // The name may go on in the next piece.
+        // The name may continue in the next piece.
         let start = end.saturating_sub(rewrite::TRAMPOLINE.len() - 1);
         buffer.copy_within(start..end, 0);
         kept = end - start;
     }
 }
 
-/// The text with its calls marked. None: it stays as it is.
+/// The text with its calls marked. None if nothing changes.
 fn mark(text: &[u8], arguments: &Arguments, assembler: &Path) -> Option<Vec<u8>> {
     let Some(Identity { target, version }) = Identity::ask(assembler) else {
         warn(&format!("{} is not GNU as", assembler.display()));
@@ -153,7 +154,7 @@ fn mark(text: &[u8], arguments: &Arguments, assembler: &Path) -> Option<Vec<u8>>
     };
     let texts = arguments.texts();
     let machine = Machine::new(&target, &texts)?;
-    // `o`, `?` and `unique`.
+    // The first version with `o`, `?` and `unique`.
     if version < (2, 35) {
         let (major, minor) = version;
         warn(&format!("{} is version {major}.{minor}, and 2.35 is needed", assembler.display()));
@@ -187,8 +188,8 @@ fn pads(arguments: &[&str]) -> Pads {
     }
 }
 
-/// Whether functions must not end with a plain return: their returns go through a thunk, or come after a
-/// fence or cleared registers.
+/// Whether functions must not end with a plain return, because returns go through a thunk or follow a fence
+/// or code that clears registers.
 fn returns_with_care(text: &[u8], arguments: &[&str]) -> bool {
     let options = variables::get(variables::COLLECT_GCC_OPTIONS).unwrap_or_default();
     let options = gcc_options(&options);
@@ -203,7 +204,8 @@ fn returns_with_care(text: &[u8], arguments: &[&str]) -> bool {
         || search::has(text, b"__x86_return_thunk")
 }
 
-/// Appends a line for each call to the log, if there is one: all at once, since compilers run side by side.
+/// Appends a line for each call to the log, if there is one. A single write keeps the lines together when
+/// compilers run in parallel.
 fn log(found: &[Found]) -> io::Result<()> {
     let Some(log) = variables::get(variables::LOG) else { return Ok(()) };
     let mut text = String::new();
@@ -220,7 +222,7 @@ fn log(found: &[Found]) -> io::Result<()> {
     }
 }
 
-/// A file with this text, which goes away with its last reader.
+/// An anonymous file with this text.
 fn standard_input(text: &[u8]) -> io::Result<Stdio> {
     let mut number = 0_u32;
     let mut file: File = loop {

@@ -1,4 +1,4 @@
-//! The assembler that would have run without us.
+//! Finds the assembler that would have run without this program.
 
 use std::env;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::process::Command;
 use crate::arguments::{self, Arguments};
 use crate::variables;
 
-/// Finds the assembler as the compiler would have, or says why not.
+/// Finds the assembler as the compiler would have, or explains why it cannot.
 ///
-/// gcc looks in the directories of `-B` and of `COMPILER_PATH`, then in those of its own target, then in
-/// `PATH`. clang tells an assembler nothing about itself, so there only the arguments name the target.
+/// gcc searches the directories of `-B` and `COMPILER_PATH`, then those of its target, then `PATH`. clang
+/// passes an assembler no such variables, so only the arguments name the target.
 pub(crate) fn find(arguments: &Arguments) -> Result<PathBuf, NotFound> {
     if let Some(named) = variables::get(variables::ASSEMBLER) {
         return Ok(named.into());
@@ -25,7 +25,7 @@ pub(crate) fn find(arguments: &Arguments) -> Result<PathBuf, NotFound> {
     };
     let compiler = variables::get(variables::COLLECT_GCC).map(PathBuf::from);
     let mut candidates = Vec::new();
-    // Another copy of this program may lie there, and would find us in its turn.
+    // It may be another copy of this program, which would find this one again.
     if variables::get(variables::RUNNING).is_none() {
         candidates.extend(given());
     }
@@ -45,14 +45,14 @@ pub(crate) fn find(arguments: &Arguments) -> Result<PathBuf, NotFound> {
     candidates.into_iter().find(is_other).ok_or(NotFound { compiler })
 }
 
-/// The directories of `-B`, in which gcc looks first, and those that it has told its own children.
+/// The directories of `-B`, which gcc searches first, and those that it passes to its children.
 fn given() -> Vec<PathBuf> {
     let options = variables::get(variables::COLLECT_GCC_OPTIONS).unwrap_or_default();
     let given = arguments::prefixes(&arguments::gcc_options(&options));
     let told = variables::get(variables::COMPILER_PATH).unwrap_or_default();
     let told: Vec<PathBuf> = env::split_paths(&told).collect();
     let directories = given.iter().chain(&told).map(|directory| directory.join("as"));
-    // What `-B` names need not be a directory.
+    // `-B` may name a prefix instead of a directory.
     let beginnings = given.iter().map(|prefix| {
         let mut path = prefix.as_os_str().to_owned();
         path.push("as");
@@ -82,7 +82,7 @@ fn target_of_compiler(compiler: &Path) -> Option<String> {
     target.contains('-').then(|| target.to_owned())
 }
 
-/// The target that clang's arguments for the assembler show, if it is not this machine's.
+/// The target that clang's arguments imply, if it is not this machine.
 fn target_of_arguments(arguments: &[&str]) -> Option<&'static str> {
     let has = |start: &str| arguments.iter().any(|argument| argument.starts_with(start));
     let target = match () {
@@ -100,7 +100,7 @@ fn target_of_arguments(arguments: &[&str]) -> Option<&'static str> {
         .then_some(target)
 }
 
-/// There is no assembler where the compiler would have looked.
+/// The compiler would not have found an assembler either.
 #[derive(Debug)]
 pub(crate) struct NotFound {
     compiler: Option<PathBuf>,
@@ -119,17 +119,17 @@ impl fmt::Display for NotFound {
     }
 }
 
-/// What an assembler says of itself.
+/// How an assembler identifies itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// The target that it was configured for.
+    /// The target for which it was configured.
     pub(crate) target: String,
-    /// The version of GNU as, major and minor.
+    /// The major and minor version of GNU as.
     pub(crate) version: (u32, u32),
 }
 
 impl Identity {
-    /// Asks the assembler. None: it is not GNU as.
+    /// Asks the assembler. None if it is not GNU as.
     pub(crate) fn ask(assembler: &Path) -> Option<Self> {
         let output = Command::new(assembler).arg("--version").env("LC_ALL", "C").output().ok()?;
         Self::parse(&String::from_utf8_lossy(&output.stdout))

@@ -1,6 +1,6 @@
-//! Finds a text in a large one.
+//! Finds a string in a large text.
 
-/// Whether `text` has `wanted` in it (Horspool's algorithm: most steps skip all of `wanted`).
+/// Whether `text` contains `wanted` (Horspool's algorithm, which usually advances by the length of `wanted`).
 pub(crate) fn has(text: &[u8], wanted: &[u8]) -> bool {
     let Some(last) = wanted.len().checked_sub(1) else { return true };
     let mut skips = [wanted.len(); 256];

@@ -1,19 +1,18 @@
-//! Which section a statement is in.
+//! Tracks which section a statement is in.
 
 use std::collections::{HashMap, HashSet};
 
-/// A section. Those whose name is not known, or may depend on what is not followed here, have numbers of
-/// their own.
+/// A section. Each place whose section is uncertain gets a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Section {
     number: usize,
-    /// Whether it may hold code.
+    /// Whether it may contain code.
     pub(crate) is_code: bool,
-    /// Whether it is the same section wherever it has this number.
+    /// Whether this number always means the same section.
     pub(crate) is_known: bool,
 }
 
-/// The sections at some place.
+/// The current and previous sections at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     current: Section,
@@ -21,23 +20,23 @@ struct State {
     pushed: usize,
 }
 
-/// A condition that is open.
+/// An open conditional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Condition {
-    /// It is known, and so is whether this branch is assembled.
+    /// The condition is known, and so is whether this branch is assembled.
     Known(bool),
-    /// It is not known: each branch has to end where it began.
+    /// The condition is unknown: each branch must end in the section where it began.
     Unknown(State),
 }
 
-/// What a statement is.
+/// How a statement is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It is assembled here, or maybe.
+    /// It is, or may be, assembled here.
     Here,
-    /// It is part of a macro or of a repetition.
+    /// It belongs to a macro or a repetition.
     InMacro,
-    /// It is followed here, or not assembled at all.
+    /// It is a directive handled here, or is not assembled.
     Nowhere,
 }
 
@@ -51,11 +50,11 @@ pub(crate) struct Sections {
     numbers: HashMap<Vec<u8>, usize>,
     next: usize,
     conditions: Vec<Condition>,
-    /// The open macros and repetitions; those that are true are assembled once, as they stand.
+    /// The open macros and repetitions; true for those that are assembled once, as written.
     repetitions: Vec<bool>,
     /// The names of macros.
     macros: HashSet<Vec<u8>>,
-    /// Whether the sections are no longer known: they change in a condition, in a macro or in another file.
+    /// Whether the section is unknown because a condition, a macro or another file may have changed it.
     is_lost: bool,
 }
 
@@ -75,7 +74,7 @@ impl Sections {
         }
     }
 
-    /// The section of the next statement. It is not known under a condition, or after one that left it
+    /// The section of the next statement. It is unknown under a condition, and after one that left it
     /// unknown.
     pub(crate) fn current(&self) -> Section {
         let is_conditional =
@@ -83,7 +82,7 @@ impl Sections {
         Section { is_known: self.current.is_known && !self.is_lost && !is_conditional, ..self.current }
     }
 
-    /// Whether the next statement is between `.pushsection` and `.popsection`: outside of the function.
+    /// Whether the next statement is between `.pushsection` and `.popsection`, and so outside the function.
     pub(crate) fn is_pushed(&self) -> bool {
         !self.pushed.is_empty()
     }
@@ -118,7 +117,7 @@ impl Sections {
             b".include" => self.is_lost = true,
             _ if is_followed(mnemonic) => self.follow_section(mnemonic, operands),
             _ => {
-                // Whatever it does.
+                // Its effect is unknown.
                 self.is_lost |= self.macros.contains(mnemonic);
                 return Place::Here;
             }
@@ -151,7 +150,7 @@ impl Sections {
         State { current: self.current, previous: self.previous, pushed: self.pushed.len() }
     }
 
-    /// Follows a condition. True if the directive is part of one.
+    /// Processes a conditional directive. False for any other.
     fn follow_condition(&mut self, directive: &[u8], operands: &[u8]) -> bool {
         if directive.starts_with(b".if") {
             let number = std::str::from_utf8(operands).ok().and_then(|text| text.parse::<u64>().ok());
@@ -185,7 +184,7 @@ impl Sections {
         let flags = name.split(|&byte| byte == b',').nth(1).map(<[u8]>::trim_ascii).unwrap_or_default();
         let is_quoted = flags.starts_with(b"\"");
         let is_code = is_text || is_quoted && flags.contains(&b'x') || !is_quoted && !is_data(name);
-        // `?` means the group of the section before. A name in quotes may have a comma in it.
+        // `?` means the previous section's group. A quoted name may contain a comma.
         let is_known = !(name.starts_with(b"\"") || is_quoted && flags.contains(&b'?'));
         let next = self.next;
         let number = match is_known {
@@ -216,7 +215,7 @@ fn is_followed(directive: &[u8]) -> bool {
     ALL.contains(&directive)
 }
 
-/// Whether the operands of `.irp` are a name and one value, without or in quotes.
+/// Whether the operands of `.irp` are a name and one value, quoted or not.
 fn has_one_value(operands: &[u8]) -> bool {
     let Some(comma) = operands.iter().position(|&byte| byte == b',') else { return false };
     let value = operands[comma + 1..].trim_ascii();
@@ -250,7 +249,7 @@ mod tests {
         assert!(followed(&[data, f]).current().is_code && followed(&[data, f]).is_pushed());
         assert!(followed(&[f]).current() != text);
         assert_eq!(followed(&[f, ".data", ".popsection"]).current(), text);
-        // The pushed `.previous` is back as well.
+        // `.popsection` also restores the previous section.
         assert!(!followed(&[data, ".text", f, ".popsection", ".previous"]).current().is_code);
         assert_eq!(followed(&[".text.f", ".text", ".p2align 3"]).current(), text);
         let again = ".section .text.g,\"ax?\",@progbits";

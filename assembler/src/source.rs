@@ -1,15 +1,15 @@
-//! Which place of the source a statement comes from.
+//! Tracks the source line of each statement.
 
 use std::collections::HashMap;
 
 /// Follows `.file`, `.loc` and the labels of functions.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    /// The file that was compiled.
+    /// The compiled file.
     file: String,
-    /// The files that lines are in, by their numbers.
+    /// The files of the line table, by number.
     files: HashMap<String, String>,
-    /// The number of the file, and the line.
+    /// The current file's number and the line.
     line: Option<(String, String)>,
     function: String,
 }
@@ -43,7 +43,7 @@ impl Source {
         }
     }
 
-    /// The file and, where the compiler has said it (`-g`), the line.
+    /// The file and, with `-g`, the line.
     pub(crate) fn place(&self) -> String {
         match &self.line {
             Some((file, line)) => format!("{}:{line}", self.files.get(file).unwrap_or(&self.file)),
@@ -56,7 +56,7 @@ impl Source {
     }
 }
 
-/// Whether a label may be that of a function: not one that the assembler forgets, nor a number.
+/// Whether a label may name a function: it is neither assembler-local nor a number.
 pub(crate) fn is_function(label: &[u8]) -> bool {
     !label.is_empty() && !label.starts_with(b".L") && !label[0].is_ascii_digit()
 }

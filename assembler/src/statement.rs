@@ -1,19 +1,19 @@
-//! The lines of an assembler text, as far as GNU as and this program have to agree on them.
+//! Splits assembler source into statements as GNU as does.
 
-/// Splits lines into statements. It remembers comments that go on in the next line.
+/// Splits lines into statements. Remembers comments that continue on the next line.
 #[derive(Clone, Debug)]
 pub(crate) struct Splitter {
     comment: &'static [u8],
     in_comment: bool,
 }
 
-/// A statement in its line: labels, then an instruction or a directive.
+/// A statement: labels, then an instruction or a directive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statement<'a> {
-    /// Where the instruction or directive starts in the line, and where it ends.
+    /// The range of the instruction or directive in its line.
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// The last of its labels, empty if there is none.
+    /// The last of its labels, or empty.
     pub(crate) label: &'a [u8],
     pub(crate) mnemonic: &'a [u8],
     pub(crate) operands: &'a [u8],
@@ -44,7 +44,7 @@ impl Splitter {
             }
             match rest[0] {
                 b'"' => at += string(rest),
-                // A character: `'a`, `'\n`. What follows the quote is no separator.
+                // A character: `'a`, `'\n`. The character after the quote does not separate statements.
                 b'\'' => at += if rest.get(1) == Some(&b'\\') { 3 } else { 2 },
                 b';' => {
                     visit(statement(line, start, at));
@@ -68,7 +68,7 @@ impl Splitter {
     }
 }
 
-/// The length of a string literal with its quotes, or of the rest of the line if it has no end.
+/// The length of a string literal with its quotes, or of the rest of the line if it is not closed.
 fn string(text: &[u8]) -> usize {
     let mut at = 1;
     while at < text.len() {
@@ -81,7 +81,7 @@ fn string(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The statement between two places of a line.
+/// The statement between two positions of a line.
 fn statement(line: &[u8], start: usize, end: usize) -> Statement<'_> {
     let end = start + line[start..end.max(start)].trim_ascii_end().len();
     let mut found = Statement { end, ..Statement::default() };
@@ -114,12 +114,12 @@ fn label(text: &[u8]) -> Option<(&[u8], usize)> {
     };
     let spaces = text[length..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let is_label = !name.is_empty() && text.get(length + spaces) == Some(&b':');
-    // `name := value` does not define one.
+    // `name := value` is not a label.
     let is_label = is_label && text.get(length + spaces + 1) != Some(&b'=');
     is_label.then_some((name, length + spaces + 1))
 }
 
-/// Whether a name may contain this byte without quotes.
+/// Whether an unquoted name may contain this byte.
 pub(crate) fn is_in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.$".contains(&byte) || byte >= 0x80
 }

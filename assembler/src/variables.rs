@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 
-/// The path of the assembler to run, where the compiler's own cannot be found.
+/// The assembler to run if the compiler's own cannot be found.
 pub(crate) const ASSEMBLER: &str = "STATIC_CALL_AS";
-/// The file to which a line for each call of a trampoline is appended; `-` is standard error.
+/// The file that gets a line for each call of a trampoline; `-` is standard error.
 pub(crate) const LOG: &str = "STATIC_CALL_AS_LOG";
-/// Set for the assembler, which may be another copy of this program.
+/// Set for the assembler, in case it is another copy of this program.
 pub(crate) const RUNNING: &str = "STATIC_CALL_AS_RUNNING";
 
-/// Set by gcc for its children: its name, its options and the directories of its programs.
+/// Set by gcc for its children: its name, its options and its program directories.
 pub(crate) const COLLECT_GCC: &str = "COLLECT_GCC";
 /// See [`COLLECT_GCC`].
 pub(crate) const COLLECT_GCC_OPTIONS: &str = "COLLECT_GCC_OPTIONS";

@@ -1,6 +1,5 @@
-/* The cost of a call of one and the same function, in every form that a switchable call can have.
- * The C twin of src/calls.rs, which explains the method and the work loads; run by `cargo xtask bench`.
- */
+/* The cost of calling the same function in every form that a switchable call can have. This is the C
+ * version of src/calls.rs, which explains the method and the work loads. `cargo xtask bench` runs it. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,11 +9,11 @@
 
 #include "process.h"
 
-/* A multiple of all numbers of sites. */
+/* A multiple of every number of sites. */
 #define CALLS 16384
 
 #define NOINLINE __attribute__((noinline))
-/* The compiler knows nothing of a value that has been here, and so merges no two steps into one. */
+/* Hides a value from the compiler, so that it cannot merge two steps into one. */
 #define OPAQUE(word) __asm__("" : "+r"(word))
 #ifdef __x86_64__
 #define PLACE(skip) __asm__ volatile(".p2align 6\n\t.skip " #skip ", 0x90")
@@ -46,7 +45,7 @@ NOINLINE void on_word_aside(uint64_t word)
 }
 DEFINE_STATIC_CALL_NULL(preserving_hook, on_word_aside);
 
-/* Not static: a compiler that sees all their values knows what is called. */
+/* Not static: a compiler that sees every store would know what is called. */
 step *pointer = other;
 const struct step_methods {
 	step *first, *step;
@@ -59,7 +58,7 @@ bool hook_is_on = false;
 void (*hook_pointer)(uint64_t) = NULL;
 
 #ifdef __ELF__
-/* Read when the program starts: a compiler that knows what is resolved calls that. */
+/* Read at start-up: a compiler that knows what is resolved calls it directly. */
 static volatile int has_feature = 1;
 static step *resolve(void) { return has_feature ? target : other; }
 uint64_t resolved(uint64_t word) __attribute__((ifunc("resolve")));
@@ -194,7 +193,7 @@ __attribute__((always_inline)) static inline void hook_pointed(uint64_t word)
 	FOUR_PLACES(ROW, WORK, work, preserving, hook_preserving_key)                                \
 	FOUR_PLACES(ROW, WORK, work, branch, hook_branch)                                            \
 	FOUR_PLACES(ROW, WORK, work, pointer, hook_pointed)
-/* Those take the compiler longer than all others. */
+/* These take the compiler longer than all others. */
 #ifdef SHORT_ONLY
 #define ALL_SITES(ROW)
 #else
@@ -244,12 +243,12 @@ static double now(void)
 }
 
 #ifdef __x86_64__
-/* Code that has nothing to do with the calls: 256 KiB of jumps. */
+/* Unrelated code: 256 KiB of jumps. */
 NOINLINE static void flush(void) { __asm__ volatile(".rept 32768\n\tjmp 2f\n\t.skip 6, 0xcc\n2:\n\t.endr"); }
 
 enum { FLUSHES = 8 };
 
-/* Nanoseconds for calls from one site after the other that the branch predictor has forgotten. */
+/* Nanoseconds per call over sites that the branch predictor has forgotten. */
 static double after_flush(const struct loop *loop)
 {
 	double nanoseconds = 0;
@@ -288,7 +287,7 @@ int main(int argc, char **argv)
 	__atomic_store_n(&object.methods, &methods_of_target, __ATOMIC_RELAXED);
 	__atomic_store_n(&choice, 1, __ATOMIC_RELAXED);
 	for (int round = 0; round < rounds; round++) {
-		/* In random order: each loop finds the caches and predictors as the one before left them. */
+		/* In random order, because each loop inherits the previous one's caches and predictors. */
 		for (int i = count - 1; i > 0; i--) {
 			int other = rand() % (i + 1);
 			const struct loop *loop = loops[i];
@@ -308,7 +307,7 @@ int main(int argc, char **argv)
 #endif
 		}
 	}
-	/* Those of a work load follow each other. */
+	/* The loops of a work load are adjacent. */
 	for (int i = 1; i < LOOPS; i++) {
 		if (!strncmp(all[i].work, only, strlen(only)) && !strcmp(all[i].work, all[i - 1].work) &&
 		    results[i] != results[i - 1]) {

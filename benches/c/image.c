@@ -40,7 +40,7 @@ static void *loaded(void *found)
 	return found;
 }
 
-/* To ask for the processor time is a system call of its own. */
+/* Reading the processor time is a system call of its own. */
 static double asking;
 
 static void measure_asking(void)
@@ -66,7 +66,7 @@ static void load(const char *path, const char *name)
 	printf("load-%s %.0f\nunload-%s %.0f\n", name, open - start - asking, name, closed - open - asking);
 }
 
-/* What the image's functions compute tells whether every site followed. */
+/* The result of the image's functions shows whether every site followed. */
 static void check(long (*run)(long), long expected)
 {
 	long result = run(1);
@@ -108,7 +108,7 @@ static struct image image_at(const char *path)
 	return image;
 }
 
-/* All threads of a round have started, and all may end. */
+/* Whether all threads of a round have started, and whether they may end. */
 static pthread_barrier_t started, done;
 static int is_over;
 
@@ -119,7 +119,7 @@ static void *sleep_along(void *unused)
 	return unused;
 }
 
-/* Keeps this thread on the first processor that we may use, or on all others if there are any. */
+/* Binds this thread to the first processor that we may use, or to all others if there are any. */
 static void stay(int on_first)
 {
 	static cpu_set_t allowed;
@@ -159,7 +159,7 @@ static void *call_along(void *image)
 
 static pthread_t threads[THREADS_MAX];
 
-/* Returns when so many threads work, each on its processor. */
+/* Returns when this many threads run. */
 static void start_threads(int count, void *(*work)(void *), struct image *image)
 {
 	is_over = 0;
@@ -185,7 +185,7 @@ static void end_threads(int count)
 	pthread_barrier_destroy(&done);
 }
 
-/* How many threads an argument asks for, this one not included. */
+/* How many threads an argument asks for, besides this one. */
 static int thread_count(const char *text, int is_this_included)
 {
 	int others = atoi(text) - is_this_included;
@@ -202,11 +202,11 @@ static void thread_rounds(const char *path, int rounds, char **counts, int is_ca
 {
 	struct image image = image_at(path);
 
-	/* Before there are other threads: this knows from now on what it may use. */
+	/* Before other threads start: this thread learns here which processors it may use. */
 	stay(1);
 	for (int round = 0; round < rounds; round++) {
 		for (char **count = counts; *count; count++) {
-			/* Among those that sleep, this one counts. */
+			/* The sleeping threads include this one. */
 			int others = thread_count(*count, !is_calling);
 			char name[32];
 
@@ -243,7 +243,7 @@ change(struct static_call_change *changes, size_t count, void *target, int as_ba
 	printf("%s-%s %.0f\n", as_batch ? "batch" : "single", name, end - start - asking);
 }
 
-/* The same changes, one by one and as a transaction: one makes them, the other takes them back, in turns. */
+/* The same changes, one by one and as a transaction; in turns, one makes them and the other reverts them. */
 static void batch_rounds(const char *path, int rounds, int others, char **counts)
 {
 	struct image image = image_at(path);
@@ -279,7 +279,7 @@ static void batch_rounds(const char *path, int rounds, int others, char **counts
 	end_threads(others);
 }
 
-/* What an update costs where calls load a pointer: one store. */
+/* The cost of an update if calls load a pointer: one store. */
 static void *slot;
 
 static void measure_store(void *targets[2])
@@ -305,7 +305,7 @@ static void update_rounds(const char *path, int rounds)
 		fprintf(stderr, "no site follows\n");
 		exit(1);
 	}
-	/* Nobody runs the sites in between. */
+	/* The sites do not run in between. */
 	for (int round = 0; round < rounds; round++, next = !next) {
 		update(image.key, image.targets[next], "update");
 		measure_store(image.targets);
@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 	measure_asking();
 	if (argc == 5 && !strcmp(what, "load")) {
 		for (int round = 0; round < rounds; round++) {
-			/* Each is the first one as often. */
+			/* Each comes first equally often. */
 			for (int turn = 0; turn < 2; turn++) {
 				int without = (round + turn) % 2;
 

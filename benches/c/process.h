@@ -5,8 +5,8 @@
 
 #include "static_call.h"
 
-/* Prints lines like all others: the mode and the writer by their numbers, why it is that mode, and how many
- * sites there are, and are direct. */
+/* Prints the numbers of the mode and the writer, the reason for the mode, and how many sites exist and are
+ * direct. */
 static void print_process(void)
 {
 	struct static_call_info info;

@@ -1,11 +1,11 @@
-/* The time from exec to main, with page faults and memory; run by `cargo xtask bench`.
+/* The time from exec to main, with page faults and memory. `cargo xtask bench` runs it.
  *
- *     start ROUNDS PROGRAM...    starts the programs in turns, every other round from the last one on
+ *     start ROUNDS PROGRAM...    starts the programs in turns, in reverse in every other round
  *
  * Each program prints the time at which its main began (CLOCK_MONOTONIC, nanoseconds), the processor time
- * that it had used by then, and its bytes of resident memory and of private dirty memory. Then it ends. An
- * argument asks the first one for its mode before. Prints lines of the program's number, what was measured,
- * and nanoseconds, a number of page faults (of those that read no file), or bytes.
+ * used by then, and its resident and private dirty memory in bytes. Then it ends. With an argument, the
+ * first program prints its mode before that. Prints lines with the program's number, what was measured, and
+ * nanoseconds, a number of page faults (only those that read no file), or bytes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* Starts it once; if it is `asked`, an argument makes it say its mode as well, if it has one. */
+/* Starts it once. If `asked`, an argument makes it print its mode, if it has one. */
 static void start(int number, char *program, int asked)
 {
 	char *arguments[] = { program, asked ? "mode" : NULL, NULL };
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 0;
 
-	/* What it is compared with may have no image with static calls, and then has no mode. */
+	/* The program without static calls has no mode. */
 	if (argc > 2)
 		start(0, argv[2], 1);
 	for (int round = 0; round < rounds; round++)

@@ -1,4 +1,4 @@
-# What -mretpoline-external-thunk expects of a program: Linux's retpolines.
+# The thunk for -mretpoline-external-thunk: Linux's retpoline.
 	.pushsection .text
 	.irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
 	.p2align 5

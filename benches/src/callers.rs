@@ -1,14 +1,13 @@
-//! What callers lose while their key is updated a thousand times a second.
+//! How much callers lose while their key is updated a thousand times per second.
 //!
-//! One thread calls, in a loop where each call starts after the last one has returned, and never leaves its
-//! processor. Another thread updates the key from another processor. Slices of time with updates and
-//! slices without take turns, and a pair of neighbours gives one ratio: what disturbs the machine for longer
-//! disturbs both. Calls that the scheduler interrupted for another program do not count. The updating thread
-//! wakes up as often in both slices, so that nothing but the updates differs; and the two targets take the
-//! same time.
+//! One thread, bound to its processor, calls in a loop where each call depends on the previous one. Another
+//! thread updates the key from another processor. Time slices with and without updates alternate, and two
+//! adjacent slices give one ratio, so a longer disturbance affects both. Calls that the scheduler interrupted
+//! for another program do not count. The updating thread wakes up equally often in both slices, so only the
+//! updates differ. The two targets take the same time.
 //!
-//! Prints three lines a pair: nanoseconds a call without and with updates, and updates a second. `cargo xtask
-//! bench` builds it with the pass and runs it with each writer.
+//! Prints three lines per pair: nanoseconds per call without and with updates, and updates per second. `cargo
+//! xtask bench` builds it with the pass and runs it with each writer.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,13 +21,14 @@ mod threads;
 
 use threads::{one, other};
 
-/// Of calls that count. Twenty updates, and short enough for neighbours to be alike on a busy machine.
+/// The length of a slice, in calls that count: about twenty updates, and short enough that neighbours
+/// resemble each other on a busy machine.
 const SLICE: Duration = Duration::from_millis(20);
-/// Not measured, so that the updating thread has seen what slice it is.
+/// Not measured, so that the updating thread notices the new slice.
 const SETTLE: Duration = Duration::from_millis(5);
 const PERIOD: Duration = Duration::from_millis(1);
-/// Between two looks at the clock: short against the time that the scheduler gives to a thread, and long
-/// against a look.
+/// The number of calls between two reads of the clock: short compared with a scheduler's time slice, and long
+/// compared with a read.
 const CALLS: u32 = 100_000;
 
 static_call::define! {
@@ -47,7 +47,7 @@ fn calls(mut word: u64) -> u64 {
     word
 }
 
-/// Calls for a slice: nanoseconds a call, and updates a second.
+/// Calls for one slice. Returns nanoseconds per call and updates per second.
 fn slice(updating: bool) -> (f64, f64) {
     UPDATING.store(updating, Ordering::Relaxed);
     call_for(SETTLE);
@@ -56,7 +56,7 @@ fn slice(updating: bool) -> (f64, f64) {
     (nanoseconds, (UPDATES.load(Ordering::Relaxed) - updates) as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Calls until so much time counts: nanoseconds a call.
+/// Calls until this much time counts. Returns nanoseconds per call.
 fn call_for(time: Duration) -> f64 {
     let mut word = black_box(1);
     let (mut counted, mut count) = (Duration::ZERO, 0.0);
@@ -79,7 +79,7 @@ fn update() -> Result<(), static_call::Error> {
     let mut next = Instant::now();
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
-        // Sleeps until fixed times, since sleeping is not exact. A long delay is not made up for.
+        // Sleeps until fixed times, because sleeping is imprecise. Does not catch up after a long delay.
         next = (next + PERIOD).max(Instant::now() - 20 * PERIOD);
         thread::sleep(next.saturating_duration_since(Instant::now()));
         if UPDATING.load(Ordering::Relaxed) {
@@ -97,11 +97,11 @@ fn main() -> Result<(), static_call::Error> {
         threads::stay_on(1);
         update()
     });
-    // After the other one has started: it would inherit this one's processor.
+    // After the other thread has started, which would inherit this binding.
     threads::stay_on(0);
     call_for(SLICE);
     for pair in 0..pairs {
-        // Each comes first as often as the other.
+        // Each comes first equally often.
         let first_updates = pair % 2 == 1;
         let (first, second) = (slice(first_updates), slice(!first_updates));
         let ((quiet, none), (updated, updates)) =

@@ -3,32 +3,31 @@
 //! The goal is that a static call costs at most 1.02 times a direct call. The alignment of a loop alone can
 //! make a bigger difference than that. So:
 //!
-//! - All forms are the same loop around the same function. Direct calls have a second copy of theirs
-//!   (`again`): how far its ratio is from 1 says how far to trust all others.
-//! - In the short work loads each form has four loops, 16 bytes from each other in a cache line (compilers
-//!   align loops to 16 bytes, so that these are all the places where one can be). Their names say where what
-//!   stands before the loop starts, not the loop. A form is compared with the direct call of the same name
-//!   only, which is in the same place.
-//! - The loops take turns in random order, some twenty microseconds each, and one round's static call is
-//!   compared with the same round's direct call. What disturbs the machine for longer disturbs both; the
-//!   median of the ratios throws out what disturbs one of them.
+//! - All forms are the same loop around the same function. The direct call's loop has a second copy
+//!   (`again`): its ratio's distance from 1 tells how far to trust all others.
+//! - In the short work loads, each form has four loops, at distances of 16 bytes in a cache line. (Compilers
+//!   align loops to 16 bytes, so these are all possible places.) A loop's name tells where the code before it
+//!   starts. A form is compared only with the direct call of the same name, which is at the same place.
+//! - The loops take turns in random order, for about twenty microseconds each, and a static call is compared
+//!   with the direct call of the same round. A longer disturbance affects both; the median of the ratios
+//!   discards what affects only one.
 //!
 //! The work loads:
 //!
-//! - `chain`: what a call returns is what the next one takes, so that none can start before the one before it
+//! - `chain`: each call's result is the next call's argument, so no call can start before the previous one
 //!   has ended.
-//! - `throughput`: no call needs another one's result.
-//! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in no
-//!   order.
-//! - `sites1` to `sites4096`: a chain of so many call instructions, one after the other.
-//! - `flush` (if it is asked for): `sites256` once, after 32,768 jumps of other code have taken its place in
-//!   the branch predictor and in the first instruction cache.
-//! - `hook`: a chain of direct calls with a hook behind each that is off; `leaf`: the same without the calls,
-//!   so that the hook alone makes a function with calls of it.
+//! - `throughput`: the calls are independent of each other.
+//! - `neighbours`: a chain in which every other call goes through a table to one of sixteen functions, in
+//!   random order.
+//! - `sites1` to `sites4096`: a chain of this many consecutive call instructions.
+//! - `flush` (on request): `sites256` once, after 32,768 jumps of other code have displaced it in the branch
+//!   predictor and in the first-level instruction cache.
+//! - `hook`: a chain of direct calls, each followed by a hook that is off; `leaf`: the same without the
+//!   calls, so that the hook is the function's only call.
 //!
-//! Prints one line a measurement: work load, form, place, and nanoseconds a call. `cargo xtask bench` builds
-//! it with the pass, with and without retpolines, runs it in every mode, and looks at the loops' machine
-//! code, too.
+//! Prints one line per measurement: work load, form, place, and nanoseconds per call. `cargo xtask bench`
+//! builds it with the pass, with and without retpolines, runs it in every mode, and also checks the loops'
+//! machine code.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -40,7 +39,7 @@ use static_keys::{define_static_key_false, static_branch_unlikely};
 #[path = "process.rs"]
 mod process;
 
-/// A multiple of all numbers of sites.
+/// A multiple of every number of sites.
 const CALLS: u32 = 16_384;
 
 #[cfg(bench_thunk = "retpoline")]
@@ -107,7 +106,7 @@ impl Step for Other {
     }
 }
 
-/// Which object it is cannot be known when this is compiled.
+/// The compiler cannot know which object it is.
 static OBJECTS: [&(dyn Step + Sync); 2] = [&Other, &Target];
 
 #[inline(always)]
@@ -185,7 +184,7 @@ fn static_key_hook(word: u64) {
     }
 }
 
-/// The compiler knows nothing of a value that has been here, and so merges no two steps into one.
+/// Hides a value from the compiler, so that it cannot merge two steps into one.
 macro_rules! opaque {
     ($word:ident) => {
         // SAFETY: no instruction.
@@ -277,7 +276,7 @@ struct Loop {
     run: fn(u32, u64) -> u64,
 }
 
-/// The functions have names, for readers of the disassembly.
+/// The functions have names to make the disassembly readable.
 macro_rules! a_loop {
     ($work:ident $form:literal $call:path, $skip:literal) => {
         Loop {
@@ -287,7 +286,7 @@ macro_rules! a_loop {
                 #[unsafe(export_name = concat!(stringify!($work), "_", $form, "_", $skip))]
                 #[inline(never)]
                 fn body(calls: u32, mut word: u64) -> u64 {
-                    // The comment keeps the compiler from making one function of equal ones.
+                    // The comment keeps the compiler from merging equal functions.
                     // SAFETY: nops, at most.
                     unsafe {
                         asm!(concat!("/* ", $form, " */"), options(nomem, nostack, preserves_flags));
@@ -335,7 +334,7 @@ const SHORT: &[Loop] = loops! {
         "static-keys" static_key_hook] [0 16 32 48];
 };
 
-/// Those take the compiler longer than all others.
+/// These take the compiler longer than all others.
 #[cfg(feature = "many-sites")]
 #[rustfmt::skip]
 const MANY: &[Loop] = loops! {
@@ -350,7 +349,7 @@ const MANY: &[Loop] = loops! {
 #[cfg(not(feature = "many-sites"))]
 const MANY: &[Loop] = &[];
 
-/// Code that has nothing to do with the calls: 256 KiB of jumps.
+/// Unrelated code: 256 KiB of jumps.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 fn flush() {
@@ -361,7 +360,7 @@ fn flush() {
 const FLUSHED: &str = "sites256";
 const FLUSHES: u32 = 8;
 
-/// Nanoseconds for calls from one site after the other that the branch predictor has forgotten.
+/// Nanoseconds per call over sites that the branch predictor has forgotten.
 #[cfg(target_arch = "x86_64")]
 fn after_flush(run: fn(u32, u64) -> u64) -> f64 {
     let mut nanoseconds = 0.0;
@@ -391,7 +390,7 @@ fn main() -> Result<(), static_call::Error> {
     let mut samples = Vec::with_capacity(rounds * loops.len());
     let mut expected = std::collections::HashMap::new();
     for _ in 0..rounds {
-        // A loop's predecessor leaves it its caches and its branch predictor.
+        // Each loop inherits the previous one's caches and branch predictor.
         fastrand::shuffle(&mut loops);
         for &&Loop { name, run } in &loops {
             let start = Instant::now();

@@ -1,10 +1,10 @@
-//! How long those who call are held up while the key is updated.
+//! How long an update of the key holds up a caller.
 //!
-//! One thread calls and reads the clock after each call, and never leaves its processor; another one updates
-//! the key some ten thousand times a second from another processor. Slices of time with updates and slices
-//! without take turns: what the machine itself does to a thread shows in both. The updating thread announces
-//! each of its periods, with an update and without alike, so that the caller can say what the longest pause
-//! in each period was. Periods in which the scheduler gave the processor to somebody else do not count.
+//! One thread, bound to its processor, calls and reads the clock after each call. Another thread updates the
+//! key about ten thousand times per second from another processor. Time slices with and without updates
+//! alternate, so the machine's own pauses show in both. The updating thread announces each of its periods,
+//! with or without an update, so that the caller can record the longest pause of each. Periods in which the
+//! scheduler ran another program do not count.
 //!
 //! `pauses PERIODS one|many`: until so many periods of each kind count, with a key of one site or of a
 //! thousand; on a machine that is so busy that this takes long, fewer. Prints lines of a slice's kind,
@@ -29,7 +29,7 @@ use threads::{one, other};
 
 const SLICE: Duration = Duration::from_millis(50);
 const PERIOD: Duration = Duration::from_micros(80);
-/// What takes as long from call to call is no call.
+/// No call takes as long as this.
 const PAUSE: u64 = 2_000;
 const PERCENTILES: [&str; 6] = ["50", "90", "99", "99.9", "99.99", "99.999"];
 
@@ -56,7 +56,7 @@ static UPDATING: AtomicBool = AtomicBool::new(false);
 static PERIODS: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicBool = AtomicBool::new(false);
 
-/// Updates, and says how long each one took.
+/// Makes updates and records how long each took.
 fn update(
     change: impl Fn(bool) -> Result<(), static_call::Error>,
 ) -> Result<Histogram<u64>, static_call::Error> {
@@ -65,7 +65,7 @@ fn update(
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
         next = (next + PERIOD).max(Instant::now());
-        // Asleep, it would come too late.
+        // A sleep would end too late.
         while Instant::now() < next {
             std::hint::spin_loop();
         }
@@ -92,12 +92,12 @@ fn print(name: &str, histogram: &Histogram<u64>) {
     println!("{name}/max {}\n{name}/count {}", histogram.max(), histogram.len());
 }
 
-/// What the caller has seen in one kind of slice.
+/// The caller's observations in one kind of slice.
 struct Pauses {
     calls: Histogram<u64>,
     pauses: Histogram<u64>,
     periods: Histogram<u64>,
-    /// Periods with no pause, with one, and so on; the last one has those with more, too.
+    /// The number of periods with no pause, with one, and so on; the last element includes all with more.
     numbers: [u64; 6],
 }
 
@@ -120,7 +120,7 @@ impl Pauses {
 fn slice(pauses: &mut Pauses, call: impl Fn(u64) -> u64) {
     let start = Instant::now();
     let (mut last, mut longest, mut word) = (start, 0, black_box(1));
-    // Of the period so far.
+    // Of the current period.
     let mut found = Vec::with_capacity(64);
     let mut period = PERIODS.load(Ordering::Relaxed);
     let mut switches = threads::times_interrupted();
@@ -173,7 +173,7 @@ fn main() -> Result<(), static_call::Error> {
             update(|is_one| ONE.update(target(is_one)))
         }
     });
-    // After the other one has started: it would inherit this one's processor.
+    // After the other thread has started, which would inherit this binding.
     threads::stay_on(0);
     let mut pauses = [Pauses::new(), Pauses::new()];
     let start = Instant::now();

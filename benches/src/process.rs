@@ -1,10 +1,9 @@
-//! How this process has run its static calls: for the harness, which compares that with what it has asked
-//! for.
+//! How this process runs its static calls. The harness compares this with what it asked for.
 
 use static_call::{Mode, Writer};
 
-/// Prints lines like all others: the mode and the writer, by their numbers in `static_call.h`, why it is that
-/// mode, and how many sites there are, and are direct.
+/// Prints the numbers of the mode and the writer in `static_call.h`, the reason for the mode, and how many
+/// sites exist and are direct.
 pub(crate) fn print() {
     let mode = match static_call::mode() {
         Mode::Inline => 2,

@@ -1,9 +1,10 @@
-//! Whole programs that dispatch on hot paths, each in several forms: direct calls of what is known when the
-//! program is compiled, static calls, and pointers. `cargo xtask bench` builds it twice, with retpolines and
-//! without, for the retpolined pointer.
+//! Whole programs that dispatch on hot paths, each in several forms: direct calls to functions fixed at
+//! compile time, static calls, and pointers. `cargo xtask bench` builds it with and without retpolines, for
+//! the retpolined pointer.
 //!
 //! - `checksum`: CRC-32C by instruction or by table, over real files, in pieces of 16 bytes to a megabyte;
-//! - `search`: a byte in a text, by vectors or one by one: the end of each line, and a byte that is nowhere;
+//! - `search`: finds a byte in a text, with vectors or byte by byte: the end of each line, and a byte that
+//!   does not occur;
 //! - `interpreter`: a small interpreter that runs a loop, with a hook for tracing at each instruction, off
 //!   and on;
 //! - `requests`: a loop that parses requests, with ten hooks for policies around each, off and on.
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use case::Case;
 
-/// A function that is chosen while the program runs, in all its forms; `choose` chooses it.
+/// A function that `choose` selects at run time, in all its forms.
 macro_rules! switchable {
     ($vis:vis mod $name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty = $first:path) => {
         $vis mod $name {
@@ -108,7 +109,7 @@ fn main() {
     assert!(!text.is_empty(), "usage: programs ROUNDS FILE...");
     run(rounds, checksum::cases(&text));
     run(rounds, search::cases(&text));
-    // Those whose hooks are on come after those whose hooks are off.
+    // Cases whose hooks are off come before those whose hooks are on.
     interpreter::hooks(false);
     run(rounds, interpreter::cases("off"));
     interpreter::hooks(true);
@@ -120,7 +121,7 @@ fn main() {
     process::print();
 }
 
-/// Runs all cases. Those that differ only in their form have to find the same.
+/// Runs all cases. Cases that differ only in their form must have the same result.
 fn run(rounds: usize, mut cases: Vec<Case<'_>>) {
     let mut found = std::collections::HashMap::new();
     for _ in 0..rounds {

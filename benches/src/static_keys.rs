@@ -1,15 +1,15 @@
-//! The cost of an update, beside the crate `static-keys`, which patches branches (`nop` or `jmp`) as we do
-//! calls.
+//! The cost of an update, compared with the crate `static-keys`, which patches branches (`nop` or `jmp`) as
+//! we patch calls.
 //!
-//! Keys of each with 10 to 10,000 sites of the same purpose: a hook that is called, or not. (Each function
-//! passes another number, or the compiler would make one of them all.) Both are switched on and off in turns,
-//! and after each change all sites of both run and have to do as they should. There is one thread, since
-//! `static-keys` forbids changes while others run; ours would only have to interrupt them as well. It builds
-//! with the stable compiler: `asm!` has had labels since Rust 1.87.
+//! Both crates have keys with 10 to 10,000 sites of the same purpose: a hook that is called or not. (Each
+//! function passes a different number, so that the compiler does not merge them.) Both keys are switched on
+//! and off in turns, and after each change all sites run and are checked. There is one thread, because
+//! `static-keys` forbids changes while others run; ours would only have to interrupt them as well. The
+//! program builds with the stable compiler, whose `asm!` has labels since Rust 1.87.
 //!
-//! Prints lines of a crate and a number of sites, and nanoseconds of processor time for all of them; and of
-//! `store`, which is what a change costs where every call loads a pointer. `cargo xtask bench` builds it with
-//! the pass, and counts the sites in the binary.
+//! Prints lines with a crate, a number of sites and nanoseconds of processor time for all of them; and lines
+//! with `store`, the cost of a change if every call loads a pointer. `cargo xtask bench` builds it with the
+//! pass and counts the sites in the binary.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -41,7 +41,7 @@ macro_rules! sites {
     (10000 $($site:tt)*) => { ten! { ten! { ten! { $($site)* } } } };
 }
 
-/// Keys with so many sites, a tenth of them in each function.
+/// Keys with this many sites, a tenth of them in each function.
 macro_rules! keys {
     ($($name:ident $sites:tt [$($number:literal)*];)*) => { $(
         mod $name {
@@ -87,10 +87,10 @@ keys! {
 #[cfg(feature = "many-sites")]
 keys! { ten_thousand 10000 [31 32 33 34 35 36 37 38 39 40]; }
 
-/// A key of ours and one of theirs, with so many sites each.
+/// A key of each crate, with this many sites each.
 struct Size {
     sites: u64,
-    /// What all sites together add.
+    /// The sum of all sites' numbers.
     sum: u64,
     info: fn() -> static_call::Info,
     update: fn(bool),
@@ -99,7 +99,7 @@ struct Size {
     run_theirs: fn(),
 }
 
-/// Nanoseconds for a change, which all sites have to follow.
+/// Nanoseconds for a change. Checks that all sites followed.
 fn change(change: impl FnOnce(), run: fn(), sum: u64) -> f64 {
     let start = processor_time();
     change();
@@ -110,7 +110,7 @@ fn change(change: impl FnOnce(), run: fn(), sum: u64) -> f64 {
     nanoseconds
 }
 
-/// Nanoseconds for one store, of many.
+/// Nanoseconds per store, over many stores.
 fn store() -> f64 {
     const STORES: u32 = 10_000;
     static SLOT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
@@ -123,7 +123,7 @@ fn store() -> f64 {
     (processor_time() - start).as_secs_f64() * 1e9 / f64::from(STORES)
 }
 
-/// What this thread has used: on a busy machine, a thread that waits for its turn does not work.
+/// This thread's processor time, which excludes waiting for a processor on a busy machine.
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes the time.
@@ -151,7 +151,7 @@ fn main() {
             let sum = if is_on { size.sum } else { 0 };
             let update = || change(|| (size.update)(is_on), size.run_ours, sum);
             let toggle = || change(|| (size.toggle)(is_on), size.run_theirs, sum);
-            // Each of them is the first one as often, of those that switch on and of those that switch off.
+            // Each comes first equally often when switching on and when switching off.
             let (ours, theirs) = if pair / 2 % 2 == 0 {
                 let ours = update();
                 (ours, toggle())

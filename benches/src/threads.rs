@@ -1,4 +1,4 @@
-//! What programs of two threads need: a processor for each, whether the scheduler has taken it, and two
+//! What programs with two threads share: a processor for each, whether the scheduler has taken it, and two
 //! targets that take the same time.
 
 #[inline(never)]
@@ -11,7 +11,7 @@ pub(crate) fn other(word: u64) -> u64 {
     word.rotate_left(7) ^ 0x7f4a_7c15
 }
 
-/// How often the scheduler has taken the processor from this thread.
+/// How often the scheduler has preempted this thread.
 pub(crate) fn times_interrupted() -> i64 {
     // SAFETY: all zeros are a value, and getrusage(2) writes another one.
     unsafe {
@@ -21,7 +21,7 @@ pub(crate) fn times_interrupted() -> i64 {
     }
 }
 
-/// Keeps this thread on the processor with this number among those that we may use.
+/// Binds this thread to the n-th of the processors that we may use.
 pub(crate) fn stay_on(number: usize) {
     // SAFETY: all zeros are a set of processors; the calls read and write it, and know its size.
     unsafe {

@@ -1,9 +1,9 @@
-//! The cost of an update without the pass, which patches one trampoline: of a key's first update, and of a
-//! later one.
+//! The cost of an update without the pass, which patches one trampoline: a key's first update, and later
+//! ones.
 //!
-//! With the argument `threaded` another thread sleeps, so that the process is not prepared for patching at
-//! first, and is by one key's second update. Prints nanoseconds: `first` and `later`, one after the other for
-//! each key, and `prepare`, the update that prepares. `cargo xtask bench` builds it without the pass.
+//! With the argument `threaded`, another thread sleeps, so the process is not prepared for patching at first;
+//! one key's second update prepares it. Prints nanoseconds: `first` and `later` for each key, and `prepare`
+//! for the update that prepares. `cargo xtask bench` builds it without the pass.
 
 use std::hint::black_box;
 use std::thread;
@@ -52,7 +52,7 @@ fn main() -> Result<(), Error> {
         thread::spawn(thread::park);
     }
     let (prepares, keys) = UPDATES.split_first().expect("there are keys");
-    // The process's first update looks at the environment as well.
+    // The process's first update also reads the environment.
     prepares(two)?;
     let first = keys.iter().map(|&update| timed(update, two)).collect::<Result<Vec<_>, _>>()?;
     let prepare = timed(*prepares, one)?;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Error> {
     for (first, later) in first.iter().zip(later) {
         println!("first {first:.1}\nlater {later:.1}");
     }
-    // With `STATIC_CALL_MODE` the trampolines would be patched when the program starts.
+    // With `STATIC_CALL_MODE`, the trampolines would be patched at start-up.
     assert_eq!(static_call::mode(), Mode::Trampoline, "{}", static_call::mode_reason());
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Registers damaged images, updates their keys and unregisters them.
 //!
 //! A small image lies in memory as a linker and the pass would have made it. The input damages it, and then
-//! the runtime itself registers it. Whatever the damage is, the runtime only writes to what is its own,
-//! refused code stays as it was, and each call that is not damaged itself reaches its key's target.
+//! the runtime itself registers it. Whatever the damage, the runtime writes only its own data, leaves the
+//! code of a refused image alone, and lets each intact call reach its key's target.
 //!
-//! Three things are not damaged, since the runtime trusts the loader and its own fields: the address in a
-//! record is that of some key, the program headers describe how the code is mapped, and the descriptor's
-//! state is zero before registration.
+//! Three facts hold throughout, because the runtime trusts the loader and its own fields: a record contains
+//! the address of some key, the program headers describe how the code is mapped, and the descriptor's state
+//! is zero before registration.
 #![no_main]
 
 use std::cell::RefCell;
@@ -32,7 +32,7 @@ const TEXT: usize = PAGE;
 const DATA: usize = 2 * PAGE;
 const SIZE: usize = 3 * PAGE;
 
-/// On the stack: AddressSanitizer would keep each one on the heap for a while.
+/// It lives on the stack: AddressSanitizer would quarantine each one on the heap.
 type Memory = [u8; SIZE];
 
 const TRAMPOLINES: usize = TEXT + 0x108;
@@ -47,15 +47,15 @@ const RECORDS: usize = DATA + 0x100;
 const SITE_TABLE: usize = DATA + 0x200;
 const KEY: usize = DATA + 0x300;
 const GOT: usize = DATA + 0x400;
-/// The key and the record of branches, behind the others.
+/// The branches' key and record, which follow the others.
 const BRANCH_KEY: usize = KEY + KEYS * size_of::<Key>();
 const BRANCHES_RECORD: usize = RECORDS + KEYS * size_of::<Record>();
 const BRANCHES: usize = 6;
 const BRANCH_TABLE: usize = DATA + 0x4c0;
 const BRANCH_CODE: usize = TEXT + 0x500;
-/// What the code that looks at a key starts with.
+/// The first bytes of the code that reads a branch's key.
 const CHECK: [u8; 6] = [0x48, 0x8d, 0x64, 0x24, 0x80, 0x50];
-/// A key of another version.
+/// A key of another layout version.
 const OLD_KEY: usize = DATA + 0x480;
 
 #[derive(Arbitrary, Debug)]
@@ -67,13 +67,13 @@ struct Input {
     switches: Vec<u8>,
 }
 
-/// Of an entry of the branch table, and of its code.
+/// Damages an entry of the branch table, or its code.
 #[derive(Arbitrary, Debug)]
 enum BranchDamage {
     Field(u8, u8, i32),
     Moved(u8, u8, i8),
     Copied(u8, u8),
-    /// The instruction of a call.
+    /// Damages a call's instruction.
     Call(u8, u8),
     Code(u8, u8, u8),
     Key(u8),
@@ -99,11 +99,11 @@ enum Damage {
     NoKey(u8),
     CrookedKey(u8, u8),
     OldKey(u8),
-    /// The runtime's own fields.
+    /// Damages the runtime's own fields.
     RecordRest(u8, u8, u8),
     Code(u16, u8),
     Code4(u16, u32),
-    /// A call of a trampoline anywhere.
+    /// Puts a call of a trampoline anywhere.
     Call(u16, u8),
     FewerSites(u8),
     FewerRecords(u8),
@@ -112,7 +112,7 @@ enum Damage {
     Version(u32),
     NoHeader,
     Header(u8, u8),
-    /// A bit of the tables, which hold no pointers.
+    /// Flips a bit of the tables without pointers.
     Flip(u16, u8),
 }
 
@@ -138,7 +138,7 @@ struct Area {
 
 impl Area {
     fn new() -> Self {
-        // SAFETY: new mappings, which live for ever.
+        // SAFETY: new mappings, which are never unmapped.
         unsafe {
             let file = libc::memfd_create(c"image".as_ptr(), 0);
             assert!(file >= 0 && libc::ftruncate(file, SIZE as libc::off_t) == 0);
@@ -189,12 +189,12 @@ impl Area {
         TRAMPOLINES + index * TRAMPOLINE
     }
 
-    /// Where a branch, its check and its target are.
+    /// The addresses of a branch, its check and its target.
     fn branch(index: usize) -> [usize; 3] {
         [0, 0x100, 0x200].map(|part| BRANCH_CODE + part + index * 16)
     }
 
-    /// The address of a site. The last ones do not lie in one word.
+    /// The address of a site. The last sites cross a word boundary.
     fn site(index: usize) -> usize {
         CODE + index * SLOT + if index < SITES - 2 { index / KEYS % 3 } else { 5 }
     }
@@ -266,7 +266,7 @@ impl Area {
             bytes.put(trampoline - 8, &signature.to_le_bytes());
             bytes.distance(trampoline - 4, trampoline, record);
             let got = GOT + index * 8;
-            // A no-op, and an instruction that a jump may replace.
+            // A no-op and the instruction after it, which a jump may replace.
             bytes.put(trampoline, &[0x90]);
             let code = trampoline + 1;
             match index {
@@ -324,7 +324,8 @@ impl Area {
         }
     }
 
-    /// The target of the call at a site, by its bytes alone. None if it does nothing or returns zero.
+    /// The target of the call at a site, decoded from its bytes alone. None if it does nothing or returns
+    /// zero.
     fn reached(&self, bytes: &Memory, site: usize) -> Option<usize> {
         let destination = match bytes[site..site + 6] {
             [0xe8 | 0xe9, ..] => site + 5 + distance(bytes, site + 1),
@@ -369,7 +370,7 @@ impl Bytes {
         self.put(at, &(to.wrapping_sub(from) as i32).to_le_bytes());
     }
 
-    /// In the text, with room behind it.
+    /// The range of code, with room after it.
     fn code(&mut self, at: u16, bytes: &[u8]) {
         self.put(TEXT + usize::from(at) % 0x400, bytes);
     }
@@ -487,7 +488,7 @@ impl Bytes {
         }
     }
 
-    /// Whether the program headers lie in the image, and the code lies where they say.
+    /// Whether the program headers lie in the image and describe the code correctly.
     fn is_loadable(&self) -> bool {
         let bytes = &self.0;
         let (headers, count) = (number(bytes, 32), usize::from(bytes[56]) | usize::from(bytes[57]) << 8);
@@ -514,7 +515,7 @@ fn distance(bytes: &Memory, at: usize) -> usize {
     i32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize
 }
 
-/// The image under test, and one that shares its last key and is never damaged.
+/// The image under test, and an undamaged one that shares its last key.
 struct World {
     image: Area,
     intact: Memory,
@@ -572,7 +573,7 @@ impl World {
         let before = damaged.0;
         self.image.fill(&before);
         let before_all = before;
-        // SAFETY: an image in memory. The runtime has to find out what is wrong with it.
+        // SAFETY: an image in memory. Finding its damage is the runtime's task.
         unsafe { register(self.image.image()) };
         // SAFETY: still mapped.
         let patched = unsafe { (*self.image.image()).state.get() } == 2;
@@ -651,7 +652,7 @@ impl World {
 
     fn nothing_else_was_written(&self, before: &Memory, now: &Memory) {
         let base = self.image.base;
-        // Large steps first: most of it is unchanged, and the fuzzer traces each of our comparisons.
+        // Compares large blocks first: most are unchanged, and the fuzzer traces every comparison.
         const STEP: usize = 512;
         let differs = |at: &usize, len: usize| before[*at..at + len] != now[*at..at + len];
         let changed = |range: std::ops::Range<usize>| {
@@ -660,7 +661,7 @@ impl World {
         };
         assert_eq!(before[HEADER..TEXT], now[HEADER..TEXT], "the header");
         for at in changed(TEXT..DATA) {
-            // A site or a trampoline of the tables starts in this word.
+            // Only a word with a site or trampoline of the tables may change.
             let entries = (0..SITES).map(|index| SITE_TABLE + index * 4);
             let branches = (0..BRANCHES).map(|index| BRANCH_TABLE + index * size_of::<Branch>());
             let is_site = entries.chain(branches).any(|entry| {
@@ -693,7 +694,7 @@ impl World {
         }
     }
 
-    /// Every branch whose code is as the linker made it, if the table, the record and the key are, too.
+    /// Checks every branch whose code, table entry, record and key are as the linker made them.
     fn branches_are_right(&self, before: &Memory, now: &Memory) {
         let same = |at: usize, len: usize| before[at..at + len] == self.intact[at..at + len];
         if !same(BRANCH_TABLE, BRANCHES * size_of::<Branch>()) || !same(BRANCHES_RECORD, size_of::<Record>())
@@ -721,7 +722,7 @@ impl World {
         }
     }
 
-    /// Every call whose instruction, trampoline and record are as the linker made them.
+    /// Checks every call whose instruction, trampoline and record are as the linker made them.
     fn calls_are_right(
         &self,
         area: &Area,

@@ -13,11 +13,11 @@ static DEFINE_STATIC_CALL(second, one);
 static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_RET0(level, big);
 
-/* More than the runtime compares one by one. */
+/* More keys than the runtime compares one by one. */
 #define MANY 100
 __extension__ static struct static_call_key table[MANY] = { [0 ... MANY - 1] = STATIC_CALL_INIT(one) };
 
-/* The array keeps its order, whether the batch succeeds or not. */
+/* Whether or not the batch succeeds, the array keeps its order. */
 static void many(void)
 {
 	struct static_call_change changes[MANY + 1], again[MANY + 1];
@@ -77,7 +77,7 @@ int main(void)
 	CHECK(static_call_update_batch(no_zero, 2) == -EINVAL);
 	CHECK(all() == before);
 
-	/* NULL and "return 0" as targets, and keys that do not change. */
+	/* Targets NULL and "return 0", and keys that do not change. */
 	struct static_call_change on[] = { STATIC_CALL_CHANGE(hook, observe),
 					   STATIC_CALL_CHANGE(level, big) };
 	CHECK(static_call_update_batch(on, 2) == 0);

@@ -1,7 +1,7 @@
 /*
- * The code after a call and before a return: hardened code compares and clears registers there. Every
- * function here calls a key once, and then does something that goes wrong if the call, or a return in its
- * place, is not as expected.
+ * The code after a call and before a return, where hardened code compares and clears registers. Every
+ * function here calls a key once, and then does something that fails if the call, or the return that replaces
+ * it, is wrong.
  */
 #include "check.h"
 

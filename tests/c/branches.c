@@ -92,7 +92,7 @@ static void check_batches(void)
 	seen = 0;
 	call_lazily(4);
 	CHECK(seen == 47);
-	/* It holds what was before. */
+	/* The old state is still there. */
 	CHECK(static_call_update_batch(changes, 3) == 0);
 	check_ways(0, 1);
 	seen = 0;
@@ -115,7 +115,7 @@ void cold(long value, long other) { __asm__ volatile("" : : "r"(value + other));
 extern "C"
 #endif
 	__attribute__((noinline)) long hot_leaf(long value);
-/* The test reads its machine code. */
+/* The test inspects its machine code. */
 long hot_leaf(long value)
 {
 	if (static_branch_unlikely(&off))

@@ -1,5 +1,5 @@
-/* No function of the library is a cancellation point: a cancelled thread continues in it, and ends at the
- * next point of its own. Otherwise it would end in the middle of an update and keep the lock for ever. */
+/* No function of the library is a cancellation point: a cancelled thread completes the function, and ends
+ * at its own next cancellation point. Otherwise it would end during an update and never release the lock. */
 #include "restrict.h"
 
 #include <dlfcn.h>
@@ -34,7 +34,7 @@ static void step(int is_so)
 
 static void *worker(void *unused)
 {
-	/* There must be no cancellation point before this thread is cancelled. */
+	/* This thread must not reach a cancellation point before it is cancelled. */
 	while (!is_cancelled)
 		;
 	for (int i = 0; i < 3; i++) {
@@ -79,7 +79,7 @@ static void cancel_a_worker(void)
 		fprintf(stderr, "the thread ended after %d steps\n", steps);
 		abort();
 	}
-	/* The lock is free, and a child can use it as well. */
+	/* The lock is free, in a child too. */
 	alarm(20);
 	const int expected = seals ? -EROFS : 0;
 	CHECK(static_call_update(host_key, other) == expected);
@@ -91,7 +91,7 @@ static void cancel_a_worker(void)
 	alarm(0);
 }
 
-/* cancelled PLUGIN RIGHT: gives up the right for the second round. */
+/* cancelled PLUGIN RIGHT: gives up this right before the second round. */
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3);

@@ -17,9 +17,9 @@ __attribute__((unused, noreturn)) static void check_failed(const char *file, int
 	abort();
 }
 
-/* An update beside threads that start, end or fork. The C library blocks all signals for a moment there,
- * and with breakpoints an update waits for the end of that moment, but not as long as a busy machine may
- * take. */
+/* An update while other threads start, end or fork. The C library blocks all signals for a moment then.
+ * With breakpoints, an update waits for that moment to end, but not as long as it may take on a busy
+ * machine. */
 #define PATIENTLY(update)                                                                     \
 	({                                                                                    \
 		const time_t end_ = time(NULL) + 10;                                          \
@@ -29,14 +29,14 @@ __attribute__((unused, noreturn)) static void check_failed(const char *file, int
 		result_;                                                                      \
 	})
 
-/* Functions that preserve nearly all registers, where compilers have them. */
+/* Functions that preserve nearly all registers, if the compiler supports them. */
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
 #define PRESERVE_MOST __attribute__((preserve_most))
 #else
 #define PRESERVE_MOST
 #endif
 
-/* Prints how the calls of this process run at this moment. */
+/* Prints how this process's calls run now. */
 __attribute__((unused)) static void report(void)
 {
 	const unsigned mode = static_call_mode();

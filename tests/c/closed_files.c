@@ -1,6 +1,6 @@
-/* A thread closes all files that it does not know, as some programs do before they become a daemon. One of
- * them is the file through which breakpoints are written. Whatever an update returns, calls reach the
- * key's target. */
+/* A thread closes all files that it did not open, as some programs do to become daemons. One of them is
+ * the file through which breakpoints are written. Whatever an update returns, calls reach the key's
+ * target. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -54,7 +54,7 @@ int main(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 	printf("%d updates failed\n", failures);
-	/* These updates finish what failed ones have left behind. */
+	/* These updates finish what failed ones left undone. */
 	CHECK(static_call_update(key, one) == 0 && static_call_update(key, two) == 0 && call() == 2 &&
 	      tail() == 2);
 	report();

@@ -1,4 +1,4 @@
-/* i686: functions that remove their arguments themselves, or take them in registers. */
+/* i686: functions that pop their own arguments, or take them in registers. */
 #include "check.h"
 
 #define FUNCTIONS(name, sign)                                                                   \

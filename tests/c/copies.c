@@ -1,6 +1,6 @@
-/* A program without static calls loads plugins, each with its own runtime, into its own namespace or into
- * others. They share SIGTRAP with the program. Each trap reaches its owner once, whichever plugins are
- * loaded and unloaded. */
+/* A program without static calls loads plugins, each with its own runtime, into its own linker namespace
+ * or into others. They share SIGTRAP with the program. Each trap reaches its owner once, whichever plugins
+ * are loaded and unloaded. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -90,7 +90,7 @@ static void install(void (*handler)(int), void (*with_info)(int, siginfo_t *, vo
 	CHECK(sigaction(SIGTRAP, &action, with_info == on_chained ? &replaced : NULL) == 0);
 }
 
-/* A breakpoint and a signal that belong to no plugin: how often each handler has to run. */
+/* A breakpoint and a signal that belong to no plugin, and how often each handler must run. */
 static void expect(int firsts, int seconds, int chains)
 {
 	first = second = chained = 0;
@@ -148,7 +148,7 @@ static void run(char **paths, int in_own_namespace, int is_handled_before, int u
 	install(on_first, NULL, 0);
 	both_flip(2);
 	expect(1, 0, 0);
-	/* A handler that calls the one that it has replaced, and that is removed again. */
+	/* A handler that calls its predecessor, and is removed again. */
 	for (int i = 0; i < 20; i++) {
 		install(NULL, on_chained, 0);
 		expect(1, 0, 1);
@@ -215,8 +215,8 @@ static void come_and_go(const char *path)
 	CHECK(space() - before < 50);
 }
 
-/* One handler after the other is installed over ours for a while. The handler that is put back still leads
- * to the right one, however many there were. That one is not the first one, and it changes later. */
+/* Many handlers in turn are installed over ours for a while. However many there were, the handler that is
+ * put back still leads to the right one, which is not the first and changes later. */
 static void one_after_the_other(const char *path)
 {
 	plugins[0] = load(path, 0);
@@ -239,7 +239,7 @@ static void one_after_the_other(const char *path)
 	expect(0, 1, 0);
 }
 
-/* The plugin to unload next: forwards, backwards, or every other one first and then the rest in either
+/* The plugin to unload next: forwards, backwards, or every other one and then the rest in either
  * direction. */
 static int turn(int order, int i, int count)
 {
@@ -251,7 +251,7 @@ static int turn(int order, int i, int count)
 	return 2 * (order == 2 ? i - half : count - 1 - i) + 1;
 }
 
-/* More copies over each other than a copy has entries. */
+/* More stacked copies than a copy has entries. */
 static void many(char **paths, int count, int order)
 {
 	struct plugin *all = calloc((size_t)count, sizeof *all);
@@ -267,7 +267,7 @@ static void many(char **paths, int count, int order)
 		if (round == 1)
 			install(on_first, NULL, 0);
 	}
-	/* The present action leads to each copy, however far away, so no copy installs anything. */
+	/* The current action leads to each copy, however indirectly, so no copy installs anything. */
 	CHECK(sigaction(SIGTRAP, NULL, &present) == 0);
 	for (int i = 0; i < count; i++) {
 		flip(&all[i]);

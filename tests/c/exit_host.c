@@ -2,7 +2,7 @@
  *
  *     exit_host WAY KEY_PLUGIN CALLER_PLUGIN
  *
- * With HAS_CALLS it has some of its own. */
+ * With HAS_CALLS it has static calls itself. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -85,7 +85,7 @@ __attribute__((destructor(50))) static void at_last(void)
 	for (int value = 0; value < 4; value++)
 		CHECK(static_call_update(hosts, value % 2 ? three : four) == 0 &&
 		      static_call(hosts) == 4 - value % 2);
-	/* A plugin that is loaded so late can also be unloaded. */
+	/* A plugin that is loaded this late can also be unloaded. */
 	const char *path = getenv("LATE_PLUGIN");
 	void *late = key && path ? dlopen(path, RTLD_NOW) : NULL;
 	if (!late)
@@ -113,7 +113,7 @@ static void *end_last(void *unused)
 	return NULL;
 }
 
-/* The key's plugin stays: only the caller is unloaded meanwhile. */
+/* The key's plugin stays loaded; only the caller is unloaded meanwhile. */
 static void *update_for_ever(void *unused)
 {
 	(void)unused;

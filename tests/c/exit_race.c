@@ -1,4 +1,4 @@
-/* The process exits while other threads call and update. No thread meets a breakpoint without a handler. */
+/* The process exits while other threads call and update. No thread hits a breakpoint without a handler. */
 #include <pthread.h>
 
 #include "fork.h"

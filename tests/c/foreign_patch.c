@@ -1,5 +1,5 @@
-/* Somebody else writes to the code, as a debugger does to set a breakpoint. No update of the key changes
- * anything until that is gone. The harness passes the addresses of the sites, relative to `main`. */
+/* Something else writes to the code, as a debugger does to set a breakpoint. Until that is undone, no
+ * update of the key changes anything. The test passes the addresses of the sites, relative to `main`. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void write_byte(uint8_t *byte, uint8_t value)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
-	/* A byte of second's site, or of second's trampoline, whichever the mode patches. */
+	/* A byte of second's site or trampoline, whichever the mode patches. */
 	uint8_t *byte = (uint8_t *)(uintptr_t)main + strtol(argv[1], NULL, 0);
 	CHECK(call_first() == 1 && call_second() == 1);
 

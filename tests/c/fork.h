@@ -1,4 +1,4 @@
-/* What the programs that fork share. */
+/* Shared by the programs that fork. */
 #ifndef FORK_H
 #define FORK_H
 
@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-/* The status with which a child ends. */
+/* A child's exit status. */
 __attribute__((unused)) static int status_of(pid_t child)
 {
 	int status;
@@ -19,7 +19,7 @@ __attribute__((unused)) static int status_of(pid_t child)
 	return status;
 }
 
-/* Whether a write to this byte ends a process. */
+/* Whether a write to this byte kills a process. */
 __attribute__((unused)) static int faults(volatile char *byte)
 {
 	const pid_t child = fork();
@@ -31,8 +31,8 @@ __attribute__((unused)) static int faults(volatile char *byte)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
 }
 
-/* Whether a page can be zero in children: Linux can since 4.14, some emulators cannot. Without it only the
- * hooks of fork() free the lock. */
+/* Whether a page can be zeroed in children: Linux supports this since 4.14, some emulators do not. Without
+ * it, only the hooks of fork() release the lock. */
 __attribute__((unused)) static int has_wiped_pages(void)
 {
 	volatile char *page = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

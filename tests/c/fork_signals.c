@@ -1,4 +1,4 @@
-/* fork, the program's own locks and signal handlers that update, in every order: nothing waits for ever. */
+/* fork, the program's own locks, and signal handlers that update, in every order: nothing deadlocks. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -45,7 +45,7 @@ static void *start(void *(*run)(void *), pthread_t *thread)
 	return NULL;
 }
 
-/* A child that updates at once. */
+/* A child updates at once. */
 static pid_t forked_child(void)
 {
 	const pid_t pid = fork();
@@ -68,7 +68,7 @@ static void before_fork(void)
 	if (!hooked || !pthread_equal(hooked, pthread_self()))
 		return;
 	CHECK(pthread_mutex_lock(&mutex) == 0);
-	/* One more fork in the middle of this one. */
+	/* Another fork during this one. */
 	if (!in_hook) {
 		in_hook = 1;
 		CHECK(pthread_mutex_unlock(&mutex) == 0);
@@ -193,7 +193,7 @@ static void handlers_in_children(double seconds)
 		const pid_t pid = fork();
 		if (pid == 0) {
 			alarm(STUCK_AFTER);
-			/* Handlers may interrupt these updates as well, but update another key. */
+			/* Handlers may interrupt these updates too, but update another key. */
 			for (int i = 0; i < 3; i++)
 				if (static_call_update(key, two) != 0)
 					_exit(1);
@@ -267,14 +267,14 @@ static void fork_in_handler(int signal)
 			_exit(1);
 		if (static_call(handlers) != 1 + (first_in_child == 0))
 			_exit(2);
-		/* The interrupted thread goes on in the child. */
+		/* The interrupted thread continues in the child. */
 	}
 	forked = pid;
 	__atomic_store_n(&is_handler_done, 1, __ATOMIC_RELEASE);
 	errno = before;
 }
 
-/* With a fault's signal, which interrupts updates, or with another one, which does not. */
+/* With a fault's signal, which interrupts updates, or with another, which does not. */
 static void forks_in_handlers(int signal, double seconds)
 {
 	const int interrupts = signal == SIGSYS;
@@ -284,7 +284,7 @@ static void forks_in_handlers(int signal, double seconds)
 	CHECK(sigaction(signal, &action, NULL) == 0);
 	CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
 	int busy = 0;
-	/* Until a signal came in the middle of an update. */
+	/* Until a signal has arrived during an update. */
 	for (const double end = now() + seconds;
 	     now() < end || (interrupts && busy == 0 && now() < end + STUCK_AFTER);) {
 		CHECK(static_call_update(handlers, one) == 0);
@@ -316,7 +316,7 @@ int main(void)
 {
 	struct sigaction action = { .sa_handler = update_in_handler, .sa_flags = SA_RESTART };
 	CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && sigaction(SIGHUP, &action, NULL) == 0);
-	alarm(3 * STUCK_AFTER); /* ends whatever waits for ever */
+	alarm(3 * STUCK_AFTER); /* ends a deadlock */
 	updates_under_a_mutex();
 	handlers_inside_malloc(0.2);
 	updates_in_a_stopped_world(0.2);

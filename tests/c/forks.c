@@ -1,6 +1,6 @@
-/* Children made while other threads update: they can update at once, no update is half made in them, and
- * no page of code is writable. With fork() that holds from the start, with _Fork() and clone() after the
- * child's first update, if it makes any. */
+/* Children forked while other threads update: they can update at once, find no update half done, and have
+ * no writable page of code. After fork() this holds from the start; after _Fork() and clone() from the
+ * child's first update. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,13 +13,13 @@ static int two(void) { return 2; }
 static DEFINE_STATIC_CALL(busy, one);
 static DEFINE_STATIC_CALL(also_busy, one);
 static DEFINE_STATIC_CALL(child_key, one);
-/* A batch of more keys than the runtime has room for at first. */
+/* A batch of more keys than the runtime's initial capacity. */
 enum { MANY = 24 };
 static struct static_call_key many[MANY] = { [0 ... MANY - 1] = STATIC_CALL_INIT(one) };
 static atomic_bool stop;
 
 #define NOINLINE __attribute__((noinline))
-/* Several sites of each key, so that an update is half made for a while. */
+/* Several sites of each key, so that an update is half done for a while. */
 #define SITES(name)                                                                                 \
 	NOINLINE static int name##_sum(void)                                                        \
 	{                                                                                           \

@@ -1,5 +1,5 @@
-/* A target sees ordinary frames: itself, its caller and main, whether it is called by a site, a trampoline
- * or a pointer. After a tail call the function that made it is missing. */
+/* A target sees ordinary frames: itself, its caller and main, whether a site, a trampoline or a pointer
+ * calls it. After a tail call, the calling function's frame is missing. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <execinfo.h>

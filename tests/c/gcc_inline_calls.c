@@ -1,5 +1,5 @@
-/* Calls that no pass sees: six, in five functions. The assembler that stands before the real one finds them
- * by the trampoline's name. */
+/* Six calls in five functions, compiled without the pass. static-call-as finds them by the trampoline's
+ * name. */
 extern int step(int x) __asm__("__static_call_trampoline.step__static_call_key")
 	__attribute__((visibility("hidden")));
 

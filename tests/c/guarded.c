@@ -1,5 +1,5 @@
-/* AArch64: the code of guarded_library.c still refuses indirect branches to code without a landing pad,
- * after its calls were patched. */
+/* AArch64: after its calls were patched, guarded_library.c's code still refuses indirect branches without
+ * landing pads. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The hooks of -finstrument-functions, which every function calls. They change all registers that a call
- * may change. */
+/* The hooks of -finstrument-functions, which every function calls. They overwrite all caller-saved
+ * registers. */
 #define NOT_ITSELF __attribute__((no_instrument_function))
 
 NOT_ITSELF void __cyg_profile_func_enter(void *function, void *site);

@@ -1,11 +1,11 @@
-/* Every name that the header gives to users, in the oldest C and C++ that it supports, also compiled as
- * C++. tests/tests/c_header.rs checks that none is missing. The names here differ from the header's, so
- * that macros with all other names of the header may come before it.
+/* Every name of the header's interface, in the oldest C and C++ that it supports, also compiled as C++.
+ * tests/tests/c_header.rs checks that none is missing. The names here differ from the header's, so macros
+ * with all other names of the header may precede it.
  *
  * Users define these: STATIC_CALL_POINTERS, STATIC_CALL_RETPOLINES, STATIC_CALL_WITHOUT_LIBRARY. */
 #include <static_call.h>
 
-/* Fields of this name are documented, so users have no macro of that name. */
+/* This field name is documented, so users have no macro of that name. */
 #undef keys
 #undef sites
 #undef direct
@@ -147,7 +147,7 @@ int main(void)
 	line = line ? line : batches();
 	line = line ? line : counts();
 	line = line ? line : forms();
-	/* Without the pass no key lies where it can become read-only. */
+	/* Without the pass, no key lies where it can become read-only. */
 	if (!line &&
 	    ((static_call_seal() != 0 && static_call_mode() != STATIC_CALL_MODE_GENERIC && recorded) ||
 	     static_call_update(sum, minus) == 0))

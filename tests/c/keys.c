@@ -12,7 +12,7 @@ static void count(void) { calls++; }
 static int (*const pointer)(int, int) = subtract;
 
 static DEFINE_STATIC_CALL(no_arguments, one);
-static DEFINE_STATIC_CALL(info, count); /* names that the library's functions end in */
+static DEFINE_STATIC_CALL(info, count); /* names with which the library's functions end */
 static DEFINE_STATIC_CALL(update, add);
 static DEFINE_STATIC_CALL(query, add);
 static DEFINE_STATIC_CALL(target, add);
@@ -26,7 +26,7 @@ static struct {
 	struct static_call_key key;
 } codec = { 7, STATIC_CALL_INIT(add) };
 
-/* Not static: the key and the intrinsic have external linkage as well. */
+/* Not static: here the key and the intrinsic have external linkage. */
 extern inline int called_from_inline(int a, int b);
 inline int called_from_inline(int a, int b) { return static_call(defined_below, a, b); }
 

@@ -1,8 +1,10 @@
-/* Lazy dispatch: a default that chooses, updates its own key, and calls its choice itself. It never calls
- * the key again: if the update was refused, it would call itself, for ever.
+/* Lazy dispatch: a default chooses, updates its own key, and calls its choice itself. It does not call the
+ * key again, because after a refused update that would recurse for ever.
  *
- * lazy:         entered by eight threads at once lazy sealed:  updates are refused before the first call
- * lazy masked:  updates are refused while a thread blocks all signals, including SIGTRAP */
+ *     lazy           entered by eight threads at once
+ *     lazy sealed    updates are refused before the first call
+ *     lazy masked    updates are refused while a thread blocks all signals, including SIGTRAP
+ */
 #include "restrict.h"
 
 #include <pthread.h>
@@ -58,7 +60,7 @@ static void by_eight_threads(void)
 	CHECK(atomic_load(&chosen) == THREADS * ROUNDS && atomic_load(&looked) >= ROUNDS);
 }
 
-/* All calls are right. If updates fail with an error, each call has chosen anew. */
+/* All calls are right. If updates fail, each call chooses again. */
 static void call_refused(int count, int expected)
 {
 	for (int i = 0; i < count; i++)
@@ -86,7 +88,7 @@ static void while_a_thread_blocks_all_signals(int expected)
 	pthread_t thread;
 
 	static_call_process_info(&info);
-	/* Without the pass, trampolines are patched from the start only where somebody asks for it. */
+	/* Without the pass, trampolines are patched from the start only on request. */
 	const char *const asked = getenv("STATIC_CALL_MODE");
 	const int is_patched = info.sites || (info.images && asked && !strcmp(asked, "trampoline"));
 	if (static_call_mode() == STATIC_CALL_MODE_GENERIC || !is_patched)
@@ -98,7 +100,7 @@ static void while_a_thread_blocks_all_signals(int expected)
 	pthread_barrier_wait(&barrier);
 	CHECK(pthread_join(thread, NULL) == 0);
 
-	/* Once updates are accepted again, one of the next calls is the last one that chooses. */
+	/* Once updates are accepted again, one of the next calls is the last to choose. */
 	const time_t start = time(NULL);
 	while (expected == -EAGAIN && static_call_query(work) == choose) {
 		CHECK(static_call(work, 21) == 42);
@@ -111,7 +113,7 @@ int main(int argc, char **argv)
 	if (argc == 1)
 		by_eight_threads();
 	else if (!strcmp(argv[1], "sealed")) {
-		/* Without the pass it fails, but updates are refused all the same. */
+		/* Without the pass, the seal fails, but updates are refused nevertheless. */
 		struct static_call_info info;
 		static_call_process_info(&info);
 		CHECK(static_call_seal() == 0 || info.sites == 0 ||

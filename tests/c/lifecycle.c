@@ -53,7 +53,7 @@ __attribute__((destructor(102))) static void still_later(void)
 	CHECK(static_call_update(stage, two) == 0);
 	expect(2);
 }
-/* After the image's own destructor. Since the whole process ends, its calls still follow updates. */
+/* After the image's own destructor. Calls still follow updates, because the whole process ends. */
 __attribute__((destructor(100))) static void very_last(void)
 {
 	expect(2);

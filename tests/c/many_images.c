@@ -1,5 +1,5 @@
 /* Updates a key that the shared objects in the arguments call. tests/instructions.rs counts the
- * instructions by callgrind. With -DPLUGIN this is the shared object. */
+ * instructions with callgrind. With -DPLUGIN this is the shared object. */
 #include "plugin.h"
 
 int one(int a);

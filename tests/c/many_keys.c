@@ -1,5 +1,5 @@
-/* Updates as many keys as the argument says in one batch. tests/instructions.rs counts the instructions by
- * callgrind. */
+/* Updates as many keys as the argument says in one batch. tests/instructions.rs counts the instructions
+ * with callgrind. */
 #include "check.h"
 
 #define MOST 4000

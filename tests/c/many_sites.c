@@ -1,5 +1,5 @@
 /* A key with 1,000 sites, with 10,000 (-DTEN_THOUSAND) or with one (-DONE). tests/instructions.rs counts
- * the instructions of loading and updates by callgrind. */
+ * the instructions of loading and updates with callgrind. */
 #include "check.h"
 
 static long one(long x) { return x + 1; }

@@ -1,4 +1,4 @@
-/* What /proc/self/maps says. Without stdio, so that a child may ask although its parent has threads. */
+/* Reads /proc/self/maps. It uses no stdio, so the child of a process with threads may use it. */
 #ifndef MAPS_H
 #define MAPS_H
 
@@ -11,7 +11,7 @@
 
 struct mapping {
 	uintptr_t start, end;
-	/* "rwxp", with "-" for what is missing */
+	/* "rwxp", with "-" for missing rights */
 	const char *access;
 };
 

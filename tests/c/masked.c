@@ -1,5 +1,5 @@
-/* Threads block SIGTRAP in every possible way. With breakpoints, updates fail as long as one does, and
- * nothing crashes. An update waits while the C library blocks it for a moment. */
+/* Threads block SIGTRAP in every possible way. With breakpoints, updates fail while a thread does, and
+ * nothing crashes. An update waits while the C library blocks the signal for a moment. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +25,7 @@ __attribute__((noinline)) static int call(void) { return static_call(key) * 1; }
 
 static int update(void) { return static_call_update(key, call() == 1 ? two : one); }
 
-/* At the latest when the runtime looks at the threads again. */
+/* At the latest when the runtime checks the threads again. */
 static void update_soon(void)
 {
 	int result = -1;
@@ -73,7 +73,7 @@ static void all_by_system_call(void)
 	CHECK(syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, 8) == 0);
 }
 
-/* All signals but the one that ends the wait. */
+/* All signals except the one that ends the wait. */
 static sigset_t all_but_one(void)
 {
 	sigset_t set;
@@ -108,7 +108,7 @@ static void wake(int signal) { (void)signal; }
 static void deaf(int unused)
 {
 	(void)unused;
-	signal(SIGUSR2, SIG_DFL); /* Its action tells nothing any more. */
+	signal(SIGUSR2, SIG_DFL); /* Its action is no evidence any more. */
 	call_until_left();
 }
 static void in_a_handler(void)
@@ -213,7 +213,7 @@ static void *updates_alone(void *unused)
 	return unused;
 }
 
-/* A process's first thread stays visible, with its mask, until the last thread has ended. */
+/* A process's first thread and its mask stay visible until the last thread has ended. */
 static void first_thread_ends(void)
 {
 	pid_t child = fork();
@@ -262,7 +262,7 @@ int main(void)
 	stop = 0;
 	for (int i = 0; i < 4; i++)
 		CHECK(pthread_create(&threads[i], NULL, moments[i], NULL) == 0);
-	/* On a busy machine a moment may be long. */
+	/* On a busy machine, a moment may be long. */
 	int failed = 0;
 	for (int i = 0; i < 200; i++)
 		if (update() != 0) {

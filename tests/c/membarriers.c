@@ -1,5 +1,5 @@
-/* The library registers for membarrier before main, and only where code will be patched: a process that
- * already has threads would wait for it. membarriers N: expects N registrations. */
+/* The library registers for membarrier before main, because a process with threads would have to wait, and
+ * only if code will be patched. membarriers N: expects N registrations. */
 #include "syscalls.h"
 
 #include <pthread.h>
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	CHECK(static_call(key) == 2);
 #endif
 	CHECK(registered == expected && serialized == before + expected);
-	/* Trampolines alone need none. */
+	/* Trampolines alone need no registration. */
 	CHECK(static_call_mode() != STATIC_CALL_MODE_GENERIC || !expected);
 	printf("%s\n", static_call_mode_reason());
 	report();

@@ -1,4 +1,4 @@
-// Keys in a C++20 module: exported or not, of this module or of none.
+// Keys in a C++20 module: exported or not, attached to this module or to none.
 module;
 #include "module_key.h"
 export module codec;

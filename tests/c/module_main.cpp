@@ -1,5 +1,5 @@
-// An importer of a module calls and updates its keys. The macros come from the header, since modules export
-// none.
+// An importer of a module calls and updates its keys. The macros come from the header, because modules export
+// no macros.
 #ifdef HEADER_UNIT
 import <static_call.h>; // The header's guard comes with it.
 #endif

@@ -1,4 +1,4 @@
-/* Keys whose symbols need quotes in assembler: with letters of other alphabets, with `$`, and in an array. */
+/* Keys whose symbols need quotes in assembler: names with non-ASCII letters or `$`, and keys in an array. */
 #include "check.h"
 
 static int one(int x) { return x + 1; }

@@ -57,7 +57,8 @@ static void null_keys(void)
 	}
 }
 
-/* Keys that are never updated, and loaded with the pass as well: what they hold is no secret. */
+/* The compiler may know what these keys contain, because they are never updated. With the pass, these uses
+ * are loads too. */
 static void values(void)
 {
 	void (*hook_target)(int) = static_call_fn(hook_as_value);
@@ -96,8 +97,8 @@ static void tails(void)
 	}
 }
 
-/* A hook that preserves nearly all registers. Its callers keep values there, which must survive whether
- * the hook is called or not, and however. */
+/* A hook that preserves nearly all registers. The values that its callers keep there must survive, whether
+ * and however the hook is called. */
 static PRESERVE_MOST void observe_aside(long a) { seen += a; }
 PRESERVE_MOST void never_defined_aside(int a);
 static DEFINE_STATIC_CALL_NULL(hook_aside, observe_aside);

@@ -12,8 +12,8 @@ DEFINE_STATIC_CALL(key, one);
 
 int caller(int a);
 int behind(int a);
-/* Enough no-ops to make the call (`67 e8`, six bytes) the last instruction of the page at -O2; `main`
- * checks that. */
+/* Enough no-ops to make the call (`67 e8`, six bytes) the page's last instruction at -O2, which `main`
+ * checks. */
 __attribute__((section(".text.page"), noinline, aligned(4096))) int caller(int a)
 {
 	__asm__ volatile("jmp 1f\n\t.skip 4084, 0x90\n1:");

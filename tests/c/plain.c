@@ -1,4 +1,4 @@
-/* A program that is right in every mode, whatever happens to its site table. It prints its mode and the
+/* A program that is right in every mode, whatever damage its site table has. It prints its mode and the
  * reason. */
 #include "check.h"
 

@@ -1,4 +1,4 @@
-/* What the programs that load shared objects share. Link with -ldl. */
+/* Shared by the programs that load shared objects. Link with -ldl. */
 #ifndef PLUGIN_H
 #define PLUGIN_H
 

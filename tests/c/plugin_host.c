@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 		void *plugins[2] = { NULL, NULL };
 		int expected = round % 2 ? 12 : 11;
 		CHECK(static_call(host_key, 10) == expected);
-		/* In either order, and sometimes only one of them. */
+		/* In both orders, and sometimes only one of them. */
 		for (int i = 0; i < 2; i++) {
 			int which = (round + i) % 2;
 			if (round % 3 == 0 && i == 1)

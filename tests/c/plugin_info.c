@@ -1,4 +1,4 @@
-// Asks a plugin for its description, as the LLVM of the given major version would, or one that has no
+// Asks a plugin for its description, like the LLVM of the given major version, or like an LLVM without a
 // function for its version. Prints the interface's version and how many bytes the plugin has written.
 #include <dlfcn.h>
 #include <stdint.h>

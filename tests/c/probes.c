@@ -1,6 +1,6 @@
 /*
- * Uprobes on calls of keys, attached and detached before, between and after updates. To detach one, the
- * kernel puts back the first byte from the file, whatever the runtime has written since.
+ * Uprobes on calls of keys, attached and detached before, between and after updates. To detach a uprobe, the
+ * kernel restores the first byte from the file, whatever the runtime has written since.
  *
  * This needs root, and exits with 77 if the kernel refuses.
  */
@@ -43,7 +43,7 @@ NOINLINE static long call_zero(long x) { return static_call(zero, x) + 1; }
 NOINLINE static long call_always(long x) { return static_call(always, x) + 1; }
 NOINLINE static long tail_always(long x) { return static_call(always, x); }
 
-/* The offset in the file of an address in memory. */
+/* The file offset of an address. */
 struct place {
 	uintptr_t address;
 	uint64_t offset;
@@ -165,8 +165,8 @@ static void probe(const unsigned char *at, uint64_t hits)
 }
 
 #ifdef CONDITIONAL
-/* A conditional jump's opcode never changes, so it may have no prefix. Then an update would find the
- * breakpoint, so there is none meanwhile. */
+/* A conditional jump's opcode never changes, so it may lack a prefix. An update would then find the
+ * breakpoint, so the probe is detached meanwhile. */
 static void probe_conditional(const unsigned char *at)
 {
 	for (int on = 0; on < 2; on++) {

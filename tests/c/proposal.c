@@ -1,7 +1,7 @@
 /* The example of the original proposal, unchanged, with identical prototypes. Also compiled as C++. */
 #include "check.h"
 
-/* The proposal ignores the result of updates, since the kernel's function returns none. */
+/* The proposal ignores the result of updates, because the kernel's function returns nothing. */
 #pragma GCC diagnostic ignored "-Wunused-result"
 
 int func_a(int arg1, int arg2);

@@ -1,5 +1,5 @@
-/* Which system calls an update makes, and in which order. Both writers keep to their protocol even where
- * other threads of this machine would not notice a missing step. */
+/* The system calls of an update, and their order. Both writers follow their protocol, even if no thread on
+ * this machine would notice a missing step. */
 #include "syscalls.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ static int before_syscall(long number, const long arguments[6])
 	return 0;
 }
 
-/* The log has to be that of a change of `sites` instructions. */
+/* The log must be that of a change of `sites` instructions. */
 static void expect(int sites)
 {
 	char expected[64];

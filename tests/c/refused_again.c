@@ -1,5 +1,5 @@
-/* A refused update that is tried again with each call soon costs next to nothing, and succeeds soon after
- * the obstacle is gone. Updates of other keys and those of children are not refused along with it. */
+/* A refused update that each call repeats soon costs almost nothing, and succeeds soon after the obstacle
+ * is gone. Updates of other keys, and children's updates, are not refused because of it. */
 #include "syscalls.h"
 
 #include "restrict.h"
@@ -25,7 +25,7 @@ __attribute__((noinline)) static int call_other(void) { return static_call(other
 static int before_syscall(long number, const long arguments[6])
 {
 	(void)arguments;
-	/* The lock always asks for the thread's number, and holds signals off. */
+	/* The lock always asks for the thread's ID and blocks signals. */
 	calls += number != SYS_gettid && number != SYS_rt_sigprocmask;
 	return 0;
 }
@@ -52,7 +52,7 @@ static double now(void)
 	return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* After this, updates are refused without a look for some milliseconds. */
+/* After this, updates are refused without a check for some milliseconds. */
 static void begin_pause(int error)
 {
 	for (calls = 0; calls == 0;)
@@ -102,7 +102,7 @@ static void child_updates(pid_t child)
 	CHECK(status_of(child) == 0);
 }
 
-/* refused_again RIGHT: gives that right up. refused_again masked: a thread masks SIGTRAP. */
+/* refused_again RIGHT: gives up that right. refused_again masked: a thread masks SIGTRAP. */
 int main(int argc, char **argv)
 {
 	CHECK(argc == 2);
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 			usleep(1000);
 		}
 		CHECK(result == 0 && call() == 2);
-		/* From then on, updates look again. */
+		/* From then on, updates check again. */
 		for (int i = 0; i < 100; i++)
 			CHECK(static_call_update(key, i % 2 ? two : one) == 0);
 		CHECK(static_call_update(key, one) == 0);

@@ -81,7 +81,7 @@ static inline int seal_text(void)
 	return -1;
 }
 
-/* 0, or something else if this kernel does not have it. */
+/* Returns 0, or something else if this kernel lacks it. */
 static inline int give_up(const char *right)
 {
 	if (!strcmp(right, "seccomp"))

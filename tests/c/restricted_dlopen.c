@@ -1,4 +1,4 @@
-/* A shared object that is loaded after code can no longer be written stays on its trampolines. The
+/* A shared object that is loaded when code can no longer be written stays on its trampolines. The
  * program's own calls stay direct and unchanged. */
 #include "restrict.h"
 
@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	*(void **)&call = symbol(plugin, "plugin_call_host");
 	*(void **)&own_call = symbol(plugin, "plugin_call_own");
 	*(void **)&update = symbol(plugin, "plugin_update_own");
-	/* Nobody else calls the plugin's own key, so it may change. */
+	/* Only the plugin calls its key, so it may change. */
 	CHECK(own_call(10) == 20 && update() == 0 && own_call(10) == 30);
 	int expected = before.direct > 0 || static_call_mode() == STATIC_CALL_MODE_TRAMPOLINE ? -EACCES : 0;
 	CHECK(static_call_update(host_key, host_other) == expected);

@@ -10,7 +10,7 @@ static void early(int argc, char **argv, char **environment)
 	for (; *environment; environment++)
 		if (!strncmp(*environment, "GIVE_UP=", 8) && give_up(*environment + 8)) {
 			perror(*environment);
-			_exit(77); /* this kernel does not have it */
+			_exit(77); /* this kernel lacks it */
 		}
 }
 

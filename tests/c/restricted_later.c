@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 						STATIC_CALL_CHANGE(first, one) };
 	CHECK(static_call_update_batch(changes, 2) == expected);
 	CHECK(all() == (expected ? 210 : 121));
-	/* The array is unchanged. Updates of keys that nobody calls, and to the present target, still
+	/* The array is unchanged. Updates of uncalled keys, and updates to the current target, still
 	 * succeed. */
 	CHECK(static_call_update_batch(changes, 2) == expected);
 	CHECK(all() == (expected ? 210 : 111));

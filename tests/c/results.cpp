@@ -16,7 +16,7 @@ static DEFINE_STATIC_CALL_RET0(pointer, const volatile char *const(int));
 static DEFINE_STATIC_CALL_RET0(wide, unsigned long long(int, ...));
 static DEFINE_STATIC_CALL_RET0(function, void (*(int))());
 #if CASE == 1
-static DEFINE_STATIC_CALL_NULL(wrong, double(int)); // On i686 its caller removes it from the x87 registers.
+static DEFINE_STATIC_CALL_NULL(wrong, double(int)); // On i686, its caller pops it from the x87 stack.
 #elif CASE == 2
 static DEFINE_STATIC_CALL_NULL(wrong, long double(int));
 #elif CASE == 3

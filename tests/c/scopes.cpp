@@ -31,7 +31,7 @@ template <typename Number> struct Doubler {
 	static int update() { return static_call_update(key, twice); }
 };
 
-// C++17 does not know that it is a type; C++20 does.
+// C++17 cannot tell that it is a type; C++20 can.
 template <typename Owner, typename Number> Number call_of(Number a)
 {
 	return static_call_at(typename Owner::STATIC_CALL_TYPE(key), &Owner::STATIC_CALL_KEY(key), a);
@@ -106,7 +106,7 @@ static void functions()
 	CHECK(static_call(of_int, 2) == 200);
 	CHECK(static_call_update(of_int, c_function) == 0);
 	CHECK(static_call(of_int, 2) == 6);
-	CHECK(static_call_update(of_int, overloaded) == 0); // The overload that fits.
+	CHECK(static_call_update(of_int, overloaded) == 0); // The matching overload.
 	CHECK(static_call(of_int, 2) == 2);
 	CHECK(static_call(any, 1) == 2 && static_call_update(any, never_throws) == 0 &&
 	      static_call(any, 1) == 1);

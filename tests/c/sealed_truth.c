@@ -1,5 +1,5 @@
 /* static_call_seal() tells the truth about every image. A plugin, which may have its own runtime, is
- * loaded before the seal or after it. */
+ * loaded before or after the seal. */
 #include <errno.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	}
 	CHECK(update() == -EROFS && static_call_update(host_key, host_default) == -EROFS);
 	CHECK(call(5) == (is_late ? 10 : 15) && static_call(host_key, 1) == 3);
-	/* An image that is gone does not count any more. */
+	/* An unloaded image no longer counts. */
 	CHECK(dlclose(plugin) == 0);
 	CHECK(static_call_seal() == 0 && static_call(host_key, 1) == 3);
 	report();

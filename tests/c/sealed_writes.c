@@ -1,6 +1,6 @@
 /* After the seal, no write to writable memory redirects a static call. Each writable word of the runtime,
- * of the image descriptors and behind the sites is damaged in a process of its own, which then calls,
- * updates, loads and unloads. Each call is right, or the process ends. At last, a completely forged image
+ * of the image descriptors and after the sites is damaged in a process of its own, which then calls,
+ * updates, loads and unloads. Each call is right, or the process ends. Finally, a completely forged image
  * is unloaded. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,8 +29,8 @@ __attribute__((noinline)) static int host_tail(int a) { return static_call(host_
 /* Only a damaged word leads here. */
 static void elsewhere(void) { _exit(GOES_ELSEWHERE); }
 
-/* Values for a damaged word point at `elsewhere` and zeros, at `elsewhere` everywhere, or at words that
- * point at these. */
+/* Values for a damaged word: pointers to `elsewhere` and zeros, to `elsewhere` everywhere, or to words
+ * that point to these. */
 static uintptr_t function[1024], functions[1024], pointers[1024];
 
 /* The program's own handler. The runtime's handler, if there is one, calls it. */
@@ -38,7 +38,7 @@ static volatile int traps;
 static void on_trap(int signal) { traps += signal == SIGTRAP; }
 
 static const char *plugin_path;
-/* Standard error, for the checks alone: processes that crash print a lot. */
+/* Standard error, for the checks only, because crashing processes print a lot. */
 static int errors;
 
 #define expect(is_so) ((is_so) ? (void)0 : wrong(__LINE__, #is_so))
@@ -85,7 +85,7 @@ static void use(void *plugin)
 
 static unsigned tried, ended;
 
-/* In a process of its own, stores a word and uses everything. */
+/* Stores a word in a process of its own and exercises everything. */
 static void damage(uintptr_t *word, uintptr_t value, const char *what, void *plugin)
 {
 	pid_t child = fork();
@@ -148,7 +148,7 @@ static void damage_all(char *start, char *end, const char *what, void *plugin)
 	}
 }
 
-/* Whether the runtime has mapped this memory: then it holds the key's address. */
+/* Whether the runtime has mapped this memory, which then contains the key's address. */
 static int knows_the_key(char *start, char *end)
 {
 	for (uintptr_t *word = (uintptr_t *)start; word < (uintptr_t *)end; word++)

@@ -1,4 +1,4 @@
-/* Code in several executable segments: linker flags put one more section into its own
+/* Code in several executable segments: linker flags put another section into a segment of its own
  * (tests/tests/c_segments.rs). */
 #include "check.h"
 

@@ -1,5 +1,5 @@
-/* Says whether the kernel has given it more rights than its user has, and reports its mode. It also makes
- * updates that are refused. */
+/* Prints whether the kernel has given it more rights than its user has, and reports its mode. It also
+ * makes updates that are refused. */
 #include <errno.h>
 #include <sys/auxv.h>
 

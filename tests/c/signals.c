@@ -1,5 +1,5 @@
-/* A signal handler updates while the thread that it interrupted does. It runs when that update is over. The
- * handler of a fault cannot wait so long, gets -EBUSY and waits for nobody. */
+/* Signal handlers update while the interrupted thread does. A handler runs when that update is over. But a
+ * fault's handler cannot wait: it gets -EBUSY at once. */
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
@@ -40,7 +40,7 @@ static void handler(int signal)
 		wrong = 1;
 }
 
-/* Until there was enough of everything, or for so many seconds. */
+/* Until everything has happened often enough, or for this many seconds. */
 static void be_interrupted(int signal, int busy_enough, int done_enough, int seconds)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };

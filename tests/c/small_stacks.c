@@ -1,4 +1,4 @@
-/* A breakpoint needs little more of the stack than the frame of a signal. */
+/* A breakpoint needs little more stack than a signal's frame. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -108,7 +108,7 @@ int main(void)
 
 	const int with_breakpoints = static_call_writer() == STATIC_CALL_WRITER_BREAKPOINT;
 	size_t with_ours = 0;
-	/* On a busy machine the thread may not run at all in the middle of an update. */
+	/* On a busy machine, the thread may not run at all during an update. */
 	for (int tries = 0; tries == 0 || (with_breakpoints && with_ours == 0 && tries < 100); tries++) {
 		during_updates(on_alternate_stack, NULL);
 		with_ours = used();
@@ -117,7 +117,7 @@ int main(void)
 	CHECK(with_breakpoints ? with_ours > 0 && with_ours <= frame + 192 : with_ours == 0);
 	CHECK(traps == 1);
 
-	/* What the documentation of `Writer::Breakpoint` asks for, and what the loop itself uses. */
+	/* What the documentation of `Writer::Breakpoint` requires, and what the loop itself uses. */
 	size_t size = getauxval(AT_MINSIGSTKSZ);
 	if (size) {
 		size += 512 + 256;

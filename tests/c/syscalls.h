@@ -1,6 +1,5 @@
-/* Shows a test every system call that the library makes. The library makes them all through syscall(3),
- * and the linker prefers this definition to the C library's. To be included before anything else; link
- * with -ldl. */
+/* Shows a test every system call of the library, which makes them all through syscall(3). The linker
+ * prefers this definition to the C library's. Include this before anything else, and link with -ldl. */
 #ifndef SYSCALLS_H
 #define SYSCALLS_H
 
@@ -16,8 +15,7 @@
 #define PRIVATE_EXPEDITED_SYNC_CORE (1 << 5)
 #define REGISTER_PRIVATE_EXPEDITED_SYNC_CORE (1 << 6)
 
-/* The test's own: sees each call first, and returns 0, or the error with which the call is to fail
- * instead. */
+/* Defined by the test: sees each call first, and returns 0 or the error with which the call must fail. */
 static int before_syscall(long number, const long arguments[6]);
 
 long syscall(long number, ...)

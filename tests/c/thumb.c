@@ -20,7 +20,7 @@ A32 static void count(int x) { counted += x; }
 A32 static void count_twice(int x) { counted += 2 * x; }
 static DEFINE_STATIC_CALL_NULL(hook, count);
 
-/* With other code around it, so that it is no tail call: `bleq`. */
+/* With other code around it, so that it is not a tail call: `bleq`. */
 A32 static void sometimes(int x)
 {
 	if (x)

@@ -50,7 +50,7 @@ static const char *plugin_path;
 static _Thread_local const char *here = "main";
 static _Thread_local struct thread *self;
 
-/* Says what is wrong and ends the process, on any thread, also in signal handlers and children. */
+/* Reports an error and ends the process. Any thread, signal handler or child may call this. */
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
 {
 	char text[400];
@@ -106,7 +106,7 @@ static DEFINE_STATIC_CALL(locked_key, locked_targets0);
 static DEFINE_STATIC_CALL(stopped_key, stopped_targets0);
 static DEFINE_STATIC_CALL(child_key, plain_targets0);
 
-/* The first call of this key chooses another function for all later calls. */
+/* This key's first call chooses another function for all later calls. */
 static uint64_t choose(uint64_t argument);
 static uint64_t chosen(uint64_t argument) { return argument + 1; }
 static DEFINE_STATIC_CALL(lazy_key, choose);
@@ -356,13 +356,13 @@ static void update_step(int thread)
 			   random_below(&random, 3) == 0);
 	}
 	if (random_below(&random, 8) == 0) {
-		/* Calls also see a settled state, and other threads get the lock. */
+		/* Lets calls also see a settled state, and other threads get the lock. */
 		doing(thread, "sleeping");
 		pause_for(random_below(&random, 200));
 	}
 }
 
-/* Here handlers interrupt the C library while it holds its own locks, which fork waits for. */
+/* Handlers interrupt the C library here while it holds its own locks, for which fork waits. */
 static void allocate_step(int thread)
 {
 	void *blocks[64];
@@ -526,8 +526,8 @@ static void load_step(int thread)
 	atomic_fetch_add(&loads, 1);
 }
 
-/* In a child no update is under way: each update that had begun was made or was not, and of a batch all
- * were made or none. */
+/* In a child no update is under way: each update that had begun is done or not done, and of a batch all
+ * are done or none. */
 static void settle(void)
 {
 	const uint64_t answers[KEYS] = {
@@ -556,7 +556,7 @@ static void settle(void)
 		fail("WRONG: half a batch was made");
 }
 
-/* A child has only this thread. No update is half made, at least after the child's first one, and the lock
+/* A child has only this thread. No update is half done, at least after the child's first one, and the lock
  * is free. */
 __attribute__((noreturn)) static void in_child(bool is_whole)
 {
@@ -605,7 +605,7 @@ static void fork_step(int thread)
 		MUST(posix_spawn(&child, program, NULL, NULL, arguments, environ) == 0);
 		wait_for_child(child, "a spawned program");
 	} else if (step % 8 == 7) {
-		/* The child runs in this process's memory, like one more thread. */
+		/* The child runs in this process's memory, like another thread. */
 		static volatile uint64_t from, seen, to;
 		static volatile bool is_shared;
 		doing(thread, "in vfork");
@@ -627,7 +627,7 @@ static void fork_step(int thread)
 	} else {
 		if (has_zeros < 0)
 			has_zeros = has_wiped_pages();
-		/* Elsewhere, until fork returns, a handler in the child would wait for a thread that the
+		/* Otherwise, until fork returns, a handler in the child would wait for a thread that the
 		 * child does not have. */
 		sigset_t handled, before;
 		sigemptyset(&handled);
@@ -666,7 +666,7 @@ static void handler(int signal)
 			atomic_fetch_add(&busy, 1);
 		else if (result != -EAGAIN)
 			fail("an update in a signal handler gave %d", result);
-		/* Nobody else updates meanwhile: either the update was made, or nothing has changed. */
+		/* No other thread updates meanwhile: either the update was made, or nothing has changed. */
 		const uint64_t now = atomic_load(&epochs[HANDLER].finished);
 		check(HANDLER, "a handler's call", 6, static_call(handler_key, 6), now, now);
 		atomic_flag_clear(&is_updating);
@@ -676,7 +676,7 @@ static void handler(int signal)
 		fail("a signal handler's calls and updates changed errno");
 }
 
-/* A thread met half an instruction, or one that leads nowhere. */
+/* A thread executed half an instruction, or one with a wrong destination. */
 static void crashed(int signal, siginfo_t *info, void *context)
 {
 	const mcontext_t *registers = &((ucontext_t *)context)->uc_mcontext;
@@ -706,7 +706,7 @@ static void signal_step(int thread)
 {
 	static unsigned step;
 	doing(thread, "raising a signal");
-	/* Every other signal interrupts the updater, the others interrupt threads that call or allocate. */
+	/* Every other signal interrupts the updater; the others interrupt threads that call or allocate. */
 	const unsigned others = step / 2 % (READERS + 1);
 	const unsigned to = step % 2 ? (unsigned)UPDATER : others == READERS ? (unsigned)ALLOCATOR : others;
 	step++;
@@ -880,7 +880,7 @@ __attribute__((noreturn)) static void end_in_the_middle(void)
 	exit(0);
 }
 
-/* First in some children, since each process has only one chance to end at a bad moment. */
+/* First in some children, because each process has only one chance to end at a bad moment. */
 static void end_in_children(void)
 {
 	for (int i = 0; i < 10; i++) {

@@ -11,11 +11,11 @@
 /* The keys by number, which no target answers with 0. */
 enum { PLAIN = 1, SHARED, ZERO, VISITOR, HANDLER, HOOK, PLUGIN, LOCKED, STOPPED, BRANCH, KEYS };
 
-/* What a target returns. It tells the key, the target and the argument. */
+/* A target's result, which identifies the key, the target and the argument. */
 #define ANSWER(key, number, argument) ((argument) << 16 | (uint64_t)(key) << 8 | (number))
 
 typedef uint64_t answer(uint64_t argument);
-/* Of the key that is a hook. */
+/* For the key that is a hook. */
 typedef void put_answer(uint64_t argument, uint64_t *out);
 
 /* An array of all targets of a key. */

@@ -1,7 +1,7 @@
 /* A plugin that the torture test loads and unloads while its other threads work. */
 #include "torture.h"
 
-/* One of the program's keys has one of these targets while the plugin is loaded. */
+/* While the plugin is loaded, one of the program's keys has one of these targets. */
 DEFINE_TARGETS(plugin_targets, VISITOR);
 
 DEFINE_TARGETS(own_targets, PLUGIN);

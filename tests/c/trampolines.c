@@ -1,4 +1,5 @@
-/* What calls reach that go through the header's trampolines. The same key's name is static in both files. */
+/* The targets that calls through the header's trampolines reach. Both files have a static key of the same
+   name. */
 #include "trampolines.h"
 
 __attribute__((noinline)) int one(int x) { return x + 1; }

@@ -1,7 +1,6 @@
-/* SIGTRAP belongs to the program as well. With the breakpoint writer, the program's own handlers get every
- * trap that is not ours, whether they were installed before the first update or over our handler. Threads
- * that block the signal make updates fail instead of ending the process. With the window writer none of
- * this matters. */
+/* The program uses SIGTRAP itself. With the breakpoint writer, its handlers get every trap that is not
+ * ours, whether they were installed before the first update or over our handler. Threads that block the
+ * signal make updates fail; they do not kill the process. With the window writer, none of this matters. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,7 +19,7 @@ __attribute__((noinline)) static int tail(void) { return static_call(key); }
 #ifdef __i386__
 __attribute__((noinline)) static int plus_ten(void) { return static_call(key) + 10; }
 
-/* There is no red zone here, and the frame of a signal may begin right at the end of the stack. */
+/* There is no red zone here, and a signal's frame may start right at the end of the stack. */
 static void unaligned(void)
 {
 	static _Atomic(unsigned) turn;
@@ -54,7 +53,7 @@ static void count(int signal)
 
 static struct sigaction replaced;
 
-/* Like a crash reporter: looks at the trap, and passes it to the handler that was there before. */
+/* Like a crash reporter: inspects the trap and passes it to the previous handler. */
 static void count_and_chain(int signal, siginfo_t *info, void *context)
 {
 	chained++;
@@ -113,7 +112,7 @@ static void *blocker(void *unused)
 	return unused;
 }
 
-/* How a child that runs this ends. */
+/* The exit status of a child that runs this. */
 static int end_of(void (*run)(void))
 {
 	pid_t child = fork();
@@ -176,7 +175,7 @@ int main(void)
 	updates(500);
 	CHECK(traps == 6 && chained == 3);
 
-	/* Put back and set again, many times. */
+	/* Restored and installed again, many times. */
 	for (int i = 0; i < 40; i++) {
 		struct sigaction old;
 		CHECK(sigaction(SIGTRAP, &action, &old) == 0);

@@ -1,4 +1,5 @@
-/* Loads two Rust shared objects, each with its own copy of the runtime, which may see each other or not. */
+/* Loads two Rust shared objects, each with its own copy of the runtime. The copies may or may not see each
+   other. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* An image that is registered twice: link-time optimization may leave it two descriptors of the same
- * tables. */
+/* An image that is registered twice: link-time optimization may leave two descriptors of the same tables
+ * in it. */
 #include "check.h"
 
 void register_again(void);

@@ -1,4 +1,4 @@
-/* A child of vfork runs in its parent's memory, with signal handlers of its own. Its updates are its parent's
+/* A vfork child runs in its parent's memory, with its own signal handlers. Its updates are its parent's
  * updates, or are refused if they need the parent's handler. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +23,7 @@ static void *call(void *unused)
 	return unused;
 }
 
-/* What a child's update gives; 1 if the child has memory of its own, as in an emulator. */
+/* The result of a child's update, or 1 if the child has its own memory, as in an emulator. */
 static int update_in_child(int (*function)(void))
 {
 	static volatile int result;
@@ -46,7 +46,7 @@ static void update_everywhere(int times)
 			continue;
 		CHECK(result == expected);
 		CHECK(static_call(key) == (expected ? 1 : 2));
-		/* After many that were refused to children, the parent's first update passes. */
+		/* After many refused updates of children, the parent's first update succeeds. */
 		if (i % 8 == 7 || !expected)
 			CHECK(static_call_update(key, one) == 0 && static_call(key) == 1);
 	}
@@ -57,17 +57,17 @@ static void update_everywhere(int times)
 int main(void)
 {
 	pthread_t thread;
-	/* Without sites, the first update before there are threads patches the trampolines. A child that may
-	 * not patch them would have them read their keys, which is no error. */
+	/* Without sites, the first update of a single-threaded process patches the trampolines. A child
+	 * that may not patch them would let them read their keys, which is not an error. */
 	struct static_call_info info;
 	static_call_process_info(&info);
 	if (info.sites == 0)
 		CHECK(static_call_update(key, two) == 0 && static_call_update(key, one) == 0);
 	CHECK(pthread_create(&thread, NULL, call, NULL) == 0);
-	/* Now the process has no handler of SIGTRAP, and then it has one. */
+	/* First the process has no handler of SIGTRAP, then it has one. */
 	for (int i = 0; i < 2; i++)
 		update_everywhere(40);
-	/* A child of fork has memory of its own, and children of vfork. */
+	/* A fork child has its own memory, and may have vfork children. */
 	for (int i = 0; i < 2; i++) {
 		const pid_t child = fork();
 		if (child == 0) {

@@ -1,6 +1,6 @@
 /* Which pages an update makes writable, and which rights they have afterwards. The windows are open while
- * an update serializes the other threads, so the test looks at that moment. Each function with a static
- * call has a page of its own. */
+ * an update serializes the other threads, so the test checks them then. Each function with a static call
+ * has its own page. */
 #include "syscalls.h"
 
 #include <sys/mman.h>
@@ -21,7 +21,7 @@ OWN_PAGE int near(int x) { return static_call(key, x) * 2; }
 OWN_PAGE void a_megabyte(void) { __asm__ volatile(".space 0x100000"); }
 OWN_PAGE int far(int x) { return static_call(key, x) * 3; }
 OWN_PAGE int elsewhere(int x) { return static_call(other, x) * 3; }
-/* The library asks the kernel about many pages side by side in another way than about few. */
+/* The library asks the kernel about many adjacent pages in another way than about few. */
 #define SIDE(n) OWN_PAGE int side_##n(int x) { return static_call(side, x) * 5; }
 SIDE(0)
 SIDE(1)
@@ -42,7 +42,7 @@ OWN_PAGE void behind(void) {}
 
 static char *page_of(int (*function)(int)) { return (char *)((uintptr_t)function & -(uintptr_t)PAGE); }
 
-/* What was writable during the last update, and which pages it opened. */
+/* What was writable during the last update, and the pages that it opened. */
 static size_t seen;
 static int seen_near, seen_far;
 static const char *refused;
@@ -122,7 +122,7 @@ static void closes_what_it_opened(int is_inline)
 	CHECK(UPDATE(key, one) == 0 && near(1) == 4 && far(1) == 6);
 }
 
-/* Code that is gone is an error, and all other keys go on. */
+/* Unmapped code is an error, and all other keys keep working. */
 static void says_what_is_gone(int reads_sites)
 {
 	CHECK(munmap(page_of(far), PAGE) == 0);

@@ -1,5 +1,5 @@
-/* XRay and updates patch the same page in turns. Each keeps what the other has written, and gives the page
- * its rights back. */
+/* XRay and updates patch the same page in turns. Each preserves the other's changes and restores the
+ * page's rights. */
 #include <xray/xray_interface.h>
 
 #include "maps.h"

@@ -1,4 +1,4 @@
-/* A library that uses static calls, as its users see it: nothing of static-call. */
+/* A library that uses static calls. Its users see nothing of static-call. */
 #ifndef COUNTER_H
 #define COUNTER_H
 #ifdef __cplusplus
@@ -13,7 +13,7 @@ extern "C" {
 int COUNTER(step)(int x);
 /* 0, or why the key was not updated. */
 int COUNTER(switch)(void);
-/* How many calls of the images that this library's runtime knows are direct, and how many there are. */
+/* How many calls are direct in the images that this library's runtime knows, and how many calls there are. */
 int COUNTER(direct)(void);
 int COUNTER(sites)(void);
 /* Seals the process. */

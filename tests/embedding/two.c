@@ -1,4 +1,4 @@
-/* Two libraries, each with a runtime of its own. */
+/* Two libraries, each with its own runtime. */
 #define COUNTER(name) first_##name
 #include "counter.h"
 #undef COUNTER

@@ -9,7 +9,7 @@ target triple = "aarch64-unknown-linux-gnu"
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
 @small = external global { [1000 x ptr], %key }
-; Fields out of reach of any immediate.
+; Fields beyond any immediate.
 @table = external global { [5000 x ptr], %key }
 
 declare ptr @__static_call_target(ptr)

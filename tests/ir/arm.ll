@@ -12,7 +12,7 @@ target triple = "armv7-unknown-linux-gnueabihf"
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @local = internal global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
-; Fields out of reach of a single immediate.
+; Fields beyond a single immediate.
 @table = external global { [5000 x ptr], %key }
 @huge = external global { [268439825 x i8], [3 x i8], %key }
 

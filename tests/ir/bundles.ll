@@ -1,5 +1,5 @@
 ; Operand bundles stay on the call. A call stays indirect if a bundle checks its pointer, or if an attribute
-; of its caller expects something of a call or a return.
+; of its caller constrains calls or returns.
 ; RUN: %lower -S %s -pass-remarks-missed=static-call 2>%t | FileCheck %s
 ; RUN: FileCheck --check-prefix=REMARK %s < %t
 
@@ -71,7 +71,7 @@ define void @hardened() speculative_load_hardening {
   ret void
 }
 
-; When the key is off, a jump becomes a plain return. These functions must not have one.
+; When the key is off, a jump becomes a plain return, which these functions must not have.
 ; CHECK-LABEL: define void @other_returns(
 ; CHECK-NEXT: notail call void @__static_call_trampoline.k()
 define void @other_returns() fn_ret_thunk_extern {

@@ -19,13 +19,13 @@ target triple = "x86_64-pc-linux-gnu"
 ; CHECK-NEXT: @__static_call_anchor.static_call_end = linkonce_odr hidden global [4096 x i8] zeroinitializer, section "static_call_end", comdat($__static_call_image), align 1
 ; CHECK-NEXT: @k = external global
 
-; The trampoline and its record, one of each per image.
+; The trampoline and its record, each once per image.
 ; CHECK: @__static_call_record.k = linkonce_odr hidden global { ptr, ptr, ptr, i32, i32, [8 x i8] }
 ; CHECK-SAME: { ptr @k, ptr null, ptr null, i32 0,
 ; CHECK-SAME: i32 trunc (i64 sub (i64 ptrtoint (ptr @__static_call_trampoline.k to i64), i64 ptrtoint (ptr @__static_call_record.k to i64)) to i32),
 ; CHECK-SAME: section "static_call_records", comdat($__static_call_trampoline.k), align 8, !associated ![[ASSOCIATED:[0-9]+]]
 
-; What registers the image, once.
+; The code that registers the image, once.
 ; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
 ; CHECK: @llvm.compiler.used = appending global [9 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_record.k, ptr @k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_branches, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
 ; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image }]

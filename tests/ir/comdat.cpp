@@ -1,4 +1,4 @@
-// Sites in functions, and keys, that every file may have a copy of, for tests/tests/machine.rs.
+// Sites and keys of which every file may have a copy, for tests/tests/machine.rs.
 #include "static_call.h"
 
 int target(int);

@@ -1,7 +1,7 @@
-; Link-time optimization makes keys local, and GlobalMerge would put all keys that one function uses into one
-; object. An earlier trampoline that finds its key through the GOT would then name a place inside that object,
-; but a GOT entry has no offset. GNU ld refuses that on RISC-V. On AArch64 the trampoline would read another
-; key's entry.
+; Link-time optimization makes keys local, and GlobalMerge would merge all keys that one function uses into
+; one object. An earlier trampoline that finds its key through the GOT would then need an address inside that
+; object, but a GOT entry has no offset. GNU ld refuses that on RISC-V. On AArch64, the trampoline would read
+; another key's entry.
 ; RUN: sed s/TRIPLE/riscv64-unknown-linux-gnu/ %s | %lower | opt -passes=internalize -internalize-public-api-list=update | llc -load-pass-plugin=%plugin -relocation-model=pic | FileCheck --check-prefix=RISCV64 %s
 ; RUN: sed s/TRIPLE/aarch64-unknown-linux-gnu/ %s | %lower | opt -passes=internalize -internalize-public-api-list=update | llc -load-pass-plugin=%plugin -O3 -relocation-model=pic | FileCheck --check-prefix=AARCH64 %s
 ; RUN: sed s/TRIPLE/armv7-unknown-linux-gnueabihf/ %s | %lower | opt -passes=internalize -internalize-public-api-list=update | llc -load-pass-plugin=%plugin -O3 -relocation-model=pic | FileCheck --check-prefix=ARM %s

@@ -1,4 +1,4 @@
-/* Calls that load their key, and one that does not. Each is in a function of its own. */
+/* Calls that load their key, and one that does not, each in its own function. */
 #include <static_call.h>
 
 static int one(int x) { return x + 1; }
@@ -12,7 +12,7 @@ static struct static_call_key table[2] = {STATIC_CALL_INIT(one), STATIC_CALL_INI
 NOINLINE int direct(int x) { return static_call(ordinary, x) + 1; }
 NOINLINE int indexed(int i, int x) { return static_call_at(one, &table[i & 1], x) + 1; }
 NOINLINE int (*value(void))(int) { return (int (*)(int))__static_call_target(&ordinary__static_call_key); }
-/* Nobody calls it. */
+/* It is never called. */
 NOINLINE int left_out(int i) { return static_call_at(one, &table[i & 1], 3) + 1; }
 
 int main(int argc, char **argv) {

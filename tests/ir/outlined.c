@@ -1,4 +1,4 @@
-// Calls, tail calls and last calls of code that occurs often enough to be outlined, for
+// Code with calls, tail calls and final calls that repeats often enough to be outlined, for
 // tests/tests/machine.rs.
 #include "static_call.h"
 

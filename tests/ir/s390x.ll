@@ -1,5 +1,5 @@
 ; z/Architecture: a trampoline starts with the six-byte instruction that a jump replaces. A tail call may be
-; conditional, and then has its function after its condition.
+; conditional; then its function follows its condition.
 ; RUN: %lower -S %s | FileCheck %s
 ; RUN: %lower %s | llc -load-pass-plugin %plugin -relocation-model=pic -filetype=obj -o %t && llvm-objdump -dr --no-show-raw-insn %t | FileCheck --check-prefix=CODE %s
 
@@ -8,7 +8,7 @@ target triple = "s390x-unknown-linux-gnu"
 %key = type { ptr, ptr, ptr, ptr, i32, i32 }
 @near = dso_local global %key { ptr @f, ptr null, ptr null, ptr null, i32 0, i32 65536 }
 @elsewhere = external global %key
-; Fields in reach of a displacement, and out of it.
+; Fields within and beyond the reach of a displacement.
 @small = external global { [65535 x ptr], %key }
 @table = external global { [65536 x ptr], %key }
 @huge = external global { [1000000000 x ptr], %key }

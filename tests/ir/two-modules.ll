@@ -1,4 +1,4 @@
-; Two modules have local keys of the same name. Each calls its own.
+; Two modules have local keys of the same name, and each calls its own.
 ; RUN: split-file %s %t
 ; RUN: %lower -S %t/a.ll -o %t/a.out && %lower -S %t/b.ll -o %t/b.out
 ; RUN: llvm-link -S %t/a.out %t/b.out | opt -passes=verify -S -o %t/linked

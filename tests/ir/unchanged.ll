@@ -39,8 +39,8 @@ define void @f() {
 }
 
 ;--- more.ll
-; A module that is linked to an already lowered one calls the same trampolines. But a local key of the same
-; name is another key.
+; A module that is linked to a lowered one calls the same trampolines. But a local key of the same name is
+; another key.
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 target triple = "x86_64-pc-linux-gnu"
 

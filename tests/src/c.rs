@@ -11,7 +11,7 @@ use crate::installation::{plugin, prefix};
 use crate::paths::root;
 use crate::platform::platform;
 
-/// What compiles a program, and how it is linked.
+/// How a program is compiled and linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compiler {
     /// clang with the pass, and the static library.
@@ -43,7 +43,7 @@ const BUILDS: [Build; 9] = [
     Build { compiler: Compiler::PassShared, level: "-O3" },
     Build { compiler: Compiler::Clang, level: "-O0" },
     Build { compiler: Compiler::Gcc, level: "-O3" },
-    // What these add is the same on all machines.
+    // What these builds add is the same on all machines.
     Build { compiler: Compiler::PassShared, level: "-O0" },
     Build { compiler: Compiler::Clang, level: "-O3" },
     Build { compiler: Compiler::Gcc, level: "-O0" },
@@ -55,7 +55,7 @@ pub fn builds() -> &'static [Build] {
     if platform().is_foreign() { &BUILDS[..6] } else { &BUILDS }
 }
 
-/// Ways to build a program that tests the runtime, whatever the compiler makes of it, and takes its time.
+/// Ways to build a slow program that tests the runtime and does not depend on the compiler.
 pub const SOME_BUILDS: [Build; 4] = [
     Build { compiler: Compiler::Pass, level: "-O0" },
     Build { compiler: Compiler::Pass, level: "-O3" },
@@ -78,7 +78,7 @@ pub fn writers() -> &'static [(&'static str, usize)] {
     if platform().has_breakpoints { &WRITERS } else { &WRITERS[..1] }
 }
 
-/// Every mode with every writer that it uses. With one of both writers, mode inline is the default.
+/// Every mode with every writer that it uses. One of the writers is paired with the default mode, inline.
 pub fn modes_and_writers() -> impl Iterator<Item = (Option<&'static str>, (&'static str, usize))> {
     const RUNS: [(Option<&str>, usize); 5] = [
         (None, 0),
@@ -109,7 +109,7 @@ impl Build {
         !self.has_pass() && platform().header_has_trampolines()
     }
 
-    /// The modes and writers that make a difference. Where calls load their key there is one mode, whatever
+    /// The modes and writers that make a difference. If calls load their keys, there is one mode, whatever
     /// the variables say.
     pub fn runs(self) -> impl Iterator<Item = (Option<&'static str>, (&'static str, usize))> {
         let is_patched = self.has_pass() || self.has_trampolines();
@@ -132,14 +132,14 @@ impl Build {
         };
         if self.has_pass() {
             command.arg(format!("-fpass-plugin={}", plugin().display()));
-            // Run both kinds of sites: half of the programs have the unrelaxed ones.
+            // Covers both kinds of sites: half of the programs get unrelaxed ones.
             if ["-O2", "-O3"].contains(&self.level) {
                 command.args(platform().unrelaxed);
             }
         }
         command.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
         command.args(["-Wall", "-Wextra", "-Werror", self.level, "-pthread"]);
-        // i686 has no calling convention for vectors without it; x86-64 always has it.
+        // Without SSE, i686 has no calling convention for vectors; x86-64 always has SSE.
         command.args(platform().is_x86().then_some("-msse2"));
         command.arg("-I").arg(prefix().join("include"));
         command
@@ -156,7 +156,8 @@ impl Build {
         output.into()
     }
 
-    /// Builds a shared object of `tests/c` without a runtime: it uses the program's or the shared library.
+    /// Builds a shared object of `tests/c` without a runtime: it uses the program's runtime or the shared
+    /// library.
     #[must_use]
     pub fn shared_object(self, name: &str, output: &Path) -> PathBuf {
         let mut command = self.compiler(false);
@@ -188,14 +189,14 @@ impl Build {
     }
 }
 
-/// What a program reports of itself (`report` in `check.h`).
+/// A program's report about itself (`report` in `check.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// `enum static_call_mode`.
     pub mode: usize,
     /// Recorded sites.
     pub sites: usize,
-    /// Sites that do not go through a trampoline.
+    /// Sites that are direct.
     pub direct: usize,
     /// Registered images.
     pub images: usize,
@@ -234,8 +235,8 @@ pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
     command
 }
 
-/// Runs a program in every mode with every writer. It has to report the sites in `images`. In mode inline all
-/// of them are direct, except for `far` sites, whose targets are out of reach; in the other modes none is.
+/// Runs a program in every mode with every writer. It must report the sites in `images`. In mode inline all
+/// of them are direct, except for `far` sites, whose targets are out of reach; in the other modes none are.
 ///
 /// # Panics
 ///

@@ -1,8 +1,8 @@
-//! Programs that have to succeed or to fail.
+//! Runs programs that must succeed or fail.
 
 use std::process::{Command, Output};
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 ///
 /// # Panics
 ///
@@ -19,12 +19,12 @@ pub fn run(command: &mut Command) -> Output {
     output
 }
 
-/// The output of a command that has to succeed.
+/// The output of a command that must succeed.
 pub fn stdout(command: &mut Command) -> String {
     String::from_utf8(run(command).stdout).expect("UTF-8")
 }
 
-/// The error message of a command that has to fail.
+/// The error message of a command that must fail.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Compilers with the installed pass and without it, and the programs that they make.
+//! Compilers with and without the installed pass, and the programs that they build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,13 +6,13 @@ use std::process::Command;
 use crate::installation::{plugin, prefix};
 use crate::platform::platform;
 
-/// A program of LLVM 22, by its name without the version.
+/// A program of LLVM 22, given its name without the version.
 #[must_use]
 pub fn llvm(program: &str) -> Command {
     Command::new(format!("{program}-22"))
 }
 
-/// clang or clang++ for the machine that programs are built for.
+/// clang or clang++ for the tests' machine.
 #[must_use]
 pub fn plain_clang(name: &str) -> Command {
     let mut clang = llvm(name);

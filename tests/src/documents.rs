@@ -1,4 +1,4 @@
-//! The documents' examples in Rust, as doctests.
+//! The Rust examples of the documents, as doctests.
 
 #[doc = include_str!("../../README.md")]
 mod readme {}

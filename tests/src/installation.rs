@@ -26,7 +26,7 @@ pub fn prefix() -> PathBuf {
     prefix
 }
 
-/// Copies the installation to this path below a new directory, which no build has ever seen.
+/// Copies the installation to this path below a new directory, which no earlier build can have seen.
 ///
 /// # Panics
 ///
@@ -46,7 +46,7 @@ pub fn plugin_in(prefix: &Path) -> PathBuf {
     prefix.join("lib/static-call/libstatic_call_pass.so")
 }
 
-/// Puts another pass into a moved prefix, as an installation would: its name for clang changes, too.
+/// Puts another pass into a moved prefix as an installation would, including the new link with its hash.
 ///
 /// # Panics
 ///
@@ -80,11 +80,11 @@ pub fn plugin() -> PathBuf {
     plugin_in(&prefix())
 }
 
-/// The LLVMs that the installed pass is built for, such as `19, 22`.
+/// The LLVM versions that the installed pass supports, such as `19, 22`.
 ///
 /// # Panics
 ///
-/// If the plugin does not say so.
+/// If the plugin does not list them.
 #[must_use]
 pub fn pass_llvms() -> String {
     let plugin = std::fs::read(plugin()).expect("the plugin");

@@ -52,7 +52,7 @@ impl Build<'_> {
         }
         if platform.is_foreign() {
             cargo.args(["--target", platform.name]);
-            // The others are in `.cargo/config.toml`.
+            // The other machines' linkers are in `.cargo/config.toml`.
             if platform.is_unpacked {
                 let name = platform.name.replace('-', "_").to_uppercase();
                 cargo.env(format!("CARGO_TARGET_{name}_LINKER"), platform.gnu_program("gcc").get_program());
@@ -64,7 +64,7 @@ impl Build<'_> {
         }
         if let Some(variable) = self.wrapper {
             with_the_pass(&mut cargo, variable);
-            // Then clang compiles the programs' C, otherwise gcc does.
+            // Then clang compiles the programs' C; otherwise gcc does.
             let name = platform.name.replace('-', "_");
             cargo.env(format!("CFLAGS_{name}"), platform.clang_flags().join(" "));
         }
@@ -106,7 +106,7 @@ pub fn kernel(bare_metal: &str) -> PathBuf {
     let mut cargo = cargo(None, &root().join("examples/kernel"));
     cargo.args(["build", "--quiet", "--release", "--target", bare_metal, "--target-dir"]).arg(&target);
     with_the_pass(&mut cargo, "RUSTC_WRAPPER");
-    // Debian's rustc lacks the linker that it wants for bare metal.
+    // Debian's rustc lacks its default linker for bare metal.
     let variable = format!("CARGO_TARGET_{}_LINKER", bare_metal.to_uppercase().replace('-', "_"));
     cargo.env(variable, "ld.lld-22");
     let directory = |rustc: &str, arguments: &[&str]| {

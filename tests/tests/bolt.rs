@@ -7,17 +7,17 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode, modes};
 use static_call_tests::platform::platform;
 use static_call_tests::{llvm, prefix, root, run};
 
-/// Where BOLT puts the new code, and how much it moves.
+/// Where BOLT puts the new code, and how much of it.
 const OPTIONS: [&[&str]; 5] = [
     &[],
     &["-use-old-text"],
     &["-lite=0", "-use-gnu-stack"],
     &["-lite=0", "-reorder-blocks=ext-tsp", "-reorder-functions=cdsort", "-split-functions", "-icf=1"],
-    // Old code that still runs ends here.
+    // Replaces old code, so that executing it traps.
     &["-lite=0", "-trap-old-code"],
 ];
 
-/// Whether llvm-bolt is missing for the programs' machine; says so.
+/// Whether llvm-bolt is missing for the programs' machine. Prints the reason.
 fn is_missing() -> bool {
     if platform().is_foreign() || !platform().is_x86() {
         eprintln!("skipped: llvm-bolt is tested on x86-64 only");
@@ -30,7 +30,7 @@ fn is_missing() -> bool {
     is_missing
 }
 
-/// Moves a file's code. If all code is to be moved, code that BOLT does not understand is an error.
+/// Moves a file's code. If all of it must move, code that BOLT does not understand is an error.
 fn bolt(file: &Path, options: &[&str]) -> PathBuf {
     let moved = file.with_added_extension("moved");
     let _ = std::fs::remove_file(&moved);
@@ -51,7 +51,7 @@ fn moved_calls_go_through_their_trampolines_and_say_so() {
         for source in ["keys.c", "off.c", "keys.cpp"] {
             let flags = [&format!("-fuse-ld={linker}"), kind, "-Wl,--emit-relocs"];
             let program = build.link(&[source], &flags, &directory.path().join(format!("{number}{source}")));
-            // In place, BOLT has to understand all code, and some of the runtime's is data.
+            // To move code in place, BOLT must understand all of it, but some of the runtime's code is data.
             let library = prefix().join("lib/libstatic_call.so").display().to_string();
             let path = format!("-Wl,-rpath,{}", prefix().join("lib").display());
             let shared = [&flags[..], &[&library, &path]].concat();

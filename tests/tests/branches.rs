@@ -1,5 +1,5 @@
-//! Static branches: programs that check themselves, in every mode and with each writer, and what the machine
-//! code of a branch that is off looks like.
+//! Static branches: programs that check themselves in every mode and with each writer, and the machine code
+//! of a branch that is off.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn said(program: &Path, mode: &str, writer: &str) -> HashMap<String, String> {
 }
 
 fn check(program: &Path) {
-    // Elsewhere they are loads, which nothing records.
+    // Elsewhere branches are loads, which are not recorded.
     let is_recorded = program_is_x86_64();
     for (mode, writer) in WRITERS {
         if writer == "breakpoint" && !platform().has_breakpoints {
@@ -35,7 +35,7 @@ fn check(program: &Path) {
         let said = said(program, mode, writer);
         let number = |word: &str| said[word].parse::<usize>().expect("a number");
         assert!(said["mode"] == mode || !is_recorded);
-        // One for each branch of the key's in the source, at least: `OFF` has ten.
+        // At least one for each branch of the key in the source: `OFF` has ten.
         assert_eq!(number("branches") >= 10, is_recorded, "{said:?}");
         let expected = if mode == "inline" { number("branches") } else { 0 };
         assert_eq!(
@@ -50,7 +50,7 @@ fn program_is_x86_64() -> bool {
     !platform().is_foreign() && cfg!(target_arch = "x86_64")
 }
 
-/// The instructions of a function up to where it returns.
+/// The instructions of a function up to its return.
 fn hot_path(program: &Path, function: &str) -> Vec<String> {
     let mut objdump = llvm("llvm-objdump");
     objdump
@@ -91,8 +91,8 @@ fn in_release_builds() {
     check(&built(Build { name: "release", release: true, ..PLAIN }));
 }
 
-/// The value goes where the result comes from, one is added to it, and the branch is one instruction. No
-/// register is saved, no argument of the other function prepared, and nothing is loaded.
+/// The argument moves to the result's register and is incremented, and the branch is one instruction. No
+/// register is saved, no argument of the other function is prepared, and nothing is loaded.
 #[test]
 fn a_branch_that_is_off_is_one_instruction() {
     let program = built(Build { release: true, ..without_the_pass("without") });
@@ -112,7 +112,7 @@ fn a_branch_that_is_off_is_one_instruction() {
     }
 }
 
-/// The same of C, which both compilers compile by themselves.
+/// The same in C, where neither compiler needs the pass.
 #[test]
 fn in_c() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -141,7 +141,7 @@ fn in_c() {
     }
 }
 
-/// Every level, and one module of all crates.
+/// Every level, and all crates in one module.
 #[test]
 fn at_other_levels() {
     for (name, flags) in [
@@ -154,7 +154,7 @@ fn at_other_levels() {
     }
 }
 
-/// As C++, and without the library: then a branch is a load.
+/// As C++, and without the library, where a branch is a load.
 #[test]
 fn in_cpp_and_without_the_library() {
     let directory = tempfile::tempdir().expect("a temporary directory");

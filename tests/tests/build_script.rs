@@ -1,4 +1,4 @@
-//! What the runtime's build script makes of rustc's options: whether calls without the pass go through
+//! How the runtime's build script reacts to rustc's options: whether calls without the pass go through
 //! trampolines, and whether these jump through retpolines.
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ const CASES: &[(&str, &[&str], Form)] = &[
     ("armv7-unknown-linux-gnueabihf", &[], Form::Trampoline),
     ("armv7-unknown-linux-gnueabihf", &["-Ctarget-feature=+thumb-mode"], Form::Pointer),
     ("thumbv7neon-unknown-linux-gnueabihf", &[], Form::Pointer),
-    // There are no barriers.
+    // Such trampolines have no barriers.
     ("arm-unknown-linux-gnueabihf", &[], Form::Pointer),
     ("armv5te-unknown-linux-gnueabi", &[], Form::Pointer),
     ("riscv64gc-unknown-linux-gnu", &[], Form::Trampoline),

@@ -1,4 +1,4 @@
-//! A bad environment: missing rights, code that somebody else wrote, and the wrong clang.
+//! Bad environments: missing rights, code that others have changed, and the wrong clang.
 
 use std::path::Path;
 use std::process::Command;
@@ -47,7 +47,7 @@ fn code_that_somebody_else_patched() {
     for (mode, address) in [
         (None, site),
         (None, site + 1),
-        // On x86 our part does not begin before the second byte, so a probe may be on the first.
+        // On x86 our part starts at the second byte at the earliest, so a probe may be on the first.
         (Some("trampoline"), trampoline + 1),
         (Some("trampoline"), trampoline + 2),
     ] {
@@ -66,11 +66,12 @@ fn symbol(program: &Path, name: &str) -> (u64, u64) {
     (symbol.address(), symbol.size())
 }
 
-/// Any clang can load the plugin, which then says that this is the wrong one. Here clang pretends.
+/// Any clang can load the plugin, which reports that the clang is the wrong one. Here a clang pretends to be
+/// another.
 #[test]
 fn another_llvm_is_named_and_the_build_goes_on_without_the_pass() {
     const OTHERS: [(&str, &str, &str); 2] = [
-        // It has the same plugin interface as LLVM 22.
+        // It has LLVM 22's plugin interface.
         (
             "void LLVMGetVersion(unsigned *major, unsigned *minor, unsigned *patch) {\n\
              (void)minor, (void)patch;\n*major = 23;\n}\n",
@@ -107,7 +108,7 @@ fn another_llvm_is_named_and_the_build_goes_on_without_the_pass() {
     }
 }
 
-/// Each LLVM gets the structure that it has room for, with the version that it expects. So does a future one,
+/// Each LLVM gets the structure that it has room for, with the version that it expects. So will future ones,
 /// as far as we know.
 #[test]
 fn every_llvm_gets_its_own_structure() {
@@ -145,7 +146,7 @@ fn every_llvm_gets_its_own_structure() {
     assert!(said.contains("older than 16"), "{said}");
 }
 
-/// clang refuses a file that is no plugin, and names it.
+/// clang refuses a file that is not a plugin, and names it.
 #[test]
 fn a_missing_or_damaged_plugin_is_named() {
     let directory = tempfile::tempdir().expect("a temporary directory");

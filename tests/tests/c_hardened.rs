@@ -1,4 +1,4 @@
-//! Processes that lack rights: which mode and writer they get, and that their calls are right.
+//! Processes that lack rights: which mode and writer they get, and whether their calls are right.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -17,7 +17,7 @@ const NONE: usize = 0;
 const WINDOW: usize = 1;
 const BREAKPOINT: usize = 2;
 
-/// What a process gives up, and the writer that it then gets: by default, and if one is asked for.
+/// The right that a process gives up, and the writer that it then gets, by default and on request.
 struct Hardened {
     gives_up: &'static str,
     by_default: usize,
@@ -61,7 +61,7 @@ const HARDENED: [Hardened; 7] = [
     },
 ];
 
-/// [`HARDENED`] as the platform has it: with breakpoints or without.
+/// [`HARDENED`] for the platform, with or without breakpoints.
 fn hardened() -> impl Iterator<Item = Hardened> {
     HARDENED.into_iter().map(|hardened| match hardened {
         hardened if platform().has_breakpoints => hardened,
@@ -72,7 +72,7 @@ fn hardened() -> impl Iterator<Item = Hardened> {
     })
 }
 
-/// Runs a program that has to succeed. None if the kernel does not have what it needs.
+/// Runs a program that must succeed. None if the kernel lacks what it needs.
 fn run_if_possible(command: &mut Command) -> Option<Output> {
     let output = command.output().expect("the program runs");
     if output.status.code() == Some(UNKNOWN_TO_THE_KERNEL) {
@@ -93,7 +93,7 @@ fn with_writer(program: &Path, mode: Option<&str>, writer: &str) -> Command {
     command
 }
 
-/// A program is right with the rights that are left, and says what it does and why.
+/// A program is right with its remaining rights, and reports what it does and why.
 #[test]
 fn rights_missing_from_the_start() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -139,7 +139,7 @@ fn rights_missing_from_the_start() {
     }
 }
 
-/// If a right is lost later, updates use another writer, or they fail and nothing changes.
+/// If a right is lost later, updates use another writer, or fail and change nothing.
 #[test]
 fn rights_lost_on_the_way() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -149,7 +149,7 @@ fn rights_lost_on_the_way() {
             for (asked, left) in
                 [("", hardened.by_default), ("window", hardened.window), ("breakpoint", hardened.breakpoint)]
             {
-                // Without a writer from the start, trampolines are never patched, and jump through their
+                // If there is no writer from the start, trampolines are never patched and jump through their
                 // keys.
                 let is_patched = build.has_pass() || asked != "breakpoint" || platform().has_breakpoints;
                 let expected = if left == NONE && is_patched { "-13" } else { "0" };
@@ -162,7 +162,7 @@ fn rights_lost_on_the_way() {
     }
 }
 
-/// A default that updates its own key always gives the right result, if it calls its choice itself.
+/// A default that updates its own key always returns the right result if it calls its choice itself.
 #[test]
 fn lazy_dispatch_where_updates_are_refused() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -177,7 +177,7 @@ fn lazy_dispatch_where_updates_are_refused() {
     }
 }
 
-/// A program may use breakpoints of its own: its handlers get them, whenever they were installed.
+/// A program may use breakpoints of its own. Its handlers get their signals, whenever they were installed.
 #[test]
 fn traps_of_the_program() {
     if !platform().has_breakpoints {
@@ -189,7 +189,7 @@ fn traps_of_the_program() {
     for mode in [Some("inline"), Some("trampoline")] {
         let said = stdout(&mut with_writer(&program, mode, "breakpoint"));
         assert!(said.contains("writer 2"), "{said}");
-        // A window uses no signal.
+        // The window writer uses no signal.
         run(&mut with_writer(&program, mode, "window"));
     }
 }
@@ -254,7 +254,7 @@ fn only_functions_that_are_no_cancellation_points() {
         "sigismember",
         "strlen",
         "syscall",
-        // It only asks for the page size, which is no cancellation point.
+        // It only asks for the page size, which is not a cancellation point.
         "sysconf",
         "bcmp",
     ];
@@ -272,8 +272,8 @@ fn only_functions_that_are_no_cancellation_points() {
     }
 }
 
-/// Updates fail while a thread blocks SIGTRAP, in whatever way. Where the C library blocks it for a moment,
-/// they do not.
+/// Updates fail while a thread blocks SIGTRAP in any way, but not because the C library blocks it for a
+/// moment.
 #[test]
 fn threads_that_block_sigtrap() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -286,7 +286,7 @@ fn threads_that_block_sigtrap() {
     }
 }
 
-/// Refused updates that are tried again and again stay cheap.
+/// Repeating a refused update is cheap.
 #[test]
 fn refused_updates_that_are_asked_for_again() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -329,7 +329,7 @@ fn threads_that_update_while_the_process_exits() {
     }
 }
 
-/// A set-user-ID program ignores the variables: its user neither chooses its mode nor reads its log. Any
+/// A set-user-ID program ignores the variables: its user can neither choose its mode nor read its log. Any
 /// other program logs which update failed, and why.
 #[test]
 fn set_user_id_programs_obey_no_variable() {

@@ -1,4 +1,4 @@
-//! What compiles with `static_call.h`, in which languages and with which warnings, and what does not.
+//! Which code compiles with `static_call.h`, in which languages and with which warnings, and which does not.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -34,16 +34,16 @@ const C_WARNINGS: [&str; 4] =
 const CPP_WARNINGS: [&str; 4] =
     ["-Wold-style-cast", "-Wextra-semi", "-Wnon-virtual-dtor", "-Wzero-as-null-pointer-constant"];
 
-/// The warnings of clang 22's `-Weverything` about the header, and why the header is right.
+/// The warnings of clang 22's `-Weverything` about the header, and why they can be ignored.
 const NOT_EVERYTHING: [&str; 8] = [
-    // These names are reserved for libraries, so users have none like them.
+    // These names are reserved for libraries, so users have no such names.
     "-Wno-reserved-identifier",
     "-Wno-reserved-macro-identifier",
     // Features newer than C++98, or than the standard before the requested one.
     "-Wno-c++98-compat-pedantic",
     "-Wno-pre-c11-compat",
     "-Wno-pre-c23-compat",
-    // An unused key is no mistake, so its type is marked unused.
+    // An unused key is not a mistake, so its type is marked unused.
     "-Wno-used-but-marked-unused",
     // A key holds functions of every type.
     "-Wno-cast-function-type-strict",
@@ -57,7 +57,7 @@ fn other_clangs(cpp: &str) -> Vec<String> {
     names.filter(|name| Command::new(name).arg("--version").output().is_ok()).collect()
 }
 
-/// As [`compiler`], for a program with a version in its name.
+/// Like [`compiler`], for a program with a version in its name.
 fn any_compiler(program: &str, standard: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(format!("-std={standard}")).arg("-I").arg(prefix().join("include"));
@@ -90,7 +90,7 @@ fn no_warnings_in_any_cpp() {
     }
 }
 
-/// The whole interface in every standard, with the header as a user's own and as a system header.
+/// The whole interface in every standard, with the header as a user header and as a system header.
 #[test]
 fn no_warnings_in_any_standard() {
     let c = ["c99", "gnu99", "c11", "gnu11", "c17", "gnu17", "c2x", "gnu2x"];
@@ -106,7 +106,7 @@ fn no_warnings_in_any_standard() {
     {
         for program in programs {
             for standard in standards {
-                // clang 14 has another name for it.
+                // clang 14 calls it by another name.
                 if program.ends_with("-14") && standard.ends_with("++23") {
                     continue;
                 }
@@ -156,7 +156,7 @@ fn the_whole_interface() {
     }
 }
 
-/// Flags that change enumerations, structs and characters. The library is compiled without them.
+/// Flags that change enumerations, structs and characters. The library is compiled without these flags.
 #[test]
 fn flags_that_change_layouts() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -220,8 +220,8 @@ fn the_interface_is_tested_as_a_whole() {
     assert!(missing.is_empty(), "tests/c/interface.c says nothing of {missing:?}");
 }
 
-/// Users may have macros like `#define N 100`. So every identifier of the header becomes a macro that is not
-/// valid C, except for those of the language, the standard library and the header's own interface.
+/// Users may have macros like `#define N 100`. So this test defines every identifier of the header as a macro
+/// that is not valid C, except for those of the language, the standard library and the header's interface.
 #[test]
 fn macros_of_users_break_nothing() {
     const KEYWORDS: [&str; 21] = [
@@ -279,7 +279,7 @@ fn macros_of_users_break_nothing() {
     ] {
         let macros = names(keywords);
         assert!(macros.lines().count() > 60 && macros.contains("#define found "), "{macros}");
-        // The standard headers come first, so that the macros only meet the text of our header.
+        // The standard headers come first, so that the macros affect only our header.
         let before = format!("#include <stddef.h>\n#include <stdint.h>\n{macros}");
         for text in [
             format!("{before}#include \"{}\"\n", interface.display()),
@@ -316,7 +316,7 @@ fn inside_extern_c() {
     }
 }
 
-/// Ignoring the result of an update is warned about, and there is a way to ignore it on purpose.
+/// Compilers warn if an update's result is ignored, and there is a way to ignore it on purpose.
 #[test]
 fn refusals_are_not_overlooked() {
     let calls = [
@@ -356,7 +356,7 @@ fn refusals_are_not_overlooked() {
             );
             assert_eq!(warnings(&|call| format!("if ({call}) {{}}")), "", "{program} {standard}");
             let void = warnings(&|call| format!("(void){call};"));
-            // gcc's own attribute accepts nothing but a check; the header says so.
+            // gcc's attribute accepts nothing but a check, as the header says.
             let expected = if (program, standard) == ("gcc", "c99") { calls.len() } else { 0 };
             assert_eq!(void.matches("[-Wunused-result]").count(), expected, "{program} {standard}: {void}");
         }
@@ -373,7 +373,7 @@ fn keys_need_no_initialization() {
             let mut command = compiler(program, "c++17");
             run(command.args([level, "-c"]).arg(source("scopes.cpp")).arg("-o").arg(&object));
             let sections = static_call_tests::stdout(llvm("llvm-readelf").arg("-SW").arg(&object));
-            // The image's own, before all others.
+            // The image's own constructor runs before all others.
             let other = sections.replace(".init_array.101", "");
             assert!(!other.contains(".init_array"), "{program} {level}:\n{sections}");
         }
@@ -389,12 +389,12 @@ fn refusal(program: &str, case: u32) -> String {
     failure(command.arg(source(name)))
 }
 
-/// Each message names both types or says what is wrong, and names the user's file.
+/// Each message names the user's file, and names both types or says what is wrong.
 #[test]
 fn a_wrong_function_does_not_compile() {
     const C: [&str; 2] = ["clang", "gcc"];
     const CPP: [&str; 2] = ["clang++", "g++"];
-    // The case; a C compiler's message must contain one of the first words, C++'s one of the second.
+    // The case, the words of which a C compiler's message must contain one, and those for C++.
     let cases: [(u32, &[&str], &[&str]); 7] = [
         (1, &["long (*)(long, long)", "long int (*)(long int,  long int)"], &["int (*)(int, int)"]),
         (2, &["int (*)(int)"], &["int (*)(int, int)"]),

@@ -1,4 +1,4 @@
-//! The programs of `tests/c`, with the pass and without, at several levels, in every mode.
+//! The programs of `tests/c`, with and without the pass, at several levels and in every mode.
 
 use static_call_tests::c::{Build, Compiler, SOME_BUILDS, builds};
 use static_call_tests::c::{check, check_all, check_builds, in_mode, modes, source};
@@ -72,7 +72,7 @@ fn null_and_return_zero() {
     check_all(&["off.c"]);
 }
 
-/// Callers keep values in the registers that a function preserves, whatever instrumentation a build adds.
+/// Callers keep values in the registers that a function preserves, whatever instrumentation is on.
 #[test]
 fn null_changes_no_register() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -84,7 +84,7 @@ fn null_changes_no_register() {
     }
 }
 
-/// If trampolines might be out of reach, calls load their keys and call the function that stands for NULL.
+/// If trampolines might be out of reach, calls load their keys and call the function that represents NULL.
 #[test]
 fn null_where_calls_load_their_keys() {
     if !platform().is_x86() || platform().pointer != 8 {
@@ -113,7 +113,7 @@ fn calling_conventions_of_32_bit_x86() {
     check_all(&["conventions.c"]);
 }
 
-/// Flags that give the functions of a file another convention than the libraries have.
+/// Flags that give a file's functions another convention than the libraries'.
 #[test]
 fn conventions_of_whole_files() {
     const PROGRAM: &str = "#include <static_call.h>\n\
@@ -186,7 +186,7 @@ fn children_that_share_the_memory() {
     check_builds(&SOME_BUILDS, &["vforks.c"]);
 }
 
-/// With hooks of fork, a mutex held during updates, malloc, and signal handlers that update or fork.
+/// With fork hooks, a mutex held during updates, malloc, and signal handlers that update or fork.
 #[test]
 fn fork_waits_for_nobody_who_waits_for_an_update() {
     check_builds(&SOME_BUILDS, &["fork_signals.c"]);
@@ -216,7 +216,7 @@ fn the_kernel_is_prepared_before_there_are_threads() {
         let flags = [&["-ldl"], more].concat();
         let program = build.link(&["membarriers.c"], &flags, &directory.path().join("program"));
         for &mode in modes() {
-            // Where all images lack sites, only who asks for trampolines has them patched at once.
+            // If no image has sites, trampolines are patched at once only on request.
             let is_patched = match mode {
                 Some("generic") => false,
                 Some("trampoline") => sites || build.has_trampolines(),
@@ -237,7 +237,7 @@ fn the_kernel_is_prepared_before_there_are_threads() {
     }
 }
 
-/// Link-time optimization of its own output may leave two.
+/// Repeated link-time optimization may leave two descriptors.
 #[test]
 fn an_image_with_two_descriptors() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -289,7 +289,7 @@ fn names_that_gnu_as_has_to_take() {
     for level in ["-O0", "-O3"] {
         let build = Build { compiler: Compiler::Pass, level };
         let flags = ["-fno-integrated-as", "-Wno-dollar-in-identifier-extension"];
-        // Where LLVM merges globals, GNU as does not accept the names that it gives them.
+        // If LLVM merges globals, GNU as refuses the resulting names.
         let mut without = Build { compiler: Compiler::Clang, level }.compiler(false);
         without.args(flags).arg("-c").arg(source("names.c")).arg("-o").arg(directory.path().join("names.o"));
         if !without.output().expect("clang").status.success() {

@@ -31,7 +31,7 @@ fn several_executable_segments() {
             for linker in linkers {
                 let mut flags = vec![object.display().to_string(), format!("-fuse-ld={linker}")];
                 if kind == "fixed" {
-                    // So far away that the map of pages has too few bits for all pages in between.
+                    // Far enough away that the map of pages has too few bits for all pages in between.
                     flags.extend(["-no-pie".into(), "-Wl,--section-start=.hot_text=0x18000000".into()]);
                 }
                 let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -78,7 +78,7 @@ fn a_call_in_the_last_word_of_a_segment() {
         };
         let library = at("library.so");
         let mut compiler = build.compiler(false);
-        // Without start files the last function is the end of the code.
+        // Without start files, the last function ends the code.
         compiler.args(["-shared", "-nostartfiles"]);
         compiler.args([object("first.o", "-DLIBRARY"), object("last.o", "-DLAST")]).arg("-o").arg(&library);
         run(&mut compiler);
@@ -104,8 +104,8 @@ fn a_call_in_the_last_word_of_a_segment() {
     }
 }
 
-/// During an update only pages with its calls are writable. Pages that were writable stay so, and missing
-/// code is an error.
+/// During an update, only pages with its calls are writable. Writable pages stay writable, and missing code
+/// is an error.
 #[test]
 fn windows_are_as_narrow_as_the_pages_with_calls() {
     if platform().is_foreign() || platform().page != 4096 {
@@ -122,7 +122,7 @@ fn windows_are_as_narrow_as_the_pages_with_calls() {
     }
 }
 
-/// An update does not read a missing page behind a call, or an unreadable page with a call.
+/// An update reads neither a missing page after a call nor an unreadable page with a call.
 #[test]
 fn a_call_at_the_end_of_a_page() {
     if platform().is_foreign() || !platform().name.starts_with("x86_64") {

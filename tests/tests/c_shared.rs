@@ -18,7 +18,7 @@ fn keys_are_shared_between_images() {
         let right = build.shared_object("shared_right.c", &at("libright.so"));
         let program = build.link_exporting("shared.c", &[&left, &right], &at("program"));
         // Five calls lead from the program into a shared object or back. The kernel maps these far apart. An
-        // emulator maps them wherever its own address space has room, so each run has other distances.
+        // emulator maps them wherever its own address space has room, so distances vary from run to run.
         let far = match platform() {
             platform if !platform.calls_other_images => 6..=6,
             platform if platform.is_foreign() && platform.reach > 1 << 20 => 0..=5,
@@ -47,7 +47,7 @@ fn targets_in_other_images() {
     }
 }
 
-/// A shared object is loaded after the process has lost the right to write code.
+/// A shared object that is loaded after the process has lost the right to write code.
 #[test]
 fn a_shared_object_that_may_not_be_patched() {
     let build = Build { compiler: Compiler::Pass, level: "-O2" };
@@ -65,7 +65,7 @@ fn a_shared_object_that_may_not_be_patched() {
     }
 }
 
-/// After an update, AArch64 code still demands landing pads.
+/// After an update, AArch64 code still requires landing pads.
 #[test]
 fn guarded_code() {
     if !platform().name.starts_with("aarch64") {
@@ -87,7 +87,7 @@ fn guarded_code() {
     }
 }
 
-/// Both link the runtime statically, and neither exports it.
+/// The program and a shared object link the runtime statically, and neither exports it.
 #[test]
 fn two_runtimes_that_share_a_key() {
     let build = Build { compiler: Compiler::Pass, level: "-O2" };
@@ -141,8 +141,8 @@ fn sealed_programs() {
     }
 }
 
-/// The seal's result with plugins: with their own runtime or without, registered, refused, or unknown to any
-/// runtime.
+/// The seal's result with plugins that are registered, refused, or unknown to any runtime, and that may have
+/// their own.
 #[test]
 fn the_seal_tells_of_every_image() {
     if platform().is_emulated() {
@@ -183,7 +183,7 @@ fn the_seal_tells_of_every_image() {
     }
 }
 
-/// No write to memory that stays writable redirects a call.
+/// No write to memory that is still writable redirects a call.
 #[test]
 fn writes_after_the_seal() {
     if platform().is_foreign() {
@@ -209,7 +209,7 @@ fn writes_after_the_seal() {
     }
 }
 
-/// However a program ends, and whatever is unloaded meanwhile: nobody touches unmapped memory, and calls
+/// However a program ends, and whatever it unloads meanwhile, unmapped memory is not touched, and calls
 /// follow updates to the very end.
 #[test]
 fn programs_that_end() {

@@ -8,7 +8,7 @@ use static_call_tests::c::{Report, in_mode, modes, source};
 use static_call_tests::platform::platform;
 use static_call_tests::{failure, plugin, prefix, run, stdout};
 
-/// The compilers that are installed and know this machine, by the names of those for C.
+/// The installed compilers for this machine, by their names for C.
 fn compilers() -> Vec<String> {
     let names = (14..30).map(|version| format!("clang-{version}")).chain(["gcc".into()]);
     let knows_machine = |name: &String| {
@@ -63,7 +63,7 @@ fn every_call_is_a_direct_call_of_a_trampoline() {
     if !has_trampolines() {
         return;
     }
-    // The flags, and how many trampolines there are: each file has its own, and they share one.
+    // The flags and the number of trampolines: each file has its own, and they share one.
     const ALL: usize = 6;
     let cases: [(&[&str], usize); 11] = [
         (&["-O0"], ALL),
@@ -82,7 +82,7 @@ fn every_call_is_a_direct_call_of_a_trampoline() {
     for name in compilers() {
         for (flags, expected) in cases {
             let mut flags = flags.to_vec();
-            // Only this one's linker reads its bitcode everywhere.
+            // Only this compiler's linker reads its bitcode everywhere.
             match (&*name, flags.contains(&"-flto")) {
                 ("clang-22", true) => flags.push("-fuse-ld=lld"),
                 (clang, true) if clang != "gcc" => continue,
@@ -98,7 +98,7 @@ fn every_call_is_a_direct_call_of_a_trampoline() {
             let found = check(&case, &program);
             let is_old_gcc = name == "gcc" && gcc_version() < 14;
             if is_old_gcc && flags.contains(&"-fPIC") {
-                // Assembler cannot be told the others' names, which the optimizer may change.
+                // The optimizer may rename the others, and assembler cannot learn their new names.
                 assert_eq!(found.count, 1, "{case}: the declared key");
                 continue;
             }
@@ -130,7 +130,7 @@ fn calls_of_other_machines_reach_trampolines() {
             assert_eq!(found.by_pointer, [""; 0], "{case}");
             let files = match &*name {
                 "gcc" => continue, // calls of C++ load their key
-                // They lose results of functions that preserve most registers.
+                // They lose the results of functions that preserve most registers.
                 "clang-14" | "clang-15" | "clang-16" => &["keys.cpp"][..],
                 _ => &["keys.cpp", "scopes.cpp"],
             };
@@ -155,7 +155,7 @@ fn gcc_version() -> u32 {
     version.trim().split('.').next().and_then(|number| number.parse().ok()).expect("a version")
 }
 
-/// In C++ the compiler names keys and trampolines. Before C++17, calls load their key.
+/// In C++, the compiler names keys and trampolines. Before C++17, calls load their keys.
 #[test]
 fn keys_of_cpp_in_every_scope() {
     if !has_trampolines() {
@@ -171,8 +171,8 @@ fn keys_of_cpp_in_every_scope() {
             (&["-std=c++14", "-O2"], 0),
         ] {
             for file in ["scopes.cpp", "keys.cpp"] {
-                // It has keys in classes, and functions whose results old versions of clang lose
-                // (preserve_most).
+                // It has keys in classes, and preserve_most functions, whose results old versions of clang
+                // lose.
                 let is_old = ["clang++-14", "clang++-15", "clang++-16"].contains(&&*name);
                 if file == "scopes.cpp" && (count == 0 || is_old) {
                     continue;
@@ -186,7 +186,7 @@ fn keys_of_cpp_in_every_scope() {
                     run(&mut in_mode(&program, None));
                 } else {
                     let found = check(&format!("{name} {flags:?} {file}"), &program);
-                    // Without optimization, g++ calls trampolines by their address.
+                    // Without optimization, g++ calls trampolines through their address.
                     let count = if name == "g++" && flags.contains(&"-O0") { 0 } else { count };
                     assert!(
                         found.count >= 3 && found.branches >= count,
@@ -198,7 +198,7 @@ fn keys_of_cpp_in_every_scope() {
     }
 }
 
-/// A program that asks for no indirect jumps gets none from the trampolines.
+/// If a program's flags forbid indirect jumps, its trampolines contain none.
 #[test]
 fn retpolines_in_trampolines() {
     if !has_trampolines() {
@@ -228,7 +228,7 @@ fn retpolines_in_trampolines() {
     }
 }
 
-/// The pass takes the trampolines out again, and its own may share keys with the header's.
+/// The pass removes the header's trampolines. Its own may share keys with those of other files.
 #[test]
 fn files_with_the_pass_and_without_share_keys() {
     if !has_trampolines() {
@@ -258,7 +258,7 @@ fn files_with_the_pass_and_without_share_keys() {
     }
 }
 
-/// A function's own key has no name in assembler: its calls load the key. The inspector says so.
+/// A key local to a function has no name in assembler, so its calls load the key, and the inspector says so.
 #[test]
 fn the_inspector_tells_pointers_from_trampolines() {
     if !has_trampolines() {
@@ -294,7 +294,7 @@ fn the_inspector_tells_pointers_from_trampolines() {
     }
 }
 
-/// Static keys of one name, in files of one name, in one program that is optimized as a whole.
+/// Static keys of the same name in files of the same name, in one program with link-time optimization.
 #[test]
 fn trampolines_that_cannot_be_told_apart_are_an_error() {
     if !has_trampolines() {

@@ -1,4 +1,4 @@
-//! Projects that find static-call by `find_package(StaticCall)`.
+//! Projects that find static-call with `find_package(StaticCall)`.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn build(directory: &Path) -> String {
     stdout(Command::new("cmake").arg("--build").arg(directory))
 }
 
-/// The output of the consumer's programs, after `cmake` has configured them in a directory of this name.
+/// The output of the consumer's programs, configured by `cmake` in a directory of this name.
 fn consumer(prefix: &Path, compilers: [&str; 2], directory: &Path, options: &[&str]) -> [String; 2] {
     let cmake = &mut configure(prefix, compilers, &root().join("tests/consumer"), directory);
     run(cmake.args(options));
@@ -149,7 +149,7 @@ fn a_path_that_a_build_tool_would_mistake_is_refused() {
     }
 }
 
-/// LLD's ThinLTO cache does not know plugins: it would reuse code that was made without the pass.
+/// LLD's ThinLTO cache ignores plugins and would reuse code that was made without the pass.
 #[test]
 fn a_cache_of_links_without_the_pass_is_not_believed() {
     let directory = temporary();
@@ -165,7 +165,7 @@ fn a_cache_of_links_without_the_pass_is_not_believed() {
     assert!(before > 0);
     let with = options("-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON");
     assert_eq!(consumer(&prefix(), CLANG, &build("with"), &with), [DIRECT, DIRECT]);
-    // The same links again use the cache.
+    // Repeating the links uses the cache.
     let after = number();
     assert!(after > before);
     assert_eq!(consumer(&prefix(), CLANG, &build("with it again"), &with), [DIRECT, DIRECT]);
@@ -195,7 +195,7 @@ fn all_is_built_anew_with_another_pass() {
     }
 }
 
-/// Several directories find the package, and one of them enables a language.
+/// Several directories find the package, and one of them also enables a language.
 const TREE: &str = "cmake_minimum_required(VERSION 3.18)
 if(NOT TARGET program)
   project(tree C)
@@ -213,7 +213,7 @@ else()
 endif()
 ";
 
-/// The number of our warnings; there are no others.
+/// The number of warnings, all of which must be ours.
 fn warnings(cmake: &mut Command) -> usize {
     let output = run(cmake);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -258,7 +258,7 @@ fn another_compiler_is_an_error_where_the_pass_is_required() {
     }
 }
 
-/// Link-time optimization behind CMake's back.
+/// Link-time optimization that CMake does not know of.
 #[test]
 fn flags_that_lose_the_calls_are_warned_about() {
     let (tree, build) = (project(TREE), temporary());
@@ -307,7 +307,7 @@ fn versions() {
     assert_eq!(found, cases.map(|(_, expected)| expected), "{said}");
 }
 
-/// The header cannot see these flags.
+/// The header cannot detect these flags.
 #[test]
 fn flags_for_retpolines_define_the_macro() {
     const TEXT: &str = "cmake_minimum_required(VERSION 3.10)\n\

@@ -1,8 +1,8 @@
 //! One pass for several LLVMs: each clang that it is built for compiles the programs of `tests/c`, and every
 //! recorded call is direct.
 //!
-//! `STATIC_CALL_TEST_COMPILERS` is a list of directories with more compilers, from which `cargo xtask test
-//! --compilers` has them tested.
+//! `STATIC_CALL_TEST_COMPILERS` lists directories with more compilers. `cargo xtask test --compilers` sets
+//! it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,15 +12,15 @@ use static_call_tests::c::{Build, Compiler, check, source};
 use static_call_tests::platform::platform;
 use static_call_tests::{link_flags, pass_llvms, plugin, prefix, run};
 
-/// A compiler by the LLVM that it has.
+/// A compiler and its LLVM version.
 struct Clang {
     llvm: String,
-    /// Where its programs are, or nothing if in `PATH`.
+    /// The directory of its programs. None if they are in `PATH`.
     directory: Option<PathBuf>,
 }
 
 impl Clang {
-    /// The path of a program, such as `clang`, if it is there.
+    /// The path of a program, such as `clang`, if it exists.
     fn find(&self, name: &str) -> Option<String> {
         let name = format!("{name}-{}", self.llvm);
         let path =
@@ -43,7 +43,7 @@ fn directories() -> Vec<PathBuf> {
     std::env::split_paths(&directories).filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
-/// All clangs that the pass is built for, except LLVM 22's, which all other suites use.
+/// All clangs that the pass supports, except LLVM 22's, which all other suites use.
 fn clangs() -> Vec<Clang> {
     if platform().is_foreign() {
         eprintln!("skipped: the pass is the same for other machines");
@@ -90,7 +90,7 @@ fn every_call_of_every_program_is_direct() {
     }
 }
 
-/// As many calls are recorded as with LLVM 22, whose suites compare them with the source.
+/// The number of recorded calls is that of LLVM 22, which other suites compare with the source.
 #[test]
 fn as_many_calls_are_recorded_as_with_llvm_22() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -105,7 +105,7 @@ fn as_many_calls_are_recorded_as_with_llvm_22() {
     }
 }
 
-/// Objects of two compilers, in one program.
+/// Objects of two compilers in one program.
 #[test]
 fn two_compilers_make_one_program() {
     let directory = tempfile::tempdir().expect("a temporary directory");

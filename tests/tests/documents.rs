@@ -1,4 +1,4 @@
-//! The documents' examples in C and for the shell, and what docs/troubleshooting.md has a section for.
+//! The documents' examples in C and for the shell, and the sections of docs/troubleshooting.md.
 //!
 //! The examples in Rust are doctests of this package's library. Links, lengths and commands of xtask are
 //! tested there.
@@ -103,7 +103,7 @@ fn examples_in_c_and_cpp_are_programs_that_succeed() {
     assert!(count >= 5, "only {count} examples were found");
 }
 
-/// As a user types them: in a home whose `.local` is the installation, beside an `app.c`.
+/// Runs them as a user would: in a home directory whose `.local` is the installation, beside an `app.c`.
 #[test]
 fn commands_that_compile_c_succeed() {
     let blocks = blocks();
@@ -123,7 +123,7 @@ fn commands_that_compile_c_succeed() {
     assert!(count >= 2, "only {count} such commands were found");
 }
 
-/// The subcommands, the options and the packages that exist.
+/// Subcommands, options and packages in the documents exist.
 #[test]
 fn commands_of_the_installation_exist() {
     let command = Regex::new(r"cargo static-call ([a-z]+)([^`#\n]*)").expect("a pattern");
@@ -137,7 +137,7 @@ fn commands_of_the_installation_exist() {
             let (name, arguments) = (&found[1], &found[2]);
             let mut help = match name {
                 "doctor" | "inspect" => Command::new(prefix().join("bin/cargo-static-call")),
-                // Cargo's own; not installed everywhere.
+                // Cargo's own tools, which are not installed everywhere.
                 "nextest" => continue,
                 _ => Command::new("cargo"),
             };
@@ -177,7 +177,7 @@ fn source_with(directory: &str, text: &str) -> String {
     found.remove(0)
 }
 
-/// A literal as people see it, with `…` for each placeholder.
+/// A literal as users see it, with `…` for each placeholder.
 fn shown(literal: &str) -> String {
     let joined = Regex::new(r"\\\n\s*").expect("a pattern").replace_all(literal, "");
     let text = Regex::new(r"\{[^}]*\}").expect("a pattern").replace_all(&joined, "…");
@@ -202,7 +202,7 @@ fn body<'a>(source: &'a str, start: &str, end: &str) -> &'a str {
     rest.split_once(end).unwrap_or_else(|| panic!("no end of `{start}`")).0
 }
 
-/// The variants of an enumeration, which may stand in a macro.
+/// The variants of an enumeration, which a macro may define.
 fn enumeration<'a>(source: &'a str, name: &str) -> &'a str {
     let start = format!("enum {name} {{\n");
     let body = body(source, &start, "\n}");
@@ -243,7 +243,7 @@ fn each_line_of_the_doctor_has_a_section() {
     let source = source_with("cargo-static-call/src", "enum Finding {");
     let starts = r"(?:\b(?:Bad|Note)\(\s*(?:format!\(\s*)?|let text =\s*format!\()";
     let texts = all(&format!("{starts}{LITERAL}"), &source);
-    // What else may be in there: patterns, types and the text above.
+    // Other literals there: patterns, types and the text above.
     for found in Regex::new(r"\b(?:Bad|Note)\(\s*(\w*\S)").expect("a pattern").captures_iter(&source) {
         let start = &found[1];
         let is_known = start.starts_with(['"', '.'])
@@ -254,7 +254,7 @@ fn each_line_of_the_doctor_has_a_section() {
     let expected: BTreeSet<String> = texts.iter().filter(has_words).cloned().collect();
     assert!(expected.len() >= 14, "{expected:#?}");
     let mut headings = headings("Lines of the doctor");
-    // A path and an error, or an error alone: no text to look for.
+    // A path and an error, or an error alone, contain no fixed text.
     assert!(headings.remove("A path, or nothing, and an error"));
     assert_eq!(headings, expected);
 }
@@ -301,7 +301,7 @@ fn the_overview_of_the_header_has_its_whole_interface() {
         .collect();
     assert!(names.len() >= 15 && names.contains("static_call_seal"), "{names:?}");
     for name in names {
-        // The initializers and changes of one kind are one entry.
+        // Initializers and changes of one kind share an entry.
         let name = if name.starts_with("DE") { &name } else { name.trim_end_matches("_RET0") };
         assert!(overview.contains(&format!("{name}(")), "the overview does not have {name}");
     }

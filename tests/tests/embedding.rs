@@ -1,4 +1,4 @@
-//! Libraries that use static calls, and programs that use these libraries and know nothing of it.
+//! Libraries that use static calls internally, and programs that use these libraries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,12 +27,12 @@ fn library(is_shared: bool) -> (TempDir, PathBuf) {
     (directory, installed)
 }
 
-/// Runs a command that says nothing on its standard error.
+/// Runs a command that must print nothing on standard error.
 fn run_silently(command: &mut Command) {
     assert_eq!(String::from_utf8_lossy(&run(command).stderr), "", "{command:?}");
 }
 
-/// The program's output, with the libraries from where they were installed.
+/// The program's output with the installed libraries.
 fn printed(program: &Path, paths: &[PathBuf]) -> String {
     let paths = paths.iter().map(|path| path.join("lib"));
     stdout(Command::new(program).env("LD_LIBRARY_PATH", std::env::join_paths(paths).expect("paths")))
@@ -42,7 +42,7 @@ fn printed(program: &Path, paths: &[PathBuf]) -> String {
 fn consumers_need_neither_the_pass_nor_a_warning() {
     for is_shared in [false, true] {
         let (directory, installed) = library(is_shared);
-        // A shared library's users need not have static-call at all.
+        // A shared library's users do not need static-call at all.
         let mut paths = vec![installed];
         paths.extend((!is_shared).then(prefix));
         let list = |separator: &str, below: &str| {
@@ -90,7 +90,7 @@ fn exported(library: &Path) -> Vec<String> {
 fn an_embedded_runtime_is_not_exported() {
     let (_directory, installed) = library(true);
     let mut symbols = exported(&installed.join("lib/libcounter.so"));
-    // GNU ld's own, of its sections: protected ones.
+    // GNU ld defines these protected symbols for sections.
     symbols.retain(|name| {
         !["__start_static_call_", "__stop_static_call_"].iter().any(|start| name.starts_with(start))
     });
@@ -98,7 +98,7 @@ fn an_embedded_runtime_is_not_exported() {
     assert!(symbols.iter().all(|name| name.starts_with("counter_")), "{symbols:?}");
 }
 
-/// Each has a runtime of its own, which knows its calls alone; the seal is for the process.
+/// Each has its own runtime, which knows only its own calls; the seal applies to the process.
 #[test]
 fn libraries_with_runtimes_of_their_own_live_side_by_side() {
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -1,5 +1,4 @@
-//! `static-call-as`: what gcc compiles has the sites that the pass would have recorded, and nothing else of
-//! it changes.
+//! `static-call-as`: gcc's output has the sites that the pass would have recorded, and nothing else changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +14,7 @@ use tempfile::TempDir;
 
 const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
 
-/// The functions of `gcc_inline_calls.c`, and how many calls they have.
+/// The number of calls in `gcc_inline_calls.c`.
 const FUNCTIONS: [&str; 5] = ["conditional", "loop", "plain", "tail", "twice"];
 const CALLS: usize = 6;
 
@@ -23,7 +22,7 @@ fn temporary() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// The flag that puts our assembler before the real one.
+/// The flag that makes gcc run our assembler before the real one.
 fn flag() -> String {
     format!("-B{}", prefix().join("lib/static-call/as").display())
 }
@@ -43,7 +42,7 @@ fn gcc(name: &str, log: &Path) -> Command {
     gcc
 }
 
-/// The lines of a log: of marked calls, and of those that were left.
+/// The lines of a log: those of marked calls, and those of the others.
 fn read_log(log: &Path) -> [Vec<String>; 2] {
     let text = fs::read_to_string(log).unwrap_or_default();
     let (left, marked) =
@@ -51,24 +50,24 @@ fn read_log(log: &Path) -> [Vec<String>; 2] {
     [marked, left]
 }
 
-/// The key's object, which clang makes with the pass.
+/// The key's object, compiled by clang with the pass.
 fn keys(directory: &Path) -> PathBuf {
     let object = directory.join("keys.o");
     run(PASS.compiler(false).arg("-fPIC").arg("-c").arg(source("gcc_inline_keys.c")).arg("-o").arg(&object));
     object
 }
 
-/// Compiles the calls with `compiler`, links them, and checks that each of them is recorded, that nothing
-/// else is, and that the program runs them as direct calls.
+/// Compiles the calls with `compiler` and links them. Checks that exactly these calls are recorded, and that
+/// they are direct when the program runs.
 fn check(case: &str, compiler: impl Fn() -> Command, flags: &[&str], keys: &Path, log: &Path) {
     let directory = keys.parent().expect("a directory");
     let (object, program) = (directory.join("calls.o"), directory.join("program"));
     let _ = fs::remove_file(log);
     run(compiler().args(flags).arg("-c").arg(source("gcc_inline_calls.c")).arg("-o").arg(&object));
     let mut link = compiler();
-    // Options of the compiler alone.
+    // Options for the compiler but not the linker.
     link.args(flags.iter().filter(|flag| !flag.contains("verbose-asm")));
-    // The calls come first, and have to put our sections in their order.
+    // The calls come first, so they determine the order of our sections.
     link.arg(&object).arg(keys).arg(prefix().join("lib/libstatic_call.a")).arg("-pthread");
     run(link.arg("-o").arg(&program));
     let [marked, left] = read_log(log);
@@ -80,7 +79,7 @@ fn check(case: &str, compiler: impl Fn() -> Command, flags: &[&str], keys: &Path
     let places =
         static_call_abi::SECTIONS.map(|name| sections.find(&format!(" {name} ")).expect("a section"));
     assert!(places.is_sorted(), "{case}: {sections}");
-    // The key's own file has one.
+    // The key's file has one.
     let sites = StaticCalls::read(&program).checked();
     assert_eq!(sites, CALLS + 1, "{case}");
     let report = Report::find(&run(&mut execute(&program)).stdout);
@@ -111,7 +110,7 @@ fn every_call_is_recorded_and_direct() {
     }
 }
 
-/// gcc would keep the address of anything but a function in a register in a loop, and call that.
+/// In a loop, gcc keeps the address of anything but a function in a register and calls that.
 #[test]
 fn the_headers_calls_are_direct_in_loops() {
     if !platform().is_x86() || platform().is_foreign() {
@@ -157,11 +156,11 @@ int main(int count, char **arguments)
     }
 }
 
-/// Of any version: it writes its text for GNU as.
+/// Any version of clang writes assembler for GNU as.
 #[test]
 fn clang_without_its_own_assembler_is_served_too() {
-    // The assembler is too old for this clang's extensions of RISC-V. On LoongArch calls are two
-    // instructions, which stay as they are.
+    // The assembler is too old for this clang's RISC-V extensions. On LoongArch, clang's calls are two
+    // instructions, which stay unchanged.
     if ["riscv64", "loongarch64"].iter().any(|name| platform().name.starts_with(name)) {
         return;
     }
@@ -179,7 +178,7 @@ fn clang_without_its_own_assembler_is_served_too() {
     }
 }
 
-/// A file without static calls, and what the flag changes of it: nothing.
+/// The flag does not change the object of a file without static calls.
 #[test]
 fn other_files_are_assembled_to_the_same_bytes() {
     const OTHER: &str = "#include <stdio.h>
@@ -223,7 +222,7 @@ fn assemble(text: &str, arguments: &[&str], directory: &Path) -> Command {
 
 /// The number of entries in the object's site tables.
 fn entries(directory: &Path) -> usize {
-    // It cuts names, maybe in the middle of a letter.
+    // It truncates names, possibly within a character.
     let listing = run(Command::new("readelf").args(["-rW"]).arg(directory.join("text.o"))).stdout;
     let listing = String::from_utf8_lossy(&listing);
     let tables =
@@ -261,13 +260,13 @@ fn assembler_written_by_hand_is_marked_where_it_can_be_patched() {
     assert_eq!(marked.len(), 4, "{marked:#?}");
     assert_eq!(left.len(), 2, "{left:#?}");
     assert!(left[0].contains("more than a plain branch") && left[1].contains("in a macro"), "{left:#?}");
-    // What was a file's line stays its line, in messages too.
+    // Lines keep their numbers, also in messages.
     let message =
         failure(&mut assemble(&format!("call {T}\n\ncall {T}\nno_such x\n"), &[], directory.path()));
     assert!(message.contains(":4: Error: no such instruction"), "{message}");
 }
 
-/// Where the assembler pads branches itself, or functions return with care, calls stay on their trampolines.
+/// If the assembler pads branches itself, or returns are hardened, calls stay on their trampolines.
 #[test]
 fn options_that_move_branches_are_respected() {
     if platform().is_foreign() {
@@ -286,8 +285,8 @@ fn options_that_move_branches_are_respected() {
     }
 }
 
-/// An entry is in the group of its function, and in a section that is linked to the function's: of each copy
-/// of an inline function the linker takes both or none.
+/// An entry is in its function's group, in a section linked to the function's section, so the linker keeps or
+/// drops an inline function's copy together with its entries.
 #[test]
 fn groups_are_kept_or_dropped_with_their_entries() {
     let directory = temporary();
@@ -314,7 +313,7 @@ extern \"C\" int twice(int x) { return both(both(x) - 4) - 4; }
         let mut compiler = gcc("g++", &log);
         run(compiler.args(["-O1", "-ffunction-sections", "-c"]).arg(source).arg("-o").arg(&object));
         let sections = stdout(Command::new("readelf").args(["-SW"]).arg(&object));
-        // Beside the empty ones, which set the order.
+        // Besides the empty ones, which set the order.
         let tables = sections.lines().filter(|line| line.contains(" static_call_sites "));
         let mut tables = tables.filter(|line| !line.contains(" WAR ")).peekable();
         assert!(tables.peek().is_some() && tables.all(|line| line.contains(" WALG ")), "{sections}");
@@ -324,13 +323,13 @@ extern \"C\" int twice(int x) { return both(both(x) - 4) - 4; }
     link.arg(keys(directory.path())).arg(prefix().join("lib/libstatic_call.a"));
     run(link.args(["-Wl,--gc-sections,-z,start-stop-gc", "-pthread", "-o"]).arg(&program));
     assert_eq!(read_log(&log)[0].len(), 3, "two copies of one, and one of the other");
-    // One of each function, less the unused one.
+    // One copy of each function, except the unused one.
     assert_eq!(StaticCalls::read(&program).checked(), 2);
     let report = Report::find(&run(&mut execute(&program)).stdout);
     assert_eq!((report.sites, report.direct), (2, 2));
 }
 
-/// The line table of a function says the same as without us; the row of a call starts at its prefix.
+/// A function's line table is unchanged, except that a call's row starts at its prefix.
 #[test]
 fn line_tables_are_the_same() {
     if platform().is_foreign() {
@@ -357,7 +356,7 @@ fn line_tables_are_the_same() {
     let calls: BTreeSet<u64> =
         calls.filter_map(|line| u64::from_str_radix(line.split(':').next()?.trim(), 16).ok()).collect();
     assert_eq!(calls.len(), CALLS, "{listing}");
-    // The second call of `twice` is in the row of the first.
+    // The second call of `twice` belongs to the first call's row.
     assert_eq!(calls.difference(&starts).count(), 1, "{calls:x?} {starts:x?}");
     let [marked, _] = read_log(&directory.path().join("log"));
     let has_lines = |line: &String| {
@@ -367,7 +366,7 @@ fn line_tables_are_the_same() {
     assert!(marked.iter().all(has_lines), "{marked:#?}");
 }
 
-/// `-S` shows what the compiler has written; assembled later, the calls are recorded all the same.
+/// `-S` writes the compiler's own output. If that is assembled later, its calls are recorded too.
 #[test]
 fn text_may_be_kept_and_assembled_later() {
     let directory = temporary();
@@ -382,7 +381,7 @@ fn text_may_be_kept_and_assembled_later() {
     assert!(fs::read(&text).expect("a text") == before, "the user's file was changed");
 }
 
-/// ccache keys its entries by the flag, whose name has the hash of our assembler.
+/// ccache's keys contain the flag, and its path has the hash of our assembler.
 #[test]
 fn ccache_knows_our_assembler_by_its_name() {
     if platform().is_foreign() {
@@ -416,7 +415,7 @@ fn ccache_knows_our_assembler_by_its_name() {
     assert_eq!(compile("as"), CALLS, "not from the cache");
 }
 
-/// A directory with a program `as` of this text, to be found before the others.
+/// A directory with a script `as`, which is found before other assemblers.
 fn fake(text: &str) -> TempDir {
     let directory = temporary();
     let path = directory.path().join("as");
@@ -453,13 +452,13 @@ fn an_assembler_that_cannot_do_it_is_named() {
     assert!(message.contains("cannot find the assembler") && message.contains("STATIC_CALL_AS"), "{message}");
     let message = failure(assemble(&text, &[], directory.path()).env("STATIC_CALL_AS", "/nowhere/as"));
     assert!(message.contains("cannot run /nowhere/as"), "{message}");
-    // The assembler's own message about a file that is not there.
+    // The assembler's own message about a missing file.
     let mut missing = Command::new(prefix().join("lib/static-call/as/as"));
     let message = failure(missing.arg(directory.path().join("missing.s")).current_dir(directory.path()));
     assert!(message.contains("missing.s") && !message.contains("static-call-as"), "{message}");
 }
 
-/// gcc takes an assembler of the user's from another `-B`, and so do we; of two copies of ours, one works.
+/// A user's assembler in another `-B` is used as gcc would use it. Of two copies of ours, one does the work.
 #[test]
 fn another_directory_of_assemblers_is_used() {
     if platform().is_foreign() {

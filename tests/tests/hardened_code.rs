@@ -1,5 +1,5 @@
-//! Flags that add code: before and after calls, before returns, and at the start of every function.
-//! Trampolines stay as they are, sites lie in their words, and programs are right in every mode.
+//! Flags that add code before and after calls, before returns, and at the start of functions. Trampolines do
+//! not change, sites do not cross words, and programs are right in every mode.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +12,14 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode, modes_and_writers};
 use static_call_tests::platform::{Kind, platform};
 use static_call_tests::{clang, plugin, root, run};
 
-/// The effect of a flag on the calls of keys.
+/// The effect of a flag on calls of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sites {
-    /// All of them have sites.
+    /// All calls are recorded.
     All,
-    /// The same, but jumps have none, since a jump might become a return.
+    /// Jumps are not recorded, because a jump might become a return.
     NoJumps,
-    /// They load their key.
+    /// Calls load their keys.
     None,
 }
 
@@ -127,7 +127,7 @@ fn trampolines_are_their_assembler() {
     }
 }
 
-/// A program that checks itself is right, and each of its calls is made as its file says.
+/// A program that checks itself is right, and each call is made as recorded in its file.
 #[test]
 fn programs_are_right() {
     let directory = tempfile::tempdir().expect("a scratch directory");
@@ -136,7 +136,7 @@ fn programs_are_right() {
         let program = build.link(&["behind.c"], flags, &directory.path().join("program"));
         let how = format!("{flags:?} {level}");
         if flags.contains(&"-fbasic-block-sections=all") {
-            // Blocks have no symbols, and branches are found by symbols.
+            // Branches are found by function symbols, and blocks have none.
             assert!(!StaticCalls::read(&program).recorded.is_empty(), "{how}");
         } else {
             check_sites(&program, *sites, &how);
@@ -169,8 +169,8 @@ fn check_modes(program: &Path, is_generic: bool, how: &str) {
     }
 }
 
-/// An option that only the linker gets, after trampolines were made: they stay as they are, and no call is a
-/// site.
+/// An option that only the linker gets, after trampolines were made: they do not change, and no call is
+/// recorded.
 #[test]
 fn an_option_that_only_the_linker_has() {
     if !platform().is_x86() || platform().pointer != 8 {

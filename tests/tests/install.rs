@@ -16,7 +16,7 @@ fn pkg_config(prefix: &Path, question: &[&str]) -> Vec<String> {
     stdout(&mut command).split_whitespace().map(str::to_owned).collect()
 }
 
-/// The symbols that `nm` lists, each with the letter of its kind.
+/// The symbols that `nm` lists, each with its type letter.
 fn symbols(nm: &mut Command) -> BTreeSet<(char, String)> {
     let text = stdout(nm);
     let words = text.lines().map(|line| line.split_whitespace().rev().collect::<Vec<_>>());
@@ -125,14 +125,14 @@ fn the_libraries_have_the_interface_and_nothing_else() {
     assert!(dynamic.contains("[libstatic_call.so.0]"), "no soname:\n{dynamic}");
 }
 
-/// rustc has its own C++ library, and there may be no other.
+/// rustc contains its own C++ library, and the machine may have no other.
 #[test]
 fn the_pass_needs_no_cpp_library() {
     let needed = stdout(llvm("llvm-readelf").arg("-d").arg(plugin_in(&prefix())));
     assert!(needed.contains("[libc.so.6]") && !needed.contains("++"), "{needed}");
 }
 
-/// The library exports no symbol of Rust's, and needs only a few functions of the C library.
+/// The library exports no Rust symbols, and needs only a few functions of the C library.
 #[test]
 fn the_libraries_need_the_c_library_only() {
     let library = prefix().join("lib/libstatic_call.a");

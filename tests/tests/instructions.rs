@@ -2,7 +2,7 @@
 //! every machine of an architecture, however busy it is. The bounds are tight, so that a regression is
 //! noticed.
 //!
-//! `cargo xtask bench` runs these tests, too, and reads the lines that they print.
+//! `cargo xtask bench` also runs these tests, and reads the lines that they print.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use static_call_tests::platform::platform;
 use static_call_tests::{root, run, rust};
 
 const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O3" };
-/// The calls that each loop of `benches/c/calls.c` makes in a round.
+/// The number of calls per loop of `benches/c/calls.c` and round.
 const CALLS: f64 = 16_384.0;
 
 /// The instructions that each function of a program took, including its callees.
@@ -21,7 +21,7 @@ fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64>
     let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().join("callgrind.out");
     let mut valgrind = Command::new("valgrind");
-    // valgrind caches its translations, so it has to check whether the code has changed.
+    // valgrind caches translations, so it must check whether code has changed.
     valgrind.args([
         "-q",
         "--tool=callgrind",
@@ -31,7 +31,7 @@ fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64>
     ]);
     valgrind.arg(format!("--callgrind-out-file={}", out.display()));
     let program = in_mode(program, Some(mode));
-    // The library looks through the variables when it starts, so keep their number fixed.
+    // The library searches the environment when it starts, so the number of variables is fixed.
     valgrind.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     valgrind.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     run(valgrind.arg(program.get_program()).args(program.get_args()).args(arguments));
@@ -40,7 +40,7 @@ fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64>
     let mut function = None;
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("fn=") {
-            // Recursive calls are counted apart.
+            // Recursive calls are counted separately.
             function = Some(name.split('\'').next().unwrap_or(name).to_owned());
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first))
             && let (Some(function), Some(Ok(cost))) =
@@ -53,7 +53,7 @@ fn count(program: &Path, mode: &str, arguments: &[&str]) -> HashMap<String, f64>
     counts
 }
 
-/// The bounds are this machine's, and callgrind only runs its programs.
+/// The bounds are for this machine, and callgrind runs only its programs.
 fn is_x86_64() -> bool {
     cfg!(target_arch = "x86_64") && !platform().is_foreign()
 }
@@ -144,7 +144,7 @@ fn a_site(few: &HashMap<String, f64>, many: &HashMap<String, f64>, function: &st
 
 #[test]
 fn an_update_and_a_load_take_few_instructions_a_site() {
-    /// What updates take now, and little more: for one of many sites, and for the only one.
+    /// Bounds just above the current numbers, for one of many sites and for a single site.
     const UPDATE: f64 = 101.0;
     const LOAD: f64 = 240.0;
     const UPDATE_OF_ONE: f64 = 3_200.0;
@@ -170,8 +170,8 @@ fn an_update_and_a_load_take_few_instructions_a_site() {
     assert!(load <= LOAD_OF_ONE, "{load} instructions to load an image with one site");
 }
 
-/// Twice as many keys in a batch, or images that call a key, take twice as many instructions, and not four
-/// times as many.
+/// The cost of a batch is linear in its keys, and that of an update is linear in the images that call the
+/// key.
 #[test]
 fn an_update_is_linear_in_keys_and_images() {
     const FEW: usize = 100;

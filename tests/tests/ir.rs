@@ -1,7 +1,7 @@
-//! The IR stage: FileCheck on what `opt -passes=static-call,verify` makes of `tests/ir/*.ll`.
+//! The IR stage: FileCheck on the output of `opt -passes=static-call,verify` for `tests/ir/*.ll`.
 //!
-//! As in LLVM's own tests, `; RUN:` lines say what to run. The substitutions are `%s` (the file), `%t` (a
-//! scratch file), `%plugin`, `%lower` (the pass, then the verifier) and the programs of LLVM 22 by their
+//! As in LLVM's own tests, `; RUN:` lines contain the commands. The substitutions are `%s` (the file), `%t`
+//! (a scratch file), `%plugin`, `%lower` (the pass, then the verifier) and the programs of LLVM 22 by their
 //! names without the version.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use static_call_tests::{plugin, root};
 
-/// These names stand for LLVM 22's programs.
+/// These names denote LLVM 22's programs.
 const PROGRAMS: &[&str] = &[
     "opt",
     "clang",

@@ -6,8 +6,7 @@ use std::process::Command;
 use static_call_tests::binary::{StaticCalls, has_site_table, keys_on_pages_of_their_own};
 use static_call_tests::{root, rust, stdout};
 
-/// The output of the kernel if so many of its sites are recorded. Without a site table the calls stay as they
-/// are.
+/// The kernel's output for this number of recorded sites. Without a site table, calls do not change.
 fn expected(sites: Option<usize>) -> String {
     let (at_boot, with_writer) = if sites.is_some() {
         (
@@ -33,7 +32,7 @@ fn expected(sites: Option<usize>) -> String {
     )
 }
 
-/// Boots the kernel and returns the output of the serial line. The script ends the machine after a minute,
+/// Boots the kernel and returns the output of the serial line. The script stops the machine after a minute,
 /// and names the Debian package of a missing emulator.
 fn boot(kernel: &Path) -> String {
     stdout(Command::new(root().join("examples/kernel/boot")).arg(kernel))
@@ -48,7 +47,7 @@ fn a_kernel_on_x86_64() {
     assert_eq!(boot(&kernel), expected(Some(sites)));
 }
 
-/// Whatever mode the runtime has for the architecture: if the pass records sites, they are patched.
+/// Whatever mode the runtime uses on the architecture, sites that the pass records are patched.
 #[test]
 fn a_kernel_on_aarch64() {
     let kernel = rust::kernel("aarch64-unknown-none-softfloat");

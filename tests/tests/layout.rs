@@ -1,4 +1,4 @@
-//! `static_call.h` holds the layout of the crate `static-call-abi`, and that of the runtime's C interface.
+//! `static_call.h` has the layout of the crate `static-call-abi` and of the runtime's C interface.
 
 use std::fmt::Write;
 use std::mem::{offset_of, size_of};
@@ -16,7 +16,7 @@ fn expected() -> String {
             writeln!(text, "sizeof {} {}", $c, size_of::<$rust>()).unwrap()
         };
     }
-    // Private fields begin with `__`.
+    // Private fields start with `__`.
     macro_rules! fields {
         ($c:literal, $prefix:literal, $rust:ty: $($field:ident),*) => {
             $({

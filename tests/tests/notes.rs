@@ -23,8 +23,8 @@ fn note(function: &str, key: &str, reason: &str) -> Note {
     Note { function: function.to_owned(), key: key.to_owned(), reason: reason.to_owned() }
 }
 
-/// The notes of an executable, each with the function around its address. Notes about no function are left
-/// out.
+/// The notes of an executable, each with the function that contains its address. Notes outside functions are
+/// omitted.
 fn notes(linked: &Path) -> Vec<Note> {
     let data = fs::read(linked).expect("the linked file");
     let file = object::File::parse(&*data).expect("an ELF file");
@@ -94,7 +94,7 @@ fn calls_that_load_their_key_are_noted() {
     }
 }
 
-/// When the linker drops a function, it drops its notes. gold keeps them and links all the same.
+/// A linker that drops a function drops its notes. gold keeps them, and links nevertheless.
 #[test]
 fn notes_of_dropped_functions() {
     let mut linkers = vec!["-fuse-ld=bfd", "-fuse-ld=lld"];

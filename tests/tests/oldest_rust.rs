@@ -1,4 +1,4 @@
-//! The crate in a program outside of the workspace, with the oldest Rust that it is for.
+//! The crate in a program outside the workspace, with the oldest Rust version that it supports.
 
 use std::fs;
 use std::process::Command;

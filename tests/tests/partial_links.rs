@@ -71,8 +71,8 @@ fn objects_that_were_linked_into_one() {
     }
 }
 
-/// The linkers say which trampoline is missing. (mold does not: its program then calls address zero, and does
-/// so for an inline function of C++ as well.)
+/// The linkers report the missing trampoline. (mold does not: the program then calls address zero, as it
+/// would for an inline function of C++.)
 #[test]
 fn objects_whose_trampolines_are_local_do_not_link() {
     if platform().is_foreign() {
@@ -88,7 +88,7 @@ fn objects_whose_trampolines_are_local_do_not_link() {
     }
 }
 
-/// Without groups the linker could not know that two trampolines are the same; GNU ld refuses at once.
+/// Without groups, the linker cannot know that two trampolines are the same; GNU ld refuses at once.
 #[test]
 fn objects_without_groups_are_refused() {
     if platform().is_foreign() {

@@ -1,5 +1,5 @@
-//! Projects that find static-call by pkg-config, with Make and with Meson. The prefix was moved to a path
-//! with a space.
+//! Projects that find static-call with pkg-config, using Make and Meson. The prefix was moved to a path with
+//! a space.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const DIRECT: &str = "7 0 12: 2 of 2\n";
 const GENERIC: &str = "7 0 12: 0 of 0\n";
 
-/// The prefix, and room to build.
+/// The prefix, and a directory for builds.
 struct World {
     directory: TempDir,
     prefix: PathBuf,

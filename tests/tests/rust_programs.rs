@@ -22,13 +22,13 @@ fn behaves(program: &Path, mode: Option<&str>) -> HashMap<String, String> {
     lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect()
 }
 
-/// Runs the program in all modes and compares its report with its machine code.
+/// Runs the program in all modes and compares its report with the machine code.
 fn behaves_in_all_modes(program: &Path) {
     let sites = StaticCalls::read(program).checked();
     assert!(sites > 60, "{sites}");
     assert!(keys_on_pages_of_their_own(program) > 10);
     for mode in [None, Some("inline"), Some("trampoline"), Some("generic")] {
-        // Which one that is, C programs see there.
+        // C programs test which one it is.
         if mode.is_none() && platform().is_foreign() {
             continue;
         }
@@ -95,12 +95,12 @@ fn release_build() {
     behaves_in_all_modes(&Build { name: "release", release: true, ..PLAIN }.behaviour());
 }
 
-/// The other builds have rustc's own linker, which drops garbage.
+/// The other builds use rustc's own linker, which drops unused sections.
 #[test]
 fn other_linkers() {
     let (bfd, gold) = ("-Clink-arg=-fuse-ld=bfd", "-Clink-arg=-fuse-ld=gold");
     let mut ways = vec![("linker-static", "-Crelocation-model=static".into(), false)];
-    // For other machines it is the usual one.
+    // On other machines, it is the default.
     if !platform().is_foreign() {
         ways.push(("linker-bfd", format!("{bfd} -Clink-arg=-Wl,-z,start-stop-gc"), true));
         ways.push(("linker-bfd-static", format!("{bfd} -Crelocation-model=static -Clink-dead-code"), false));
@@ -121,9 +121,9 @@ fn other_linkers() {
 
 #[test]
 fn link_time_optimization_loses_no_site() {
-    // With the optimizer's one module for all of Rust, a linker still has C's.
+    // With one module for all of Rust, the linker still has C's objects.
     const BFD: (&str, &str) = ("RUSTFLAGS", "-Clink-arg=-fuse-ld=bfd");
-    // Other machines' code generators differ most where one module has all of a program.
+    // Other machines' code generators differ most if one module contains the whole program.
     for lto in if platform().is_foreign() { &["fat"][..] } else { &["fat", "thin", "bfd", "off"] } {
         let environment: &[(&str, &str)] = match *lto {
             "thin" => &[("CARGO_PROFILE_RELEASE_LTO", "thin")],
@@ -169,7 +169,7 @@ fn workspace_wrapper() {
     behaves_in_all_modes(&Build { name, wrapper: Some("RUSTC_WORKSPACE_WRAPPER"), ..PLAIN }.behaviour());
 }
 
-/// Where the macros have no trampolines of their own.
+/// Here the macros have no trampolines of their own.
 #[test]
 fn without_the_pass_the_same_source_calls_through_the_key() {
     if platform().macros_have_trampolines() {
@@ -184,7 +184,7 @@ fn without_the_pass_the_same_source_calls_through_the_key() {
     }
 }
 
-/// With each kind of link-time optimization. C's calls load their keys.
+/// With each kind of link-time optimization. Calls in C load their keys.
 #[test]
 fn without_the_pass_the_same_source_calls_through_trampolines() {
     if !platform().macros_have_trampolines() {
@@ -274,7 +274,7 @@ fn a_program_that_brings_its_own_writer() {
         ],
         ..PLAIN
     };
-    // The returned directory is not the one: cargo has another for a named target.
+    // Cargo has another directory for a named target than the one returned.
     let _ = build.build(&["-p", "freestanding"]);
     let program = target().join("tests/freestanding").join(platform().name).join("release/freestanding");
     let sites = StaticCalls::read(&program).checked();

@@ -7,14 +7,14 @@ use static_call_tests::c::{Build, Compiler, Report, in_mode, modes, source};
 use static_call_tests::{failure, prefix, run};
 
 const PROGRAMS: [&str; 5] = ["keys.c", "batch.c", "control.c", "lifecycle.c", "off.c"];
-/// Without the check of function types at indirect calls: the functions for NULL and "return zero" have
-/// another type.
+/// Without the check of function types at indirect calls, because the functions for NULL and "return zero"
+/// have other types.
 const SANITIZERS: [&str; 3] =
     ["-fsanitize=address,undefined", "-fno-sanitize=function", "-fno-sanitize-recover=all"];
 
 const BUILD: Build = Build { compiler: Compiler::Pass, level: "-O1" };
 
-/// The program that loads shared objects, and one of them.
+/// The program that loads shared objects, and such an object.
 fn plugin_host(directory: &Path, flags: &[&str]) -> [std::path::PathBuf; 2] {
     let plugin = directory.join("plugin.so");
     let mut command = BUILD.compiler(false);
@@ -67,7 +67,7 @@ fn an_error_is_noticed() {
 fn valgrind(program: &Path, mode: &str) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["-q", "--error-exitcode=99", "--trace-children=no"]).env("STATIC_CALL_MODE", mode);
-    // valgrind caches its translations, so it has to check whether the code has changed.
+    // valgrind caches translations, so it must check whether code has changed.
     command.arg("--smc-check=all").env_remove("STATIC_CALL_LOG").arg(program);
     command
 }
@@ -77,7 +77,7 @@ fn programs_are_clean_under_valgrind() {
     check(&[], |program, arguments| {
         for (number, mode) in ["generic", "trampoline", "inline"].into_iter().enumerate() {
             let output = run(valgrind(program, mode).args(arguments));
-            // valgrind passes membarrier(2) on to the kernel, so code is patched there as well.
+            // valgrind passes membarrier(2) to the kernel, so code is patched there too.
             assert_eq!(Report::find(&output.stdout).mode, number, "{mode}: {output:?}");
         }
     });

@@ -1,11 +1,11 @@
-//! The pass on every target that LLVM has, and with every object format.
+//! The pass on every target of LLVM, and with every object format.
 //!
-//! For each target the pass gets one module with every kind of call. If the target has no sites, the result
-//! has to be exactly the module that a person would have written with loads of the key, with nothing of ours
-//! in it. Then code generation has to accept it, with the machine stage loaded.
+//! For each target, the pass gets one module with every kind of call. If the target has no recorded sites,
+//! the result must be exactly the module that a person would have written with loads of the key, and contain
+//! nothing of ours. Then code generation must accept it, with the machine stage loaded.
 //!
-//! Many targets refuse some kind of call. The table says which, and the test shows that they refuse it
-//! without the pass as well, so the table cannot hide a failure that the pass adds.
+//! Many targets refuse some kind of call. The table says which, and the test checks that they refuse it
+//! without the pass too, so the table cannot hide a failure that the pass adds.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -242,7 +242,7 @@ fn module(row: &Row, features: &[&str], read: &str) -> String {
 const INTRINSIC: &str = "%f = call AT ptr AT @__static_call_target(ptr KEY)";
 const PLAIN: &str = "%f = load ptr AT , ptr KEY";
 
-/// The code that a person would have written instead of the intrinsic.
+/// The code that a person would write instead of the intrinsic.
 fn load(row: &Row) -> &'static str {
     match row.2 {
         Sites | SitesLibrary => unreachable!("sites are not loads"),
@@ -253,9 +253,9 @@ fn load(row: &Row) -> &'static str {
     }
 }
 
-/// Runs a program of LLVM on a text.
+/// Runs a program of LLVM on this input.
 fn pipe(command: &mut Command, input: &[u8]) -> Output {
-    // Refused code often crashes the compiler, and nobody wants the backtrace.
+    // Refused code often crashes the compiler, and the backtrace would be noise.
     let mut child = command
         .env("LLVM_DISABLE_SYMBOLIZATION", "1")
         .env("LLVM_DISABLE_CRASH_REPORT", "1")
@@ -320,7 +320,7 @@ fn refused(row: &Row) -> Result<Vec<&'static str>, String> {
 
 /// Runs a check for each row of a table, on all processors, and reports every failure.
 fn for_each(rows: &[Row], check: impl Fn(&Row) -> Result<(), String> + Sync) {
-    // This panics if nothing is installed: better here than in every thread.
+    // This panics if nothing is installed, once instead of in every thread.
     assert!(prefix().exists());
     let next = Mutex::new(rows.iter());
     let failures = Mutex::new(String::new());
@@ -360,7 +360,7 @@ fn every_registered_target_has_a_row() {
     }
 }
 
-/// The size of a pointer to data, as the target's data layout says it.
+/// The size of a data pointer in the target's data layout.
 fn word(row: &Row, printed: &str) -> u32 {
     let layout = printed
         .lines()
@@ -382,7 +382,7 @@ fn every_target() {
             check_loads(row, &features, &lowered)?;
         }
 
-        // First the refused features: they explain other failures.
+        // Refused features come first, because they explain other failures.
         let kinds: Vec<&str> = row.3.iter().copied().filter(|name| *name != OBJECT).collect();
         for name in &kinds {
             let plain = opt(row, &module(row, &[*name], PLAIN), false)?;
@@ -414,7 +414,7 @@ fn every_target() {
     });
 }
 
-/// Without the machine stage, calls stay calls of trampolines. On POWER these would lose the TOC pointer.
+/// Without the machine stage, calls are calls of trampolines. On POWER these would lose the TOC pointer.
 #[test]
 fn code_generation_without_the_pass() {
     let rows: Vec<Row> = TARGETS.iter().filter(|row| row.2.has_sites()).copied().collect();
@@ -432,7 +432,7 @@ fn code_generation_without_the_pass() {
     });
 }
 
-/// Checks that the module is the one that a person would have written.
+/// Checks that the module equals the one that a person would have written.
 fn check_loads(row: &Row, features: &[&str], lowered: &str) -> Result<(), String> {
     let word = word(row, lowered).to_string();
     let wanted = module(row, features, &load(row).replace("WORD", &word).replace("%f", "%target"));
@@ -478,14 +478,14 @@ fn check_assembly(row: &Row, assembly: &str, any: bool) -> Result<(), String> {
     if has("__static_call_trampoline") != row.2.has_sites() || has("static_call_sites") != row.2.has_sites() {
         return Err("trampolines or a site table where there should be none, or none".to_owned());
     }
-    // Only if something that reads a key is left.
+    // Only if something still reads a key.
     if any && has("__atomic_load") != matches!(row.2, Library | SitesLibrary) {
         return Err("calls of libatomic that the table does not know, or none".to_owned());
     }
     Ok(())
 }
 
-/// Checks that there is an entry for every call, and the anchor.
+/// Checks that the table has an entry for every call, and the anchor.
 fn check_table(row: &Row, object: &[u8]) -> Result<(), String> {
     let file = object::File::parse(object).map_err(|error| error.to_string())?;
     let tables = file.sections().filter(|section| section.name() == Ok("static_call_sites"));

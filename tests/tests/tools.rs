@@ -1,4 +1,4 @@
-//! The tools that people use with cargo, with the wrapper, on a crate of its own (`tests/tools`).
+//! Common cargo tools, with the wrapper, on the crate `tests/tools`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use static_call_tests::{failure, install_another_pass, moved, prefix, root, run,
 const DIRECT: &str = "5 9: 1 of 1\n";
 const GENERIC: &str = "5 9: 0 of 0\n";
 
-/// cargo as a user has it, in the crate, with our subcommand in the path.
+/// A user's cargo in the crate's directory, with our subcommand in the path.
 fn command(prefix: &Path, directory: &Path, arguments: &[&str]) -> Command {
     let mut cargo = cargo(None, &root().join("tests/tools"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -97,7 +97,7 @@ impl Sccache {
     fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let directory = tempfile::tempdir().expect("a temporary directory");
-        // On a busy machine it takes longer than the ten seconds that a client waits.
+        // On a busy machine, the server takes longer to start than the ten seconds that a client waits.
         fs::write(directory.path().join("conf"), "server_startup_timeout_ms = 120000\n").expect("a file");
         Self { directory, port: port.expect("a free port").port() }
     }

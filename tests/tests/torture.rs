@@ -1,8 +1,8 @@
 //! Everything at once, in every mode: threads call while others update, load and unload a plugin, fork and
 //! raise signals (`tests/c/torture.c`, `tests/rust/torture`).
 //!
-//! `TORTURE_SECONDS` is the time for each mode and language. `cargo xtask torture` sets it, and makes a table
-//! of the lines that these tests print.
+//! `TORTURE_SECONDS` is the time for each mode and language. `cargo xtask torture` sets it, and tabulates the
+//! lines that these tests print.
 
 use std::path::Path;
 use std::process::Command;
@@ -47,8 +47,7 @@ fn torture(language: &str, program: &Path, arguments: &[&Path]) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The line that the program prints, which has to show that everything was done at least once; or what is
-/// wrong.
+/// The line that the program prints, which must show that everything was done at least once; or an error.
 fn verdict(command: &mut Command, cell: &str) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use static_call_tests::{failure, root, run};
 
-/// A copy of the crate that says it is another version.
+/// A copy of the crate with another version number.
 fn copy_as(version: &str, to: &Path) {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
     let (_, package) = workspace.split_once("[workspace.package]").expect("what packages share");
@@ -20,8 +20,8 @@ fn copy_as(version: &str, to: &Path) {
     }
 }
 
-/// Both versions define the functions that the pass calls. The linker would report each of them, and rustc
-/// would not say which crates they belong to.
+/// Both versions define the functions that the pass calls. The linker would report each of them without
+/// naming the crates.
 #[test]
 fn cargo_refuses_two_versions_by_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: runs the harness in `benches/harness/`.
+//! `cargo xtask bench`: runs the harness of `benches/harness/`.
 
 use std::ffi::OsString;
 

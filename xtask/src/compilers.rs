@@ -14,13 +14,13 @@ use crate::run::{cargo, run, target};
 use crate::unpack::{files, foreign_apt, mirror, unpack_archives};
 use crate::{install, packages};
 
-/// Compilers that can be unpacked side by side.
+/// A Debian release with compilers that can be unpacked side by side.
 struct Release {
     name: &'static str,
-    /// Debian's suites. Packages are from the last one where it has them.
+    /// Debian's suites. Packages come from the last one that has them.
     suites: &'static str,
     packages: &'static [&'static str],
-    /// Whose headers are from there as well.
+    /// The LLVM versions whose headers come from there too.
     llvms: &'static [u32],
 }
 
@@ -85,7 +85,7 @@ impl Release {
         headers.args(["-t", preferred, "download"]).current_dir(&archives);
         run(headers.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
         for archive in files(&archives)? {
-            // The rest are static libraries, of several hundred megabytes.
+            // The rest is static libraries of several hundred megabytes.
             const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
                                   './usr/include/*' './usr/lib/llvm-*/include*'";
             if archive.extension().is_some_and(|extension| extension == "deb") {
@@ -98,9 +98,9 @@ impl Release {
     }
 }
 
-/// Has the compilers find their libraries, and this machine's linker and assembler.
+/// Makes the compilers find their libraries, and this machine's linker and assembler.
 fn use_own_libraries(root: &Path) -> Result<()> {
-    // clang would take this for its gcc, which has no C++ library.
+    // clang would use this as its gcc, which has no C++ library.
     let gcc = root.join("usr/lib/gcc");
     if gcc.exists() {
         fs::remove_dir_all(&gcc).with_context(|| format!("cannot remove {}", gcc.display()))?;
@@ -128,11 +128,11 @@ fn use_own_libraries(root: &Path) -> Result<()> {
     patched.dedup();
     for file in patched {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        // The C library needs no path, and some of it cannot be changed.
+        // The C library needs no path, and some of its files cannot be changed.
         let is_ours = ["libLLVM", "libclang", "librustc_driver"].iter().any(|start| name.starts_with(start));
         let is_program = !name.contains(".so");
         if is_ours || is_program {
-            // RPATH is for the libraries' libraries as well, unlike RUNPATH.
+            // Unlike RUNPATH, RPATH also applies to the libraries' dependencies.
             let mut patch = Command::new("patchelf");
             if is_program {
                 patch.arg("--set-interpreter").arg(root.join("usr/lib64/ld-linux-x86-64.so.2"));

@@ -1,8 +1,8 @@
-//! `cargo xtask test --target NAME`: the tests of the programs, built for another machine, and run by an
-//! emulator unless this machine runs them as well.
+//! `cargo xtask test --target NAME`: builds the test programs for another machine, and runs them in an
+//! emulator unless this machine can run them.
 //!
-//! The tests and the pass run on this machine; the C library and the test programs are made for the other
-//! one. To add a machine: a row in `machines.rs`, and a file in `tests/src/platform/`.
+//! The tests and the pass run on this machine; the C library and the test programs are built for the other
+//! one. To add a machine, add a row to `machines.rs` and a file to `tests/src/platform/`.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use xtask::machines::MACHINES;
 use xtask::run::{cargo, run};
 use xtask::{install, packages};
 
-/// The tests that build programs of the machine's. The others are about this machine's compilers alone.
+/// The tests that build programs for the machine. All others test only this machine's compilers.
 const TESTS: [&str; 11] = [
     "c_programs",
     "c_shared",

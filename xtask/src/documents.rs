@@ -1,6 +1,6 @@
 //! Tests of the documents: their links, their lengths, and the commands of this program that they show.
 //!
-//! Their examples are compiled by the doctests and by `documents.rs` of `static-call-tests`.
+//! The doctests and `documents.rs` of `static-call-tests` compile their examples.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use crate::Arguments;
 use xtask::run::root;
 
-/// The most lines that a document may have, or each document below a directory.
+/// The most lines of a document, or of each document below a directory.
 const LIMITS: [(&str, usize); 17] = [
     ("README.md", 150),
     ("ARCHITECTURE.md", 180),
@@ -30,14 +30,14 @@ const LIMITS: [(&str, usize); 17] = [
     ("docs/internals", 120),
     ("runtime/src/arch/README.md", 200),
     ("tests/README.md", 150),
-    // A list that only grows.
+    // Exempt because it only grows.
     ("CHANGELOG.md", usize::MAX),
 ];
-/// Written by a program.
+/// Exempt because a program writes it.
 const GENERATED: &str = "BENCHMARKS.md";
 const WIDTH: usize = 110;
 
-/// A document: its path in the repository, and its lines with whether they are in a block of code.
+/// A document: its path in the repository, and its lines, each with whether it is in a code block.
 struct Document {
     path: PathBuf,
     lines: Vec<(bool, String)>,
@@ -59,7 +59,7 @@ impl Document {
         self.lines.iter().filter(|(is_code, _)| !is_code).map(|(_, line)| line.as_str())
     }
 
-    /// What GitHub calls the headings.
+    /// The anchors that GitHub derives from the headings.
     fn anchors(&self) -> Vec<String> {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         let headings = self.prose().filter(|line| line.starts_with('#'));
@@ -74,20 +74,20 @@ impl Document {
             .collect()
     }
 
-    /// What lies outside and inside of inline code, in turns.
+    /// The text outside and inside inline code, alternating.
     fn spans(&self) -> Vec<String> {
         let text: String = self.prose().flat_map(|line| [line, " "]).collect();
         text.split('`').map(str::to_owned).collect()
     }
 
-    /// Where the document leads to.
+    /// The targets of the document's links.
     fn links(&self) -> Vec<String> {
         let text = self.spans().into_iter().step_by(2).collect::<Vec<_>>().join("`");
         let ends = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
         ends.map(|(link, _)| link.to_owned()).collect()
     }
 
-    /// Every shell command in a block of code, and all inline code.
+    /// Every shell command in a code block, and all inline code.
     fn commands(&self) -> Vec<String> {
         let mut in_shell = false;
         let mut commands: Vec<String> = self.spans().into_iter().skip(1).step_by(2).collect();
@@ -102,7 +102,7 @@ impl Document {
     }
 }
 
-/// Every file and directory of the repository, but for what is hidden or built.
+/// Every file and directory of the repository, except hidden and built ones.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![PathBuf::new()];
@@ -128,7 +128,7 @@ fn documents() -> Vec<Document> {
     documents
 }
 
-/// Without `..`, which leads out of no directory of the repository.
+/// Resolves `..`, which must not leave the repository.
 fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut plain, part| {
         match part {
@@ -159,16 +159,16 @@ fn every_relative_link_and_anchor_exists() {
     assert!(count > 50, "only {count} links were found");
 }
 
-/// A document may leave out the beginning of a path that it has given before.
+/// A document may abbreviate a path that it has given before to its end.
 #[test]
 fn files_that_the_documents_name_exist() {
     const SOURCES: [&str; 10] = ["rs", "cpp", "h", "c", "cppm", "ll", "s", "md", "ld", "toml"];
-    // The reader's own, and the kernel's.
+    // The reader's own files, and the kernel's.
     const OTHERS: [&str; 2] = ["app.c", "include/linux/static_call.h"];
     let files = files();
     let mut missing = Vec::new();
     let mut count = 0;
-    // The changelog tells of files that are gone.
+    // The changelog mentions removed files.
     for document in documents().iter().filter(|document| document.path != Path::new("CHANGELOG.md")) {
         for span in document.spans().iter().skip(1).step_by(2) {
             let path = Path::new(span.trim_start_matches("../"));
@@ -229,7 +229,7 @@ fn commands_of_xtask_exist() {
             let Some((_, arguments)) = command.split_once("cargo xtask ") else { continue };
             count += 1;
             let words = iter::once("xtask").chain(arguments.split_whitespace());
-            // Prose may leave out what an example would need.
+            // Prose may omit required arguments.
             let is_fine = |kind| [ErrorKind::DisplayHelp, ErrorKind::MissingRequiredArgument].contains(&kind);
             if let Err(error) = Arguments::try_parse_from(words) {
                 assert!(is_fine(error.kind()), "{}: {command}: {error}", document.path.display());

@@ -1,4 +1,4 @@
-//! The crates that others depend on, with each of their features, with none and with all; and with the oldest
+//! Checks the published crates with each of their features, with none and with all, and with the oldest
 //! dependencies that they allow.
 
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Has a package of its own depend on them, since cargo keeps one version of each dependency for a workspace.
+/// Uses a package outside the workspace, because cargo keeps one version of each dependency per workspace.
 pub(crate) fn check_oldest_dependencies() -> Result<()> {
     let directory = target().join("oldest");
     fs::create_dir_all(&directory)?;

@@ -1,7 +1,8 @@
-//! `cargo xtask header`: the trampolines of `static_call.h`, from the texts of the pass and Rust's macros.
+//! `cargo xtask header`: generates the trampolines of `static_call.h` from the assembler that the pass and
+//! Rust's macros use.
 //!
-//! The header writes a trampoline with a call's extended assembler. Its operands are the key, the trampoline
-//! and whether other files share the trampoline.
+//! In the header, the extended assembler of a call also contains the trampoline. Its operands are the key,
+//! the trampoline, and whether other files share the trampoline.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,24 +12,24 @@ use static_call_abi as abi;
 
 use crate::run::root;
 
-/// What a machine's texts consist of.
+/// A machine's assembler.
 struct Machine {
-    /// The macros of the compilers that compile for it.
+    /// The compilers' macros that identify the machine.
     condition: &'static str,
     page: usize,
     image: [&'static str; 3],
     fields: &'static str,
     near: &'static str,
     far: &'static str,
-    /// Both with a thunk, where there is one.
+    /// Both with a thunk, if the machine has one.
     thunks: Option<[&'static str; 2]>,
-    /// What follows the signature.
+    /// The code after the signature.
     data: &'static str,
-    /// What makes compilers print an operand as a bare symbol or number.
+    /// The operand modifier for a bare symbol or number.
     bare: &'static str,
     /// Compilers may read assembler in one of two dialects.
     has_dialects: bool,
-    /// Branches that jump while their key is on, while it is off, and while it calls a function.
+    /// Branches that jump while their key is on, while it is off, and while it has a function.
     branches: Option<[&'static str; 3]>,
     record: &'static str,
 }
@@ -80,8 +81,8 @@ const AARCH64: Machine = Machine {
     record: "",
 };
 
-/// The first lines of a call's text. A label says whether this key has this trampoline already. A symbol that
-/// needs quotes has them; `\k` and `\t` are the symbols without.
+/// The first lines of a call's assembler. A label tells whether the key already has its trampoline. Symbols
+/// that need quotes have them; `\k` and `\t` are the symbols without quotes.
 const BEGIN: &str = r#".irp k, {key}
 .irp t, {trampoline}
 .ifndef ".Lstatic_call.\k:\t"
@@ -94,7 +95,7 @@ const BEGIN: &str = r#".irp k, {key}
 .endr
 .if .Lstatic_call_is_new"#;
 
-/// The trampoline's place and name.
+/// The trampoline's section and symbol.
 const PLACE: &str = r#".irp k, {key}
 .if {shared}
 .pushsection ".text.static_call.\k", "axG", %progbits, {trampoline}, comdat
@@ -129,7 +130,7 @@ pub fn write() -> Result<()> {
     std::fs::write(path(), text()).with_context(|| format!("cannot write {}", path().display()))
 }
 
-/// What it should say.
+/// The expected content.
 fn text() -> String {
     let mut text = "/* static_call_trampoline.h - assembler for our other headers alone.\n \
         *\n \
@@ -196,7 +197,7 @@ impl Machine {
         writeln!(text, "{}{after}", lines.join(" \\\n")).expect("a string");
     }
 
-    /// A line of assembler as a literal for extended assembler.
+    /// A line of assembler as a C literal in extended assembler.
     fn line(&self, line: &str) -> String {
         let escaped = line.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
         let filled = escaped
@@ -226,12 +227,12 @@ impl Machine {
     }
 }
 
-/// The text that puts a record beside its trampoline, also for one that files share.
+/// The assembler that puts a record beside its trampoline, even if files share the trampoline.
 fn shared(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines().map(str::trim) {
         if line.starts_with(".pushsection static_call_records") {
-            // GNU as takes no name with quotes here.
+            // GNU as accepts no quoted name here.
             let alone = line.replace("{trampoline}", ".Lstatic_call_trampoline.{number}");
             let in_group = ".pushsection static_call_records, {in_group}".to_owned();
             lines.extend([".if {shared}".to_owned(), in_group, ".else".into(), alone, ".endif".into()]);

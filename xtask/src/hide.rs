@@ -1,7 +1,7 @@
 //! Hides the symbols of an object file, so that a library that embeds it does not export them.
 //!
-//! GNU objcopy has no option for this. (A local symbol would not do: the library's other objects refer to
-//! it.)
+//! GNU objcopy has no option for this. (Local symbols would not do, because the library's other objects refer
+//! to them.)
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use object::elf::{FileHeader32, FileHeader64, SHT_SYMTAB, STB_LOCAL, STV_HIDDEN}
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, FileKind};
 
-/// Hides all symbols that an object file defines for others.
+/// Hides all global symbols that an object file defines.
 pub(crate) fn hide(file: &Path) -> Result<()> {
     let mut data = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let places = match FileKind::parse(&*data) {
         Ok(FileKind::Elf64) => places::<FileHeader64<Endianness>>(&data, 24, 5),
         Ok(FileKind::Elf32) => places::<FileHeader32<Endianness>>(&data, 16, 13),
-        _ => bail!("{} is no ELF file", file.display()),
+        _ => bail!("{} is not an ELF file", file.display()),
     };
     for place in places.with_context(|| format!("cannot understand {}", file.display()))? {
         data[place] = data[place] & !3 | STV_HIDDEN.0;
@@ -24,7 +24,7 @@ pub(crate) fn hide(file: &Path) -> Result<()> {
     std::fs::write(file, data).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Where the `st_other` of each of these symbols is.
+/// The offsets of these symbols' `st_other`.
 fn places<Elf: FileHeader<Endian = Endianness>>(
     data: &[u8],
     size: usize,

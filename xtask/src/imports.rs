@@ -1,4 +1,4 @@
-//! `cargo xtask imports`: which file of a crate imports which other one.
+//! `cargo xtask imports`: which file of a crate imports which.
 //!
 //! A path in a file (`use crate::key::Key`, `super::page::align(…)`) is an arrow to the file that defines the
 //! item, and a C++ `#include "…"` is one to the header. Declaring a module (`mod page;`) is no arrow, nor is
@@ -22,7 +22,7 @@ use xtask::run::root;
 use self::graph::{Graph, circles};
 use crate::metadata::{self, Kind, Package};
 
-/// Prints the circles and the upward arrows of each crate; an error if there is one.
+/// Prints the circles and the upward arrows of each crate. An error if there are any.
 pub(crate) fn check() -> Result<()> {
     let (mut in_circles, mut all_upward) = (0, 0);
     for package in packages()? {
@@ -64,7 +64,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The workspace's packages, and those that have their own workspace.
+/// The workspace's packages, and those with their own workspace.
 fn packages() -> Result<Vec<Package>> {
     let manifests = ["Cargo.toml", "fuzz/Cargo.toml", "examples/kernel/Cargo.toml", "tests/rust/Cargo.toml"];
     let lists = manifests.into_iter().map(metadata::packages).collect::<Result<Vec<_>>>()?;
@@ -81,7 +81,7 @@ fn read(package: &Package) -> Result<Graph> {
     Ok(graph)
 }
 
-/// A file as the repository knows it.
+/// A file's path in the repository.
 fn show(file: &Path) -> String {
     file.strip_prefix(root()).unwrap_or(file).display().to_string()
 }

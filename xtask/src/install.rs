@@ -11,7 +11,7 @@
 //! include/static_branch.h, static_call.h, static_call_trampoline.h, static_call_without_library.h
 //! ```
 //!
-//! Everything finds everything else from its own place, so that the directory may be moved.
+//! Every program finds the others relative to its own path, so the directory may be moved.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -26,17 +26,18 @@ use crate::machines::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
-/// The pass, below the prefix.
+/// The pass's path below the prefix.
 pub const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
-/// The program that gcc runs instead of the assembler, which it wants in a directory of its own.
+/// The program that gcc runs instead of the assembler, in a directory of its own for `-B`.
 const ASSEMBLER: &str = "lib/static-call/as/as";
 
-/// Where the tests, the demo and the benchmark have it installed.
+/// The prefix that the tests, the demo and the benchmark use.
 pub fn prefix() -> PathBuf {
     target().join("prefix")
 }
 
-/// Into that one. An error if rustc could not load the pass from there, before anything is built.
+/// Installs into this prefix. If rustc could not load the pass from there, this is an error before anything
+/// is built.
 pub fn install_here() -> Result<()> {
     let prefix = prefix();
     let is_split = prefix.to_string_lossy().contains(|c: char| c.is_whitespace() || c == ',');
@@ -51,7 +52,7 @@ pub fn install_here() -> Result<()> {
 
 /// Installs everything for this machine, with a pass for these LLVMs, or for all that are installed.
 pub fn install(prefix: &Path, llvms: &[String]) -> Result<()> {
-    // Spaces and commas are right for C; the wrapper refuses them.
+    // C builds accept spaces and commas in the path; the wrapper does not.
     let mistaken = |&c: &char| "'\"$\\:;()<>".contains(c) || c.is_control();
     if let Some(c) = std::path::absolute(prefix)?.to_string_lossy().chars().find(mistaken) {
         bail!(
@@ -64,7 +65,7 @@ pub fn install(prefix: &Path, llvms: &[String]) -> Result<()> {
     install_all(prefix, llvms, None)
 }
 
-/// Installs what compiles on this machine, with the C library of another one, and the rustc that makes it.
+/// Installs the programs for this machine, and the C library for another one, built by this rustc.
 pub fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
     install_all(prefix, &[], machine)
 }
@@ -126,7 +127,7 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
     Ok(())
 }
 
-/// The list for the pass's build script, which runs in another directory.
+/// The list of LLVMs with absolute paths, because the pass's build script runs in another directory.
 fn choice(llvms: &[String]) -> Result<String> {
     let absolute = |llvm: &String| match llvm.parse::<u32>() {
         Ok(_) => Ok(llvm.clone()),
@@ -142,8 +143,8 @@ pub fn llvms_of(plugin: &Path) -> Result<String> {
     Ok(llvms.with_context(|| format!("{} does not say which LLVM it is for", plugin.display()))?.to_owned())
 }
 
-/// Cargo that builds with the installed pass into a directory. Cargo does not know the pass, so what another
-/// one has built there goes away.
+/// Cargo that builds with the installed pass into a directory. Cargo does not track the pass, so the
+/// directory is removed if another pass was used there.
 pub fn cargo_with_pass(directory: &Path) -> Result<Command> {
     let pass = hash(&prefix().join(PLUGIN))?;
     let stamp = directory.join("pass");
@@ -162,9 +163,9 @@ pub fn cargo_with_pass(directory: &Path) -> Result<Command> {
     Ok(cargo)
 }
 
-/// The static library: the one object that link-time optimization made of the runtime, with the C symbols
-/// and none of Rust's, so that it links beside any other Rust library. And the same for libraries that embed
-/// it: its symbols are hidden there.
+/// Makes the static library: the single object that link-time optimization makes of the runtime, with its C
+/// symbols but no Rust symbols, so that it can be linked beside any other Rust library. Also makes the
+/// variant for libraries that embed it, with hidden symbols.
 fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Command) -> Result<()> {
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
@@ -190,9 +191,9 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
 }
 
-/// Links to what a compiler's flag names by `start`, a dash and the hash of `file`: neither ccache nor an old
-/// sccache looks into a plugin or an assembler, and Meson before 1.4 takes a flag that ends with `.so` for a
-/// library to be linked. Returns the link's name.
+/// Makes a link for compilers' flags, named `start`, a dash and the hash of `file`: neither ccache nor old
+/// versions of sccache read plugins or assemblers, and Meson before 1.4 treats a flag that ends in `.so` as a
+/// library to link. Returns the link's name.
 fn link_with_hash(file: &Path, directory: &Path, start: &str, target: &str) -> Result<String> {
     let start = format!("{start}-");
     for entry in fs::read_dir(directory)?.filter_map(Result::ok) {
@@ -213,7 +214,7 @@ pub fn hash(file: &Path) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Writes the package from its templates.
+/// Writes the CMake package from its templates.
 fn cmake_package(directory: &Path, pass: &str, assembler: &str, llvms: &str) -> Result<()> {
     for name in ["StaticCallConfig.cmake", "StaticCallConfigVersion.cmake"] {
         let template = root().join("cmake").join(name).with_added_extension("in");
@@ -227,8 +228,8 @@ fn cmake_package(directory: &Path, pass: &str, assembler: &str, llvms: &str) -> 
     Ok(())
 }
 
-/// The packages: one for clang with the pass, one for it with link-time optimization, one for gcc, one for
-/// any compiler, and one for libraries that embed the runtime.
+/// The pkg-config packages: for clang with the pass, the same with link-time optimization, for gcc, for any
+/// compiler, and for libraries that embed the runtime.
 fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, String); 5] {
     let head = "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nincludedir=${prefix}/include\n";
     let version = env!("CARGO_PKG_VERSION");
@@ -242,8 +243,7 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
          Requires: static-call-generic = {version}\n\
          Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n"
     );
-    // `-Wl,` would split a path at its commas. What the last flag is for stands in
-    // cmake/StaticCallConfig.cmake.in.
+    // `-Wl,` would split a path at its commas. cmake/StaticCallConfig.cmake.in explains the last flag.
     let optimized = format!(
         "{head}\
          \n\
@@ -292,7 +292,7 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
     ]
 }
 
-/// Copies a file; one that is in use (a plugin in a running compiler) stays as it is for its user.
+/// Copies a file. A file in use (a plugin in a running compiler) does not change for its user.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     make_parent(to)?;
     let _ = fs::remove_file(to);
@@ -300,7 +300,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A symbolic link in the place of whatever is there.
+/// Makes a symbolic link, replacing whatever exists.
 fn link(from: &Path, to: &str) -> Result<()> {
     let _ = fs::remove_file(from);
     symlink(to, from).with_context(|| format!("cannot make the link {}", from.display()))

@@ -1,4 +1,4 @@
-//! What the developer commands and the bench harness share: running programs, the machines, and the
+//! The parts that the developer commands and the bench harness share: running programs, the machines, and the
 //! installation.
 
 pub mod compilers;

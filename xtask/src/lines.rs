@@ -1,6 +1,7 @@
-//! No line of code is longer than rustfmt makes it: rustfmt leaves comments and texts as they are.
+//! Checks that no line is longer than rustfmt's limit, which rustfmt does not enforce for comments and
+//! literals.
 //!
-//! `documents.rs` looks at the documents.
+//! `documents.rs` checks the documents.
 
 use std::fs;
 
@@ -10,10 +11,10 @@ use xtask::run::{root, tracked_files};
 /// As in rustfmt.toml and .clang-format.
 const WIDTH: usize = 110;
 const TAB: usize = 8;
-/// `header.rs` writes it, a line for each line of assembler.
+/// `header.rs` writes it, with one line per line of assembler.
 const GENERATED: &str = "runtime/include/static_call_trampoline.h";
 
-/// Prints the lines that are too long; an error if there are some.
+/// Prints the lines that are too long. An error if there are any.
 pub(crate) fn check() -> Result<()> {
     let mut count = 0;
     let files = ["*.rs", "*.c", "*.h", "*.cpp", "*.cppm", "*.s", "*.toml"];

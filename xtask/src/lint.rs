@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: what can be said of the sources without running the program.
+//! `cargo xtask lint`: the static checks of the sources.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use xtask::run::{cargo, root, run, target, tracked_files};
 use crate::steps::Steps;
 use crate::{features, imports, lines};
 
-/// Where C and C++ are written by hand.
+/// The directories with handwritten C and C++.
 const C_FILES: [&str; 7] = [
     "llvm-pass/cpp/*.cpp",
     "llvm-pass/cpp/*.h",
@@ -49,7 +49,7 @@ pub(crate) fn add_steps(steps: &mut Steps) -> Result<()> {
     steps.run("oldest dependencies", features::check_oldest_dependencies)
 }
 
-/// `cargo fmt` sees neither other workspaces nor a module that a macro declares.
+/// `cargo fmt` misses other workspaces and modules that a macro declares.
 fn rustfmt() -> Result<()> {
     let mut format = Command::new("rustfmt");
     run(format.args(["--check", "--edition", "2024"]).args(tracked_files(&["*.rs"])?).current_dir(root()))
@@ -75,7 +75,7 @@ fn dependencies() -> Result<()> {
         .current_dir(root()))
 }
 
-/// A program from PyPI. None if it cannot be installed: this machine may be offline, or of another
+/// A program from PyPI. None if it cannot be installed, because this machine is offline or has another
 /// architecture.
 fn checker(name: &str) -> Option<PathBuf> {
     let directory = target().join("checkers");

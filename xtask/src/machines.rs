@@ -1,7 +1,8 @@
-//! The other machines that programs are built for: their compilers, C libraries and Rust standard libraries.
+//! The other machines that programs are built for, with their compilers, C libraries and Rust standard
+//! libraries.
 //!
-//! Debian has the C libraries and compilers, or a newer release of Debian (`unpack.rs`). The Rust standard
-//! library is rustup's if it is installed (`rustup target add NAME`). Otherwise it is built
+//! The C libraries and compilers are packages of Debian, or of a newer release of Debian (`unpack.rs`). The
+//! Rust standard library is rustup's if it is installed (`rustup target add NAME`). Otherwise it is built
 //! from Debian's source, for Debian's rustc, which has the same LLVM.
 
 use std::fs;
@@ -17,41 +18,42 @@ use crate::{packages, unpack};
 /// A machine that programs can be built for and run on.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// Rust's name.
+    /// Rust's target name.
     pub name: &'static str,
-    /// GNU's: the names of its tools start with it, and Debian's packages of these end with it.
+    /// GNU's name: the prefix of its tools, and the suffix of Debian's packages of them.
     gnu: &'static str,
-    /// Debian's.
+    /// Debian's name.
     debian: &'static str,
-    /// Debian's package that runs its programs.
+    /// Debian's package for running its programs.
     to_run: &'static str,
-    /// The release of Debian that has compilers, a C library and an emulator for it, if not this machine's.
-    /// They are unpacked in the directory `root` of all that is made for the machine.
+    /// The Debian release that has compilers, a C library and an emulator for it, if this machine's has not.
+    /// They are unpacked into the directory `root` below [`Machine::directory`].
     newer_release: Option<&'static str>,
-    /// Whether GNU ld drops unused sections from an object file without harm to .eh_frame, whose relocations
-    /// have to move.
+    /// Whether GNU ld can drop unused sections from an object file without breaking the relocations of
+    /// .eh_frame.
     pub drops_garbage: bool,
 }
 
-/// All of them.
+/// All machines. `tests/src/platform/` describes each of them for the tests.
 pub const MACHINES: [Machine; 7] = [
     Machine::emulated("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
     Machine::emulated("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),
-    // x86-64's kernels and processors run it.
+    // x86-64 machines run its programs.
     Machine {
         to_run: "lib32stdc++6",
         ..Machine::emulated("i686-unknown-linux-gnu", "i686-linux-gnu", "i386")
     },
     Machine {
-        // Debian 12 has no C library for it, and the later ones use vectors, which its QEMU does not know.
+        // Debian 12 has no C library for it, and later ones use vectors, which Debian 12's QEMU does not
+        // support.
         newer_release: Some("trixie"),
-        // 2.44
+        // As of GNU ld 2.44.
         drops_garbage: false,
         ..Machine::emulated("loongarch64-unknown-linux-gnu", "loongarch64-linux-gnu", "loong64")
     },
     Machine::emulated("powerpc64le-unknown-linux-gnu", "powerpc64le-linux-gnu", "ppc64el"),
     Machine {
-        // 2.40
+        // As of GNU ld 2.40.
         drops_garbage: false,
         ..Machine::emulated("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64")
     },
@@ -66,7 +68,7 @@ impl Machine {
 
     /// Installs or unpacks its compilers, C library and emulator.
     pub fn ensure_tools(&self) -> Result<()> {
-        // A compiler for the standard library's source, and that source.
+        // The standard library's source, and a compiler for it.
         packages::ensure(&["rustc-web", "rust-web-src"])?;
         let tools =
             [format!("g++-{}", self.gnu), format!("libc6-dev-{}-cross", self.debian), self.to_run.into()];
@@ -76,7 +78,7 @@ impl Machine {
         }
     }
 
-    /// Where everything goes that is made for this machine.
+    /// The directory for everything that is built for this machine.
     pub fn directory(&self) -> PathBuf {
         target().join("cross").join(self.name)
     }
@@ -94,10 +96,10 @@ impl Machine {
         }
     }
 
-    /// Has cargo build for this machine.
+    /// Makes cargo build for this machine.
     pub fn prepare(&self, cargo: &mut Command, rustc: Option<&Path>) {
         cargo.args(["--target", self.name]);
-        // The others are in `.cargo/config.toml`.
+        // The other linkers are in `.cargo/config.toml`.
         if self.newer_release.is_some() {
             let name = self.name.replace('-', "_").to_uppercase();
             cargo.env(format!("CARGO_TARGET_{name}_LINKER"), self.gnu_path("gcc"));
@@ -112,7 +114,7 @@ impl Machine {
         directory.join(self.name)
     }
 
-    /// A rustc that has the standard library for this machine; None if the usual one has it.
+    /// A rustc that has the standard library for this machine. None if the default one has it.
     pub fn rustc(&self) -> Result<Option<PathBuf>> {
         let libraries = |rustc: &str| {
             let libraries =
@@ -148,9 +150,9 @@ impl Machine {
         Ok(Some(rustc))
     }
 
-    /// Builds the standard library once, and puts it where rustc looks for it: cargo alone would build it
-    /// anew for each of the tests' builds. Debian's own for other machines would not do: its
-    /// compiler_builtins needs a C library, which a test does without.
+    /// Builds the standard library once and puts it where rustc looks for it; cargo alone would rebuild it
+    /// for each of the tests' builds. Debian's packages for other machines would not do, because their
+    /// compiler_builtins needs a C library, and one test has none.
     fn build_standard_library(&self, rustlib: &Path) -> Result<()> {
         eprintln!("building Rust's standard library for {}", self.name);
         let built = self.directory().join("std");
@@ -161,9 +163,9 @@ impl Machine {
             "-Zbuild-std-features=panic-unwind,backtrace",
         ]);
         build.arg("--target-dir").arg(&built);
-        // Less work: no test measures the speed of the standard library.
+        // This saves work, and no test measures the standard library's speed.
         build.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-        // Bitcode is for the builds with link-time optimization.
+        // Builds with link-time optimization need the bitcode.
         build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
         self.prepare(&mut build, Some(Path::new(DEBIAN_RUSTC)));
         run(&mut build)?;

@@ -35,7 +35,7 @@ struct Arguments {
 enum Command {
     /// Build everything and put it under a directory, which may be moved later
     Install {
-        /// The directory: gets bin/, lib/ and include/
+        /// The directory, which gets bin/, lib/ and include/
         #[arg(long)]
         prefix: PathBuf,
         /// The LLVMs that the pass is built for, such as 19,22: major versions whose headers are installed,
@@ -47,38 +47,38 @@ enum Command {
     Demo,
     /// Run the unit tests and the core suites on this machine, in Rust and in C, in all modes
     Test {
-        /// Only the tests whose name contains this, but of all suites of this machine
+        /// Only the tests whose name contains this, from all of this machine's suites
         filter: Option<String>,
-        /// Run everything: the lints, all suites, sanitizers, models, fuzzing, and the programs on other
-        /// machines. CI does
+        /// Run everything, as CI does: the lints, all suites, sanitizers, models, fuzzing, and the programs
+        /// on other machines
         #[arg(long, conflicts_with_all = ["filter", "target"])]
         all: bool,
         /// Only the suite `compilers`, with the clangs and rustcs of newer Debian releases, which are
         /// unpacked below target/compilers
         #[arg(long, conflicts_with_all = ["filter", "all", "target"])]
         compilers: bool,
-        /// Only the tests of programs, for this machine (riscv64gc-unknown-linux-gnu, say), by an emulator
+        /// Only the tests of programs, for this machine (such as riscv64gc-unknown-linux-gnu), in an emulator
         #[arg(long)]
         target: Option<String>,
     },
     /// Run a part of `test --all`, which runs several at once
     #[command(hide = true)]
     Part { name: String },
-    /// Check the sources: format, clippy, rustdoc, imports, long lines, spelling, dependencies and the oldest
-    /// ones, and each feature alone
+    /// Check the sources: format, clippy, rustdoc, imports, long lines, spelling, dependencies, the oldest
+    /// allowed dependencies, and each feature alone
     Lint,
-    /// Write the assembler of `static_call.h` again, after a change of `runtime/abi/src/assembler`
+    /// Regenerate the assembler of `static_call.h` after a change of `runtime/abi/src/assembler`
     Header,
-    /// Count the imports between the files of each crate: an error if there are circles or upward ones
+    /// Count the imports between each crate's files. Circles and upward imports are errors
     ///
-    /// A path in a file is an arrow to the file that defines the item. Declaring a module and re-exporting an
-    /// item are no arrows, and code under #[cfg(test)] may import anything. A circle is a set of files that
+    /// A path in a file is an arrow to the file that defines the item. Declaring a module or re-exporting an
+    /// item is not an arrow, and code under #[cfg(test)] may import anything. A circle is a set of files that
     /// all import each other, directly or through others. An arrow goes upward if it leads from a module to
     /// one that contains it, lib.rs included.
     Imports,
-    /// Call, update, load, fork and raise signals all at once, in all modes, in Rust and in C
+    /// Call, update, load, fork and raise signals all at once, in all modes, in Rust and C
     Torture {
-        /// How long each of the ten programs runs
+        /// How many seconds each of the ten programs runs
         #[arg(long, default_value_t = 60.0)]
         seconds: f64,
     },
@@ -88,21 +88,21 @@ enum Command {
         #[arg(long, default_value_t = fuzz::RUNS)]
         runs: u64,
     },
-    /// Measure what calls, updates, loading and building cost, and what whole programs gain:
+    /// Measure the cost of calls, updates, loading and building, and the gain of whole programs:
     /// target/bench/report.html
     #[command(disable_help_flag = true)]
     Bench {
-        /// The harness has its own: see `cargo xtask bench --help`
+        /// The harness's options: see `cargo xtask bench --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<OsString>,
     },
     /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them
-    /// (compiling them takes a quarter of an hour, once)
+    /// (compiling them once takes a quarter of an hour)
     Tools,
-    /// Build ripgrep from crates.io with the wrapper and without: the same bytes, its tests, and what the
-    /// wrapper costs (a clean build takes a minute or two)
+    /// Build ripgrep from crates.io with and without the wrapper: compare the bytes, run its tests, and
+    /// measure what the wrapper costs (a clean build takes a minute or two)
     Real {
-        /// How many pairs of clean builds are measured
+        /// The number of pairs of clean builds to measure
         #[arg(long, default_value_t = 5)]
         pairs: usize,
     },

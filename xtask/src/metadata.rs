@@ -1,4 +1,4 @@
-//! The packages of the repository, as cargo describes them.
+//! The repository's packages according to `cargo metadata`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The Debian packages that a new machine lacks.
+//! The Debian packages that the commands need.
 
 use std::process::{Command, Stdio};
 
@@ -34,7 +34,8 @@ pub const TEST: &[&str] = &[
     // clang's sanitizers.
     "libclang-rt-22-dev",
     "valgrind",
-    // A clang with another LLVM that the pass knows, and its headers; and one with an LLVM that it does not.
+    // A clang of another LLVM that the pass supports, with its headers, and one of an LLVM that it does not
+    // support.
     "clang-19",
     "llvm-19-dev",
     "clang-14",
@@ -45,7 +46,7 @@ pub const TEST: &[&str] = &[
     "pkg-config",
     "ccache",
     "sccache",
-    // To boot the example kernel, and the sources of its `core`.
+    // To boot the example kernel, and the source of its `core`.
     "qemu-system-x86",
     "qemu-system-arm",
     "rustc-web",
@@ -55,7 +56,7 @@ pub const TEST: &[&str] = &[
 /// To check the sources.
 pub const LINT: &[&str] = &["clang-format-22", "python3-pip"];
 
-/// Installs what is missing, as root; otherwise says how.
+/// Installs missing packages if run as root; otherwise says how to.
 pub fn ensure<S: AsRef<str>>(packages: &[S]) -> Result<()> {
     let packages: Vec<&str> = packages.iter().map(S::as_ref).collect();
     if !on_debian() {
@@ -79,7 +80,7 @@ pub fn ensure<S: AsRef<str>>(packages: &[S]) -> Result<()> {
         apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
         apt
     };
-    // An index that is partly out of reach may still know our packages.
+    // If a part of the index cannot be fetched, our packages may still be known.
     let _ = run(apt().args(["-q", "update"]));
     run(apt().args(["-q", "install", "-y", "--no-install-recommends"]).args(missing))
 }

@@ -1,7 +1,6 @@
-//! `cargo xtask real`: a program without static calls, as large as programs are, with the wrapper and
-//! without.
+//! `cargo xtask real`: builds a real program without static calls, with and without the wrapper.
 //!
-//! It has to be the same program, to the byte, to pass its own tests, and to take no longer to build.
+//! The program must be identical to the byte, pass its own tests, and take no longer to build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use xtask::{install, packages};
 
 use crate::table::Table;
 
-/// From crates.io, with what its own Cargo.lock names.
+/// From crates.io, with the dependencies of its own Cargo.lock.
 const RIPGREP: &str = "15.2.0";
 
 pub(crate) fn real(pairs: usize) -> Result<()> {
@@ -27,7 +26,7 @@ pub(crate) fn real(pairs: usize) -> Result<()> {
     measure_builds(pairs)
 }
 
-/// Builds ripgrep with the wrapper and without, compares both, and runs its tests.
+/// Builds ripgrep with and without the wrapper, compares both, and runs its tests.
 pub(crate) fn compare() -> Result<()> {
     let source = source()?;
     let (plain, ours) = (build(&source, false, &[])?, build(&source, true, &[])?);
@@ -67,7 +66,7 @@ fn build(source: &Path, wrapper: bool, flags: &[&str]) -> Result<Build> {
     Ok(Build { program, wall, processor })
 }
 
-/// Alternates clean builds: the ratio is taken pair by pair.
+/// Alternates clean builds, and computes the ratio for each pair.
 fn measure_builds(pairs: usize) -> Result<()> {
     let source = source()?;
     let mut rows =
@@ -103,7 +102,7 @@ fn measure_builds(pairs: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the wrapper adds to one call of rustc, and the pass to what it compiles.
+/// What the wrapper adds to one run of rustc, and the pass to its compilation.
 fn measure_wrapper() -> Result<()> {
     const PAIRS: usize = 200;
     let directory = directory();
@@ -150,7 +149,7 @@ fn measure_wrapper() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end; the time it took on the wall, and on processors, with all that it ran.
+/// Runs a command to its end. Returns its wall time, and its processor time including its children's.
 fn time(command: &mut Command) -> Result<(Duration, Duration)> {
     let (start, before) = (Instant::now(), processor_time_of_children()?);
     run(command)?;
@@ -178,7 +177,7 @@ fn source() -> Result<PathBuf> {
         .arg(&package)
         .arg(directory.join("vendor"))
         .stdout(Stdio::null()))?;
-    // It lies below our own workspace, and is none of its members.
+    // It lies below our workspace but is not a member.
     let manifest = source.join("Cargo.toml");
     let text =
         fs::read_to_string(&manifest).with_context(|| format!("no ripgrep in {}", source.display()))?;
@@ -190,7 +189,7 @@ fn directory() -> PathBuf {
     target().join("real")
 }
 
-/// Both builds have the same: its path is in the programs.
+/// Both builds use the same directory, because the programs contain its path.
 fn products() -> PathBuf {
     directory().join("products")
 }
@@ -198,7 +197,7 @@ fn products() -> PathBuf {
 fn cargo_in(source: &Path) -> Command {
     let mut cargo = cargo();
     cargo.current_dir(source).env("CARGO_TARGET_DIR", products()).env("CARGO_INCREMENTAL", "0");
-    // Its build script asks git for a commit, and would find ours.
+    // Its build script asks git for a commit and would find ours.
     cargo.env("GIT_CEILING_DIRECTORIES", source.parent().unwrap_or(source));
     cargo
 }
@@ -211,7 +210,7 @@ fn with_wrapper(wrapper: bool, cargo: &mut Command) -> &mut Command {
     }
 }
 
-/// An even number of values has its median in the middle of two of them.
+/// The median of an even number of values is the mean of the two in the middle.
 fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);

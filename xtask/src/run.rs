@@ -13,7 +13,7 @@ pub fn root() -> PathBuf {
     root_above(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))
 }
 
-/// The repository of the package that cargo runs: it may be a copy of the one in which this was compiled.
+/// The repository of the package that cargo runs, which may be a copy of the one in which this was compiled.
 fn root_above(package: Option<PathBuf>) -> PathBuf {
     let of_own = |package: PathBuf| {
         let own = OWN_PACKAGES.map(Path::new).into_iter().find(|own| package.ends_with(own))?;
@@ -26,10 +26,10 @@ fn root_above(package: Option<PathBuf>) -> PathBuf {
     package.and_then(of_own).unwrap_or_else(compiled_in)
 }
 
-/// Where the packages with this code are.
+/// The directory of the packages with this code.
 const OWN_PACKAGES: [&str; 2] = ["xtask", "benches/harness"];
 
-/// Where cargo puts what it builds.
+/// The directory of cargo's output.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => root().join(target),
@@ -37,8 +37,8 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Starts this program anew without those variables of its environment that change what is built, or how a
-/// program with static calls runs; returns at once if there are none. So no program that it starts has them.
+/// Restarts this program without the environment variables that change what is built or how a program with
+/// static calls runs, so that no child inherits them. Returns at once if there are none.
 pub fn without_foreign_settings() -> Result<()> {
     let foreign = std::env::vars_os().map(|(name, _)| name);
     let foreign: Vec<_> = foreign.filter(|name| name.to_str().is_some_and(changes_what_is_built)).collect();
@@ -54,8 +54,8 @@ pub fn without_foreign_settings() -> Result<()> {
     Err(again.exec()).context("cannot start this program anew")
 }
 
-/// Whether a variable of the environment is one that cargo, the compilers or our runtime obey. A linker, a
-/// compiler or a runner may be needed, and stays.
+/// Whether cargo, the compilers or our runtime obey an environment variable. Variables for linkers, compilers
+/// and runners may be needed and stay.
 fn changes_what_is_built(name: &str) -> bool {
     let starts = ["STATIC_CALL_", "CARGO_PROFILE_", "CFLAGS", "CXXFLAGS"];
     let is_of_target = name.starts_with("CARGO_TARGET_") || name.starts_with("CARGO_BUILD_");
@@ -77,18 +77,18 @@ fn changes_what_is_built(name: &str) -> bool {
         .contains(&name)
 }
 
-/// cargo, as it runs us, in the repository's root.
+/// The cargo that runs this program, in the repository's root.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
-    // Ours, for this package alone.
+    // It is set for this package alone.
     for variable in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME"] {
         cargo.env_remove(variable);
     }
     cargo
 }
 
-/// Runs a command to its end; an error if it fails.
+/// Runs a command to its end. An error if it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", show(command)))?;
     if !status.success() {
@@ -97,7 +97,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What a command prints; an error if it fails.
+/// A command's output. An error if it fails.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(std::process::Stdio::inherit())
@@ -109,14 +109,13 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The files of the repository that match git's patterns. One that was moved, which git does not know yet, is
-/// not among them.
+/// The repository's files that match git's patterns, except for files that git does not track yet.
 pub fn tracked_files(patterns: &[&str]) -> Result<Vec<String>> {
     let files = output(Command::new("git").arg("ls-files").args(patterns).current_dir(root()))?;
     Ok(files.lines().filter(|file| root().join(file).exists()).map(str::to_owned).collect())
 }
 
-/// Processor time of all programs that this one has run to their end.
+/// The processor time of all programs that this one has run to their end.
 pub fn processor_time_of_children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let times = [usage.user_time(), usage.system_time()];
@@ -124,8 +123,8 @@ pub fn processor_time_of_children() -> Result<Duration> {
     Ok(Duration::from_micros(microseconds.try_into()?))
 }
 
-/// The target that rustc builds for by itself. Flags reach build scripts unless a target is named, even the
-/// host's: a sanitizer must not.
+/// rustc's default target. Unless a target is named, even this one, flags reach build scripts, which a
+/// sanitizer must not.
 pub fn host() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = output(Command::new(rustc).arg("-vV"))?;

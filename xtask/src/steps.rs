@@ -1,4 +1,4 @@
-//! Steps of a long command: each one runs, whether or not another fails, and a table at the end says how long
+//! The steps of a long command. Each runs whether or not another fails, and a table at the end shows how long
 //! each took.
 
 use std::collections::VecDeque;
@@ -31,7 +31,7 @@ impl Steps {
         Self { start: Instant::now(), done: Vec::new() }
     }
 
-    /// Runs a step. An error is printed now, and makes `finish` return one.
+    /// Runs a step. Prints an error at once, and makes `finish` return an error.
     pub(crate) fn run(&mut self, name: impl Into<String>, step: impl FnOnce() -> Result<()>) -> Result<()> {
         let name = name.into();
         println!("\n== {name}");
@@ -45,8 +45,8 @@ impl Steps {
         Ok(())
     }
 
-    /// Runs commands, two at a time: where one builds or ends with a long test, the other one works. The
-    /// output of each follows its end.
+    /// Runs commands, two at a time, so that processors stay busy while one builds or ends with a long test.
+    /// The output of each is printed when it ends.
     pub(crate) fn run_at_once(
         &mut self,
         commands: impl IntoIterator<Item = (String, Command)>,
@@ -74,7 +74,7 @@ impl Steps {
         self.done.last().is_some_and(|step| step.has_failed)
     }
 
-    /// Prints the table; an error if a step failed.
+    /// Prints the table. An error if a step failed.
     pub(crate) fn finish(self) -> Result<()> {
         let mut rows = Table::new(["step", "seconds", "of processors", ""]);
         let seconds = |duration: Duration| format!("{:.0}", duration.as_secs_f64());
@@ -95,7 +95,7 @@ impl Steps {
     }
 }
 
-/// Runs a command, keeps what it prints in a file, and prints that at the end.
+/// Runs a command with its output in a file, and prints that at the end.
 fn run_aside(name: String, mut command: Command) -> Result<Step> {
     println!("\n== {name} begins");
     let directory = target().join("parts");
@@ -111,17 +111,17 @@ fn run_aside(name: String, mut command: Command) -> Result<Step> {
     Ok(Step { name, wall: start.elapsed(), processor, has_failed: !status.success() })
 }
 
-/// A line of a part begins with it, and ends with milliseconds.
+/// The prefix of a part's time line, which ends with milliseconds.
 const PROCESSOR: &str = "processor time: ";
 
-/// Runs the part that this process is for, and says how much processor time it took.
+/// Runs this process's part and prints how much processor time it took.
 pub(crate) fn part(part: impl FnOnce() -> Result<()>) -> Result<()> {
     let result = part();
     println!("{PROCESSOR}{}", processor_time_of_children()?.as_millis());
     result
 }
 
-/// The bytes that a directory takes.
+/// The size of a directory in bytes.
 fn disk_usage(directory: &Path) -> Result<u64> {
     let text = output(Command::new("du").args(["-s", "-B1"]).arg(directory))?;
     text.split_whitespace().next().and_then(|bytes| bytes.parse().ok()).context("du prints no number")

@@ -34,7 +34,7 @@ const QUICK: [&str; 17] = [
     "rust_programs",
 ];
 
-/// What runs beside other machines' tests: each has a directory of its own for what it builds.
+/// The parts that run beside other machines' tests. Each builds into its own directory.
 const PARTS: [&str; 4] = ["ripgrep", "fuzzing", "models", "AddressSanitizer"];
 
 /// The unit tests and the quick suites.
@@ -66,16 +66,16 @@ pub(crate) fn test_all() -> Result<()> {
     packages::ensure(packages::LINT)?;
     let mut steps = Steps::new();
     lint::add_steps(&mut steps)?;
-    // The tests use what a user would: an installed prefix.
+    // The tests use an installed prefix, as users do.
     if add_installation(&mut steps)? {
         add_tests(&mut steps, &suites()?)?;
-        // Two of them would wait for apt's lock.
+        // Two machines would compete for apt's lock.
         steps.run("tools of other machines", || MACHINES.iter().try_for_each(Machine::ensure_tools))?;
-        // Each has half of the processors.
+        // Each gets half of the processors.
         let threads = (available_parallelism()?.get() / 2).max(1).to_string();
         let program = env::current_exe()?;
         let machines = MACHINES.map(|machine| machine.name);
-        // The longest ones first: the last two then end at nearly the same time.
+        // The longest parts come first, so that the last two end at nearly the same time.
         steps.run_at_once(machines.into_iter().chain(PARTS).map(|name| {
             let mut command = Command::new(&program);
             command.args(["part", name]).env("RUST_TEST_THREADS", &threads);
@@ -105,7 +105,7 @@ pub(crate) fn test_some(filter: &str) -> Result<()> {
     models(Some(filter))
 }
 
-/// Installs what the tests use, as a user would have it. Without it they cannot run.
+/// Installs the prefix that the tests use. They cannot run without it.
 fn add_installation(steps: &mut Steps) -> Result<bool> {
     steps.run("installation", install::install_here)?;
     Ok(!steps.has_last_failed())
@@ -113,7 +113,7 @@ fn add_installation(steps: &mut Steps) -> Result<bool> {
 
 fn add_tests(steps: &mut Steps, suites: &[String]) -> Result<()> {
     let targets: Vec<&str> = suites.iter().flat_map(|suite| ["--test", suite.as_str()]).collect();
-    // All at once, since two processors do more at the end of one build than at the ends of many.
+    // One build, because the end of each build leaves processors idle.
     steps.run("build of the tests", || {
         run(test_command().args(["--no-run", "--lib", "--bins"]).args(&targets))
     })?;
@@ -125,7 +125,7 @@ fn add_tests(steps: &mut Steps, suites: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The whole workspace: with fewer packages cargo would build their dependencies anew, with fewer features.
+/// The whole workspace: for fewer packages, cargo would rebuild their dependencies with fewer features.
 fn test_command() -> Command {
     let mut test = cargo();
     test.args(["test", "--quiet", "--workspace", "--no-fail-fast"]);
@@ -138,7 +138,7 @@ fn suites() -> Result<Vec<String>> {
     Ok(targets.filter(|target| target.kind == Kind::Test).map(|target| target.name).collect())
 }
 
-/// The runtime's unit tests under AddressSanitizer, which stable compilers have, and do not offer.
+/// The runtime's unit tests under AddressSanitizer, which stable compilers contain but do not offer.
 fn sanitized(filter: Option<&str>) -> Result<()> {
     run(cargo()
         .args(["test", "--quiet", "--lib", "-p", "static-call", "--target", &host()?, "--target-dir"])
@@ -148,7 +148,7 @@ fn sanitized(filter: Option<&str>) -> Result<()> {
         .env("RUSTFLAGS", "-Zsanitizer=address"))
 }
 
-/// Has loom run what threads do without a lock, and the lock itself, in every order.
+/// loom runs the lock, and what threads do without a lock, in every order.
 fn models(filter: Option<&str>) -> Result<()> {
     run(cargo()
         .args(["test", "--release", "--lib", "-p", "static-call", "-p", "static-call-abi", "--target-dir"])

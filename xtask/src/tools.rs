@@ -1,11 +1,11 @@
-//! `cargo xtask tools`: the tests with the newest versions of cargo's tools, from crates.io. Debian has only
-//! some.
+//! `cargo xtask tools`: the tests with the newest versions of cargo's tools from crates.io. Debian has only
+//! some of them.
 
 use anyhow::Result;
 use xtask::run::{cargo, run, target};
 use xtask::{install, packages};
 
-/// Compiled without what the tests do not need: sccache's caches on other machines.
+/// Without sccache's remote caches, which the tests do not need.
 const TOOLS: [&[&str]; 3] = [&["sccache", "--no-default-features"], &["cargo-llvm-cov"], &["cargo-nextest"]];
 
 pub(crate) fn tools() -> Result<()> {

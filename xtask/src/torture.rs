@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: the torture test for as long as one likes, in Rust and in C, in every mode.
+//! `cargo xtask torture`: runs the torture test for a chosen time, in Rust and C, in every mode.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -33,7 +33,7 @@ pub(crate) fn torture(seconds: f64) -> Result<()> {
     let printed = tests.stdout.take().context("the tests' output")?;
     for line in BufReader::new(printed).lines() {
         let line = line?;
-        // Of each of the programs, as soon as it has ended; the rest is the test runner's.
+        // Shows each program's line as soon as it ends; the other lines are the test runner's.
         if let Some((_, cell)) = line.split_once("torture: ") {
             println!("{cell}");
             let (counts, verdict) = cell.rsplit_once(", ").unwrap_or((cell, ""));

@@ -1,7 +1,8 @@
-//! Debian packages that this machine cannot install: compilers, C library and emulator of a newer release.
+//! Unpacks Debian packages that this machine cannot install: compilers, C library and emulator of a newer
+//! release.
 //!
-//! They are unpacked instead of installed: nothing of this machine changes. apt resolves what they need and
-//! checks signatures as ever; then their programs are made to run from where they lie.
+//! Nothing outside the directory changes. apt resolves dependencies and checks signatures as usual; then the
+//! programs are made to run from where they lie.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result};
 use crate::packages;
 use crate::run::{output, run};
 
-/// Unpacks `wanted` and all that it needs below `root`: programs for the machine that GNU calls `gnu`.
+/// Unpacks `wanted` and its dependencies below `root`: programs for the machine that GNU calls `gnu`.
 pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -> Result<()> {
     let made_of = root.join("made-of");
     let description = format!("Debian {release}: {}", wanted.join(" "));
@@ -23,12 +24,12 @@ pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -
     eprintln!("unpacking {description}");
     let _ = fs::remove_dir_all(root);
     let archives = root.join("archives");
-    // Programs for this machine.
+    // Programs that run on this machine.
     let mut apt = foreign_apt(&mirror()?, release, "amd64", &archives)?;
     run(apt.args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))?;
     unpack_archives(&archives.join("cache/archives"), root)?;
     fs::remove_dir_all(archives)?;
-    // The emulators of all other machines are most of it.
+    // Emulators of other machines take most of the space.
     let architecture = gnu.split('-').next().unwrap_or(gnu);
     for program in files(&root.join("usr/bin"))? {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
@@ -49,8 +50,8 @@ pub(crate) fn unpack_archives(directory: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An apt of its own, on whose machine nothing is installed, and which knows the packages of one suite. It
-/// keeps everything in a directory.
+/// A separate apt, whose state is in a directory: nothing is installed, and it knows the packages of these
+/// suites.
 pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory: &Path) -> Result<Command> {
     packages::ensure(&["debian-archive-keyring"])?;
     for empty in ["state/lists/partial", "cache/archives/partial"] {
@@ -72,7 +73,7 @@ pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory:
             ("Dir::Cache", directory.join("cache")),
             ("Dir::Etc::SourceList", sources.clone()),
             ("Dir::Etc::SourceParts", "/dev/null".into()),
-            // Its user could not write here.
+            // apt's own user could not write here.
             ("APT::Sandbox::User", "root".into()),
         ] {
             apt.arg("-o").arg(format!("{name}={}", value.display()));
@@ -84,7 +85,7 @@ pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory:
     Ok(apt())
 }
 
-/// Where this machine has its packages from.
+/// The mirror from which this machine gets its packages.
 pub(crate) fn mirror() -> Result<String> {
     let mut indexes = Command::new("apt-get");
     indexes.args(["indextargets", "--format", "$(REPO_URI)"]);
@@ -92,8 +93,8 @@ pub(crate) fn mirror() -> Result<String> {
     Ok(uris.lines().next().unwrap_or("http://deb.debian.org/debian").to_owned())
 }
 
-/// Has the programs, which are for x86-64, find their libraries, which are newer than this machine's, and the
-/// linkers the C library.
+/// Makes the x86-64 programs find their libraries, which are newer than this machine's, and the linkers the C
+/// library.
 fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
     let interpreter = root.join("usr/lib64/ld-linux-x86-64.so.2");
     let libraries = root.join("usr/lib/x86_64-linux-gnu");
@@ -105,13 +106,13 @@ fn use_own_libraries(root: &Path, gnu: &str) -> Result<()> {
         let patchelf = || Command::new("patchelf");
         let is_dynamic = patchelf().arg("--print-interpreter").arg(program).output()?.status.success();
         if is_dynamic {
-            // RPATH is for the libraries' libraries as well, unlike RUNPATH.
+            // Unlike RUNPATH, RPATH also applies to the libraries' dependencies.
             let mut patch = patchelf();
             patch.arg("--set-interpreter").arg(&interpreter);
             run(patch.args(["--force-rpath", "--set-rpath"]).arg(&libraries).arg(program))?;
         }
     }
-    // A linker script with the absolute names of files that lie beside it.
+    // A linker script that names the files beside it by absolute paths.
     let script = root.join("usr").join(gnu).join("lib/libc.so");
     let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
     let words = text.split(' ').map(|word| match word.rsplit_once('/') {

@@ -1,8 +1,8 @@
-//! Lets the plugin be loaded by a compiler with another LLVM, so that it can say so.
+//! Lets a compiler with another LLVM load the plugin, so that the plugin can report the mismatch.
 //!
-//! A shared object with an undefined symbol does not load; one whose undefined symbols are weak does. The
-//! plugin's references to LLVM, which the compiler that loads it has to satisfy, are made weak here, after
-//! the link: no linker has an option for it. The plugin looks at LLVM's version before it uses any of them.
+//! A shared object with an undefined symbol does not load, unless the symbol is weak. No linker has an option
+//! to make references weak, so this makes the plugin's references to LLVM weak after the link. The compiler
+//! that loads the plugin satisfies them, and the plugin checks LLVM's version before it uses any.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(crate) fn weaken(file: &Path) -> Result<()> {
     std::fs::write(file, data).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Where the `st_info` of each of these symbols is.
+/// The offsets of these symbols' `st_info`.
 fn places(data: &[u8]) -> Result<Vec<usize>> {
     const SYMBOL_SIZE: u64 = 24;
     const ST_INFO: u64 = 4;

@@ -1,4 +1,4 @@
-//! A run of the benchmark: starts the programs, and keeps what they print.
+//! A run of the benchmark: starts the programs and keeps their output.
 
 use std::fs;
 use std::process::Command;
@@ -20,7 +20,7 @@ pub(crate) struct Bench {
     pub(crate) is_quick: bool,
     start: Instant,
     progress: ProgressBar,
-    /// What could not be measured for another reason than what this machine is, and why.
+    /// What could not be measured, and why, unless this machine is the reason.
     pub(crate) failures: Vec<String>,
 }
 
@@ -34,17 +34,17 @@ impl Bench {
         Ok(Self { report, is_quick, start: Instant::now(), progress, failures: Vec::new() })
     }
 
-    /// One of two numbers: what a quick run does, and a full one.
+    /// The first number in a quick run, the second in a full one.
     pub(crate) fn quick_or_full<T>(&self, quick: T, full: T) -> T {
         if self.is_quick { quick } else { full }
     }
 
-    /// How many processes measure one thing. Each has other addresses, and with them another speed.
+    /// How many processes measure one thing. Each has different addresses, and so a different speed.
     pub(crate) fn processes(&self) -> usize {
         self.quick_or_full(5, 15)
     }
 
-    /// Says what is being done.
+    /// Shows the current step.
     pub(crate) fn step(&self, what: impl Into<String>) {
         let what = what.into();
         if self.progress.is_hidden() {
@@ -53,8 +53,8 @@ impl Bench {
         self.progress.set_message(what);
     }
 
-    /// Measures something. If that fails, what it has found before stays, the report says that the rest is
-    /// missing and why, and the run goes on; either way, what there is lies in a file from now on.
+    /// Measures something. If that fails, earlier results stay, the report says what is missing and why, and
+    /// the run continues. Either way, the report so far is saved.
     pub(crate) fn attempt(
         &mut self,
         what: &str,
@@ -70,9 +70,8 @@ impl Bench {
         self.report.write(&unfinished_directory()?.join("report.json"))
     }
 
-    /// Runs a program that measures, and keeps what it prints under this name. An error if it says that it
-    /// has not run in the mode and with the writer that its variables ask for; inline is what a process
-    /// should run in without.
+    /// Runs a program that measures, and keeps its output under this name. An error if it reports another
+    /// mode or writer than its variables ask for; the default is inline mode.
     pub(crate) fn run(&self, name: &str, command: &mut Command) -> Result<Samples> {
         self.step(name);
         let text = output(command)?;
@@ -87,8 +86,7 @@ impl Bench {
         Ok(samples)
     }
 
-    /// Runs programs in turns, each so many times: what disturbs the machine for a while disturbs all of
-    /// them.
+    /// Runs programs in turns, each this many times, so that a temporary disturbance affects all of them.
     pub(crate) fn in_turns(
         &self,
         times: usize,
@@ -104,12 +102,12 @@ impl Bench {
         Ok(programs.into_iter().map(|(.., runs)| runs).collect())
     }
 
-    /// Runs one program so many times.
+    /// Runs one program this many times.
     pub(crate) fn repeat(&self, times: usize, name: &str, command: Command) -> Result<Runs> {
         Ok(self.in_turns(times, [(name.to_owned(), command)])?.remove(0))
     }
 
-    /// Takes a table into the report, and prints it; but not one in which there is nothing.
+    /// Adds a table to the report and prints it, unless it is empty.
     pub(crate) fn add(&mut self, table: Table) {
         if table.rows.is_empty() {
             return;

@@ -17,10 +17,9 @@ use crate::statistics::Summary;
 use crate::toolchain::{c_program, c_source, rust_program, without_pass};
 
 const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
-/// The copies of a loop, as the programs name them: how many bytes into a cache line the code before it
-/// starts. The loop itself starts further on.
+/// The copies of a loop, named after how many bytes into a cache line the code before the loop starts.
 const PLACES: [u32; 4] = [0, 16, 32, 48];
-/// How many call instructions there are, one after the other.
+/// The number of consecutive call instructions.
 const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,13 +44,13 @@ impl Language {
 enum Mitigation {
     None,
     Retpoline,
-    /// A retpoline that the program brings.
+    /// A retpoline that the program defines.
     ExternalRetpoline,
-    /// A thunk that the program brings: a fence and a jump.
+    /// A thunk that the program defines: a fence and a jump.
     ExternalFence,
     /// A fence before every indirect branch and every return.
     Lvi,
-    /// None, and no pass either: in Rust.
+    /// No mitigation and no pass, in Rust.
     WithoutPass,
     /// A retpoline, without the pass.
     RetpolineWithoutPass,
@@ -122,7 +121,7 @@ impl Mitigation {
         }
     }
 
-    /// What an indirect call goes through, by part of its name.
+    /// The thunk of indirect calls, by a part of its name.
     fn thunk(self) -> Option<&'static str> {
         match self {
             Self::None | Self::WithoutPass => None,
@@ -133,10 +132,10 @@ impl Mitigation {
     }
 }
 
-/// Those with the work loads of many sites.
+/// Whether the program has the work loads with many sites.
 const HAVE_SITES: [Mitigation; 3] = [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass];
 
-/// A form in a build and a mode, as the rows of the tables have them.
+/// A form in a build and a mode: a row of a table.
 struct Row {
     name: &'static str,
     mitigation: Mitigation,
@@ -181,20 +180,20 @@ const ROWS: [Row; 32] = [
     row("direct, LVI", Mitigation::Lvi, INLINE, "direct"),
     row("static call, inline, LVI", Mitigation::Lvi, INLINE, "static"),
     row("pointer, LVI", Mitigation::Lvi, INLINE, "pointer"),
-    // Where nothing is recorded, the mode is trampoline, whatever is asked for.
+    // Without recorded sites, the mode is trampoline, whatever is asked for.
     row(WITHOUT_PASS, Mitigation::WithoutPass, TRAMPOLINE, "static"),
     row("pointer, without the pass", Mitigation::WithoutPass, TRAMPOLINE, "pointer"),
     row("static call, without the pass, retpolines", Mitigation::RetpolineWithoutPass, TRAMPOLINE, "static"),
     row(POINTER_WITHOUT_PASS, Mitigation::RetpolineWithoutPass, TRAMPOLINE, "pointer"),
 ];
 
-/// How a program is run: a process for each of these.
+/// A way to run a program, in a process of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Setting {
     language: Language,
     mitigation: Mitigation,
     mode: &'static str,
-    /// The work loads whose names start so.
+    /// The prefix of the work loads' names.
     work: &'static str,
 }
 
@@ -204,37 +203,38 @@ const WORK_LOADS: [[&str; 4]; 4] = [
         "chain",
         "calls-chain",
         "One call, dependent chain",
-        "What a call returns is what the next one takes. The function does next to nothing: two \
-         instructions. A processor may run the same loop at one of two speeds, by its address and by what \
-         ran before. Nanoseconds are a median over all rounds and places, and so may be those of either \
-         speed; a ratio is taken in each round and at each place, and its median is that of most pairs. So \
-         a form may have more nanoseconds than direct, and a ratio of 1.",
+        "Each call's result is the next call's argument. The function has two instructions. A processor may \
+         run the same loop at one of two speeds, depending on its address and on what ran before. \
+         Nanoseconds are a median over all rounds and places, so they may belong to either speed. A ratio is \
+         computed for each round and place, so its median belongs to most pairs. A form may therefore take \
+         more nanoseconds than direct at a ratio of 1.",
     ],
-    ["throughput", "calls-throughput", "One call, throughput", "No call needs another one's result."],
+    ["throughput", "calls-throughput", "One call, throughput", "The calls are independent of each other."],
     [
         "neighbours",
         "calls-neighbours",
-        "Two calls, of which the other one goes to one of sixteen functions at random",
-        "The other call, through a table and alike in all forms, is mispredicted most of the time and \
-         spoils the history that predicts ours. Under retpolines it is one as well.",
+        "Two calls, one of them unpredictable",
+        "The other call goes through a table to one of sixteen functions at random, in the same way in all \
+         forms. It is usually mispredicted, and disturbs the history that predicts ours. With retpolines, it \
+         is a retpoline too.",
     ],
     [
         "flush",
         "calls-flush",
         "One call, after unrelated code",
-        "The first pass over 256 sites after 32,768 jumps of other code have taken their place in the \
-         branch predictor and in the first instruction cache. What reading the clock twice costs is divided \
-         among them.",
+        "The first pass over 256 sites, after 32,768 jumps of other code have displaced them in the branch \
+         predictor and in the first-level instruction cache. The cost of reading the clock twice is divided \
+         among the calls.",
     ],
 ];
 
 type Found = HashMap<Setting, Runs>;
 type Programs = HashMap<(Language, Mitigation), PathBuf>;
 
-/// All of part 1 but the instruction counts.
+/// All of part 1 except the instruction counts.
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     for level in bench.quick_or_full(&[3][..], &[3, 2]) {
-        // The chain says what a lower level does to the others, too.
+        // The chain also shows what a lower level does to the others.
         let is_main = *level == 3;
         let has_sites = |mitigation| is_main && HAVE_SITES.contains(&mitigation);
         let programs =
@@ -250,7 +250,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
                 bench.report.miss("calls after unrelated code", "what makes it forget is x86-64 code");
                 continue;
             }
-            // The longer ones take their time, and what is particular to the others shows in the short ones.
+            // The longer work loads are slow, and the short ones show what the other builds change.
             let is_short = matches!(work, "chain" | "throughput");
             let is_wanted = |row: &Row| {
                 let is_main = row.mode == INLINE || !row.mitigation.has_pass();
@@ -302,8 +302,7 @@ fn measure_work(
         }
     }
     let times = match work {
-        // After a flush, what the processor still knows depends on addresses, which are others in each
-        // process.
+        // After a flush, what the processor remembers depends on addresses, which differ in each process.
         "flush" => bench.quick_or_full(9, 49),
         _ => bench.quick_or_full(3, 9),
     };
@@ -334,7 +333,7 @@ fn nanoseconds(runs: &Runs, work: &str, form: &str) -> Option<Summary> {
     })
 }
 
-/// The ratios of two forms, each pair of one round and at one place.
+/// The ratios of two forms, of pairs from the same round and place.
 fn ratio(runs: &Runs, work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
     let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
     runs.of(|samples| {
@@ -396,11 +395,10 @@ fn table_of_forms(found: &Found, [work, id, title, about]: [&'static str; 4], le
 
 fn table_of_places(programs: &Programs, found: &Found, level: u32) -> Result<Table> {
     let (id, title) = of_level(level, "places", "Static call, inline / direct, by place in a cache line");
-    let about = "The dependent chain, for loops whose first instruction lies so many bytes into a cache \
-                 line. Where a ratio is not 1, the same instructions run faster or slower elsewhere: the \
-                 second copy of the direct loop shows how much that may be. A pair of loops of which one \
-                 happens to run at the processor's other speed (see One call, dependent chain) stands out \
-                 here.";
+    let about = "The dependent chain, by how many bytes into a cache line a loop starts. Where a ratio is \
+                 not 1, the same instructions run faster or slower at another address; the second copy of \
+                 the direct loop shows by how much. A pair stands out if one of its loops happens to run at \
+                 the processor's other speed (see One call, dependent chain).";
     let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
         ("Rust", Unit::Ratio),
         ("Rust, second copy", Unit::Ratio),
@@ -428,8 +426,8 @@ fn table_of_places(programs: &Programs, found: &Found, level: u32) -> Result<Tab
     Ok(table)
 }
 
-/// How many bytes into a cache line the copies of the chain's loop start: the direct one, and those that
-/// `check_code` knows to start where it does. With each, the copy's name.
+/// How many bytes into a cache line the copies of the chain's loop start, with their names. `check_code` has
+/// checked that the direct and the static loop start at the same place.
 fn starts_of_chains(program: &Path) -> Result<Vec<(u64, u32)>> {
     let functions = code::functions(program)?;
     let start = |place: u32| {
@@ -448,11 +446,10 @@ fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
     let (id, title) = of_level(
         level,
         &format!("calls-sites-{}", language.as_str()),
-        &format!("One call of so many different sites, {name}"),
+        &format!("Calls from many sites, {name}"),
     );
-    let about = "A dependent chain of so many call instructions, one after the other, again and again; \
-                 between two loops of one form run those of all others, so that many sites compete for the \
-                 branch predictor.";
+    let about = "A loop over this many call instructions, as a dependent chain. Between two runs of one \
+                 form, all other forms run, so many sites compete for the branch predictor.";
     let mut table = Table::new(Part::Calls, &id, &title, "sites", &[source], about).columns([
         ("direct", Unit::Nanoseconds),
         ("static call", Unit::Nanoseconds),
@@ -491,9 +488,9 @@ fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
 
 fn table_of_hooks(found: &Found, level: u32) -> Table {
     let (id, title) = of_level(level, "hooks", "A hook that is off");
-    let about = "In a loop that calls a function anyway, and in one that calls nothing else (a leaf), \
-                 against the same loop without a hook. The hook's argument is evaluated all the same. \
-                 Callers of a preserve_most function (clang) keep their values in registers.";
+    let about = "In a loop that also calls a function, and in one that calls nothing else (a leaf), each \
+                 compared with the same loop without a hook. The hook's argument is evaluated even while it \
+                 is off. Callers of a preserve_most function (clang) keep their values in registers.";
     let mut table = Table::new(Part::Calls, &id, &title, "hook", &SOURCES, about).columns([
         ("Rust", Unit::Nanoseconds),
         ("Rust to none", Unit::Ratio),
@@ -526,13 +523,13 @@ fn table_of_hooks(found: &Found, level: u32) -> Table {
     table
 }
 
-/// Medians over all places would hide one at which a loop with a hook is slower than one without.
+/// A median over all places would hide one place at which a hook slows the loop.
 fn table_of_hook_places(found: &Found, level: u32) -> Table {
     let (id, title) =
         of_level(level, "hooks-places", "A hook that is off / no hook, by place in a cache line");
-    let about = "The same loops, one place at a time: so many bytes into a cache line starts what stands \
-                 before the loop. A loop with a hook is longer, and may lie in two lines where the one \
-                 without lies in one; so may one with a branch. The second copy is of the loop without.";
+    let about = "The same loops, by how many bytes into a cache line the code before the loop starts. A loop \
+                 with a hook or a branch is longer, and may span two lines where the loop without one fits \
+                 in one. The second copy is that of the loop without a hook.";
     let mut table = Table::new(Part::Calls, &id, &title, "place", &SOURCES, about).columns([
         ("Rust", Unit::Ratio),
         ("Rust, second copy", Unit::Ratio),
@@ -559,7 +556,7 @@ fn table_of_hook_places(found: &Found, level: u32) -> Table {
     table
 }
 
-/// Every program, whose machine code is what we say it is; some with the work loads of many sites.
+/// Builds every program and checks its machine code. Some programs have the work loads with many sites.
 fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> Result<Programs> {
     let is_x86 = cfg!(target_arch = "x86_64");
     if !is_x86 {
@@ -620,8 +617,9 @@ fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> R
     Ok(programs)
 }
 
-/// Whether the program measures what we say it does: except for prefixes and nops, the direct and the static
-/// loop must be the same instructions in the same place, and only the pointer may go through a thunk.
+/// Checks that the program measures what the report claims: except for prefixes and nops, the direct and the
+/// static loop must have the same instructions at the same place, and only the pointer may go through a
+/// thunk.
 fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &str) -> Result<()> {
     let functions = code::functions(program)?;
     let is_ours = |name: &&String| {
@@ -637,7 +635,7 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
             .and_then(|function| Loop::of(function))
             .with_context(|| format!("{name} has no loop"))
     };
-    // What no pointer calls.
+    // The functions that no pointer may call directly.
     let is_known = |callee: &String| callee.contains("target") || callee.contains("other");
     for work in ["chain", "throughput", "neighbours"] {
         for place in PLACES {
@@ -735,5 +733,5 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
     Ok(())
 }
 
-/// What the names of all loops start with.
+/// The prefix of all loops' names.
 const WORK_NAMES: [&str; 6] = ["chain_", "throughput_", "neighbours_", "hook_", "leaf_", "sites"];

@@ -1,4 +1,4 @@
-//! A look at a program's machine code, through objdump.
+//! Inspects a program's machine code with objdump.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ pub(crate) fn functions(program: &Path) -> Result<HashMap<String, Vec<Instructio
     Ok(functions)
 }
 
-/// Writes some functions to a file, for readers who doubt a number.
+/// Writes some functions to a file, so that readers can check a number.
 pub(crate) fn write(
     functions: &HashMap<String, Vec<Instruction>>,
     is_wanted: impl Fn(&&String) -> bool,
@@ -49,12 +49,12 @@ pub(crate) fn write(
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Where a branch goes that objdump has printed.
+/// The destination of a branch in objdump's output.
 pub(crate) fn destination(branch: &str) -> Option<u64> {
     u64::from_str_radix(branch.split_whitespace().nth(1)?, 16).ok()
 }
 
-/// A program's procedure linkage tables, through which calls of an ifunc go.
+/// A program's procedure linkage tables, through which ifuncs are called.
 pub(crate) struct Stubs(Vec<(u64, Vec<u8>)>);
 
 impl Stubs {
@@ -68,8 +68,8 @@ impl Stubs {
         file.sections().filter(is_plt).map(section).collect::<Result<_>>().map(Self)
     }
 
-    /// Whether the entry at this address, if there is one, jumps through a pointer; else it goes through a
-    /// retpoline.
+    /// Whether the entry at this address jumps through a pointer, and not through a retpoline. None if there
+    /// is no entry.
     pub(crate) fn jumps(&self, address: u64) -> Option<bool> {
         /// `jmp *pointer(%rip)`
         const JUMP: [u8; 2] = [0xff, 0x25];
@@ -89,7 +89,7 @@ impl Stubs {
 pub(crate) struct Loop {
     /// Where it starts.
     pub(crate) start: u64,
-    /// Its instructions without nops, calls and jumps without their destination.
+    /// Its instructions without nops, and without the destinations of calls and jumps.
     pub(crate) instructions: Vec<String>,
     /// What it calls.
     pub(crate) callees: Vec<String>,
@@ -122,7 +122,7 @@ impl Loop {
     }
 }
 
-/// Prefixes that do nothing may stand before a static call.
+/// A static call may have prefixes without effect.
 fn without_padding(instruction: &str) -> &str {
     instruction.trim_start_matches("addr32 ")
 }

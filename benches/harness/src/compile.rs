@@ -1,4 +1,4 @@
-//! What the pass adds to compile times, in clang and in rustc.
+//! How much the pass adds to the compile times of clang and rustc.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,10 +16,10 @@ use xtask::install::prefix;
 use xtask::run::host;
 use xtask::run::{processor_time_of_children, run};
 
-/// As the pass names its stages in reports of time.
+/// The names of the pass's stages in time reports.
 const STAGES: [&str; 2] = ["LowerStaticCalls", "Record static call sites"];
-/// Functions of a loop, with branches, divisions and calls: about half a second of clang's time. It takes
-/// many pairs to tell one percent, and a larger file would not make a single one more exact.
+/// Functions with a loop of branches, divisions and calls: about half a second of clang's time. Resolving one
+/// percent takes many pairs, and a larger file would not make one pair more precise.
 const FUNCTIONS: usize = 125;
 const CALLS_A_FUNCTION: usize = 8;
 
@@ -31,12 +31,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let about = "Processor time of clang -O2 -c, with -fpass-plugin and without it, in turns: a file of 125 \
-                 functions with a loop of eight calls each, of which none or all are static calls (100,000, \
-                 of which there is one pair: a file of nothing but functions with 200 calls). Without the \
-                 pass, static calls are loads of a pointer. The stages' shares are from -ftime-report. The \
-                 range of the ratio is what the pairs can tell; a full run has valgrind's cachegrind count \
-                 instructions as well, which no other program disturbs.";
+    let about = "Processor time of clang -O2 -c with and without -fpass-plugin, in turns. The file has 125 \
+                 functions, each with a loop of eight calls, of which none or all are static calls. (The \
+                 file of 100,000 sites consists of functions with 200 calls, and is compiled in one pair.) \
+                 Without the pass, static calls load a pointer. The stages' shares are from -ftime-report. \
+                 The range of the ratio shows the precision of the pairs. A full run also counts \
+                 instructions with valgrind's cachegrind, which other programs do not disturb.";
     measure_compiler(bench, "build-clang", "Compile time, clang", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.c"));
         write(&source, &c_source(sites))?;
@@ -49,9 +49,9 @@ fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
 }
 
 fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let about = "Processor time of rustc -O, through static-call-rustc and alone, in turns: the same \
-                 program in Rust. The wrapper's own time is in it, but not its instructions. The stages' \
-                 shares are those of LLVM's time, from -Ztime-llvm-passes.";
+    let about = "Processor time of rustc -O with and without static-call-rustc, in turns, for the same \
+                 program in Rust. It includes the wrapper's time, but not its instructions. The stages' \
+                 shares are of LLVM's time, from -Ztime-llvm-passes.";
     let library = library()?;
     measure_compiler(bench, "build-rustc", "Compile time, rustc", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.rs"));
@@ -77,12 +77,12 @@ fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
     })
 }
 
-/// What a compiler makes: with the pass and without it in two files, since both may run at a time.
+/// A compiler's output. Both variants have their own files, because they may run at the same time.
 fn object(directory: &Path, with_pass: bool, language: &str) -> PathBuf {
     directory.join(format!("{}.{language}.o", if with_pass { "with" } else { "without" }))
 }
 
-/// The same command, to be given more arguments.
+/// A copy of the command, to which arguments can be added.
 fn again(command: &Command) -> Command {
     let mut same = Command::new(command.get_program());
     same.args(command.get_args());
@@ -94,7 +94,7 @@ fn again(command: &Command) -> Command {
     same
 }
 
-/// `compiler` makes the command for so many sites, with the pass or without it, and one that reports times.
+/// `compiler` makes the command for a number of sites, with or without the pass, and one that reports times.
 fn measure_compiler(
     bench: &mut Bench,
     id: &str,
@@ -158,8 +158,7 @@ fn measure_compiler(
     Ok(())
 }
 
-/// How many instructions one compiler takes to those of the other. Both run at once: they do not disturb what
-/// is counted.
+/// The ratio of two compilers' instruction counts. Both run at once, which does not affect the counts.
 fn ratio_of_instructions(with: Command, without: Command) -> Result<f64> {
     let [with, without] = std::thread::scope(|scope| {
         let counts = [with, without].map(|command| scope.spawn(move || count_instructions(&command)));
@@ -168,7 +167,7 @@ fn ratio_of_instructions(with: Command, without: Command) -> Result<f64> {
     Ok(with? / without?)
 }
 
-/// The instructions of a program and of those that it starts or becomes, without what it did before an exec.
+/// The instructions of a program and its children, without those before an exec.
 fn count_instructions(command: &Command) -> Result<f64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args([
@@ -194,11 +193,11 @@ fn total_of_instructions(printed: &str) -> Option<f64> {
     counts.reduce(|sum, count| sum + count)
 }
 
-/// Of a report of LLVM's, in which a line has several times with a percentage each, and a name: what each
-/// stage has of the processor time of the passes. A stage that had nothing to do is not in it.
+/// Each stage's share of the passes' processor time in a time report of LLVM, whose lines contain several
+/// times with percentages, and a name. A stage that did nothing is missing.
 fn shares(report: &str) -> [Option<Summary>; 2] {
     let seconds = |line: &str| -> Option<f64> {
-        // User and system time, then both, then wall time; a column is left out if all of it is zero.
+        // User time, system time, their sum and wall time; LLVM omits a column of zeros.
         let times: Vec<f64> =
             line.split(')').filter_map(|field| field.split('(').next()?.trim().parse().ok()).collect();
         times.get(times.len().checked_sub(2)?).copied()
@@ -215,7 +214,7 @@ fn shares(report: &str) -> [Option<Summary>; 2] {
     })
 }
 
-/// Nanoseconds of processor time that children of this process used meanwhile.
+/// Nanoseconds of processor time that this process's children used meanwhile.
 fn children_time(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let before = processor_time_of_children()?;
     work()?;
@@ -294,7 +293,7 @@ fn rust_source(sites: usize) -> String {
     if sites > FUNCTIONS * CALLS_A_FUNCTION {
         for function in 0..sites / 200 {
             let body = format!("let x = {call}; ").repeat(200);
-            // rustc makes one of equal functions.
+            // rustc merges equal functions.
             let _ = writeln!(rust, "pub fn f{function}(x: i64) -> i64 {{ let x = x ^ {function}; {body}x }}");
         }
         return rust;

@@ -1,4 +1,4 @@
-//! Cycles and mispredicted branches of a call, where the machine has counters and lets us read them.
+//! Cycles and mispredicted branches per call, if the machine has counters and lets us read them.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,11 +12,11 @@ use crate::statistics::Summary;
 
 const FORMS: [&str; 6] = ["inlined", "direct", "static", "pointer", "object", "choice"];
 const ROUNDS: f64 = 100.0;
-/// As `benches/src/calls.rs` has them: calls of a loop, and loops of a form.
+/// As in `benches/src/calls.rs`: calls per loop, and loops per form.
 const CALLS: f64 = 16_384.0;
 const PLACES: f64 = 4.0;
 
-/// Of the program in Rust, without mitigations.
+/// For the Rust program without mitigations.
 pub(crate) fn measure(bench: &mut Bench, program: &Path) -> Result<()> {
     if !bench.report.machine.has_counters {
         bench.report.miss(

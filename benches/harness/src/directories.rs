@@ -1,4 +1,4 @@
-//! Where the harness puts what it builds and finds.
+//! The directories of what the harness builds and measures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use xtask::run::target;
 
-/// Where everything that is built for measuring goes, and what is found.
+/// The directory of everything that is built for measuring, and of the results.
 pub(crate) fn output_directory() -> Result<PathBuf> {
     let directory = target().join("bench");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -22,19 +22,19 @@ pub(crate) fn directory_for(report: &Path) -> Result<PathBuf> {
     Ok(if beside.starts_with(&output) { beside.into() } else { output.join("from") })
 }
 
-/// What a run has found so far: its report.json, and raw/.
+/// The results of a run so far: its report.json and raw/.
 pub(crate) fn unfinished_directory() -> Result<PathBuf> {
     Ok(output_directory()?.join("unfinished"))
 }
 
-/// What programs printed, and the code of their loops, until the run is complete.
+/// The programs' output and their loops' code, until the run is complete.
 pub(crate) fn raw_directory() -> Result<PathBuf> {
     let directory = unfinished_directory()?.join("raw");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
 }
 
-/// Moves the raw data of a complete run into the directory of its report, in place of the last run's.
+/// Moves the raw data of a complete run into its report's directory, replacing that of the last run.
 pub(crate) fn keep_raw(directory: &Path) -> Result<()> {
     let (new, kept) = (raw_directory()?, directory.join("raw"));
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;

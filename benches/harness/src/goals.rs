@@ -1,4 +1,4 @@
-//! What was promised, and whether it is true here.
+//! The goals, and whether they are met here.
 
 use crate::model::{Report, Table, Unit};
 use crate::rows::{POINTER_WITHOUT_PASS, WITHOUT_PASS};
@@ -48,7 +48,7 @@ impl Bound {
         }
     }
 
-    /// What of a range is surely so.
+    /// The verdict that holds for the whole range.
     fn judge(self, measured: &Measured) -> Verdict {
         match [measured.low, measured.high].map(|end| self.holds(end)) {
             [true, true] => Verdict::Met,
@@ -57,7 +57,7 @@ impl Bound {
         }
     }
 
-    /// Whether one value is further in the wrong direction than another one.
+    /// Whether one value misses the bound by more than another.
     fn is_worse(self, one: f64, other: f64) -> bool {
         match self {
             Self::AtMost(_) => one > other,
@@ -66,7 +66,7 @@ impl Bound {
     }
 }
 
-/// What a goal is about: a median, its range, and both in words.
+/// A measured value: a median, its range, and both as text.
 struct Measured {
     median: f64,
     low: f64,
@@ -87,10 +87,10 @@ impl Measured {
     }
 }
 
-const TOO_SLOW: &str = "a compiler's processor time differs by more from run to run on a busy machine: only \
-     its instructions say anything of one percent. What the two stages take themselves is in the tables of \
-     compile times; the rest is loading the plugin, code that differs from an indirect call's where there \
-     are static calls, and with rustc the wrapper (about 2 ms).";
+const TOO_SLOW: &str = "on a busy machine, a compiler's processor time varies by more than this from run to \
+     run; only its instruction count resolves one percent. The tables of compile times give the share of the \
+     two stages. The rest is loading the plugin, compiling static calls instead of indirect ones, and, with \
+     rustc, the wrapper (about 2 ms).";
 
 impl Goal {
     /// If `measured` has more than one value, the worst one decides.
@@ -124,12 +124,12 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             work_loads(&report.tables),
         )
         .because(
-            "the loops are the same instructions (checked; target/bench/raw/code-*.txt), but for up to 5 \
-             prefixes, since a static call's word must not cross a boundary of 8 bytes: code behind them \
-             lies a few bytes further on (`neighbours_direct_16` and `neighbours_static_16`, \
-             code-c-o3-retpoline.txt). A second copy of the direct loop differs from the first one by \
-             nothing but its address: where its ratio is as far from 1, so much is what an address does. Of \
-             one without a second copy, that is not known.",
+            "the loops have the same instructions (checked; target/bench/raw/code-*.txt), except for up to 5 \
+             prefixes that keep a static call within an aligned word of 8 bytes. They move the code behind \
+             them by a few bytes (`neighbours_direct_16` and `neighbours_static_16`, \
+             code-c-o3-retpoline.txt). The second copy of the direct loop differs from the first only in its \
+             address. If its ratio is as far from 1, the address alone explains the difference. Without a \
+             second copy, the effect of the address is unknown.",
         ),
         Goal::new(
             "the same, dependent chain: the worst place in a cache line",
@@ -138,10 +138,10 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             places(&report.tables, "places"),
         )
         .because(
-            "the loops are the same instructions, and start at the same place in a cache line (both is \
-             checked; `chain_direct_*` and `chain_static_*`, target/bench/raw/code-*-o3-plain.txt). What is \
-             left are the rest of their addresses, and what ran before: a processor may run such a loop at \
-             one of two speeds (table One call, dependent chain).",
+            "the loops have the same instructions and start at the same place in a cache line (both are \
+             checked; `chain_direct_*` and `chain_static_*`, target/bench/raw/code-*-o3-plain.txt). They \
+             still differ in the rest of their addresses and in what ran before: a processor may run such a \
+             loop at one of two speeds (table One call, dependent chain).",
         ),
         Goal::new(
             "the same, whole programs: the worst input",
@@ -149,17 +149,14 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             Bound::AtMost(1.02),
             programs(&report.tables, false),
         )
-        .because("there is no second copy of a program, so that the noise of an address is not known here."),
+        .because("the programs have no second copies, so the effect of addresses is unknown here."),
         Goal::new(
             "retpolined pointer / static call, dependent chain",
             "≥ 7",
             Bound::AtLeast(7.0),
             columns(report, "calls-chain", "pointer, retpolines", " to static"),
         )
-        .because(
-            "the wrong guess that a retpoline makes of its return is what it costs, and how dear that \
-                  is depends on the processor.",
-        ),
+        .because("a retpoline costs one mispredicted return, whose price depends on the processor."),
         Goal::new(
             "without the pass, static call / direct, dependent chain",
             "≤ 1.35",
@@ -175,8 +172,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             }),
         )
         .because(
-            "a call through a trampoline is two jumps, of which the branch predictor has to know each: where \
-             many sites compete for it, that may show.",
+            "a call through a trampoline takes two jumps, and the branch predictor must know both, which may \
+             matter when many sites compete for it.",
         ),
         Goal::new(
             "without the pass, retpolined pointer / static call, dependent chain",
@@ -184,7 +181,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             Bound::AtLeast(7.0),
             columns(report, "calls-chain", POINTER_WITHOUT_PASS, " to static"),
         )
-        .because("how dear a retpoline is depends on the processor."),
+        .because("the price of a retpoline depends on the processor."),
         Goal::new(
             "without the pass, a key's first update in a process with threads, over a later one",
             "≤ 5 µs",
@@ -204,7 +201,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             Bound::AtMost(5_000.0),
             cell(report, "update-trampolines", "one", "later", Unit::Nanoseconds),
         )
-        .because("it is two system calls to open and to close a page, and one to serialize."),
+        .because("it takes two system calls to open and close a page, and one to serialize."),
         Goal::new(
             "hook that is off / no hook: the worst place in a cache line",
             "≤ 1.02",
@@ -212,11 +209,11 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             places(&report.tables, "hooks-places"),
         )
         .because(
-            "a nop of 5 bytes with up to 5 prefixes, most of which align it, and two moves that keep the \
-             argument: the loop is about twice as long, and lies in two cache lines where the other lies in \
-             one (`hook_none_32` and `hook_static_32`, target/bench/raw/code-*-o3-plain.txt). A branch \
-             makes it as long (table A hook that is off / no hook, by place in a cache line); at the other \
-             places the ratio is 1. With a preserve_most function the moves go.",
+            "the hook adds a 5-byte nop with up to 5 prefixes, most of them for alignment, and two moves \
+             that preserve the argument. The loop is about twice as long and spans two cache lines instead \
+             of one (`hook_none_32` and `hook_static_32`, target/bench/raw/code-*-o3-plain.txt). A branch \
+             makes it equally long (table A hook that is off / no hook, by place in a cache line); at the \
+             other places the ratio is 1. A preserve_most function needs no moves.",
         ),
         Goal::new(
             "the same, whole programs: the worst input",
@@ -225,10 +222,10 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             programs(&report.tables, true),
         )
         .because(
-            "where it is the interpreter, whose loop does about six things besides: the arguments are put \
-             into registers whether or not the hook is on, and nothing may stay in a register that a call \
-             changes. The table An interpreter with its hook off says how much of it is that and not the \
-             nop, and beside it how fast the loop is with a branch in its place.",
+            "in the interpreter, whose loop does only about six other things, the arguments are loaded into \
+             registers even while the hook is off, and no value can stay in a caller-saved register. The \
+             table An interpreter with its hook off separates this cost from the nop's, and shows the speed \
+             of a loop with a branch instead.",
         ),
         Goal::new(
             "update, window writer, a site of 1,000 to 100,000 (some 300 a page), in a process with no other \
@@ -238,10 +235,10 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             updates(report),
         )
         .because(
-            "an update's system calls take as much as an update of one site does (table Update of one key), \
-             which is little for each of 1,000. The rest is what each site takes: it is looked up, compared \
-             and written. Where another machine's thread shares the core, as it may in a virtual machine, \
-             that takes half as long again, for tenths of a second in one process \
+            "an update's system calls take about as long as an update of one site (table Update of one key), \
+             which is little per site for 1,000 sites. The rest is work per site: looking it up, comparing \
+             it and writing it. If another virtual machine's thread shares the core, this takes half as long \
+             again, for tenths of a second in one process \
              (target/bench/raw/update-1000-sites-window-*.txt).",
         ),
         Goal::new(
@@ -252,8 +249,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             slope_of(report, "update-sites", "window"),
         )
         .because(
-            "something takes longer with each further site: a cache that is too small by then, if it is \
-                  the last step that is steeper.",
+            "some work grows faster than the number of sites. If only the last step is steeper, a cache has \
+                  become too small.",
         ),
         Goal::new(
             "static-keys / static call, update of 1,000 sites",
@@ -272,13 +269,13 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             pause(report),
         )
         .because(
-            "an update interrupts the processor of a caller three times (table Pauses of a caller in the \
-             period of an update), in a virtual machine with the help of its host. Half of these pauses are \
-             no longer than the median in the table Single pauses, which is far from the goal; the few that \
-             are above the goal took so long each, since the longest single one of a period is what counts \
-             here. The thread waits for nobody meanwhile. How long the machine's own pauses are, the column \
-             without updates says; what the others have above it comes with the updates, and what the \
-             machine did in that time cannot be seen from inside the program.",
+            "an update interrupts a caller's processor three times (table Number of pauses of a caller per \
+             update), and in a virtual machine each interruption involves the host. Half of these pauses are \
+             no longer than the median in the table Single pauses, which is far below the goal. Since only a \
+             period's longest pause counts here, each pause above the goal was a single one. The caller \
+             waits for no thread meanwhile. The column without updates shows the machine's own pauses; the \
+             other columns add what the updates cause. A program cannot see what the machine did during a \
+             pause.",
         ),
         Goal::new(
             "start-up, 100,000 sites, a site",
@@ -288,8 +285,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(
             "each entry is checked against the code, the trampoline and the record before the site is \
-             patched (so many instructions a site: table Instructions), and each page of code with sites is \
-             copied (table Start-up: page faults).",
+             patched (the table Instructions counts this), and each page of code with sites is copied (page \
+             faults in the table Start-up of a program).",
         ),
         Goal::new(
             "its slope from 1,000 to 100,000 sites (1 is linear; less where a part does not depend on the \
@@ -299,8 +296,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             slope_of(report, "start", "more"),
         )
         .because(
-            "something takes longer with each further site: a cache that is too small by then, if it is \
-                  the last step that is steeper.",
+            "some work grows faster than the number of sites. If only the last step is steeper, a cache has \
+                  become too small.",
         ),
         Goal::new(
             "start-up of a program with one key, over none",
@@ -309,8 +306,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             cell(report, "start", "1", "more", Unit::Nanoseconds),
         )
         .because(
-            "the runtime finds the image, and makes its pages writable for the time of a patch: that is \
-                  system calls and page faults (table Start-up).",
+            "the runtime finds the image and makes its pages writable while it patches, which takes system \
+                  calls and page faults (table Start-up of a program).",
         ),
         Goal::new(
             "bytes a site in the file, table and padding",
@@ -319,8 +316,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             cell(report, "size", "a site: table and padding", "bytes", Unit::Bytes),
         )
         .because(
-            "each site has an entry of 4 bytes, and one prefix and those that align it: as many as the \
-                  code before it needs.",
+            "each site has an entry of 4 bytes, one prefix, and as many more prefixes as its alignment \
+                  needs.",
         ),
         Goal::new(
             "bytes a site in memory, 100,000 sites, none of which has run",
@@ -329,11 +326,11 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             cell(report, "start", "100,000", "more memory a site", Unit::Bytes),
         )
         .because(
-            "4 bytes are its entry in the table. The rest is code: a page with sites is patched when the \
-             program starts, and then is a private copy in memory, whereas without the pass it is not read \
-             before it runs, and shared then (table Start-up of a program: \"its own\" and page faults; a \
-             page of 4,096 bytes is shared by all sites in it, about 300 in this program of nothing but \
-             calls).",
+            "its table entry has 4 bytes. The rest is code: patching at start-up turns each page with sites \
+             into a private copy in memory, whereas without the pass a page is read only when it runs, and \
+             is shared (table Start-up of a program: \"its own\" and page faults). The sites of a page share \
+             that cost: about 300 of them in a page of 4,096 bytes, because this program does nothing but \
+             call.",
         ),
         Goal::new(
             "compile time with 1,000 sites",
@@ -405,7 +402,7 @@ fn work_loads(tables: &[Table]) -> Vec<Measured> {
     found
 }
 
-/// Each place and language for itself.
+/// Each place and language separately.
 fn places(tables: &[Table], id: &str) -> Vec<Measured> {
     let is_of_places = |table: &&Table| table.id.starts_with(id);
     let tables = tables.iter().filter(is_of_places);
@@ -419,8 +416,7 @@ fn places(tables: &[Table], id: &str) -> Vec<Measured> {
     cells.flatten().collect()
 }
 
-/// The programs whose hooks are off, or all others. The tables have rates of them: a time is one divided by
-/// that.
+/// The programs whose hooks are off, or all others. The tables contain rates, so a time is the reciprocal.
 fn programs(tables: &[Table], are_hooks_off: bool) -> Vec<Measured> {
     let tables = tables.iter().filter(|table| table.id.starts_with("programs-"));
     let rows = tables.flat_map(|table| {
@@ -436,7 +432,7 @@ fn programs(tables: &[Table], are_hooks_off: bool) -> Vec<Measured> {
 fn updates(report: &Report) -> Vec<Measured> {
     const JUST_RUN: &str = "window, just run, a site";
     let ns = Unit::Nanoseconds;
-    // Of one processor, those who call take turns with who updates.
+    // On one processor, callers and the updating thread take turns.
     let has_others = report.machine.processors > 1;
     let one_site = [("0", "without other threads"), ("1", "beside one that calls")];
     let one_site = one_site.into_iter().take(if has_others { 2 } else { 1 }).filter_map(|(others, words)| {
@@ -464,8 +460,8 @@ fn updates(report: &Report) -> Vec<Measured> {
     rows.into_iter().flat_map(|row| [(row, "window, a site"), (row, JUST_RUN)]).filter_map(of).collect()
 }
 
-/// From 1,000 sites on, where what does not depend on their number is little. With the least and the greatest
-/// slope that the ranges leave: each end of the line as high as may be, and the other as low.
+/// Starts at 1,000 sites, where fixed costs matter little. The range is that of the slopes that the ranges of
+/// the points allow: one end as high and the other as low as possible.
 fn slope_of(report: &Report, table: &str, column: &str) -> Option<Measured> {
     let mut points = report.table(table)?.points(column);
     points.retain(|(sites, _)| (1_000.0..=100_000.0).contains(sites));
@@ -499,7 +495,7 @@ fn pause(report: &Report) -> Option<Measured> {
     Some(with.and(&format!("; without updates {}", Unit::Nanoseconds.show_range(without))))
 }
 
-/// By instructions, where they were counted: the time is a busy machine's.
+/// By instructions if they were counted, because times vary on a busy machine.
 fn compile_times(report: &Report, sites: &str) -> Vec<Measured> {
     let compilers = [("build-clang", "clang"), ("build-rustc", "rustc")];
     let more = compilers.into_iter().filter_map(|(table, compiler)| {
@@ -544,7 +540,7 @@ mod tests {
         assert_eq!(judge(Bound::AtMost(2.0), [2.1, 2.2, 3.0]), Verdict::Missed);
         assert_eq!(judge(Bound::AtLeast(2.0), [2.1, 2.2, 3.0]), Verdict::Met);
         assert_eq!(goal(Bound::AtLeast(2.0), Vec::new()).0, Verdict::Unknown);
-        // One that is surely missed counts more than one with a worse median that may be noise.
+        // A certain miss outweighs a worse median that may be noise.
         let (verdict, text) =
             goal(Bound::AtMost(2.0), vec![measured([1.0, 4.0, 9.0]), measured([2.1, 2.2, 2.3])]);
         assert_eq!((verdict, text.as_str()), (Verdict::Missed, "2.20 (2.10 to 2.30)"));

@@ -11,10 +11,12 @@ use crate::directories::output_directory;
 use crate::toolchain::{Stamp, c_program, clang, link_flags, run_all};
 use xtask::install::prefix;
 
-/// Keys of an image that is loaded; an image that is updated has one, so that all its sites change.
+/// The number of keys of an image that is loaded. An image that is updated has one, so that all its sites
+/// change.
 pub(crate) const KEYS: usize = 64;
 const SITES_A_FUNCTION: usize = 100;
-/// Images with more sites are made of so many objects, which are compiled once.
+/// The number of sites per object. Larger images consist of several objects, and equal ones are compiled
+/// once.
 pub(crate) const SITES_A_FILE: usize = 5_000;
 
 /// A shared object or a program of generated C.
@@ -24,7 +26,7 @@ pub(crate) struct Image {
     pub(crate) keys: usize,
     pub(crate) with_pass: bool,
     pub(crate) kind: Kind,
-    /// How much code stands between two sites, at most.
+    /// The greatest amount of code between two sites.
     pub(crate) operations: usize,
     /// Whether each site has a page of its own.
     pub(crate) is_sparse: bool,
@@ -33,7 +35,7 @@ pub(crate) struct Image {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Library,
-    /// Says when its main began, and does nothing else.
+    /// Prints when its main began, and does nothing else.
     Program,
 }
 
@@ -55,13 +57,12 @@ impl Image {
         Ok(output_directory()?.join("images").join(format!("{}{end}", self.name())))
     }
 
-    /// How many objects it is made of, besides the one with keys and entry points.
+    /// How many objects it has, besides the one with keys and entry points.
     fn parts(self) -> usize {
         self.sites.div_ceil(SITES_A_FILE)
     }
 
-    /// Writes the C files: one with the keys, and one for the sites of each part that differs from the
-    /// others.
+    /// Writes the C files: one with the keys, and one with the sites of each distinct part.
     pub(crate) fn sources(self) -> Result<Vec<PathBuf>> {
         let base = self.path()?.with_extension("");
         let directory = base.parent().expect("a file in a directory");
@@ -84,7 +85,7 @@ impl Image {
         Ok(files)
     }
 
-    /// The keys and their targets, and what runs all functions.
+    /// The keys, their targets, and the function that runs all others.
     fn main_source(self) -> String {
         let mut c = String::from("#include \"static_call.h\"\n");
         c += "long first(long x) { return x + 1; }\nlong second(long x) { return 5 * x + 7; }\n";
@@ -124,7 +125,7 @@ impl Image {
                 let argument = argument(self.operations, random);
                 writeln!(c, "\tx = static_call(k{key}, {argument});").expect("memory");
             }
-            // Or the last call would be a jump.
+            // Otherwise the last call would be a jump.
             c += "\treturn x ^ 1;\n}\n";
         }
         c += "__attribute__((visibility(\"hidden\"))) long run_part(long x)\n{\n";
@@ -135,9 +136,9 @@ impl Image {
     }
 }
 
-/// C code of a main that prints when it began, the processor time that it had used by then, and then its
-/// memory, in total and private. It does as little as possible, so that its own needs are not measured. (The
-/// greatest resident size that wait4(2) reports is at least that of the program's parent.)
+/// C code of a main that prints when it began, the processor time used by then, and its total and private
+/// memory. It does as little as possible, to keep its own needs out of the numbers. (wait4(2) reports a
+/// greatest resident size of at least the parent's.)
 pub(crate) fn main_that_says_when() -> String {
     main_that_says_when_and("")
 }
@@ -175,7 +176,7 @@ fn argument(operations: usize, random: &mut fastrand::Rng) -> String {
     })
 }
 
-/// Builds those images that are not there yet, with as many compilers at a time as there are processors.
+/// Builds the missing images, with one compiler per processor at a time.
 pub(crate) fn build(images: &[Image]) -> Result<()> {
     let (mut compile, mut rename, mut link, mut stamps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for &image in images {
@@ -208,7 +209,7 @@ pub(crate) fn build(images: &[Image]) -> Result<()> {
         }
         match image.kind {
             Kind::Library => linker.args(link_flags()),
-            // Those without keys have nothing of ours.
+            // Images without keys contain nothing of static-call.
             Kind::Program if image.keys == 0 => &mut linker,
             Kind::Program => linker.arg(prefix().join("lib/libstatic_call.a")),
         };

@@ -1,4 +1,4 @@
-//! How many instructions calls, updates and loading take: what the test that holds them says.
+//! How many instructions calls, updates and loading take, from the output of the test that bounds them.
 
 use std::process::{Command, Stdio};
 
@@ -20,10 +20,10 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         return Ok(());
     }
     bench.step("counting instructions with callgrind");
-    let about = "Counted by valgrind's callgrind: the same on every machine of an architecture. A turn of a \
-                 loop with one call, in C at -O3, what it calls and the loop's own two instructions \
-                 included; a site's share of an update, and of the registration of an image. CI holds these \
-                 numbers (tests/tests/instructions.rs).";
+    let about = "Counted by valgrind's callgrind, so the numbers are the same on every machine of an \
+                 architecture. One iteration of a loop with one call, in C at -O3, including the callee and \
+                 the loop's own two instructions; and a site's share of an update and of an image's \
+                 registration. CI checks these numbers (tests/tests/instructions.rs).";
     let mut table =
         Table::new(Part::Calls, "instructions", "Instructions", "what", &["benches/c/calls.c"], about)
             .columns([("instructions", Unit::Count)]);
@@ -35,7 +35,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         table.row(what, [Summary::exactly(count)]);
     }
     if !output.status.success() {
-        // What was counted before that is valid. The bounds may be for a different compiler.
+        // Counts before a failure are valid. The bounds may be for a different compiler.
         let what = if table.rows.is_empty() { WHAT.into() } else { format!("some {WHAT}") };
         let reason = reason(&String::from_utf8_lossy(&output.stderr));
         bench.report.miss(what, format!("tests/tests/instructions.rs, which counts them, fails: {reason}"));
@@ -46,7 +46,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What the test has printed: what was counted, and how many.
+/// The names and counts in the test's output.
 fn counts(printed: &str) -> Result<Vec<(&str, f64)>> {
     let found = printed.lines().filter_map(|line| Some(line.split_once("instructions: ")?.1));
     found
@@ -57,8 +57,8 @@ fn counts(printed: &str) -> Result<Vec<(&str, f64)>> {
         .collect()
 }
 
-/// What a test that panics, or a compiler, says: the lines behind the first one that names the panic, or else
-/// the last one.
+/// The reason in the output of a test or a compiler: the lines after the first one that names a panic, or
+/// else the last line.
 fn reason(printed: &str) -> String {
     let mut lines = printed.lines().map(str::trim);
     let message = match lines.by_ref().find(|line| line.contains("panicked at")) {

@@ -1,4 +1,4 @@
-//! Where it was measured, and with what.
+//! The machine and the tools of a measurement.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use xtask::run::root;
 
-/// What `perf` counts in user mode, and the names of the columns.
+/// The events that `perf` counts in user mode, and their column names.
 pub(crate) const EVENTS: [(&str, &str); 4] = [
     ("cycles:u", "cycles"),
     ("instructions:u", "instructions"),
@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     pub(crate) is_virtual: bool,
     pub(crate) memory: u64,
     pub(crate) kernel: String,
-    /// What the kernel says of each vulnerability of the processor.
+    /// The kernel's statement about each vulnerability of the processor.
     pub(crate) mitigations: BTreeMap<String, String>,
     pub(crate) versions: BTreeMap<String, String>,
     /// Whether `perf` may count cycles and branches.
@@ -58,14 +58,14 @@ impl Machine {
         }
     }
 
-    /// In a line.
+    /// A one-line description.
     pub(crate) fn summary(&self) -> String {
         let kind = if self.is_virtual { ", virtual" } else { "" };
         format!("{} × {}{kind}, {}", self.processors, self.processor, self.kernel)
     }
 }
 
-/// A virtual machine's processor does not always have its frequency in its name.
+/// A virtual machine's processor may not have its frequency in its name.
 fn frequency(name: String, megahertz: Option<String>) -> String {
     match megahertz.and_then(|text| text.parse::<f64>().ok()) {
         Some(megahertz) if !name.contains("Hz") => format!("{name} at {:.1} GHz", megahertz / 1e3),
@@ -104,7 +104,7 @@ fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
 }
 
-/// Whether `perf` counts here. In containers and virtual machines it often does not.
+/// Whether `perf` can count. In containers and virtual machines it often cannot.
 fn has_counters() -> bool {
     count(&mut Command::new("true")).is_ok()
 }

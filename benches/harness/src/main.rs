@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: what static calls cost, what they are worth, and whether that is as promised.
+//! `cargo xtask bench`: what static calls cost, what they gain, and whether the goals are met.
 //!
-//! Machines are noisy. So nothing is measured alone: what is compared takes turns within one process, the
-//! ratio is taken pair by pair, and the tables show medians, and how far they spread.
+//! Machines are noisy, so nothing is measured alone. Alternatives take turns within one process, ratios are
+//! computed pair by pair, and the tables show medians with their spread.
 //!
-//! Every number goes into a [`Report`](model::Report); tables, plots, goals and comparisons are made from
-//! that.
+//! Every number goes into a [`Report`](model::Report), from which tables, plots, goals and comparisons are
+//! made.
 
 mod bench;
 mod calls;
@@ -45,19 +45,19 @@ use crate::model::{Part, Report};
     about = "Measures what static calls cost: target/bench/report.html"
 )]
 struct Options {
-    /// Only this part, into target/bench/only/PART/
+    /// Measure only this part, into target/bench/only/PART/
     #[arg(long)]
     only: Option<Part>,
     /// More samples, a million sites, and both optimization levels (about twenty minutes instead of three)
     #[arg(long)]
     full: bool,
-    /// Say what has changed since this report.json
+    /// Show what has changed since this report.json
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
-    /// Measure nothing, and take the numbers from this report.json
+    /// Measure nothing, and read the numbers from this report.json
     #[arg(long, value_name = "REPORT.json", conflicts_with_all = ["only", "full"])]
     from: Option<PathBuf>,
-    /// Put the numbers into BENCHMARKS.md, the README and benches/ as well
+    /// Also put the numbers into BENCHMARKS.md, the README and benches/
     #[arg(long, conflicts_with = "only")]
     publish: bool,
     /// Print what a call of each form costs, and write nothing; the prefix has to be installed
@@ -84,7 +84,7 @@ fn report(options: &Options) -> Result<()> {
             );
             let (report, failures) = measure(options)?;
             ensure!(!report.tables.is_empty(), "nothing could be measured: {}", failures.join("; "));
-            // Of one part alone: what a whole run has found stays where it is.
+            // A run of one part does not replace the results of a whole run.
             let directory = match options.only {
                 Some(part) => output_directory()?.join("only").join(part.as_str()),
                 None => output_directory()?,
@@ -102,7 +102,7 @@ fn report(options: &Options) -> Result<()> {
     }
     render::write(&report, &goals, &directory)?;
     if options.from.is_none() {
-        // All of it lies in its place now.
+        // Everything has been moved to its place.
         let unfinished = unfinished_directory()?;
         fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
     }
@@ -121,11 +121,11 @@ fn print_calls() -> Result<()> {
     Ok(())
 }
 
-/// Measures what is asked for. Returns the report, and what went wrong.
+/// Measures what is asked for. Returns the report and the failures.
 fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
     packages::ensure(packages::TEST)?;
     install::install_here()?;
-    // Otherwise the remains of an incomplete run would mix with this one's data.
+    // Otherwise the remains of an incomplete run would mix with this run's data.
     let _ = fs::remove_dir_all(unfinished_directory()?);
     let mut bench = Bench::new(!options.full)?;
     println!("{}", bench.report.machine.summary());
@@ -155,7 +155,7 @@ fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
 mod tests {
     use super::*;
 
-    /// xtask's own tests see only that the command is one of its commands.
+    /// xtask's own tests check only that the command exists.
     #[test]
     fn options_that_the_documents_show_exist() {
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! What a run of the benchmark found. Tables for every reader, plots, goals and comparisons are made from
-//! this and from nothing else; it is the JSON file, too.
+//! The results of a benchmark run. All tables, plots, goals and comparisons are made from this alone, and it
+//! is the JSON file's format.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Machine;
 use crate::statistics::Summary;
 
-/// Raised when old files cannot be read any more.
+/// Incremented when old files can no longer be read.
 const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) is_quick: bool,
     pub(crate) machine: Machine,
     pub(crate) tables: Vec<Table>,
-    /// What this machine could not be asked.
+    /// What this machine could not measure.
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -47,7 +47,7 @@ impl Report {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        /// What all formats have.
+        /// The field that all formats have.
         #[derive(Deserialize)]
         struct AnyFormat {
             format: u32,
@@ -120,7 +120,7 @@ pub(crate) struct Column {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Where this row lies on the axis of a plot: a number of sites, say.
+    /// The row's position on a plot's axis: a number of sites, say.
     pub(crate) x: Option<f64>,
     /// One for each column.
     pub(crate) cells: Vec<Option<Summary>>,
@@ -157,7 +157,7 @@ impl Table {
 
     pub(crate) fn push(&mut self, name: String, x: Option<f64>, cells: Vec<Option<Summary>>) {
         assert_eq!(cells.len(), self.columns.len(), "cells of the row {name} of {}", self.id);
-        // JSON has no others.
+        // JSON has only finite numbers.
         let cells = cells.into_iter().map(|cell| cell.filter(Summary::is_finite)).collect();
         self.rows.push(Row { name, x, cells });
     }
@@ -171,7 +171,7 @@ impl Table {
         self.columns.iter().position(|column| column.name == name)
     }
 
-    /// The rows that have a place on an axis, and a value in this column: place and value.
+    /// Position and value of the rows that have both.
     pub(crate) fn points(&self, column: &str) -> Vec<(f64, &Summary)> {
         let Some(column) = self.column(column) else { return Vec::new() };
         self.rows.iter().filter_map(|row| Some((row.x?, row.cells[column].as_ref()?))).collect()
@@ -184,9 +184,9 @@ impl Table {
 pub(crate) enum Part {
     /// What a call costs
     Calls,
-    /// What an update costs, and those who call meanwhile
+    /// What an update costs, and what it costs callers
     Update,
-    /// What it costs to load and to store many sites
+    /// What many sites cost in time and space when loaded
     Load,
     /// What the pass adds to compile times
     Build,
@@ -197,7 +197,7 @@ pub(crate) enum Part {
 impl Part {
     pub(crate) const ALL: [Self; 5] = [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs];
 
-    /// As options and reports have it.
+    /// Its name in options and reports.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Calls => "calls",
@@ -219,12 +219,12 @@ impl Part {
     }
 }
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Unit {
     Nanoseconds,
-    /// One divided by another.
+    /// A quotient of two numbers.
     Ratio,
     Bytes,
     Count,
@@ -240,7 +240,7 @@ impl Unit {
         format!("{}{name}", self.digits(value / size))
     }
 
-    /// The median, and between what it lies.
+    /// The median and its range.
     pub(crate) fn show_range(self, summary: &Summary) -> String {
         let median = self.show(summary.median);
         let (size, _) = self.scale(summary.median);
@@ -260,11 +260,11 @@ impl Unit {
         };
         let scale = scales.iter().find(|(size, _)| value.abs() >= *size).or(scales.last());
         let (size, name) = *scale.expect("each unit has a scale");
-        // Kilobytes only from ten on.
+        // Kilobytes are used from ten on.
         (if name == " kB" { 1e3 } else { size }, name)
     }
 
-    /// With about three digits that mean something.
+    /// With about three significant digits.
     fn digits(self, value: f64) -> String {
         match value.abs() {
             _ if self == Self::Count && value.fract() == 0.0 && value >= 0.0 => thousands(value as usize),
@@ -275,7 +275,7 @@ impl Unit {
         }
     }
 
-    /// Whether less of it is better, if that can be said of the unit.
+    /// Whether less is better, if the unit determines that.
     pub(crate) fn is_cost(self) -> Option<bool> {
         match self {
             Self::Nanoseconds | Self::Bytes => Some(true),
@@ -293,12 +293,12 @@ pub(crate) fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
-/// Writes a file, or leaves the one that is there as it is.
+/// Writes a file atomically: if that fails, an existing file stays intact.
 pub(crate) fn put(path: &Path, text: &str) -> Result<()> {
     let directory = path.parent().context("a file in a directory")?;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let write = || -> std::io::Result<()> {
-        // With the umask's permissions, as any other file.
+        // With the umask's permissions, like any other file.
         let permissions = fs::Permissions::from_mode(0o666);
         let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory)?;
         file.write_all(text.as_bytes())?;
@@ -316,7 +316,7 @@ mod tests {
         let mut report = Report::new(Machine::default(), "today".into(), true);
         let mut table = Table::new(Part::Calls, "id", "title", "what", &[], "about")
             .columns([("one", Unit::Ratio), ("other", Unit::Count)]);
-        // Numbers that a reader without `float_roundtrip` makes others of.
+        // Numbers that a reader without `float_roundtrip` would change.
         table.row(
             "row",
             [Summary::of([0.8479999999999999, 1.0840000000000003]), Summary::exactly(f64::INFINITY)],

@@ -1,4 +1,4 @@
-//! What updates cost those who call meanwhile.
+//! What updates cost concurrent callers.
 
 use std::process::Command;
 
@@ -11,9 +11,9 @@ use crate::statistics::Summary;
 use crate::toolchain::rust_program;
 use crate::updates::{BREAKPOINT, WINDOW, WRITERS};
 
-/// The goal is about one period in 10,000: it takes ten of those.
+/// The goal concerns one period in 10,000, so ten of those are needed.
 const PERIODS: usize = 100_000;
-/// Percentiles, and one in how many is worse.
+/// Percentiles, each with the number of samples of which one is worse.
 const PERCENTILES: [(&str, Option<f64>); 7] = [
     ("p50", Some(2.0)),
     ("p90", Some(10.0)),
@@ -39,8 +39,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 
 fn measure_rate(bench: &mut Bench) -> Result<()> {
     let program = rust_program("static-call-bench-callers", "rust", |_| {})?;
-    let about = "A thread that does nothing but call, without updates and with about 1,000 a second from \
-                 another processor, in turns.";
+    let about = "A thread that does nothing but call, alternating between no updates and about 1,000 per \
+                 second from another processor.";
     let mut table = Table::new(
         Part::Update,
         "callers",
@@ -87,16 +87,16 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
         bench.report.miss("pauses at p99.99, which take 100,000 periods", why);
     }
     let writers = [&window, &many, &breakpoint];
-    let longest = "Another thread updates the key some ten thousand times a second. Of each period of its, \
-                   the longest time that passed between two calls, the reading of the clock included \
-                   (periods in which the scheduler took the processor from it are left out); \"no updates\" \
-                   is the same thread with the same periods, in turns. Beside it, how long the update took \
-                   from its start to its end, for the thread that made it.";
-    let each = "The same from each call to the next, however many there are in a period.";
-    let pauses = "Of those, in the periods of the first table, what took 2 µs or more: longer than any call, \
-                  so that something else ran.";
+    let longest = "Another thread updates the key about ten thousand times per second. For each of its \
+                   periods, this is the longest time between two calls, including reading the clock. Periods \
+                   in which the scheduler took the processor from the caller are left out. \"No updates\" \
+                   alternates with the others and has the same periods. The last column is how long the \
+                   update took in the thread that made it.";
+    let each = "The time between every two consecutive calls, however many a period has.";
+    let pauses = "The times of 2 µs or more among those, in the periods of the first table: no call takes so \
+                  long, so something else ran.";
     for (id, title, about, kind) in [
-        ("pauses", "Longest pause of a caller in the period of an update", longest, "period"),
+        ("pauses", "Longest pause of a caller per update", longest, "period"),
         ("pauses-call", "Time from call to call during updates", each, "call"),
         ("pauses-single", "Single pauses of a caller during updates", pauses, "pause"),
     ] {
@@ -127,9 +127,9 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
             .map(|(runs, slice)| Unit::Count.show(runs.sum(&format!("{slice}/{kind}/count"))))
             .collect();
         table.about += &format!(
-            " In the order of the columns: {} samples in all (without updates: beside those of the window \
-             writer). A percentile is that of a process, and shown where at least ten of its samples are \
-             above it.",
+            " In the order of the columns: {} samples in all (without updates: those measured with the \
+             window writer). A percentile is that of one process, and is shown if at least ten of its \
+             samples exceed it.",
             counts.join(", ")
         );
         bench.add(table);
@@ -140,15 +140,14 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
 
 /// How often an update interrupts a caller.
 fn table_of_numbers([window, many, breakpoint]: [&Runs; 3]) -> Table {
-    let about = "Of all periods, those with so many pauses of 2 µs or more. On Linux and x86-64, an update \
-                 by the window writer interrupts a processor on which a thread of the process runs three \
-                 times, as /proc/interrupts counts them: for each of two calls of mprotect, it drops what \
-                 it knows of the page's rights (TLB shootdowns), and it is told of the new code by \
-                 membarrier.";
+    let about = "The share of periods with this many pauses of 2 µs or more. On Linux and x86-64, an update \
+                 by the window writer interrupts each processor that runs a thread of the process three \
+                 times, as /proc/interrupts counts them: twice for the TLB shootdowns of mprotect, and once \
+                 for membarrier.";
     let mut table = Table::new(
         Part::Update,
         "pauses-number",
-        "Pauses of a caller in the period of an update",
+        "Number of pauses of a caller per update",
         "pauses",
         &["benches/src/pauses.rs"],
         about,
@@ -173,8 +172,8 @@ fn table_of_numbers([window, many, breakpoint]: [&Runs; 3]) -> Table {
     table
 }
 
-/// A percentile that a program printed, if at least ten samples are above it: otherwise one or two of them
-/// would decide. The greatest sample is always kept.
+/// A percentile that a program printed, if at least ten samples exceed it; otherwise one or two of them would
+/// decide it. The greatest sample is always kept.
 fn percentile_of(samples: &Samples, what: &str, percentile: &str, one_in: Option<f64>) -> Vec<f64> {
     let count = samples.named(&format!("{what}/count")).iter().sum::<f64>();
     let has_enough = count > 0.0 && one_in.is_none_or(|one_in| count / one_in >= 10.0);

@@ -18,9 +18,9 @@ const TABLES: [(&str, &str, &str, Unit, &[&str]); 2] = [
     (
         "programs-bytes",
         "A checksum and a search",
-        "CRC-32C by the processor's instruction, in pieces of so many bytes; and a search for the next end \
-         of a line, or for a byte that is nowhere, by vectors of 32 bytes. Both over the text files of this \
-         repository. More is better.",
+        "CRC-32C by the processor's instruction, in pieces of the given size; and a search for the next end \
+         of a line, or for a byte that does not occur, with vectors of 32 bytes. Both read the text files of \
+         this repository. More is better.",
         Unit::BytesPerSecond,
         &[
             "checksum/16 bytes",
@@ -34,11 +34,11 @@ const TABLES: [(&str, &str, &str, Unit, &[&str]); 2] = [
     (
         "programs-rates",
         "An interpreter and a request loop",
-        "An interpreter that has a hook for tracing at each instruction (instructions a second), and a loop \
-         that parses requests and has ten hooks for policies around each (requests a second). While hooks \
-         are off, \"direct\" is the program without any. The interpreter's loop is so short that its place \
-         in memory makes more of a difference than a hook: each form is there eight times, at different \
-         places, and a run is one of each. More is better.",
+        "An interpreter with a tracing hook at each instruction (instructions per second), and a loop that \
+         parses requests, with ten policy hooks around each (requests per second). While hooks are off, \
+         \"direct\" is the program without any. The interpreter's loop is so short that its address matters \
+         more than a hook, so each form has eight copies at different addresses, and a run executes each \
+         once. More is better.",
         Unit::PerSecond,
         &["interpreter/hook off", "interpreter/hook on", "requests/ten hooks off", "requests/ten hooks on"],
     ),
@@ -120,16 +120,15 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What a hook that is off costs where a loop has nothing else to do.
+/// The cost of a hook that is off in a loop that does nothing else.
 fn table_of_hook_off(runs: &Runs) -> Table {
-    let about = "The interpreter with its hook off, beside other ways to have none. \"Registers\" is a \
-                 place in the code without an instruction, before which the two arguments are put where a \
-                 call wants them, and across which nothing stays in a register that a call may change. \
-                 \"static-keys\" is the static call behind a branch of that crate that is off, so that a \
-                 call's registers matter where it is on only. The compiler makes another dispatch of the \
-                 loop around a branch than around a call or nothing (`interpreter::run`, \
-                 target/bench/raw/code-programs-plain.txt), so that the last two rows hold more than what \
-                 the branch costs. More is better.";
+    let about = "The interpreter with its hook off, compared with other ways to leave the hook out. \
+                 \"Registers\" replaces the call by no instruction, but still loads its two arguments and \
+                 keeps no value in a caller-saved register across it. \"static-keys\" puts the static call \
+                 behind a branch of that crate that is off, so the call affects registers only where the \
+                 branch is on. The compiler dispatches differently around a branch than around a call or \
+                 nothing (`interpreter::run`, target/bench/raw/code-programs-plain.txt), so the last two \
+                 rows contain more than the cost of the branch. More is better.";
     let mut table = Table::new(
         Part::Programs,
         "programs-hook-off",
@@ -152,13 +151,13 @@ fn table_of_hook_off(runs: &Runs) -> Table {
     table
 }
 
-/// However names are mangled, a closure's or a generic function's has the program's in it.
+/// The mangled name of a closure or a generic function contains the program's name.
 fn is_own(name: &str) -> bool {
     name.contains("static_call_bench_programs")
 }
 
-/// Whether all indirect calls and jumps of the program's own code go through retpolines, or none does. (The
-/// standard library has been compiled without.)
+/// Checks that either all indirect calls and jumps of the program's own code go through retpolines, or none
+/// do. (The standard library is compiled without retpolines.)
 fn check_code(functions: &HashMap<String, Vec<Instruction>>, has_retpolines: bool) -> Result<()> {
     let is_thunk = |text: &str| text.contains("<__llvm_retpoline");
     let is_indirect =

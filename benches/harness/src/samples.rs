@@ -1,5 +1,6 @@
-//! What measuring programs print: lines of a name and a number. The n-th line of a name is its n-th round, so
-//! that two names' lines pair up. One process is no sample of all: another one has other addresses.
+//! The output of programs that measure: lines of a name and a number. The n-th line with a name belongs to
+//! its n-th round, so the lines of two names form pairs. One process does not represent all: another one has
+//! different addresses.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::statistics::Summary;
 
-/// What one process printed.
+/// The output of one process.
 pub(crate) struct Samples(HashMap<String, Vec<f64>>);
 
 impl Samples {
@@ -21,8 +22,8 @@ impl Samples {
         Ok(Self(samples))
     }
 
-    /// An error if the process has said that it did not run in this mode, or with this writer if one was
-    /// asked for, or has left calls as they were compiled: its times would be those of something else.
+    /// An error if the process reports another mode, another writer than the one asked for, or calls that it
+    /// did not patch: its times would measure something else.
     pub(crate) fn check(&self, mode: &str, writer: Option<&str>) -> Result<()> {
         const MODES: [&str; 3] = ["generic", "trampoline", "inline"];
         const WRITERS: [&str; 4] = ["none", "window", "breakpoint", "custom"];
@@ -52,12 +53,12 @@ impl Samples {
         Ok(())
     }
 
-    /// Of all rounds; none if the program did not measure it.
+    /// The samples of all rounds; empty if the program did not measure this.
     pub(crate) fn named(&self, name: &str) -> &[f64] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// What becomes of the two numbers of each round.
+    /// Combines the two numbers of each round.
     pub(crate) fn pairs(&self, one: &str, other: &str, of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         self.named(one).iter().zip(self.named(other)).map(|(&one, &other)| of(one, other)).collect()
     }
@@ -68,7 +69,7 @@ impl Samples {
     }
 }
 
-/// What several processes of a program printed.
+/// The output of several processes of a program.
 #[derive(Default)]
 pub(crate) struct Runs(Vec<Samples>);
 

@@ -1,25 +1,25 @@
-//! Medians, because a busy machine adds to some samples and never takes from them.
+//! Medians, because a busy machine slows some samples and never speeds one up.
 
 use serde::{Deserialize, Serialize};
 
-/// Some samples of one thing, which may come from several runs of a program.
+/// Samples of one quantity, possibly from several runs of a program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) samples: usize,
     pub(crate) runs: usize,
     /// The median of the runs' medians.
     pub(crate) median: f64,
-    /// What one sample in ten does not exceed, and nine in ten.
+    /// The values that one sample in ten, and nine in ten, do not exceed.
     pub(crate) p10: f64,
     pub(crate) p90: f64,
-    /// A range that holds the true median with a probability of 95 %: from the runs' medians, or from the
-    /// samples of a single run. With fewer than six it is the range of all of them, and less certain.
+    /// A 95 % confidence interval for the median, from the runs' medians or from the samples of a single run.
+    /// With fewer than six, it spans all of them and is less certain.
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
 
 impl Summary {
-    /// Of the samples of each run; nothing if there are none.
+    /// Summarizes the samples of each run. None if there are none.
     pub(crate) fn of_runs(runs: impl IntoIterator<Item = Vec<f64>>) -> Option<Self> {
         let runs: Vec<Vec<f64>> = runs.into_iter().filter(|run| !run.is_empty()).collect();
         let mut medians: Vec<f64> = runs.iter().map(|run| median(run)).collect();
@@ -42,12 +42,12 @@ impl Summary {
         })
     }
 
-    /// Of one run's samples.
+    /// Summarizes one run's samples.
     pub(crate) fn of(samples: impl IntoIterator<Item = f64>) -> Option<Self> {
         Self::of_runs([samples.into_iter().collect()])
     }
 
-    /// Something that was counted, not measured.
+    /// A number that was counted, not measured.
     pub(crate) fn exactly(value: f64) -> Option<Self> {
         Self::of([value])
     }
@@ -56,7 +56,7 @@ impl Summary {
         [self.median, self.p10, self.p90, self.low, self.high].iter().all(|value| value.is_finite())
     }
 
-    /// Of another quantity, which may be less where this one is more.
+    /// The summary of a function of this quantity, which may be decreasing.
     pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
         let ordered = |one: f64, other: f64| {
             let [one, other] = [change(one), change(other)];
@@ -68,13 +68,13 @@ impl Summary {
     }
 }
 
-/// The value that this part of sorted samples does not exceed.
+/// The quantile of sorted samples.
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((part * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// The middle one, or between the two in the middle; NaN of none.
+/// The middle value, or the mean of the two in the middle; NaN if there are none.
 pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -93,7 +93,7 @@ fn median_interval(sorted: &[f64]) -> (f64, f64) {
     (at((count / 2.0 - reach).floor()), at((count / 2.0 + reach).ceil()))
 }
 
-/// The exponent of the power of x that fits best: 1 where y grows in proportion to x.
+/// The exponent of the best-fitting power of x: 1 if y is proportional to x.
 pub(crate) fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let logs: Vec<(f64, f64)> =
         points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (x.ln(), y.ln())).collect();
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!((summary.samples, summary.runs), (4, 2));
         assert_eq!((summary.low, summary.median, summary.high), (2.0, 3.0, 4.0));
         assert!(Summary::of([]).is_none());
-        // An odd one among many says little of their median.
+        // One outlier among many hardly affects their median.
         let runs = (0..49).map(|run| vec![if run == 0 { 1e9 } else { f64::from(run) }]);
         let summary = Summary::of_runs(runs).expect("samples");
         assert_eq!((summary.low, summary.median, summary.high), (18.0, 25.0, 33.0));

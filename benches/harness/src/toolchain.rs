@@ -1,4 +1,4 @@
-//! How the programs that measure are built: as a user of the installed prefix would do it.
+//! Builds the programs that measure, as a user of the installed prefix would.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,14 +14,14 @@ use xtask::install::{PLUGIN, cargo_with_pass, hash, prefix};
 use xtask::run::host;
 use xtask::run::{output, root, run};
 
-/// A Rust program of `benches/src`, built with the pass. Each way to build has a directory of its own, so
-/// that cargo builds it only once.
+/// A Rust program of `benches/src`, built with the pass. Each variant has its own directory, so that cargo
+/// builds it only once.
 pub(crate) fn rust_program(name: &str, way: &str, adapt: impl FnOnce(&mut Command)) -> Result<PathBuf> {
     let directory = output_directory()?.join(way);
-    // With the target named, flags are for the program and not for build scripts.
+    // With an explicit target, flags affect the program and not build scripts.
     let host = host()?;
     let mut cargo = cargo_with_pass(&directory)?;
-    // Also the flags of a configuration file in the user's home are not for these; `adapt` may say which are.
+    // This also overrides flags from a configuration file in the user's home; `adapt` may set others.
     cargo.env("RUSTFLAGS", "");
     cargo.args([
         "build",
@@ -39,7 +39,7 @@ pub(crate) fn rust_program(name: &str, way: &str, adapt: impl FnOnce(&mut Comman
     Ok(directory.join(host).join("release").join(name))
 }
 
-/// For `adapt`: builds without the pass.
+/// An `adapt` that builds without the pass.
 pub(crate) fn without_pass(cargo: &mut Command) {
     cargo.env_remove("RUSTC_WRAPPER").env_remove("STATIC_CALL_REQUIRE");
 }
@@ -53,7 +53,7 @@ pub(crate) fn c_program(source: &str, name: &str, flags: &[&str]) -> Result<Path
     let program = output_directory()?.join(name);
     let mut clang = clang(true);
     clang.args(flags).arg(c_source(source)).arg("-o").arg(&program).args(link_flags());
-    // Whichever of them it is made of.
+    // All files that it may include.
     let mut sources: Vec<PathBuf> =
         fs::read_dir(c_source("."))?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
     sources.sort();
@@ -65,14 +65,14 @@ pub(crate) fn c_program(source: &str, name: &str, flags: &[&str]) -> Result<Path
     Ok(program)
 }
 
-/// What a file was made from: as long as that is the same, the file is not made again.
+/// What a file was made from. The file is remade only if this changes.
 pub(crate) struct Stamp {
     product: PathBuf,
     made_of: String,
 }
 
 impl Stamp {
-    /// From the commands and the sources that make `product`, the installation, and the compiler.
+    /// Records the commands and sources of `product`, the installation, and the compiler.
     pub(crate) fn new(product: &Path, commands: &[&Command], sources: &[PathBuf]) -> Result<Self> {
         let installed = ["include/static_call.h", "lib/libstatic_call.a", "lib/libstatic_call.so.0", PLUGIN];
         let installed = installed.iter().map(|file| prefix().join(file));
@@ -91,7 +91,7 @@ impl Stamp {
         self.product.with_added_extension("made-of")
     }
 
-    /// Whether the file has to be made. Until that is done, an existing file counts as incomplete.
+    /// Whether the file must be made. Until it is, an existing file counts as incomplete.
     pub(crate) fn is_stale(&self) -> Result<bool> {
         let made_of = fs::read_to_string(self.path()).ok();
         let is_stale = !self.product.exists() || made_of.as_ref() != Some(&self.made_of);
@@ -102,7 +102,7 @@ impl Stamp {
         Ok(is_stale)
     }
 
-    /// The file is there now.
+    /// Records that the file is complete.
     pub(crate) fn set(&self) -> Result<()> {
         fs::write(self.path(), &self.made_of)
             .with_context(|| format!("cannot write {}", self.path().display()))
@@ -131,7 +131,7 @@ pub(crate) fn link_flags() -> [String; 3] {
     [format!("-L{library}"), "-lstatic_call".into(), format!("-Wl,-rpath,{library}")]
 }
 
-/// Runs commands, as many at a time as there are processors.
+/// Runs commands, one per processor at a time.
 pub(crate) fn run_all(commands: impl IntoIterator<Item = Command>) -> Result<()> {
     let commands = Mutex::new(commands.into_iter().collect::<VecDeque<_>>());
     let work = || {

@@ -1,6 +1,6 @@
-//! What all programs have in common.
+//! The interface of all programs.
 
-/// A program on one input in one form: how much it does in one run, and what it finds.
+/// One form of a program with one input: how much work a run does, and its result.
 pub(crate) struct Case<'input> {
     pub(crate) name: String,
     pub(crate) amount: usize,

@@ -1,4 +1,4 @@
-//! CRC-32C of a file, piece by piece, by the function that fits the processor.
+//! CRC-32C of a file, piece by piece, with the function that suits the processor.
 
 use crate::case::Case;
 
@@ -8,7 +8,7 @@ mod crc32c;
 
 switchable! { mod dispatched: fn(crc: u32, data: &[u8]) -> u32 = crate::checksum::crc32c::by_table }
 
-/// What a program that is compiled for this very processor would call.
+/// The function that a program compiled for this processor alone would call.
 #[inline(never)]
 fn known(crc: u32, data: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
@@ -31,7 +31,7 @@ pub(crate) fn cases<'file>(file: &'file [u8]) -> Vec<Case<'file>> {
     dispatched::choose(known);
     let pieces = [(16, "16 bytes"), (64, "64 bytes"), (1 << 10, "1 KiB"), (1 << 20, "1 MiB")];
     let cases = pieces.into_iter().flat_map(|(piece, size)| {
-        // Short pieces take longer.
+        // Short pieces are slower.
         let file = if piece < 1_024 { &file[..file.len().min(256 << 10)] } else { file };
         let case = |form, run: Box<dyn Fn() -> u64 + 'file>| Case {
             name: format!("checksum/{size}/{form}"),

@@ -1,4 +1,4 @@
-//! A small interpreter of registers and jumps, which may tell a hook of each instruction.
+//! A small register machine with a tracing hook at each instruction.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ enum Instruction {
     End(usize),
 }
 
-/// Mixes a number as often as a counter says.
+/// The interpreted program: mixes a number in a counted loop.
 const PROGRAM: [Instruction; 10] = [
     Instruction::Set(0, 20_000),
     Instruction::Set(1, 0x9e37_79b9_7f4a_7c15),
@@ -35,7 +35,7 @@ const PROGRAM: [Instruction; 10] = [
 ];
 const INSTRUCTIONS: usize = 3 + 6 * 20_000 + 1;
 
-/// One copy of the interpreter: so many nops shift its loop.
+/// One copy of the interpreter, whose loop is shifted by this many nops.
 #[inline(never)]
 fn run<const NOPS: usize>(hook: impl Fn(usize, u64)) -> u64 {
     // SAFETY: nops do nothing.
@@ -65,7 +65,7 @@ fn run<const NOPS: usize>(hook: impl Fn(usize, u64)) -> u64 {
     }
 }
 
-/// Runs all copies: where in memory so short a loop is makes more of a difference than a hook does.
+/// Runs all copies, because the address of such a short loop matters more than a hook.
 macro_rules! copies {
     ($hook:expr) => {
         || {
@@ -92,8 +92,8 @@ fn count(place: usize, value: u64) {
     TRACED.store(TRACED.load(Ordering::Relaxed) + place as u64 + (value & 1), Ordering::Relaxed);
 }
 
-/// What a call takes even if it is a nop: its arguments where they belong (x86-64; elsewhere in some
-/// register), and nothing kept in a register that a callee may change.
+/// The cost of a call even if it is a nop: the arguments in their registers (on x86-64; elsewhere in any
+/// register), and no value in a caller-saved register.
 #[inline(always)]
 fn registers(place: usize, value: u64) {
     // SAFETY: there is no instruction.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::case::Case;
 
-/// What a policy looks at.
+/// The data that policies inspect.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'text> {
     path: &'text str,
@@ -25,7 +25,7 @@ hook! { mod log: fn(request: &crate::requests::Request<'_>) }
 
 static SEEN: AtomicU64 = AtomicU64::new(0);
 
-/// What a policy does: next to nothing, and each something else.
+/// The policies do almost nothing, and each does something different.
 #[inline(never)]
 fn policy<const NUMBER: usize>(request: &Request<'_>) {
     let seen = request.path.len() + NUMBER * request.agent.len();

@@ -1,11 +1,10 @@
-//! Counts the lines of a text: a search for the next end of a line, again and again, by the function that
-//! fits the processor.
+//! Counts the lines of a text by searching for line ends, with the function that suits the processor.
 
 use crate::case::Case;
 
 switchable! { mod dispatched: fn(byte: u8, text: &[u8]) -> usize = crate::search::one_by_one }
 
-/// Where the byte is, or the text's length.
+/// The position of the byte, or the text's length.
 pub(crate) fn one_by_one(byte: u8, text: &[u8]) -> usize {
     text.iter().position(|&other| other == byte).unwrap_or(text.len())
 }
@@ -64,7 +63,7 @@ pub(crate) fn cases(text: &[u8]) -> Vec<Case<'_>> {
     let has_vectors = std::arch::is_x86_feature_detected!("avx2");
     #[cfg(not(target_arch = "x86_64"))]
     let has_vectors = false;
-    // A byte that no text has: each search goes to the end.
+    // A byte that does not occur, so each search runs to the end.
     let inputs = [("lines", b'\n'), ("whole text", 0xff)];
     if has_vectors {
         dispatched::choose(known_vectors);

@@ -11,27 +11,27 @@
 //! Zero       -                -
 //! ```
 //!
-//! A conditional tail call is not decoded.
+//! Conditional tail calls are not decoded.
 //!
 //! # Targets
 //!
-//! A function pointer is the address of the *global* entry, which wants that address in R12, and makes the
-//! TOC pointer (R2) from it. A BL cannot bring it. It goes to the *local* entry, which wants the caller's TOC
-//! pointer to be its own too. The distance of both is in the symbol's `st_other`, which is not loaded with
-//! the program, except for exported functions. What is there is code, and [`entry`] reads it: if a target
-//! starts with the sequence that makes the TOC pointer of the site's image, calls go to the instruction
-//! behind. If it makes another one, they stay on the trampoline: that is every target in another image. If
-//! there is no such sequence, the function needs neither R12 nor R2 (`st_other` 0 and 1); this is only
-//! believed of code that was linked into the site's own image, and not of code that looks like a stub of a
-//! linker's, which reads R12.
+//! A function pointer is the address of the *global* entry point, which expects that address in R12 and
+//! computes the TOC pointer (R2) from it. A BL cannot set R12, so it must go to the *local* entry point,
+//! which expects the caller to have the same TOC pointer. The distance between the two is in the symbol's
+//! `st_other`, which is not loaded with the program, except for exported functions. So [`entry`] reads the
+//! code instead. If a target starts with the sequence that computes the TOC pointer of the site's image,
+//! calls go to the instruction after the sequence. If the sequence computes another TOC pointer, as in every
+//! target in another image, calls stay on the trampoline. If there is no such sequence, the function needs
+//! neither R12 nor R2 (`st_other` 0 and 1). This is assumed only of code in the site's own image, and not of
+//! code that looks like a linker's stub, which reads R12.
 //!
-//! # R2 behind a call
+//! # R2 after a call
 //!
-//! It may be another one, where the target belongs to another image, or is code without a TOC (`st_other` 1).
-//! Linkers' stubs for calls of other images save R2 at 24(1) and make the no-op behind the call `ld 2,
-//! 24(1)`, but to linkers a trampoline is a function of the same image. So a site does it all by itself, as
-//! compilers do for a call through a pointer (section 2.2.3.3.4); unwinders know the instruction behind the
-//! call and restore R2 from there, too.
+//! R2 may differ after a call if the target belongs to another image, or is code without a TOC (`st_other`
+//! 1). For calls to other images, linkers' stubs save R2 at 24(1), and the linker turns the no-op after the
+//! call into `ld 2, 24(1)`. But to linkers, a trampoline is a function of the same image. So a site saves and
+//! restores R2 itself, as compilers do for a call through a pointer (section 2.2.3.3.4). Unwinders recognize
+//! the instruction after the call and also restore R2 from there.
 //!
 //! ```text
 //! std 2, 24(1)
@@ -39,23 +39,23 @@
 //! ld  2, 24(1)
 //! ```
 //!
-//! There are **no tail calls**: they could not restore R2. POWER10's code without a TOC (`bl f@notoc`, `b
-//! f@notoc`) has no TOC pointer to bring to a local entry, and enters trampolines behind their first
-//! instruction: these calls always go through the key.
+//! **Tail calls are not sites**, because they could not restore R2. POWER10's code without a TOC (`bl
+//! f@notoc`, `b f@notoc`) has no TOC pointer to pass to a local entry point. It enters trampolines after
+//! their first instruction, so its calls always go through the key.
 //!
 //! # Replacing a form while other processors run it
 //!
 //! Power ISA, book II, "Concurrent Modification and Execution of Instructions" (section 1.8.1 in version
-//! 2.03): the results are defined if every value that an aligned word has had, since instruction storage was
-//! last made consistent, is of the *patch class*: I-form branches (b, bl, ba, bla) and the preferred no-op.
-//! Then one of the values is executed. BLR and `li 3, 0` are not in it: such sites go to the function that
-//! returns, or returns zero.
+//! 2.03): the results are defined if every value that an aligned word has had since instruction storage was
+//! last made consistent belongs to the *patch class*: I-form branches (b, bl, ba, bla) and the preferred
+//! no-op. Then one of these values is executed. BLR and `li 3, 0` are not in this class, so such sites call a
+//! function that returns, or returns zero.
 //!
 //! # Trampolines
 //!
-//! The text, and the reasons for it, are in `runtime/abi/src/assembler/powerpc64.rs`. The first instruction
-//! is the preferred no-op, since it must be of the patch class. The TOC pointer that a trampoline makes is
-//! its caller's, or does not matter, and [`entry`] reads there what it is.
+//! `runtime/abi/src/assembler/powerpc64.rs` has the code and explains it. The first instruction is the
+//! preferred no-op, because it must be in the patch class. The TOC pointer that a trampoline computes is its
+//! caller's, or does not matter. [`entry`] reads the caller's from there.
 
 use core::ops::Range;
 use core::sync::atomic::AtomicU32;
@@ -72,7 +72,7 @@ pub(crate) type AtomicNumber = AtomicU32;
 pub(crate) const WORD: usize = size_of::<Number>();
 /// Linkers put code between calls and targets that are out of reach.
 pub(crate) const HAS_VENEERS: bool = true;
-/// Where in a trampoline the instruction starts that a jump replaces.
+/// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
 
 const B: u32 = 0x4800_0000;
@@ -83,7 +83,7 @@ const NOP: u32 = 0x6000_0000;
 /// LI, the distance without its two lowest bits.
 const DISTANCE: u32 = 0x03ff_fffc;
 
-/// What the instruction at `pc` is. `bytes` starts there.
+/// Decodes the instruction at `pc`, where `bytes` starts.
 #[inline]
 pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     if !pc.is_multiple_of(WORD) {
@@ -100,9 +100,9 @@ pub(crate) fn decode(pc: usize, bytes: &[u8]) -> Option<(Kind, Action)> {
     Some((kind, Action::Branch(pc.wrapping_add_signed(distance as isize))))
 }
 
-/// The instruction that does `action`, or None where there is none or it does not reach.
+/// The instruction that does `action`, or None if there is none, or if the target is out of reach.
 ///
-/// A target is where the branch goes: a local entry.
+/// The target is a local entry point.
 #[inline]
 pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     let (opcode, target) = match (kind, action) {
@@ -116,7 +116,7 @@ pub(crate) fn encode(kind: Kind, pc: usize, action: Action) -> Option<Code> {
     reaches.then(|| Code::new((opcode | distance as u32 & DISTANCE).to_le_bytes()))
 }
 
-/// The same for a site, where `_old` stands now: it does not matter.
+/// The same for a site that contains `_old` now, which does not matter.
 pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) -> Option<Code> {
     encode(kind, pc, action)
 }
@@ -126,8 +126,8 @@ pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
     word == NOP.to_le_bytes()
 }
 
-/// Where a branch enters the function at `target`, if those that have the TOC pointer of the image with this
-/// trampoline may branch there at all. The image's code is `text`; `load` loads an instruction.
+/// Where a branch enters the function at `target`. None if a caller with the TOC pointer of this trampoline's
+/// image must not branch to it. The image's code is `text`; `load` loads an instruction.
 pub(crate) fn entry(
     target: usize,
     trampoline: usize,
@@ -149,11 +149,12 @@ pub(crate) fn entry(
     (toc(target, target, &load)? == callers).then(|| target.wrapping_add(2 * WORD))
 }
 
-/// Where a trampoline makes the TOC pointer, and which of its addresses it makes it from.
+/// The offset of a trampoline's instructions that compute the TOC pointer, and that of the address from which
+/// they compute it.
 const TOC: usize = 20;
 const OWN_ADDRESS: usize = 12;
 
-/// Whether this may be the first of the instructions that [`toc`] knows.
+/// Whether this may be the first of the instructions that [`toc`] decodes.
 fn starts_toc(instruction: u32) -> bool {
     [ADDIS_2_12, LIS_2].contains(&(instruction >> 16))
 }
@@ -161,15 +162,15 @@ fn starts_toc(instruction: u32) -> bool {
 const ADDIS_2_12: u32 = 0x3c4c;
 const LIS_2: u32 = 0x3c40;
 
-/// The TOC pointer that the instructions at `at` make if R12 holds `r12`.
+/// The TOC pointer that the instructions at `at` compute if R12 contains `r12`.
 ///
 /// ```text
 /// addis 2, 12, hi          or, if a linker knows the address,   lis 2, hi
 /// addi  2, 2, lo
 /// ```
 ///
-/// In the large code model it is `ld 2, x(12); add 2, 2, 12`, with the distance in memory that need not be
-/// code.
+/// The large code model's `ld 2, x(12); add 2, 2, 12` is not decoded: its distance is in memory that may not
+/// be code.
 fn toc(at: usize, r12: usize, load: impl Fn(usize) -> u32) -> Option<usize> {
     const ADDI_2_2: u32 = 0x3842;
     let (first, second) = (load(at), load(at.wrapping_add(WORD)));
@@ -185,18 +186,18 @@ fn toc(at: usize, r12: usize, load: impl Fn(usize) -> u32) -> Option<usize> {
     Some(base.wrapping_add_signed(high as isize).wrapping_add_signed(low as isize))
 }
 
-/// Whether the instruction's RA is R12. In the large code model functions start with `ld 2, x(12)`, GNU ld's
-/// stubs that stand for a function of another image with `addis 12, 12, x`, libffi's closures with `ld 11,
+/// Whether the instruction's RA is R12. In the large code model, functions start with `ld 2, x(12)`. GNU ld's
+/// stubs for functions of other images start with `addis 12, 12, x`, and libffi's closures with `ld 11,
 /// x(12)`.
 fn reads_r12(instruction: u32) -> bool {
     instruction >> 16 & 0x1f == 12
 }
 
-/// Has every processor fetch the word at `address` as it is now, once it has synchronized its context.
+/// Makes every processor fetch the current word at `address` once it has synchronized its context.
 ///
 /// Book II, section 4.3.1 ("Instruction Cache Instructions") and the sequence in section 1.8 ("Instruction
-/// Storage"): the block is stored, and then invalidated in all instruction caches; both instructions are
-/// problem state's. An aligned word lies in one block.
+/// Storage"): the block is stored, and then invalidated in all instruction caches. Both instructions are
+/// allowed in problem state. An aligned word lies in one block.
 ///
 /// # Safety
 ///
@@ -310,7 +311,7 @@ mod tests {
         // blr, mflr 0, li 3 0, nop; addis with another base or another result.
         for first in [0x4e80_0020, 0x7c08_02a6, 0x3860_0000, 0x6000_0000, 0x3c4b_0002, 0x3c6d_0002] {
             assert_eq!(entry_of(TARGET, 0, [first, 0]), Some(TARGET), "{first:08x}");
-            // In another image nobody vouches for it.
+            // In another image, such code proves nothing.
             assert_eq!(entry_of(TEXT.end, 0, [first, 0]), None, "{first:08x}");
         }
         // ld 2, -8(12); addis 12, 12, 1; ld 11, 24(12)
@@ -339,8 +340,8 @@ mod tests {
 
     #[test]
     fn entries_are_what_lld_links() {
-        // A function as LLVM makes it, and one as a linker may leave it in a program with a fixed address;
-        // then a trampoline, and how far the TOC is from the function.
+        // A function as LLVM makes it, and one as a linker may change it in a program with a fixed address;
+        // then a trampoline, and the distance from the function to the TOC.
         let relative = "2:\naddis 2, 12, .TOC.-2b@ha\naddi 2, 2, .TOC.-2b@l\n";
         let absolute = "2:\nlis 2, .TOC.@ha\naddi 2, 2, .TOC.@l\n";
         for trampoline in &trampolines() {
@@ -358,7 +359,7 @@ mod tests {
                 let word = |at: usize| u32::from_le_bytes(linked[at..at + 4].try_into().unwrap());
                 let (distance, high) = (word(linked.len() - 8) as usize, word(linked.len() - 4));
                 assert!(distance != 0 && high == 0);
-                // In a program the fixed address is that of the TOC.
+                // In a program, the fixed address is that of the TOC.
                 let fixed = [0, 8 + TOC].into_iter().find(|&at| word(at) >> 16 == LIS_2);
                 let target = fixed.map_or(0x1000, |at| toc(at, 0, word).unwrap() - distance);
                 let text = target..target + linked.len();
@@ -374,7 +375,7 @@ mod tests {
             for output in [Output::Shared, Output::Program] {
                 let linked = link(trampoline, output);
                 assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");
-                // MFLR of what BCL found is at this address.
+                // The MFLR that receives BCL's result is at this address.
                 assert_eq!(linked[OWN_ADDRESS - 4..OWN_ADDRESS + 4], [5, 0, 0x9f, 0x42, 0xa6, 2, 0x88, 0x7d]);
             }
         }

@@ -1,7 +1,7 @@
 #![deny(deprecated, unused_must_use)]
 
 static_call::define! {
-    /// Users are warned, the macro's own code is not.
+    /// Using the key warns; the macro's own code does not.
     #[deprecated(note = "use ANSWER")]
     pub static OLD_ANSWER: fn() -> u32 = answer;
     #[must_use = "it is the answer"]

@@ -1,6 +1,6 @@
-//! Rust that must not compile, and rustc's messages.
+//! Rust code that must not compile, and rustc's messages.
 //!
-//! Another release of rustc may word them differently. `TRYBUILD=overwrite cargo test -p
+//! Other releases of rustc may word them differently. `TRYBUILD=overwrite cargo test -p
 //! static-call-compile-fail` rewrites them.
 
 #[rustversion::attr(not(all(stable, since(1.95), before(1.96))), ignore = "messages of rustc 1.95")]

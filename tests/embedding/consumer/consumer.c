@@ -1,4 +1,4 @@
-/* A program that knows nothing of static calls. */
+/* A program that does not know of static calls. */
 #include <counter.h>
 #include <stdio.h>
 

@@ -45,7 +45,7 @@ static int loaded(int call, int value)
 	return plain(call, value);
 }
 
-/* Makes all calls, which have to reach `expected`. */
+/* Makes all calls, which must reach `expected`. */
 static void run(target *expected)
 {
 	int value = 1000;
@@ -68,7 +68,7 @@ static void update(target *to)
 			abort();
 }
 
-/* Stores to the keys behind the runtime's back. */
+/* Stores to the keys without telling the runtime. */
 static void store(target *to)
 {
 	FOR_EACH_FILE(file)

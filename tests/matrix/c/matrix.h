@@ -32,7 +32,7 @@ int plain(int call, int value);
 
 __attribute__((visibility("default"))) void matrix_check(void);
 
-/* Compiled wherever it is called. */
+/* Compiled into every file that calls it. */
 static inline int in_header(int value) { return static_call(shared, 1, value) + 1; }
 
 #ifdef __cplusplus

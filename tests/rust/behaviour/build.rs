@@ -1,4 +1,4 @@
-//! Compiles the C half of the mixed program, with the pass where the tests name it.
+//! Compiles the C half of the mixed program, with the pass if the tests name one.
 
 fn main() {
     println!("cargo::rerun-if-changed=src/mixed.c");

@@ -13,7 +13,7 @@ use crate::outcome::{Expected, Outcome, calls_in, has};
 enum Compiler {
     /// clang 22 with the pass.
     Clang,
-    /// The same for musl, for C alone; Debian's musl-gcc links.
+    /// The same for musl, in C only; Debian's musl-gcc links.
     Musl,
     /// gcc.
     Gcc,
@@ -36,14 +36,14 @@ struct Cell {
     flags: &'static [&'static str],
     /// Flags for the linker, besides `flags`.
     link: &'static [&'static str],
-    /// Traces in the linked file that show that the flags had an effect.
+    /// Strings in the linked file that prove that the flags had an effect.
     traces: &'static [&'static str],
-    /// Whether all but `main` lies in a shared object.
+    /// Whether everything but `main` is in a shared object.
     shared: bool,
     expected: Expected,
 }
 
-/// The usual cell.
+/// The default cell.
 const CLANG: Cell = Cell {
     name: "",
     compiler: Compiler::Clang,
@@ -99,7 +99,7 @@ const CELLS: &[Cell] = &[
         traces: &["mold 1"],
         ..CLANG
     },
-    // mold 1 omits what glibc demands of a program with packed relocations, so this one is a static PIE.
+    // mold 1 omits what glibc requires of a program with packed relocations, so this one is a static PIE.
     Cell {
         name: "static_pie_mold",
         flags: &["-O2", "-fPIE"],
@@ -332,7 +332,7 @@ impl Cell {
                 .args(["-nostdlib", "-L", MUSL])
                 .args(["rcrt1.o", "crti.o"].map(|name| format!("{MUSL}/{name}")));
         } else if self.compiler != Compiler::Musl {
-            // The compiler's flags also choose the libraries and the work at link time.
+            // The compiler's flags also determine the libraries and the work at link time.
             linker.args(self.flags);
         }
         if self.compiler == Compiler::GccInline {

@@ -14,17 +14,17 @@ use static_call_tests::{prefix, root, run};
 pub(crate) enum Expected {
     /// Each call of the source has one entry in the table, and is direct.
     Direct,
-    /// The same, but a compiler has copied some calls, or a linker has kept unused functions.
+    /// As `Direct`, but a compiler has copied some calls, or a linker has kept unused functions.
     Copied,
     /// As `Direct`, but these calls load their key.
     Except(&'static [u32]),
-    /// All of them go through their keys, and the inspector gives this reason.
+    /// All calls go through their keys, and the inspector gives this reason.
     Generic(&'static str),
-    /// All of them go through trampolines, which are patched. The inspector gives this reason.
+    /// All calls go through patched trampolines, and the inspector gives this reason.
     Trampolines(&'static str),
 }
 
-/// The numbers of the calls in some directories or files of `tests/matrix`.
+/// The numbers of the calls in these directories or files of `tests/matrix`.
 ///
 /// # Panics
 ///
@@ -71,7 +71,7 @@ pub(crate) struct Outcome {
     pub(crate) loaded: BTreeSet<u32>,
     /// Whether the keys could be made read-only.
     pub(crate) is_sealed: bool,
-    /// How a macro's own call was made inside the compiler.
+    /// How a procedural macro's own call was made inside the compiler.
     pub(crate) macros: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl Outcome {
         assert_eq!(self.loaded, loaded, "calls that load their key's pointer");
         assert_eq!(&self.reached, calls, "direct calls, and calls in the source");
         assert_eq!(self.mode, "inline");
-        // Also whether all branches to trampolines are recorded.
+        // This also checks that all branches to trampolines are recorded.
         let recorded: usize = images.iter().map(|image| StaticCalls::read(image).checked()).sum();
         assert_eq!(
             (self.sites, self.direct),
@@ -155,7 +155,7 @@ impl Outcome {
             }
         }
         if !loaded.is_empty() {
-            // Without the pass, the keys lie among other data.
+            // Without the pass, keys lie among other data.
             images.iter().for_each(|image| drop(inspect(image, false)));
             return;
         }
@@ -181,7 +181,7 @@ pub(crate) fn has(file: &Path, text: &str) -> bool {
     data.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// The inspector's output for a file, all of whose calls should be direct or should not.
+/// The inspector's output for a file whose calls should all be direct, or should not.
 ///
 /// # Panics
 ///

@@ -84,12 +84,12 @@ struct Cell {
     flags: &'static str,
     /// Flags for clang, which compiles the workspace's C.
     c_flags: &'static str,
-    /// Traces in the linked file that show that the flags had an effect.
+    /// Strings in the linked file that prove that the flags had an effect.
     traces: &'static [&'static str],
     expected: Expected,
 }
 
-/// The usual cell.
+/// The default cell.
 const USUAL: Cell = Cell {
     name: "",
     toolchain: Toolchain::Usual,
@@ -154,7 +154,7 @@ const CELLS: &[Cell] = &[
         traces: &["mold 1"],
         ..USUAL
     },
-    // GNU ld and mold keep the `#[inline]` functions that nobody calls.
+    // GNU ld and mold keep uncalled `#[inline]` functions.
     Cell { name: "bfd_as_it_is", flags: "-Clink-arg=-fuse-ld=bfd", expected: Expected::Copied, ..USUAL },
     Cell {
         name: "linker_plugin_lto",
@@ -270,13 +270,13 @@ pub(crate) fn cells() -> Vec<Trial> {
     trials
 }
 
-/// A target directory. One cell uses it at a time, and common crates are built once in each.
+/// A target directory, used by one cell at a time. Common crates are built once in each.
 struct Slot {
     number: usize,
     directory: PathBuf,
 }
 
-/// Which of them are in use.
+/// Which directories are in use.
 static SLOTS: Mutex<Vec<bool>> = Mutex::new(Vec::new());
 
 impl Slot {
@@ -335,7 +335,7 @@ impl Cell {
                 let image = built.join("liblibrary.so");
                 self.outcome(&cdylib).check(Expected::Direct, &calls, &[&image]);
                 let staticlib = compile("with_staticlib", &[format!("{directory}/liblibrary.a")]);
-                // GNU ld keeps the `#[inline]` functions that nobody calls.
+                // GNU ld keeps uncalled `#[inline]` functions.
                 self.outcome(&staticlib).check(Expected::Copied, &calls, &[&staticlib]);
             }
         }
@@ -417,8 +417,8 @@ fn musl_static() {
     let slot = Slot::take();
     let directory = slot.directory.join("musl");
     fs::create_dir_all(&directory).expect("a directory");
-    // rustc wants the unwinder under this name. Debian's needs a function of glibc that musl lacks; a
-    // stand-in may find nothing.
+    // rustc expects the unwinder under this name. Debian's needs a function of glibc that musl lacks; a stub
+    // may find nothing.
     let unwinder = stdout(Command::new("gcc").arg("-print-file-name=libgcc_eh.a"));
     fs::copy(unwinder.trim_end(), directory.join("libunwind.a")).expect("the unwinder");
     let [source, object] = ["find.c", "find.o"].map(|name| directory.join(name));
@@ -431,12 +431,12 @@ fn musl_static() {
         directory.display()
     );
     let profile = &[("DEBUG", "0"), ("PANIC", "abort"), ("INCREMENTAL", "false")];
-    // GNU ld keeps the `#[inline]` functions that nobody calls.
+    // GNU ld keeps uncalled `#[inline]` functions.
     let expected = Expected::Copied;
     let cell = Cell { toolchain: Toolchain::Debian, flags: flags.leak(), profile, expected, ..USUAL };
     let built = cell.build_for(MUSL, &slot, &root().join("tests/matrix"), |cargo| {
         let headers = "-O2 -nostdlibinc -isystem /usr/include/x86_64-linux-musl";
-        // Without support for backtraces, which would be a fifth of the work.
+        // Without backtraces, which would be a fifth of the work.
         cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]).env("RUSTC_BOOTSTRAP", "1");
         cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc");
         cargo.env("CFLAGS_x86_64_unknown_linux_musl", headers);
@@ -468,7 +468,7 @@ fn incremental() {
         cell.outcome(&program).check(Expected::Direct, &calls, &[&program]);
     };
     check(0);
-    // First a new call in the program, then another one in the crate of the keys.
+    // First a new call in the program, then one in the keys' crate.
     let main = "program/src/main.rs";
     edit(main, "plus: 1 }", "plus: 1 }, Site { run: added, plus: 2 }");
     edit(main, "fn main()", "fn added(value: u64) -> u64 {\n    KEY.call(30, value) + 2\n}\n\nfn main()");
@@ -512,7 +512,7 @@ fn one_crate_without_the_pass() {
     assert_eq!(outcome.reached, direct);
     assert_eq!((outcome.sites, outcome.direct), (direct.len(), direct.len()));
     let said = inspect(&program, false);
-    // Generic code has the name of the crate that it comes from.
+    // Generic code is named after the crate that defines it.
     assert!(said.contains("crates that seem to be built without the pass: keys, sites"), "{said}");
     doctor_complains(&program);
     let said = log(&program);

@@ -1,6 +1,6 @@
-//! The workspace `tests/matrix` without the pass: rustc compiles its crates one by one, so that many ways to
-//! build take little time. Each call in Rust goes to a trampoline that is patched, whatever the optimizer
-//! makes of the call and whichever crate it is compiled in.
+//! The workspace `tests/matrix` without the pass. rustc compiles its crates one by one, so that many ways to
+//! build take little time. Each call in Rust goes to a patched trampoline, however the optimizer changes the
+//! call and whichever crate it is compiled in.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,18 +35,18 @@ struct Way {
     product: Product,
     /// Flags for all crates.
     flags: &'static str,
-    /// Flags for what is linked.
+    /// Flags for linked crates.
     link_flags: &'static str,
-    /// Flags that static-call itself needs too, where it decides by them what its macros write.
+    /// Flags that static-call needs too, because they decide what its macros write.
     common: &'static str,
-    /// Traces in the linked file that show that the flags had an effect.
+    /// Strings in the linked file that prove that the flags had an effect.
     traces: &'static [&'static str],
 }
 
 const USUAL: Way =
     Way { name: "", product: Product::Program, flags: "", link_flags: "", common: "", traces: &[] };
 
-/// What the inspector says of calls that go to a trampoline, by a branch or through the global offset table.
+/// The inspector's text for calls that reach a trampoline by a branch or through the global offset table.
 const UNRECORDED: &str = "branches to trampolines are not recorded: ";
 
 const RETPOLINES: &str = "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline";
@@ -139,7 +139,7 @@ pub(crate) fn cells() -> Vec<Trial> {
     trials
 }
 
-/// Where static-call is, compiled once for all ways.
+/// The directory of static-call, compiled once for all ways.
 fn static_call(common: &str) -> &'static Path {
     static PLAIN: LazyLock<PathBuf> = LazyLock::new(|| build_static_call("plain", ""));
     static THUNKS: LazyLock<PathBuf> = LazyLock::new(|| build_static_call("retpoline", RETPOLINES));
@@ -150,7 +150,7 @@ fn build_static_call(name: &str, flags: &str) -> PathBuf {
     let directory = target().join("tests/matrix-without").join(name);
     let mut cargo = rust::cargo(None, &root().join("tests/matrix"));
     cargo.args(["build", "--quiet", "--release", "-p", "static-call", "--target-dir"]).arg(&directory);
-    // cargo leaves out what link-time optimization needs.
+    // cargo omits what link-time optimization needs.
     cargo.env("RUSTFLAGS", format!("-Cembed-bitcode=yes {flags}")).env("RUSTC_BOOTSTRAP", "1");
     run(&mut cargo);
     directory.join("release")
@@ -202,7 +202,7 @@ impl Way {
 
     fn build(self, sources: &Path, directory: &Path) {
         fs::create_dir_all(directory).expect("a directory");
-        // The compiler itself runs it, without these flags.
+        // The compiler loads a macro crate, which is built without these flags.
         run(&mut USUAL.rustc(sources, directory, "macros", "proc-macro"));
         let mut gcc = Command::new("gcc");
         gcc.arg("-I").arg(prefix().join("include")).args(["-c", "-O2", "-fPIC", "-Wall", "-Werror"]);
@@ -268,7 +268,8 @@ impl Way {
             self.check_code(image);
             let said = inspect(image, false);
             assert!(said.contains("compiled without the pass, and go through trampolines"), "{said}");
-            // With retpolines, these are C's alone: the inspector does not follow an address to a thunk.
+            // With retpolines, only C's calls are listed: the inspector does not follow an address into a
+            // thunk.
             assert!(said.contains(UNRECORDED), "{said}");
         }
         if self.product == Product::Dylib {
@@ -277,8 +278,8 @@ impl Way {
         }
     }
 
-    /// All branches lead to trampolines, but for those of public keys: rustc calls functions of other crates
-    /// through the global offset table.
+    /// All branches lead to trampolines, except for public keys: rustc calls other crates' functions through
+    /// the global offset table.
     fn check_code(self, image: &Path) {
         let trampolines = Trampolines::read(image);
         assert_eq!(trampolines.through_keys, [""; 0], "{trampolines:?}");

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::graph::{Arrow, Graph};
 
-/// Reads the files of a directory, if there is one.
+/// Reads the files of a directory, if it exists.
 pub(super) fn read(directory: &Path) -> Result<Graph> {
     let mut graph = Graph::new();
     if !directory.is_dir() {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What one file imports from another one.
+/// One file's import of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arrow {
-    /// One of the paths that say so.
+    /// One of the paths that import it.
     pub(super) path: String,
-    /// Whether it leads to a module that contains the importing one.
+    /// Whether it leads to a module that contains the importing file's module.
     pub(super) is_upward: bool,
 }
 

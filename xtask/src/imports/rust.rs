@@ -1,7 +1,7 @@
-//! The paths of Rust files.
+//! Finds the paths in Rust files.
 //!
-//! This reads tokens, not syntax, so that paths in macros count as well. A path leads to the file that
-//! defines the item: `crate::os::Access` to the file of `os::linux` if `os` only re-exports it.
+//! This reads tokens instead of syntax trees, so that paths in macros count too. A path leads to the file
+//! that defines the item: `crate::os::Access` leads to the file of `os::linux` if `os` only re-exports it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,10 +12,10 @@ use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
 
 use super::graph::{Arrow, Graph};
 
-/// The names of a module and of those that contain it, from the root inwards.
+/// The names of a module and its ancestors, from the root down.
 type Name = Vec<String>;
 
-/// Re-exports and globs are followed this far; longer chains are circles.
+/// The limit for chains of re-exports and globs. Longer chains are circles.
 const DEPTH: usize = 16;
 
 /// Reads a package's library (its name and first file), and the first files of its other crates.
@@ -38,20 +38,20 @@ pub(super) fn read(library: Option<(&str, &Path)>, others: &[PathBuf]) -> Result
 /// The modules of a crate.
 #[derive(Default)]
 struct Crate {
-    /// Several have one name where conditions choose between files.
+    /// Several modules share a name if conditions choose between files.
     modules: BTreeMap<Name, Vec<Module>>,
-    /// Where each macro is defined: exported ones are named as if the root defined them.
+    /// The definition of each macro. Exported macros are named as if the root defined them.
     macros: BTreeMap<String, Name>,
 }
 
 struct Module {
     name: Name,
     file: PathBuf,
-    /// Without the modules that are written out in it.
+    /// Its tokens without those of inline modules.
     tokens: Vec<String>,
-    /// The items that it defines.
+    /// The names of the items that it defines.
     defined: BTreeSet<String>,
-    /// The paths that `use` names, by their names here.
+    /// The paths of `use` items, by their names in this module.
     imported: BTreeMap<String, Vec<String>>,
     /// The paths of `use …::*`.
     globs: Vec<Vec<String>>,
@@ -65,7 +65,7 @@ impl Crate {
         Ok(this)
     }
 
-    /// `directory` is where its child modules are.
+    /// `directory` contains its child modules.
     fn read_file(&mut self, name: Name, file: &Path, directory: &Path) -> Result<()> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let stream: TokenStream =
@@ -121,7 +121,7 @@ impl Crate {
         Ok(())
     }
 
-    /// A macro declares modules: they are the files of the directory that nothing else declares.
+    /// If a macro declares modules, they are the files of the directory that are not declared otherwise.
     fn read_children_of_macro(&mut self, name: &Name, directory: &Path) -> Result<()> {
         for entry in
             fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?
@@ -151,7 +151,7 @@ impl Crate {
         if found.is_empty() { self.modules[&start].iter().collect() } else { found }
     }
 
-    /// The modules that define what `path` names inside a module.
+    /// The modules that define what `path` means inside a module.
     fn look_up(&self, name: &Name, path: &[String], depth: usize) -> Vec<&Module> {
         let modules = || self.modules[name].iter();
         let Some((first, rest)) = path.split_first() else { return modules().collect() };
@@ -241,7 +241,7 @@ impl Module {
     }
 }
 
-/// A path that says by itself where it leads: better to show.
+/// An absolute path is clearer in messages.
 fn is_spelled_out(path: &[String]) -> bool {
     ["crate", "super", "self"].contains(&path[0].as_str())
 }
@@ -261,7 +261,7 @@ fn file_of_module(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
     (if file.exists() { file } else { below.join("mod.rs") }, below)
 }
 
-/// The paths that the attributes in front of the next item give.
+/// The paths in the attributes of the next item.
 fn path_attributes(before: &[String]) -> Vec<&str> {
     let is_end = |token: &String| [";", "{", "}"].contains(&token.as_str());
     let start = before.iter().rposition(is_end).map_or(0, |at| at + 1);
@@ -314,7 +314,7 @@ fn closing(tokens: &[String], open: usize) -> usize {
     tokens.len()
 }
 
-/// Leaves out what is under `#[cfg(test)]` or `#[cfg(all(test, …))]`, in any order.
+/// Removes what is under `#[cfg(test)]` or `#[cfg(all(test, …))]`, in any order.
 fn without_tests(tokens: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut i = 0;
@@ -349,7 +349,7 @@ fn end_of_item(tokens: &[String], start: usize) -> usize {
     while let Some(token) = tokens.get(i) {
         match token.as_str() {
             ";" | "," => return i + 1,
-            // The end of what it is in.
+            // The end of the enclosing block.
             ")" | "]" | "}" => return i,
             "{" => return closing(tokens, i) + 1,
             "(" | "[" => i = closing(tokens, i) + 1,
@@ -412,7 +412,7 @@ fn split_at_commas(tokens: &[String]) -> Vec<&[String]> {
     parts
 }
 
-/// All paths of a module, of `use` items and of other code, but those of items that it only re-exports.
+/// All paths of a module in `use` items and other code, except those of items that it only re-exports.
 fn paths(tokens: &[String]) -> BTreeSet<Vec<String>> {
     let next_is = |i: usize, expected: &str| tokens.get(i + 1).is_some_and(|next| next == expected);
     let end_of_use =
@@ -459,7 +459,7 @@ fn paths(tokens: &[String]) -> BTreeSet<Vec<String>> {
     paths
 }
 
-/// Whether this name stands by itself: not in a path behind another name, and no field or method.
+/// Whether this name starts a path, and is not a field or method.
 fn is_named(tokens: &[String], name: &str) -> bool {
     let is_alone = |at: usize| at == 0 || !["::", "."].contains(&tokens[at - 1].as_str());
     is_identifier(name) && tokens.iter().enumerate().any(|(at, token)| token == name && is_alone(at))
@@ -474,7 +474,7 @@ mod tests {
     use super::*;
     use crate::imports::graph::circles;
 
-    /// The arrows of a package with these files: `from -> to`, or `from ^ to` if it goes upward.
+    /// The arrows of a package with these files: `from -> to`, or `from ^ to` for an upward one.
     fn arrows(files: &[(&str, &str)]) -> Result<Vec<String>> {
         Ok(graph(files)?
             .into_iter()

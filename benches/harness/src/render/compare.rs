@@ -6,15 +6,15 @@ use super::terminal::lines;
 use crate::model::{Report, Table, Unit};
 use crate::statistics::Summary;
 
-/// A difference that is so many times the spread within one report is more than the spread.
+/// A difference counts if it exceeds this multiple of the spread within one report.
 const FACTOR: f64 = 3.0;
-/// Even so, a smaller difference is noise: another start of a program gives it other addresses, and another
-/// hour another clock.
+/// A smaller difference is noise in any case: a new process has different addresses, and the clock rate
+/// drifts.
 const LEAST: f64 = 0.05;
-/// This affects ratios less, if their two sides take turns in one process.
+/// Ratios whose two sides take turns in one process suffer less from this.
 const LEAST_RATIO: f64 = 0.02;
 
-/// What has changed from one report to another.
+/// The changes from one report to another.
 pub(crate) fn print(old: &Report, new: &Report) {
     println!("old: {}, {}\nnew: {}, {}", old.date, old.machine.summary(), new.date, new.machine.summary());
     if old.machine.processor != new.machine.processor || old.machine.kernel != new.machine.kernel {
@@ -26,12 +26,12 @@ pub(crate) fn print(old: &Report, new: &Report) {
     print!("{}", Comparison::of(old, new).text());
 }
 
-/// Why nothing can be said about a change.
+/// Why a change cannot be judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     Differs,
     Same,
-    /// Measured once, so it is unknown how much measurements differ.
+    /// It was measured once, so its spread is unknown.
     Unknown,
 }
 
@@ -51,17 +51,18 @@ fn verdict(unit: Unit, before: &Summary, now: &Summary) -> Verdict {
     if difference > noise { Verdict::Differs } else { Verdict::Same }
 }
 
-/// How much two runs differ: half of the range of the medians of several processes. The median of a single
-/// process is far more precise than a second run would confirm, so there it is half of the range that holds
-/// eight samples in ten.
+/// How much two runs may differ: half the range of several processes' medians. A single process's median
+/// looks more precise than a second run would confirm, so there it is half the range of the middle 80 % of
+/// the samples.
 fn spread(summary: &Summary) -> f64 {
     let (low, high) = if summary.runs > 1 { (summary.low, summary.high) } else { (summary.p10, summary.p90) };
     (high - low) / 2.0
 }
 
-/// Whether static calls have nothing to do with a figure: what differs there is the machine, or the compiler.
+/// Whether a figure does not involve static calls, so that a difference comes from the machine or the
+/// compiler.
 fn is_of_others(table: &str, row: &str, column: &str) -> bool {
-    /// The starts of their names.
+    /// The prefixes of their names.
     const ROWS: [&str; 18] = [
         "direct",
         "inlined",
@@ -105,11 +106,11 @@ fn is_of_others(table: &str, row: &str, column: &str) -> bool {
     table == "symbols" || COLUMNS.contains(&column) || (is_row && !column.contains("static"))
 }
 
-/// Whether less of a figure is better, if that can be said of it.
+/// Whether less is better, if the figure determines that.
 fn is_cost(table: &str, column: &str, unit: Unit) -> Option<bool> {
     let is_ratio_of_costs = || {
         let costs = ["to direct", "to none", "to nothing", "ratio", "ratio of instructions", "Rust", "C"];
-        // Rates are compared in whole programs; otherwise what we are compared with stands first.
+        // Whole programs compare rates. In other ratios, the alternative to static calls comes first.
         let benefits = ["to static", "static-keys to static-call", "one by one to batch"];
         let is_one = |ends: &[&str]| ends.iter().any(|end| column.ends_with(end));
         match () {
@@ -132,7 +133,7 @@ struct Comparison {
     rows: Vec<Vec<String>>,
     same: usize,
     unknown: usize,
-    /// Figures that are not of static calls: how many there are, and how many of them differ.
+    /// The number of figures that do not involve static calls, and how many of them differ.
     of_others: usize,
     of_others_differ: usize,
     only_old: Vec<String>,
@@ -219,7 +220,7 @@ fn figures(report: &Report) -> impl Iterator<Item = (&Table, &str, &str, Unit, &
     })
 }
 
-/// What the other report does not have: a line for each row, or for a whole table.
+/// What the other report lacks: a line per row, or per table if all of it is missing.
 fn only(report: &Report, other: &Report) -> Vec<String> {
     let mut rows: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     let mut tables = BTreeSet::new();
@@ -262,7 +263,7 @@ mod tests {
         };
         let before = || runs([9.9, 10.0, 10.1]);
         let ns = Unit::Nanoseconds;
-        // The ranges do not overlap, which says little of three runs.
+        // The ranges do not overlap, which means little for three runs.
         assert_eq!(judge(ns, before(), runs([10.2, 10.3, 10.4])), Verdict::Same);
         assert_eq!(judge(ns, before(), runs([10.7, 10.8, 10.9])), Verdict::Differs);
         assert_eq!(judge(Unit::Ratio, before(), runs([10.3, 10.4, 10.5])), Verdict::Differs);

@@ -16,8 +16,8 @@ small { color: #777 }
 .met { color: #17703a } .missed { color: #b3261e; font-weight: bold } .unclear, .unknown { color: #777 }
 figure { margin: 1rem 0 } svg { max-width: 100%; height: auto }";
 
-/// Of the plots, the table that each belongs to, and its SVG. `raw` are the files beside the report:
-/// programs' output and disassembly.
+/// `plots` has each plot's table and SVG. `raw` lists the files beside the report: programs' output and
+/// disassembly.
 pub(crate) fn document(
     report: &Report,
     goals: &[Goal],

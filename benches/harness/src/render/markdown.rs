@@ -6,26 +6,26 @@ use super::terminal::lines;
 use crate::goals::Goal;
 use crate::model::{Part, Report, Table};
 
-/// Where a document lies.
+/// The location of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In the repository's root, for everybody.
+    /// The repository's root, for all readers.
     Root,
-    /// In cargo's target directory, for the person who measured.
+    /// Cargo's target directory, for the person who measured.
     Target,
 }
 
-/// Of the plots, names and files relative to the document.
+/// `plots` has the name of each plot and its file, relative to the document.
 pub(crate) fn document(report: &Report, goals: &[Goal], plots: &[(String, String)], place: Place) -> String {
     let source = match place {
         Place::Root => {
             "Written by `cargo xtask bench --publish`; measure your own machine with `cargo xtask bench`, \
              and compare with `cargo xtask bench --compare benches/report.json`, which holds the numbers \
-             below. What is said of `target/bench/raw/` you find there after a run of yours."
+             below. A run of your own leaves the files of `target/bench/raw/` that the text mentions."
         }
         Place::Target => {
-            "Written by `cargo xtask bench`; the numbers are those of report.json, and what the programs \
-             printed is in raw/."
+            "Written by `cargo xtask bench`. report.json has the same numbers, and raw/ the programs' \
+             output."
         }
     };
     let mut text = format!("# Benchmarks\n\n{source}\n\n{}\n\n", super::text::NUMBERS);
@@ -80,7 +80,7 @@ fn table(table: &Table) -> String {
     lines(&head, &rows)
 }
 
-/// Of texts, whose columns are as wide as they are.
+/// A table of texts, without padding.
 fn table_of(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
     let texts = rows.iter().map(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>()));

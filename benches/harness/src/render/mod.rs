@@ -43,7 +43,7 @@ pub(crate) fn publish(report: &Report, goals: &[Goal], root: &Path) -> Result<()
     let plots = plots::plots(report)?;
     let readme = root.join("README.md");
     let text = fs::read_to_string(&readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    // First of all, since a report that lacks numbers ends here.
+    // This comes first, because a report that lacks numbers ends here.
     let text = readme::with_section(&text, report)?;
     let files = put_plots(&plots, root, "benches/plots")?;
     report.write(&root.join("benches/report.json"))?;
@@ -67,8 +67,8 @@ fn check_complete(report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file for each plot below `root`, and removes those of older reports: their tables' ids, and their
-/// paths from there.
+/// Writes a file for each plot below `root` and removes the plots of older reports. Returns the tables' ids
+/// and the paths relative to `root`.
 fn put_plots(plots: &[(String, String)], root: &Path, directory: &str) -> Result<Vec<(String, String)>> {
     for old in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
         let is_plot = |(id, _): &(String, String)| old.file_name() == *format!("{id}.svg");

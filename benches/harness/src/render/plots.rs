@@ -1,4 +1,4 @@
-//! Pictures of the tables.
+//! Draws the tables.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ const COLORS: [RGBColor; 6] = [
     RGBColor(0x7f, 0x7f, 0x7f),
 ];
 
-/// A picture of some columns of a table.
+/// A plot of some columns of a table.
 struct Plot {
     table: &'static str,
     columns: &'static [&'static str],
@@ -28,7 +28,7 @@ struct Plot {
 enum Kind {
     /// A bar for each row and column.
     Bars,
-    /// Over what the rows count.
+    /// Lines over what the rows count.
     Lines { x: &'static str, has_slope: bool },
 }
 
@@ -57,17 +57,17 @@ const PLOTS: [Plot; 7] = [
     Plot {
         table: "pauses",
         columns: &["no updates", "window", "breakpoint"],
-        kind: Kind::Lines { x: "one period in so many is worse", has_slope: false },
+        kind: Kind::Lines { x: "one period in this many is worse", has_slope: false },
     },
     Plot { table: "start", columns: &["more"], kind: Kind::Lines { x: "sites", has_slope: true } },
 ];
 
-/// The tables that have plots.
+/// The tables that get plots.
 pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
     PLOTS.iter().map(|plot| plot.table)
 }
 
-/// Each plot that the report has numbers for: its table's id, and the SVG.
+/// Each plot for which the report has numbers: its table's id and the SVG.
 pub(crate) fn plots(report: &Report) -> Result<Vec<(String, String)>> {
     let mut plots = Vec::new();
     for plot in &PLOTS {
@@ -138,7 +138,7 @@ fn lines(table: &Table, columns: &[&str], x: &str, has_slope: bool, svg: &mut St
     let (Some(xs), Some(ys)) = (range(all().map(|p| p.0)), range(all().map(|p| p.1))) else {
         return Ok(false);
     };
-    // Room for the names of the curves.
+    // Leaves room for the curves' names.
     let (xs, ys) = (xs.start..xs.end * 1.1, ys.start / 1.5..ys.end * 6.0);
     let unit = unit(table, columns);
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
@@ -160,7 +160,7 @@ fn lines(table: &Table, columns: &[&str], x: &str, has_slope: bool, svg: &mut St
         .bold_line_style(RGBColor(0xdd, 0xdd, 0xdd))
         .draw()?;
     for ((name, points), color) in curves.iter().zip(COLORS) {
-        // Less of it would be about what does not depend on the number.
+        // With fewer points, the slope would reflect fixed costs.
         let many: Vec<(f64, f64)> = points.iter().copied().filter(|(x, _)| *x >= 1_000.0).collect();
         let label = match slope(&many) {
             Some(slope) if has_slope => format!("{name}, slope {slope:.2} from 1,000 on"),

@@ -1,5 +1,5 @@
-//! What it all costs: the README's section, which stands between two comments, and a summary for
-//! BENCHMARKS.md. So nobody has to copy numbers.
+//! The numbers in prose: the README's section between two comments, and a summary for BENCHMARKS.md, so that
+//! nobody has to copy numbers.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub(crate) fn with_section(readme: &str, report: &Report) -> Result<String> {
     let (before, after) = around().context("README.md lacks the comments between which the numbers are")?;
     let mut numbers = Numbers { report, lacking: Vec::new() };
     let text = section(&mut numbers);
-    // A sentence with a hole is worse than an old number.
+    // A sentence without its number is worse than an old number.
     let lacking = numbers.lacking;
     ensure!(lacking.is_empty(), "the README needs numbers that this report lacks: {}", lacking.join("; "));
     Ok(format!("{before}{BEGIN}{}{END}{after}", wrapped(&text)))
@@ -75,7 +75,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     let columns = [("Rust", ns), ("Rust to direct", Unit::Ratio), ("C", ns), ("C to direct", Unit::Ratio)];
     let rows = forms.map(|(name, row)| {
         let cells = columns.map(|(column, unit)| match column {
-            // Rust has none.
+            // Rust has no ifuncs.
             "Rust" | "Rust to direct" if row.starts_with(IFUNC) => String::new(),
             _ => numbers.median(unit, "calls-chain", row, column),
         });
@@ -95,38 +95,27 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     text
 }
 
-/// What an update, a start and a load cost, in sentences; None if the report lacks one of the numbers.
+/// A summary of the cost of updates, starts and loads. None if the report lacks one of the numbers.
 pub(crate) fn in_short(report: &Report) -> Option<String> {
     let mut numbers = Numbers { report, lacking: Vec::new() };
     let ns = Unit::Nanoseconds;
     let mut cell = |unit, table, row, column| numbers.median(unit, table, row, column);
     let text = format!(
-        "An update's cost is mostly system calls, so the cost per site falls as sites grow. About 300 of the \
-         measured \
-         sites are on a page, in code that does nothing but call; a site with a page of its own takes {}. \
-         The breakpoint \
-         writer checks every signal handler and each thread's mask, which takes {} in a process of 8 threads \
-         and {} in one of 64.\n\n\
-         A thread that does nothing but call kept {} of its rate while another one made 1,000 updates a \
-         second with the \
-         window writer, and {} with the breakpoint writer. Each update interrupts the other processor three \
-         times (twice to \
-         change the pages' rights, once for `membarrier`) and waits for it. So an update of a single site \
-         takes {} beside \
-         such a thread, and one of 1,000 sites {} a site. A virtual machine makes interruptions dear. While \
-         a breakpoint is set, \
-         every call of the key is a trap.\n\n\
-         The crate `static-keys` 0.8 patches branches, with a few system calls for each of them, and only \
-         while there is no \
-         other thread. A change of 1,000 sites costs {} a site there and {} here, measured in turns in the \
-         same process: {} \
-         times less.\n\n\
-         A program with 100,000 sites takes {} a site longer to start (processor time; the dynamic linker \
-         takes {} for each \
-         symbol that it looks up), and one with one key {}. A shared object with as many sites takes {} a \
-         site longer to load; \
-         one with 10,000 sites that have a page of their own each takes {} a site, since the pages are \
-         copied.",
+        "An update's cost is mostly system calls, so the cost per site falls as sites grow. The measured \
+         code does nothing but call, so a page holds about 300 sites; a site with a page of its own takes \
+         {}. The breakpoint writer checks every signal handler and each thread's mask, which takes {} in a \
+         process of 8 threads and {} in one of 64.\n\nA thread that does nothing but call kept {} of its \
+         speed while another thread made 1,000 updates per second with the window writer, and {} with the \
+         breakpoint writer. Each update interrupts the other processor three times (twice to change the \
+         pages' rights, once for `membarrier`) and waits for it. So an update of a single site takes {} \
+         beside such a thread, and one of 1,000 sites takes {} per site. Interruptions are expensive in a \
+         virtual machine. While a breakpoint is set, every call of the key traps.\n\nThe crate `static-keys` \
+         0.8 patches branches, with a few system calls for each, and only in a single-threaded process. A \
+         change of 1,000 sites costs it {} per site. Here it costs {}, which is {} times less, measured in \
+         turns in the same process.\n\nA program with 100,000 sites takes {} per site longer to start (in \
+         processor time; the dynamic linker takes {} to look up a symbol), and a program with one key takes \
+         {} longer. A shared object with 100,000 sites takes {} per site longer to load. With 10,000 sites \
+         on a page each, that is {} per site, because every page is copied.",
         cell(ns, "update-sites", "1,000", "window, one a page, a site"),
         cell(ns, "update-threads", "8 that sleep, in all", "breakpoint"),
         cell(ns, "update-threads", "64 that sleep, in all", "breakpoint"),
@@ -146,7 +135,7 @@ pub(crate) fn in_short(report: &Report) -> Option<String> {
     numbers.lacking.is_empty().then_some(text)
 }
 
-/// With lines as long as in the rest of the README; tables as they are.
+/// Wraps lines like the rest of the README. Tables stay as they are.
 fn wrapped(text: &str) -> String {
     let mut wrapped = String::new();
     for line in text.lines() {

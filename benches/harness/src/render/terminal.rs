@@ -16,7 +16,7 @@ pub(crate) fn lines(head: &[String], rows: &[Vec<String>]) -> String {
     lines.to_string()
 }
 
-/// An empty one, whose columns but the first hold numbers.
+/// An empty table. All columns but the first hold numbers.
 pub(crate) fn table(head: impl IntoIterator<Item = impl Into<comfy_table::Cell>>) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table

@@ -1,14 +1,14 @@
-//! What several forms of the report say in the same words.
+//! The text that several forms of the report share.
 
 use crate::model::{Report, Row, Table};
 
-/// What each number is, for its readers.
-pub(super) const NUMBERS: &str = "Each number is a median of several processes' medians, and in parentheses \
-     a range that holds the median of more of them with a probability of 95 % (fewer than six are all in \
-     it, and hold it with 94 % if there are five, and 75 % if three; of one process, it is a range for its \
-     samples). That is about this machine in these minutes: what else runs on it another time, no range \
-     knows. Ratios are taken pair by pair, of what ran next to each other, before their median. A goal that \
-     lies in the range is neither met nor missed, but unclear.";
+/// Explains the numbers to readers.
+pub(super) const NUMBERS: &str = "Each number is the median of several processes' medians. The range in \
+     parentheses is a 95 % confidence interval for that median. (With fewer than six processes it spans all \
+     of them, which gives 94 % for five and 75 % for three. With one process, it is an interval for the \
+     samples.) A range describes this machine during this run, not other times or other loads. Ratios are \
+     computed for pairs that ran next to each other, before the median. A goal that lies in the range is \
+     neither met nor missed, but unclear.";
 
 /// A table's head, and its rows as text.
 pub(super) fn texts(table: &Table) -> (Vec<String>, Vec<Vec<String>>) {
@@ -25,7 +25,7 @@ pub(super) fn texts(table: &Table) -> (Vec<String>, Vec<Vec<String>>) {
     (head.collect(), table.rows.iter().map(row).collect())
 }
 
-/// When, where and with what: a name and a text each.
+/// The date, the machine and the tools, as pairs of name and text.
 pub(super) fn circumstances(report: &Report) -> Vec<(String, String)> {
     let machine = &report.machine;
     let kind = if report.is_quick { "quick" } else { "full" };

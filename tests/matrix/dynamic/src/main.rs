@@ -7,7 +7,7 @@ fn in_the_program(value: u64) -> u64 {
     KEY.call(20, value) + 1
 }
 
-/// In reach of this program's calls.
+/// A target within reach of this program's calls.
 extern "C" fn direct(call: u32, value: u64) -> u64 {
     reached(call, value)
 }

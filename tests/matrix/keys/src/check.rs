@@ -24,7 +24,7 @@ static DIRECT: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
 static LOADED: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
 static LAST: AtomicU32 = AtomicU32::new(0);
 
-/// What both keys call to begin with.
+/// The initial target of both keys.
 pub extern "C" fn plain(call: u32, value: u64) -> u64 {
     LAST.store(call, Relaxed);
     value + u64::from(call)
@@ -50,7 +50,7 @@ extern "C" fn loaded(call: u32, value: u64) -> u64 {
     plain(call, value)
 }
 
-/// Makes all calls, which have to reach `target`.
+/// Makes all calls, which must reach `target`.
 fn run(sites: &[&[Site]], target: Target) {
     for (number, site) in sites.iter().copied().flatten().enumerate() {
         let value = 1000 * (number as u64 + 1);
@@ -65,7 +65,7 @@ fn update(target: Target) {
     KEY_OF_C.update(target).expect("an update");
 }
 
-/// Stores to the keys behind the runtime's back.
+/// Stores to the keys without telling the runtime.
 fn store(target: Target) {
     // SAFETY: only functions of the keys' type are stored, and the right ones come back before the next
     // update.
@@ -77,8 +77,8 @@ fn store(target: Target) {
 
 /// Checks all results, and prints how the calls are made.
 ///
-/// `targets` are functions that call [`reached`]. There is one in each image with calls, since a direct call
-/// may not reach another image.
+/// `targets` are functions that call [`reached`], one in each image with calls, because a direct call may not
+/// reach another image.
 pub fn check(sites: &[&[Site]], targets: &[Target]) {
     run(sites, plain);
     update(doubled);

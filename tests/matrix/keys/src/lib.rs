@@ -1,7 +1,7 @@
 //! The keys of the matrix, the calls of the crate that defines them, and the check for direct calls.
 //!
-//! Every call in the source has a number of its own, which it passes to its target. So the program knows
-//! which calls reached which target, however often a compiler has copied them.
+//! Every call in the source passes its own number to its target. So the program knows which calls reached
+//! which target, even if a compiler has copied them.
 
 mod check;
 
@@ -15,13 +15,13 @@ static_call::define! {
     pub static KEY_OF_C: extern "C" fn(call: u32, value: u64) -> u64 = plain;
 }
 
-/// Neither generic nor inlined: the call is compiled here.
+/// Neither generic nor inline: the call is compiled here.
 #[inline(never)]
 fn here(value: u64) -> u64 {
     KEY.call(1, value) + 1
 }
 
-/// The last thing that a function of the same type does: a tail call with optimization.
+/// The last operation of a function of the same type: with optimization, a tail call.
 #[inline(never)]
 fn tail(value: u64) -> u64 {
     KEY.call(2, value)
@@ -48,7 +48,7 @@ pub trait Scaled {
     }
 }
 
-/// Calls when it is dropped: in the drop glue of its owner.
+/// Makes a call when dropped, in its owner's drop glue.
 pub struct OnDrop<'a, T: Into<u64> + Copy>(pub T, pub &'a std::cell::Cell<u64>);
 
 impl<T: Into<u64> + Copy> Drop for OnDrop<'_, T> {

@@ -1,4 +1,5 @@
-//! Calls of another crate's key, of every kind; and calls of other crates that are compiled here.
+//! Calls of another crate's key in every kind of code, and calls in other crates' generic code that is
+//! compiled here.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -139,7 +140,7 @@ fn tail_in_c(value: u64) -> u64 {
 /// How a macro's own call was made inside the compiler.
 pub const MACROS_OWN: &str = macros::own_call!();
 
-/// All but those of the crate with the key.
+/// All calls except those of the key's crate.
 pub const SITES: [Site; 14] = [
     Site { run: inlined, plus: 1 },
     Site { run: generic, plus: 1 },
@@ -157,7 +158,7 @@ pub const SITES: [Site; 14] = [
     Site { run: tail_in_c, plus: 0 },
 ];
 
-/// Makes these calls, those of the crate with the key, and others, and prints how they are made.
+/// Makes these calls, those of the key's crate, and others, and prints how they are made.
 pub fn check(own: &[Site], targets: &[extern "C" fn(u32, u64) -> u64]) {
     keys::check(&[&keys::SITES, &SITES, own], targets);
     println!("macro {MACROS_OWN}");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static CALLS: AtomicU32 = AtomicU32::new(0);
 static DROPS: AtomicU32 = AtomicU32::new(0);
 
-/// Counts its drops.
+/// Counts how often it is dropped.
 #[derive(Clone)]
 pub struct Counted;
 
@@ -35,7 +35,7 @@ fn count_named(_: &str, value: u64) {
     count(value);
 }
 
-/// As the last thing that a function does: a tail call.
+/// As a function's last operation: a tail call.
 #[inline(never)]
 fn tail(value: u64) {
     OFF.call("tail", value + 1);
@@ -84,7 +84,7 @@ pub fn check() {
     conditional_tail(4);
     assert_eq!(calls(), 1);
 
-    // Off, the arguments are dropped all the same, each once.
+    // While the hook is off, each argument is still dropped once.
     OWNED.call(Counted, "a".repeat(40), [Counted, Counted]);
     assert_eq!(drops(), 3);
     OWNED.update(Some(|_, _, _| {})).unwrap();
@@ -109,7 +109,7 @@ pub fn check() {
     assert!(!FLAG.call(1) && tail_flag(1));
     NUMBER.update_return_zero().unwrap();
     assert_eq!(NUMBER.call(7), 0);
-    // What calls a target by itself is no call of the key: the tests look for those.
+    // A separate function, because a direct call of a target would look like a call of the key to the tests.
     assert_eq!(std::hint::black_box(NUMBER.target())(7), 0);
     POINTER.update_return_zero().unwrap();
     assert!(POINTER.call(&7).is_null());

@@ -1,4 +1,4 @@
-//! Lazy dispatch: a default that looks at the processor once, updates its own key and calls its choice. Many
+//! Lazy dispatch: a default inspects the processor once, updates its own key and calls its choice. Many
 //! threads enter it at once, and its updates may be refused.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ static_call::define! {
 fn detect(value: u64) -> u32 {
     DETECTIONS.fetch_add(1, Ordering::Relaxed);
     COUNT_ONES.update(chosen).expect("an update from inside the target");
-    // Not through the key: if the update was refused, that would be this function, for ever.
+    // Not through the key: after a refused update, that would recurse for ever.
     chosen(value)
 }
 
@@ -28,7 +28,7 @@ fn detect_refused(value: u64) -> u32 {
     chosen(value)
 }
 
-/// All calls are right, and each has looked anew. Returns why updates were refused.
+/// All calls are right, and each inspects again. Returns why updates were refused.
 fn call_refused() -> ErrorKind {
     DETECTIONS.store(0, Ordering::Relaxed);
     for value in 0..20u64 {
@@ -43,8 +43,8 @@ pub fn check_sealed() {
     assert_eq!(call_refused(), ErrorKind::Sealed);
 }
 
-/// From now on the process may not make its code writable, and a thread blocks SIGTRAP for itself alone.
-/// False if the kernel does not have the former.
+/// From now on, the process may not make its code writable, and this thread blocks SIGTRAP. False if the
+/// kernel lacks the former.
 pub fn check_masked() -> bool {
     const PR_SET_MDWE: libc::c_int = 65;
     // SAFETY: only takes numbers.
@@ -67,7 +67,7 @@ pub fn check_masked() -> bool {
         assert_eq!(call_refused(), ErrorKind::SignalBlocked);
         barrier.wait();
     });
-    // Once updates are accepted again, one of the next calls is the last one that looks.
+    // Once updates are accepted again, one of the next calls is the last to inspect.
     let start = std::time::Instant::now();
     while REFUSED.target() as usize != chosen as *const () as usize {
         assert_eq!(REFUSED.call(7), 3);

@@ -1,5 +1,5 @@
-//! Every behaviour of the Rust interface, checked by the program itself. The test around it builds it in
-//! several ways, runs it in every mode, and compares its output with its machine code.
+//! Checks every behaviour of the Rust interface. The test builds this program in several ways, runs it in
+//! every mode, and compares its output with its machine code.
 
 mod hooks;
 mod lazy;
@@ -21,8 +21,8 @@ impl keys::Scaled for Meters {
     }
 }
 
-/// Calls in another crate, inlined from it, and instantiated from its generics; in closures, async blocks
-/// and drop glue.
+/// Calls in another crate, inlined from it, and instantiated from its generics; and calls in closures, async
+/// blocks and drop glue.
 fn across_crates() {
     struct OnDrop<'a>(&'a std::cell::Cell<u64>);
     impl Drop for OnDrop<'_> {

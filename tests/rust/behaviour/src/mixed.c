@@ -1,4 +1,4 @@
-/* The C half of the mixed program: Rust calls and updates its key, and it calls and updates Rust's. */
+/* The C half of the mixed program: Rust calls and updates its key, and it calls and updates Rust's key. */
 #include <static_call.h>
 
 int c_plus_one(int value) { return value + 1; }

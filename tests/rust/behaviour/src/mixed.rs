@@ -1,4 +1,4 @@
-//! A program in Rust and C: both have keys, and both call and update all of them.
+//! A program in Rust and C. Both have keys, and both call and update all of them.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, Ordering};

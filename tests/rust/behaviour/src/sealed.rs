@@ -8,7 +8,7 @@ pub fn check() {
     if static_call::process_info().sites > 0 {
         sealed.expect("all keys lie where they can be protected");
     } else {
-        // Without the pass those of C lie anywhere.
+        // Without the pass, C's keys lie anywhere.
         assert_eq!(sealed.unwrap_err().kind(), ErrorKind::NotProtected);
     }
     let error = keys::SCALE.update(keys::once).unwrap_err();

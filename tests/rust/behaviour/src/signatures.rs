@@ -82,7 +82,7 @@ extern "stdcall" fn stdcall(a: u32, b: u32) -> u32 {
 extern "fastcall" fn fastcall(to: &mut u32, a: u32, b: u32) {
     *to = a * 10 + b
 }
-/// The callee pops its arguments, and so does the function that stands for none.
+/// The callee pops its arguments, and so does the function that represents `None`.
 #[cfg(target_arch = "x86")]
 fn callee_removes_arguments() {
     for round in 0..100 {
@@ -241,7 +241,7 @@ pub fn check() {
     assert_eq!(ARRAY.call([1, 2, 3]), [3, 2, 1]);
     assert_eq!(GENERIC_TARGET.call(vec![1, 2]), 2);
     assert_eq!(CONFIGURED.call(), 7);
-    // Keys are values: they can be passed on, and called through a reference.
+    // Keys are values: they can be passed around, and called through a reference.
     fn hand_on(key: impl Fn(u32, u32) -> u32) -> u32 {
         key(9, 4)
     }

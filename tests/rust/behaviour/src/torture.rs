@@ -1,6 +1,6 @@
-//! Threads call while another one updates. No result is wrong, and none is older than the last update that
-//! had returned before the call began. Short, since it is built in every way; `../torture` does everything at
-//! once.
+//! Threads call while another one updates. No result is wrong, or older than the last update that had
+//! returned before the call began. This is short, because it is built in every way; `../torture` does
+//! everything at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Panics and backtraces pass sites and trampolines.
+//! Panics and backtraces pass through sites and trampolines.
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! Without the pass: trampolines wait for the first update of their key, and so does what they cost.
+//! Without the pass, trampolines cost nothing until the first update of their key.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::{fs, thread};
@@ -9,7 +9,7 @@ static_call::define! {
     static UNUSED: fn(u32) -> u32 = |number| number;
 }
 
-/// How much of the program's code it has written, in KiB.
+/// How much of its code the program has written, in KiB.
 fn written() -> u32 {
     let maps = fs::read_to_string("/proc/self/smaps").expect("the mappings");
     let mut is_code = false;
@@ -24,7 +24,7 @@ fn written() -> u32 {
     written
 }
 
-/// Whether the kernel is prepared to serialize this process: it refuses a process that has not asked for it.
+/// Whether the kernel is prepared to serialize this process. It refuses a process that has not registered.
 fn is_prepared() -> bool {
     const PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 5;
     // SAFETY: membarrier(2) takes numbers only.

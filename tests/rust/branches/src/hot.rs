@@ -1,5 +1,4 @@
-//! Functions whose machine code the test reads. While the branch is off, nothing but a no-op may be left of
-//! it.
+//! Functions whose machine code the test inspects. A branch that is off must be nothing but a no-op.
 
 use static_call::{static_branch_likely, static_branch_unlikely, static_call_lazy};
 
@@ -36,7 +35,7 @@ extern "C" fn hot_likely(value: u64) -> u64 {
     0
 }
 
-/// A hook with four arguments, of which one is worked out.
+/// A hook with four arguments, one of which is computed.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn hot_lazy(value: u64) -> u64 {

@@ -1,5 +1,5 @@
-//! Static branches, checked by the program itself: every kind of code that they may stand in, and threads
-//! that hold each branch against what had been published before.
+//! Checks static branches in every kind of code, and with threads that compare each branch with the published
+//! updates.
 
 mod hot;
 mod threads;

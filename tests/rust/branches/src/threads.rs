@@ -1,5 +1,5 @@
-//! Threads that run branches while others switch them: each one goes where its key was at some moment between
-//! the last update that was over when it began and the first that had not begun when it ended.
+//! Threads run branches while others switch them. Each branch follows a state of its key between the last
+//! update that had ended when it began and the first that had not begun when it ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -32,7 +32,8 @@ fn state(updates: u64) -> u64 {
     mixed & 7 | (mixed & 1) << 3
 }
 
-/// What the branches say, each at its own moment: as both kinds, which may differ while an update runs.
+/// The branches' results, each at its own moment. Both kinds of branch are read, which may differ during an
+/// update.
 #[inline(never)]
 fn observe() -> [u64; 7] {
     [

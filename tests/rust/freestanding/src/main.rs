@@ -1,7 +1,7 @@
-//! A program without std and libc that brings its own writer, as a kernel does, but in a process.
+//! A program without std and libc that has its own writer, as a kernel does, but in a process.
 //!
-//! Built alone (`cargo build -p freestanding`), so that no other crate enables the runtime's features, and
-//! linked with `-nostartfiles -nostdlib -static`.
+//! It is built alone (`cargo build -p freestanding`), so that no other crate enables the runtime's features,
+//! and linked with `-nostartfiles -nostdlib -static`.
 
 #![no_std]
 #![no_main]
@@ -54,7 +54,7 @@ struct Pages;
 static OPENED: AtomicUsize = AtomicUsize::new(0);
 static CLOSED: AtomicUsize = AtomicUsize::new(0);
 static SERIALIZED: AtomicUsize = AtomicUsize::new(0);
-/// If set, the next one is refused.
+/// If set, the next system call is refused.
 static REFUSE_OPEN: AtomicUsize = AtomicUsize::new(0);
 static REFUSE_SERIALIZE: AtomicUsize = AtomicUsize::new(0);
 
@@ -139,7 +139,7 @@ fn check() {
     SCALE.update(twice).unwrap();
     assert!(all(10) == 2020);
     let [opened, closed, _] = count();
-    // The window that was refused was closed, too.
+    // The refused window was closed too.
     assert!(closed == opened + 1);
     let _ = writeln!(Output, "sites {} direct {} ok", info.sites, info.direct);
 }
@@ -185,7 +185,7 @@ extern "C" fn _start() -> ! {
         "tail {main}",
         main = sym main,
     );
-    // Room for the registers that main saves.
+    // Space for the registers that main saves.
     #[cfg(target_arch = "s390x")]
     naked_asm!("aghi %r15, -160", "jg {main}", main = sym main);
     #[cfg(target_arch = "loongarch64")]
@@ -332,7 +332,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     exit(1)
 }
 
-/// Functions that rustc expects from the C library, or from a kernel.
+/// Functions that rustc expects from the C library or a kernel.
 mod expected {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {

@@ -7,7 +7,7 @@ static_call::define! {
     pub static SCALE: fn(value: u64) -> u64 = once;
     /// Called from generic code only.
     pub static OBSERVE: Option<fn(name: &str, size: usize)> = None;
-    /// A branch that other crates ask for.
+    /// A branch that other crates use.
     pub static TRACED: bool = false;
 }
 

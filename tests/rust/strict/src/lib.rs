@@ -1,5 +1,5 @@
-//! Keys in a crate that is as strict as possible, and that redefines the names that the macros use. It
-//! compiles in every edition, so paths begin with a crate's name.
+//! Keys in a crate with the strictest lints, which also redefines the names that the macros use. It compiles
+//! in every edition, so paths start with a crate's name.
 
 #![no_std]
 #![no_implicit_prelude]
@@ -119,7 +119,7 @@ static_call::define! {
     /// A key whose target is deprecated.
     #[allow(deprecated)]
     pub static OLD: fn() = old;
-    /// A type that implies that 'b outlives 'a.
+    /// A type from which 'b: 'a follows.
     pub static SHORTER: for<'a, 'b> fn(&'a &'b str) -> &'a str = shorter;
     /// The same in a library's type, and in the types that follow.
     pub static CELL: for<'a, 'b> fn(std::cell::RefMut<'a, &'b str>) -> u32 = cell;
@@ -128,7 +128,7 @@ static_call::define! {
     pub static r#gen: fn(r#async: u32, r#try: u32) -> u32 = sum;
     #[doc(hidden)]
     pub static lower_case: fn(String) -> Result<(), String> = fails;
-    /// More arguments than clippy likes.
+    /// More arguments than clippy accepts.
     pub static MANY: fn(u8, u16, u32, u64, i8, i16, i32, i64, char) -> char = many;
     #[cfg_attr(all(), cfg(any()))]
     pub static ABSENT: fn(Missing) = missing;

@@ -28,7 +28,7 @@ pub type Answer = extern "C" fn(argument: u64) -> u64;
 pub type PutAnswer = extern "C" fn(argument: u64, out: &mut u64);
 pub type Targets = [Answer; TARGETS as usize];
 
-/// What a target returns. It tells the key, the target and the argument.
+/// A target's result, which identifies the key, the target and the argument.
 const fn answer(key: u64, number: u64, argument: u64) -> u64 {
     argument << 16 | key << 8 | number
 }
@@ -216,7 +216,7 @@ impl Key {
     }
 }
 
-/// With breakpoints an update is refused while a thread blocks SIGTRAP. The C library does so for moments,
+/// With breakpoints, an update is refused while a thread blocks SIGTRAP. The C library does so for moments,
 /// which are long on a busy machine.
 pub fn patiently(mut update: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
     loop {
@@ -237,7 +237,7 @@ pub fn update_visitor(targets: &Targets) {
     Key::Visitor.call("the loader's call", epoch, |argument| visitor_key.call(argument));
 }
 
-/// Updates a key of a child's own.
+/// Updates a key that only this child uses.
 pub fn update_in_child() {
     if let Err(error) = patiently(|| child_key.update(target::<{ Key::Plain as u64 }, 1>)) {
         fail!("a child's first update: {error}");
@@ -369,8 +369,8 @@ pub fn call_all(a: u64) -> u64 {
     28
 }
 
-/// For a child, where no update is under way: each update that had begun was made or was not, and of a batch
-/// all were made or none.
+/// For a child, where no update is under way: each update that had begun is done or not done, and of a batch
+/// all are done or none.
 pub fn settle() {
     let answers = [
         (Key::Plain, plain_key.call(4)),

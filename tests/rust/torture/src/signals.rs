@@ -45,7 +45,7 @@ extern "C" fn handle(_: c_int) {
             }
             Err(error) => fail!("an update in a signal handler: {error}"),
         }
-        // Nobody else updates meanwhile: either the update was made, or nothing has changed.
+        // No other thread updates meanwhile: either the update was made, or nothing has changed.
         let now = Key::Handler.finished();
         Key::Handler.check("a handler's call", 6, handler_key.call(6), now, now);
         IS_UPDATING.store(false, Release);
@@ -60,7 +60,7 @@ extern "C" fn handle(_: c_int) {
 #[cfg(target_arch = "powerpc64")]
 const PT_NIP: usize = 32;
 
-/// A thread met half an instruction, or one that leads nowhere.
+/// A thread executed half an instruction, or one with a wrong destination.
 extern "C" fn crashed(signal: c_int, info: *const libc::siginfo_t, context: *const c_void) {
     // SAFETY: the kernel passes both to a handler with SA_SIGINFO.
     let (address, at) = unsafe {

@@ -1,4 +1,4 @@
-//! What the threads do.
+//! The steps that the threads repeat.
 
 use std::ffi::{CStr, CString, c_int};
 use std::process::Command;
@@ -19,7 +19,7 @@ const CHILD_STUCK_AFTER: u32 = 30;
 
 type Step = Box<dyn FnMut(&'static Thread)>;
 
-/// Makes the step that each of [`THREADS`] repeats.
+/// Performs one step of each of [`THREADS`].
 pub const WORK: [fn() -> Step; THREADS.len()] =
     [|| reader(1), || reader(2), || reader(3), || reader(4), updater, allocator, loader, forker, signaller];
 
@@ -59,14 +59,14 @@ fn updater() -> Step {
             }
         }
         if random.below(8) == 0 {
-            // Calls also see a settled state, and other threads get the lock.
+            // Lets calls also see a settled state, and other threads get the lock.
             thread.is_doing(Doing::Sleeping);
             sleep(random.below(200));
         }
     })
 }
 
-/// Here handlers interrupt the C library while it holds its own locks, which fork waits for.
+/// Handlers interrupt the C library here while it holds its own locks, for which fork waits.
 fn allocator() -> Step {
     Box::new(|thread| {
         thread.is_doing(Doing::Allocating);
@@ -236,8 +236,8 @@ unsafe fn clone() -> libc::pid_t {
     child as libc::pid_t
 }
 
-/// Blocks the handler's signal where that is needed: until fork(2) returns, a handler in a child would wait
-/// for a thread that the child does not have.
+/// Blocks the handler's signal where needed: until fork(2) returns, a handler in a child would wait for a
+/// thread that the child does not have.
 struct Mask(libc::sigset_t);
 
 impl Mask {
@@ -262,8 +262,8 @@ impl Drop for Mask {
     }
 }
 
-/// Whether a page can be zero in children: Linux can since 4.14, some emulators cannot. Without it only the
-/// hooks of fork(2) free the lock.
+/// Whether a page can be zeroed in children: Linux supports this since 4.14, some emulators do not. Without
+/// it, only the hooks of fork(2) release the lock.
 fn has_wiped_pages() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     *KNOWN.get_or_init(|| {
@@ -287,7 +287,7 @@ fn has_wiped_pages() -> bool {
     })
 }
 
-/// A child has only this thread. No update is half made, at least after the child's first one, and the lock
+/// A child has only this thread. No update is half done, at least after the child's first one, and the lock
 /// is free.
 fn in_child(is_whole: bool) -> ! {
     set_name("a child");
@@ -339,7 +339,7 @@ fn signaller() -> Step {
     let mut turn = 0;
     Box::new(move |thread| {
         thread.is_doing(Doing::Signalling);
-        // Every other signal interrupts the updater, the others interrupt threads that call or allocate.
+        // Every other signal interrupts the updater; the others interrupt threads that call or allocate.
         let others = turn / 2 % (READERS + 1);
         let to = &THREADS[match others {
             _ if turn % 2 == 1 => UPDATER,

@@ -1,17 +1,17 @@
-//! The threads, their state, and the report when something is wrong.
+//! The threads, their state, and the report of an error.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-/// A thread that the watchdog watches.
+/// A thread that the watchdog monitors.
 pub struct Thread {
     pub name: &'static str,
     /// The number of steps.
     pub steps: AtomicU64,
     pub is_over: AtomicBool,
-    /// What pthread_kill(3) takes; 0 before it runs.
+    /// The pthread_t for pthread_kill(3); 0 before it runs.
     pub id: AtomicUsize,
     /// An index into [`DOING`].
     doing: AtomicUsize,
@@ -90,7 +90,7 @@ impl Thread {
     }
 }
 
-/// Set when the time is over.
+/// Set when the time is up.
 pub static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Counters for the last line.
@@ -142,7 +142,7 @@ pub fn become_thread(thread: &Thread) {
     thread.id.store(unsafe { libc::pthread_self() } as usize, Relaxed);
 }
 
-/// Says what is wrong and ends the process.
+/// Reports an error and ends the process.
 macro_rules! fail {
     ($($format:tt)*) => { $crate::threads::fail_with(format_args!($($format)*)) };
 }

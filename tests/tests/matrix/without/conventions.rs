@@ -1,5 +1,5 @@
-//! A calling convention that leaves no register for a trampoline: its keys' calls load the pointer, those of
-//! other conventions go to the trampoline, in debug builds too.
+//! A calling convention that leaves no register for a trampoline: such keys' calls load the pointer. Those
+//! with other conventions go to the trampoline, in debug builds too.
 
 use std::fs;
 use std::path::Path;
@@ -76,7 +76,7 @@ pub(super) fn check(runtime: &Path) {
         let said = stdout(&mut Command::new(&program));
         assert_eq!(said, format!("[{sum}, {sum}, 7] {} {}\n", 2 * sum, 2 * sum), "level {level}");
         let report = inspect(&program, false);
-        // A debug build moves the address of the key about, so the inspector cannot say which one is loaded.
+        // A debug build copies the key's address, so the inspector cannot tell which key is loaded.
         let loaded = if level == "0" { "0 0 0 0 0" } else { "0 0 0 0 1" };
         assert!(report.contains("compiled without the pass and load their key: 2"), "{report}");
         for (key, calls) in [("FAR", loaded), ("NEAR", loaded), ("USUAL", "0 0 0 1 0")] {

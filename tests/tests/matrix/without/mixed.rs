@@ -1,5 +1,5 @@
-//! One key, whose calls are in a program and in shared objects, in Rust and in C, with the pass and without:
-//! each update reaches all of them, and the inspector says of each file how its call goes.
+//! One key with calls in a program and in shared objects, in Rust and C, with and without the pass. Each
+//! update reaches all calls, and the inspector says how each file's call is made.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,7 @@ extern "C" fn own(number: c_int) -> c_int {
 
 fn main() {
     let calls: [extern "C" fn(c_int) -> c_int; 5] = [own, rust_with, rust_without, c_with, c_without];
-    // One in each image, since a direct call may not reach another one.
+    // A target in each image, because a direct call may not reach another image.
     let targets: [extern "C" fn(c_int) -> c_int; 5] =
         [to_rust_with, to_rust_without, to_c_with, to_c_without, one];
     for target in targets.into_iter().chain(targets) {
@@ -116,7 +116,7 @@ pub(super) fn check(runtime: &Path) {
     let row = |path: &Path, is_direct: bool| {
         let said = inspect(path, is_direct);
         let mut lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        // Calls, tail calls, conditional ones; those of the trampoline, and by the pointer.
+        // Calls, tail calls, conditional tail calls, calls of the trampoline, and calls through the pointer.
         let row = lines.find(|words| words.len() > 5 && words[0].ends_with("SHARED"));
         row.map_or_else(|| panic!("{said}"), |words| words[words.len() - 5..].join(" "))
     };
