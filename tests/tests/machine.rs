@@ -668,7 +668,9 @@ fn far_code_models_load_their_keys() {
             let file = object::File::parse(&*data).expect("an ELF file");
             assert!(file.section_by_name(SITES_SECTION).is_none(), "{flags:?}: no site table");
             assert!(
-                !file.symbols().any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(TRAMPOLINE_PREFIX))),
+                !file
+                    .symbols()
+                    .any(|symbol| symbol.name().is_ok_and(|name| name.starts_with(TRAMPOLINE_PREFIX))),
                 "{flags:?}: no trampoline"
             );
             let program = scratch.path("program");
