@@ -18,14 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use static_call_abi::installation::{CHAINED_WRAPPER, PASS, PASS_FILE, PASS_PATH};
 
 const WRAPPER: &str = "RUSTC_WRAPPER";
-const CHAINED: &str = "STATIC_CALL_RUSTC_WRAPPER";
 const TARGET: &str = "CARGO_TARGET_DIR";
 /// The directory for cargo's intermediate artifacts, which is the target directory by default.
 const BUILD: &str = "CARGO_BUILD_BUILD_DIR";
-/// The path of the pass, which overrides the places relative to the wrapper.
-pub const PASS: &str = "STATIC_CALL_PASS";
 /// The file in the target directory that holds the hash of the pass.
 const STAMP: &str = ".static-call-pass";
 
@@ -65,7 +63,7 @@ impl Plan {
     pub fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![(WRAPPER, self.wrapper.clone().into_os_string())];
         if let Some(chained) = &self.chained {
-            variables.push((CHAINED, chained.clone()));
+            variables.push((CHAINED_WRAPPER, chained.clone()));
         }
         if let Some(target) = &self.target {
             if !self.is_users {
@@ -239,10 +237,9 @@ pub fn prefix() -> PathBuf {
 /// The path where the wrapper looks for the pass.
 #[must_use]
 pub fn pass(wrapper: &Path) -> PathBuf {
-    const NAME: &str = "libstatic_call_pass.so";
     let directory = wrapper.parent().unwrap_or_else(|| Path::new(""));
-    let installed = directory.with_file_name("lib").join("static-call").join(NAME);
-    let beside = directory.join(NAME);
+    let installed = directory.with_file_name(PASS_PATH);
+    let beside = directory.join(PASS_FILE);
     match variable(PASS) {
         Some(path) => path.into(),
         None if !installed.exists() && beside.exists() => beside,
@@ -260,7 +257,7 @@ fn pass_hash(wrapper: &Path) -> String {
 
 /// The user's own wrapper from the environment or cargo's configuration, which ours will run.
 fn chained(wrapper: &Path, arguments: &[OsString]) -> Option<OsString> {
-    if let Some(chained) = variable(CHAINED) {
+    if let Some(chained) = variable(CHAINED_WRAPPER) {
         return Some(chained);
     }
     // An empty variable disables a configured wrapper.

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 use clap::Args;
 use object::{Object, ObjectSection};
+use static_call_abi::installation;
 
 use crate::cargo::{Plan, pass, prefix};
 use crate::name::counted;
@@ -218,7 +219,7 @@ fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
     let pass = pass(wrapper);
     let mut rustc = Command::new(wrapper);
     rustc.arg(compiler).args(["--crate-name=doctor", "--crate-type=lib", "--edition=2021", "--emit=obj"]);
-    rustc.arg("-Copt-level=1").env("STATIC_CALL_REQUIRE", "1");
+    rustc.arg("-Copt-level=1").env(installation::REQUIRE, "1");
     judge(compile(rustc, "doctor.rs", RUST), "rustc", &pass)
 }
 
@@ -255,7 +256,7 @@ fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
     let pass = pass.display();
     let again = format!(
         "install static-call again (`cargo xtask install --prefix …`), or set {} to this compiler's pass",
-        crate::cargo::PASS
+        installation::PASS
     );
     match compiled {
         Ok(true) => Good(format!("{compiler} loads the pass {pass}, which records a call")),
@@ -334,8 +335,9 @@ fn kernel() -> Vec<Finding> {
 
 /// The environment variables that change what programs or builds do.
 fn settings() -> Vec<Finding> {
-    let names = ["STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG", "STATIC_CALL_REQUIRE"];
-    let set = names.into_iter().filter_map(|name| {
+    let of_programs = [installation::MODE, installation::WRITER, installation::LOG];
+    let names = of_programs.iter().filter_map(|name| name.to_str().ok()).chain([installation::REQUIRE]);
+    let set = names.filter_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
         Some(Note(format!("{name}={} is set", crate::name::printable(&value))))
     });

@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_uint, c_void};
 
+use static_call_abi::installation::REQUIRE;
+
 use crate::shim;
 
 /// What to do in this compiler.
@@ -25,8 +27,7 @@ impl Host {
             Some(major) => format!("LLVM {major}, but the pass was built for LLVM {}", shim::llvms()),
             None => format!("an LLVM older than 16, but the pass was built for LLVM {}", shim::llvms()),
         };
-        let required =
-            std::env::var_os("STATIC_CALL_REQUIRE").is_some_and(|value| !value.is_empty() && value != "0");
+        let required = std::env::var_os(REQUIRE).is_some_and(|value| !value.is_empty() && value != "0");
         let outcome = if required {
             "which STATIC_CALL_REQUIRE=1 makes an error"
         } else {

@@ -3,6 +3,8 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use static_call_abi::installation;
+
 use crate::os;
 
 const UNKNOWN: u8 = 0;
@@ -14,7 +16,7 @@ static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 pub(crate) fn is_on() -> bool {
     if STATE.load(Ordering::Relaxed) == UNKNOWN {
         let on =
-            os::environment(c"STATIC_CALL_LOG").is_some_and(|value| !matches!(value.to_bytes(), b"" | b"0"));
+            os::environment(installation::LOG).is_some_and(|value| !matches!(value.to_bytes(), b"" | b"0"));
         STATE.store(if on { ON } else { OFF }, Ordering::Relaxed);
     }
     STATE.load(Ordering::Relaxed) == ON

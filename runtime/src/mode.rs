@@ -3,6 +3,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use static_call_abi::installation;
+
 use crate::arch::native;
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
@@ -337,7 +339,7 @@ fn choose_from(asked: Option<Mode>, writer: impl FnOnce() -> Writer, means: Mean
 }
 
 fn asked() -> Option<Mode> {
-    let value = os::environment(c"STATIC_CALL_MODE")?.to_bytes();
+    let value = os::environment(installation::MODE)?.to_bytes();
     if value.is_empty() {
         return None;
     }

@@ -5,10 +5,10 @@ use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use static_call_abi::installation::{PASS_FILE, PASS_PATH};
+
 use crate::unavailable::Unavailable;
 use crate::{cache, variables};
-
-const FILE_NAME: &str = "libstatic_call_pass.so";
 
 /// A plugin that passed the checks here. Rustc fails if its content is damaged in other ways.
 pub(crate) struct Plugin {
@@ -61,8 +61,8 @@ fn locate() -> Result<PathBuf, Unavailable> {
     }
     let own = std::env::current_exe().and_then(|path| path.canonicalize());
     let directory = own.ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default();
-    let installed = directory.join("../lib/static-call").join(FILE_NAME);
-    let beside = directory.join(FILE_NAME); // In `target/release`.
+    let installed = directory.join("..").join(PASS_PATH);
+    let beside = directory.join(PASS_FILE); // In `target/release`.
     let searched = vec![installed, beside];
     match searched.iter().find(|path| path.exists()) {
         Some(path) => Ok(path.clone()),

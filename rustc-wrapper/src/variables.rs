@@ -2,12 +2,7 @@
 
 use std::ffi::OsString;
 
-/// The absolute path of the plugin, which overrides the places relative to the wrapper.
-pub(crate) const PLUGIN: &str = "STATIC_CALL_PASS";
-/// If set to anything but `0`, building without the pass is an error.
-pub(crate) const REQUIRE: &str = "STATIC_CALL_REQUIRE";
-/// Another wrapper, such as sccache, through which to run the compiler.
-pub(crate) const CHAINED_WRAPPER: &str = "STATIC_CALL_RUSTC_WRAPPER";
+pub(crate) use static_call_abi::installation::{CHAINED_WRAPPER, PASS as PLUGIN, REQUIRE};
 
 /// Rustc's own: whether it accepts unstable features and options.
 pub(crate) const RUSTC_BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";

@@ -43,7 +43,7 @@ pub fn moved(to: &str) -> (tempfile::TempDir, PathBuf) {
 /// The pass below a prefix.
 #[must_use]
 pub fn plugin_in(prefix: &Path) -> PathBuf {
-    prefix.join("lib/static-call/libstatic_call_pass.so")
+    prefix.join(static_call_abi::installation::PASS_PATH)
 }
 
 /// Puts another pass into a moved prefix as an installation would, including the new link with its hash.

@@ -20,14 +20,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use static_call_abi::installation::PASS_FILE;
+pub use static_call_abi::installation::PASS_PATH as PLUGIN;
 
 use crate::hide::hide;
 use crate::machines::Machine;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
-/// The pass's path below the prefix.
-pub const PLUGIN: &str = "lib/static-call/libstatic_call_pass.so";
 /// The program that gcc runs instead of the assembler, in a directory of its own for `-B`.
 const ASSEMBLER: &str = "lib/static-call/as/as";
 
@@ -98,11 +98,11 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         copy(&release.join(program), &prefix.join("bin").join(program))?;
     }
     let plugin = prefix.join(PLUGIN);
-    copy(&release.join("libstatic_call_pass.so"), &plugin)?;
+    copy(&release.join(PASS_FILE), &plugin)?;
     weaken(&plugin)?;
     let llvms = llvms_of(&plugin)?;
     let directory = plugin.parent().expect("it lies in a directory");
-    let pass = link_with_hash(&plugin, directory, "pass", "libstatic_call_pass.so")?;
+    let pass = link_with_hash(&plugin, directory, "pass", PASS_FILE)?;
     let assembler = prefix.join(ASSEMBLER);
     copy(&release.join("static-call-as"), &assembler)?;
     let assembler = link_with_hash(&assembler, directory, "as", "as")?;

@@ -15,6 +15,7 @@
 #![no_std]
 
 mod assembler;
+pub mod installation;
 mod layout;
 #[cfg(all(loom, test))]
 mod models;

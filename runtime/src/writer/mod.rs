@@ -38,6 +38,8 @@ pub use code_writer::CodeWriter;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use static_call_abi::installation;
+
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
 use crate::log;
@@ -151,7 +153,7 @@ const EAGAIN: i32 = 11;
 const ENOMEM: i32 = 12;
 
 fn asked() -> Option<Writer> {
-    let value = os::environment(c"STATIC_CALL_WRITER")?.to_bytes();
+    let value = os::environment(installation::WRITER)?.to_bytes();
     if value.is_empty() {
         return None;
     }
