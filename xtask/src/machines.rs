@@ -185,3 +185,28 @@ impl Machine {
 }
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::root;
+
+    #[test]
+    fn the_tests_describe_each_machine_in_the_same_way() {
+        let directory = root().join("tests/src/platform");
+        let files: Vec<String> = fs::read_dir(directory)
+            .expect("the platforms")
+            .map(|entry| fs::read_to_string(entry.expect("a file").path()).expect("a source file"))
+            .collect();
+        for machine in MACHINES {
+            let fields = [
+                format!("    name: \"{}\",\n", machine.name),
+                format!("    gnu: Some(\"{}\"),\n", machine.gnu),
+                format!("    is_unpacked: {},\n", machine.newer_release.is_some()),
+            ];
+            let agrees = |file: &&String| fields.iter().all(|field| file.contains(field));
+            assert_eq!(files.iter().filter(agrees).count(), 1, "{fields:?}");
+        }
+        assert_eq!(files.iter().filter(|file| file.contains("gnu: Some(")).count(), MACHINES.len());
+    }
+}

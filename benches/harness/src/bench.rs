@@ -76,13 +76,15 @@ impl Bench {
         self.step(name);
         let text = output(command)?;
         fs::write(raw_directory()?.join(format!("{}.txt", name.replace(['/', ' ', ','], "-"))), &text)?;
-        let samples = Samples::parse(&text).with_context(|| format!("what {name} printed"))?;
+        let samples = Samples::parse(&text).with_context(|| format!("cannot read the output of {name}"))?;
         let asked = |name: &str| {
             let found = command.get_envs().find(|(known, _)| *known == name)?.1?;
             found.to_str()
         };
         let mode = asked("STATIC_CALL_MODE").unwrap_or("inline");
-        samples.check(mode, asked("STATIC_CALL_WRITER")).with_context(|| format!("{name} does not count"))?;
+        samples
+            .check(mode, asked("STATIC_CALL_WRITER"))
+            .with_context(|| format!("the samples of {name} are invalid"))?;
         Ok(samples)
     }
 

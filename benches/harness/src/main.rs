@@ -93,7 +93,7 @@ fn report(options: &Options) -> Result<()> {
             (report, directory, failures)
         }
     };
-    ensure!(!report.tables.is_empty(), "there is nothing in this report");
+    ensure!(!report.tables.is_empty(), "this report is empty");
     let goals = goals::goals(&report);
     render::terminal::print_goals(&goals);
     render::terminal::print_missing(&report.missing);
@@ -106,7 +106,7 @@ fn report(options: &Options) -> Result<()> {
         let unfinished = unfinished_directory()?;
         fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
     }
-    ensure!(failures.is_empty(), "the report lacks what could not be measured: {}", failures.join("; "));
+    ensure!(failures.is_empty(), "some measurements failed: {}", failures.join("; "));
     if options.publish {
         render::publish(&report, &goals, &root())?;
     }

@@ -21,7 +21,7 @@ pub(crate) fn print(old: &Report, new: &Report) {
         println!("not the same machine or kernel: compare ratios, not times");
     }
     if old.is_quick != new.is_quick {
-        println!("one is of a quick run and one of a full run, which has more processes and samples");
+        println!("one run was quick and the other full, with more processes and samples");
     }
     print!("{}", Comparison::of(old, new).text());
 }
@@ -183,14 +183,14 @@ impl Comparison {
             text += &format!("\n{}\n", lines(&head, &self.rows));
         }
         text += &format!(
-            "\n{} figures differ, {} do not, and {} were measured only once, so that nothing can be said.\n\
+            "\n{} figures differ, {} do not, and {} were measured only once, so they cannot be judged.\n\
              A figure differs if its medians are further apart than {FACTOR} times the spread in either \
-             report (of several processes' medians, or, where there \
-             is one process, of eight samples in ten), and than {:.0} % ({:.0} % for a ratio); what is \
-             counted, if it is not the same.\n\
-             That is no proof: of {} figures of what is not ours (direct calls, pointers, what runs without \
-             static calls) {} differ as well. \
-             As large a part of the others may be no change of ours.\n",
+             report, and than {:.0} % ({:.0} % for a ratio). The spread is that of several processes' \
+             medians or, with one process, the range of the middle 80 % of the samples. Counts differ if they \
+             are not equal.\n\
+             This is no proof: of {} figures that do not involve static calls (direct calls, pointers, \
+             programs without static calls) {} differ too. The same share of the others may have other \
+             causes.\n",
             self.rows.len(),
             self.same,
             self.unknown,
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(ratio("programs-rates", "static to direct"), Some(false));
         assert_eq!(ratio("hooks-places", "Rust"), Some(true));
         let text = found.text();
-        assert!(text.contains("of 1 figures of what is not ours"), "{text}");
+        assert!(text.contains("of 1 figures that do not involve static calls"), "{text}");
         assert!(text.contains("only in the old report:\ncalls: gone: C\n"), "{text}");
     }
 }
