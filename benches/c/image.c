@@ -5,7 +5,7 @@
  *     image sleeping ROUNDS IMAGE N...  the same in a process of N threads, while all others sleep
  *     image calling ROUNDS IMAGE N...   the same beside N threads that call, if possible on other processors
  *     image batch ROUNDS IMAGE OTHERS N...    updates of N keys, one by one and as a transaction, in turns,
- *                                       beside so many threads that call
+ *                                       beside this number of threads that call
  *
  * Prints one line a measurement: its name and nanoseconds. They are this thread's processor time:
  * on a busy machine, a thread that waits for its turn does not work. (It waits for nothing else here.)

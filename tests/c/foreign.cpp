@@ -1,5 +1,5 @@
 // Targets in another image. After they return or throw, the registers that the caller's image needs are
-// restored, and backtraces continue behind the call.
+// restored, and backtraces continue after the call.
 #include <stdexcept>
 
 #include "check.h"

@@ -249,7 +249,7 @@ static void updates_in_a_stopped_world(double seconds)
 	atomic_store(&stop, 0);
 }
 
-/* ---- A handler that forks in the middle of an update: the child goes on with it ---------------------- */
+/* ---- A handler that forks in the middle of an update: the child continues it -------------------------- */
 
 static volatile pid_t forked;
 static volatile sig_atomic_t first_in_child;

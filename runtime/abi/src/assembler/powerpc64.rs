@@ -1,12 +1,12 @@
 /// POWER of 64 bits, little-endian, for the pass.
 ///
-/// A branch replaces the NOP, which is the preferred no-op, since both must be of the patch class. R0, R12,
-/// LR and CTR are free between functions, and R11 is not (it may hold a nested function's frame). Callers may
-/// come without a TOC, so the trampoline makes the TOC pointer from its own address, as a function does.
-/// LWSYNC makes the load an acquire, and the branch behind the jump stops speculation past it.
+/// A branch replaces the NOP, which is the preferred no-op, because both must be in the patch class. R0, R12,
+/// LR and CTR are free between functions, but not R11, which may contain a nested function's frame. Callers
+/// may have no TOC, so the trampoline computes the TOC pointer from its own address, as a function does.
+/// LWSYNC makes the load an acquire, and the branch after the jump stops speculation past it.
 ///
-/// A load's displacement has sixteen bits, sign included. The offset comes first where it is added to the
-/// key, because LLVM's assembler refuses an operand that starts with a name in quotes.
+/// A load's displacement has sixteen bits, including the sign. In a sum, the offset precedes the key, because
+/// LLVM's assembler refuses an operand that starts with a quoted name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_powerpc64 {
