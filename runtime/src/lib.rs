@@ -91,8 +91,8 @@
 //!
 //! - `std` (default): conversions into `std::io::Error`; implies `os`.
 //! - `os`: patching with the help of the operating system (Linux), and the variables `STATIC_CALL_*`, through
-//!   libc. Without it nothing is logged; [`mode_reason`] says what is missing, as do `cargo static-call doctor`
-//!   and `inspect`.
+//!   libc. Without it nothing is logged; [`mode_reason`] says what is missing, as do
+//!   `cargo static-call doctor` and `inspect`.
 //!
 //! The crate itself is `no_std` and never allocates. Without `os` it patches through a [`CodeWriter`] that
 //! the program sets; until there is one, every call goes through its key.

@@ -186,8 +186,8 @@ impl Comparison {
             "\n{} figures differ, {} do not, and {} were measured only once, so they cannot be judged.\n\
              A figure differs if its medians are further apart than {FACTOR} times the spread in either \
              report, and than {:.0} % ({:.0} % for a ratio). The spread is that of several processes' \
-             medians or, with one process, the range of the middle 80 % of the samples. Counts differ if they \
-             are not equal.\n\
+             medians or, with one process, the range of the middle 80 % of the samples. Counts differ if \
+             they are not equal.\n\
              This is no proof: of {} figures that do not involve static calls (direct calls, pointers, \
              programs without static calls) {} differ too. The same share of the others may have other \
              causes.\n",
