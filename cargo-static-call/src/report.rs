@@ -362,9 +362,9 @@ fn not_direct(
 }
 
 /// One of [`File::unknown`]: the feature `os` of the runtime is missing.
-pub(crate) const RUNTIME_WITHOUT_OS: &str =
-    "whether the runtime patches any call: this file's copy was built without the feature \"os\" or not \
-     for Linux, and patches only through a writer that the program provides (set_writer)";
+pub(crate) const RUNTIME_WITHOUT_OS: &str = "whether the runtime patches any call: this file's copy was \
+     built without the feature \"os\" or not for Linux, and patches only through a writer that the program \
+     provides (set_writer)";
 
 /// What cannot be determined from the file.
 fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec<String> {
