@@ -63,13 +63,16 @@ pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory:
          Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
     );
     fs::write(&sources, text).with_context(|| format!("cannot write {}", sources.display()))?;
+    let status = directory.join("status");
+    fs::write(&status, "").with_context(|| format!("cannot write {}", status.display()))?;
     let apt = || {
         let mut apt = Command::new("apt-get");
         for (name, value) in [
             ("APT::Architecture", architecture.into()),
             ("APT::Architectures", architecture.into()),
             ("Dir::State", directory.join("state")),
-            ("Dir::State::status", "/dev/null".into()),
+            // Nothing is installed. apt's lock lies beside it.
+            ("Dir::State::status", status.clone()),
             ("Dir::Cache", directory.join("cache")),
             ("Dir::Etc::SourceList", sources.clone()),
             ("Dir::Etc::SourceParts", "/dev/null".into()),

@@ -13,9 +13,9 @@ use core::cell::Cell;
 
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
-use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;
 use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::*;
@@ -120,6 +120,40 @@ fn a_wake_up_without_a_reason_does_no_harm() {
         join([other, waker]);
         let _lock = lock().unwrap();
         assert_eq!(whole.get(), 2);
+    });
+}
+
+/// A signal and a wake-up may reach a sleeper together. Its handler runs before it comes for the lock, and may
+/// wait until another sleeper has had it.
+#[test]
+fn a_handler_may_run_between_the_wake_up_and_the_lock() {
+    check(3, || {
+        let is_done = Arc::new((Mutex::new(false), Condvar::new()));
+        let guard = lock().unwrap();
+        let sleeper = {
+            let is_done = is_done.clone();
+            spawn(2, move || {
+                let handler = || {
+                    let mut done = is_done.0.lock().unwrap();
+                    while !*done {
+                        done = is_done.1.wait(done).unwrap();
+                    }
+                };
+                let wait = |state: &AtomicUsize, awaited| {
+                    os::wait(state, awaited);
+                    handler();
+                };
+                LOCK.acquire(os::thread(), wait).unwrap();
+                LOCK.release();
+            })
+        };
+        let other = spawn(3, move || {
+            drop(lock().unwrap());
+            *is_done.0.lock().unwrap() = true;
+            is_done.1.notify_all();
+        });
+        drop(guard);
+        join([sleeper, other]);
     });
 }
 

@@ -58,5 +58,5 @@ pub(crate) fn wait(word: &AtomicUsize, while_it_is: usize) {
 pub(crate) fn wake(_word: &AtomicUsize) {
     let (lock, sleepers) = &*QUEUE;
     let _queue = lock.lock().unwrap();
-    sleepers.notify_one();
+    sleepers.notify_all();
 }

@@ -93,13 +93,17 @@ fn lower_half(word: &AtomicUsize) -> *const u32 {
     word.as_ptr().cast::<u32>().wrapping_add(index)
 }
 
-/// Wakes one thread that sleeps in [`wait`], and yields to it. Otherwise a thread that updates all the time
+/// Wakes the threads that sleep in [`wait`], and yields to them. Otherwise a thread that updates all the time
 /// would take the lock again before anybody else could run.
+///
+/// It wakes all of them, because one may not come for the lock: a signal that arrived together with the
+/// wake-up has its handler run first, and that may wait for another one's update.
 pub(crate) fn wake(word: &AtomicUsize) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: futex(2) only takes the word's address; sched_yield(2) takes nothing.
     let _ = unsafe {
-        let _ = system_call(libc::SYS_futex, [lower_half(word).expose_provenance(), operation as usize, 1]);
+        let all = i32::MAX as usize;
+        let _ = system_call(libc::SYS_futex, [lower_half(word).expose_provenance(), operation as usize, all]);
         system_call(libc::SYS_sched_yield, [])
     };
 }
