@@ -123,8 +123,8 @@ fn a_wake_up_without_a_reason_does_no_harm() {
     });
 }
 
-/// A signal and a wake-up may reach a sleeper together. Its handler runs before it comes for the lock, and may
-/// wait until another sleeper has had it.
+/// A signal and a wake-up may reach a sleeper together. Its handler runs before it comes for the lock, and
+/// may wait until another sleeper has had it.
 #[test]
 fn a_handler_may_run_between_the_wake_up_and_the_lock() {
     check(3, || {
