@@ -29,8 +29,9 @@ const LABEL: &str = ".Lstatic_call_as";
 /// A part of every trampoline's name.
 pub(crate) const TRAMPOLINE: &[u8] = b"__static_call_trampoline";
 
-/// The prefix of C++ trampolines, which the header makes with a template.
-const TEMPLATE_PREFIX: &str = "_ZN24__static_call_trampolineI";
+/// The prefixes of C++ trampolines, which the header makes with a template: of a class for clang, of a
+/// function for gcc.
+const TEMPLATE_PREFIXES: [&str; 2] = ["_ZN24__static_call_trampolineI", "_Z24__static_call_trampolineI"];
 
 /// What the command line and the assembler's version determine.
 #[derive(Clone, Copy, Debug)]
@@ -290,7 +291,8 @@ fn named_trampoline(operands: &[u8]) -> Option<&[u8]> {
             &operands[start..start + length]
         }
     };
-    let is_one = [TRAMPOLINE_PREFIX, TEMPLATE_PREFIX].iter().any(|start| name.starts_with(start.as_bytes()));
+    let starts = [TRAMPOLINE_PREFIX].into_iter().chain(TEMPLATE_PREFIXES);
+    let is_one = { starts }.any(|start| name.starts_with(start.as_bytes()));
     Some(name).filter(|name| is_one && !name.contains(&b'\\'))
 }
 
@@ -394,10 +396,19 @@ call __static_call_trampoline.a */
 \tcall \"__static_call_trampoline.a__static_call_key./some dir/t.c\"
 \tcall _ZN24__static_call_trampolineIXadL_Z20a_1__static_call_keyEELm9E6__codeE
 \tcall _ZN24__static_call_trampolineIXadL_ZN2ns18c__static_call_keyEEELm9E6__codeE@PLT
-\tcall _Z24__static_call_trampolineIXadv
+\tcall _Z24__static_call_trampolineILm1ELm2ELm3EEvv@PLT
+\tcall _Z24__static_call_trampolinev
 \tcall my__static_call_trampoline.a
 ";
-        assert_eq!(marked(text, SETTINGS), [" f a call marked", " f a_1 call marked", " f c call marked"]);
+        assert_eq!(
+            marked(text, SETTINGS),
+            [
+                " f a call marked",
+                " f a_1 call marked",
+                " f c call marked",
+                " f _Z24__static_call_trampolineILm1ELm2ELm3EEvv call marked"
+            ]
+        );
     }
 
     /// Inline assembler that switches to another section and back.

@@ -9,8 +9,8 @@
  *
  * For C99, C++11 and all later standards, with clang and gcc. If clang compiles it with
  * -fpass-plugin=libstatic_call_pass.so, the calls are direct. Otherwise they are direct calls of a jump that
- * updates patch (x86-64 and AArch64 Linux, C++17), or they load a function pointer; everything else stays the
- * same. Link with libstatic_call (pkg-config static-call has all the flags).
+ * updates patch (Linux but POWER, C++17), or they load a function pointer; everything else stays the same.
+ * Link with libstatic_call (pkg-config static-call has all the flags).
  *
  * The names and their meaning are those of Linux's include/linux/static_call.h.
  *
@@ -397,14 +397,21 @@ typedef __typeof__(nullptr) __static_call_nullptr;
  * file's own; the file's name keeps it apart from others that are optimized together. The pass takes all
  * this out again.
  *
- * The compiler takes a trampoline for an array, which needs no type. These calls load the pointer:
+ * clang takes a trampoline for an array, which needs no type. These calls load the pointer:
  *   - those of keys in functions (assembler cannot know their names), in arrays and in structs
  *   - all of C++ before C++17, where keys in functions cannot be arguments of templates
- *   - with gcc before 14 and -fPIC, those of keys that the file does not declare, and all of C++: the
- *     compiler refuses to tell a global variable's name there, and may change that of a static one
- *   - with gcc on AArch64, all of C++: it would call the array through a register
+ *   - in i686's position-independent code, where each register may have an argument; and in Thumb code
+ *   - with gcc on Arm, in position-independent code, those of keys that the file does not declare, and all of
+ *     C++: the compiler tells no name there
  *   - where calls are checked or hardened (kcfi, speculative load hardening), or do not reach all code. */
 #include "static_call_trampoline.h"
+
+/* The letter by which x86's compilers print a symbol as it is. */
+#ifdef __clang__
+#define __STATIC_CALL_PLAIN "c"
+#else
+#define __STATIC_CALL_PLAIN "p"
+#endif
 
 /* An older clang's assembler describes no frame within that of another function, and wants the arguments of a
  * section in another order than GNU as. There a linker cannot drop a trampoline that nobody calls. */
@@ -416,11 +423,13 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_IN_GROUP(linked, group) "\"awoG\", %%progbits, " linked ", " group ", comdat"
 #endif
 
-#if !defined(__STATIC_CALL_ASM_BEGIN) || defined(STATIC_CALL_POINTERS) ||                       \
-	defined(STATIC_CALL_WITHOUT_LIBRARY) || !defined(__ELF__) || !defined(__linux__) ||     \
-	defined(__code_model_large__) || defined(__code_model_medium__) ||                      \
-	defined(__AARCH64_CMODEL_LARGE__) || defined(__INTEL_COMPILER) || defined(__TINYC__) || \
-	defined(__CUDACC__)
+#if !defined(__STATIC_CALL_ASM_BEGIN) || defined(STATIC_CALL_POINTERS) ||                                  \
+	defined(STATIC_CALL_WITHOUT_LIBRARY) || !defined(__ELF__) || !defined(__linux__) ||                \
+	defined(__code_model_large__) || defined(__code_model_medium__) ||                                 \
+	defined(__AARCH64_CMODEL_LARGE__) || defined(__riscv_cmodel_large) || defined(__INTEL_COMPILER) || \
+	defined(__TINYC__) || defined(__CUDACC__)
+#define __STATIC_CALL_TRAMPOLINES 0
+#elif defined(__s390x__) && defined(STATIC_CALL_RETPOLINES) /* there is no text for them */
 #define __STATIC_CALL_TRAMPOLINES 0
 #elif defined(__cplusplus) && __cplusplus < 201703L
 #define __STATIC_CALL_TRAMPOLINES 0
@@ -430,29 +439,29 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_TRAMPOLINES 0
 #else
 #define __STATIC_CALL_TRAMPOLINES 1
-#if !defined(__aarch64__)
+#if defined(__x86_64__) || defined(__i386__)
 #define __STATIC_CALL_SYMBOL "s"
-#elif __clang_major__ < 19 /* no symbols with an offset, which static keys become */
-#define __STATIC_CALL_SYMBOL "i"
-#else
+#elif defined(__aarch64__) && __clang_major__ >= 19
 #define __STATIC_CALL_SYMBOL "S"
+#else /* where "S" is not there, or takes no symbol with an offset, which static keys become */
+#define __STATIC_CALL_SYMBOL "i"
 #endif
 #endif
-#elif defined(__aarch64__) && defined(__cplusplus)
+#elif defined(__arm__) && defined(__PIC__) && defined(__cplusplus)
 #define __STATIC_CALL_TRAMPOLINES 0
-#elif defined(__aarch64__)
-#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
-#define __STATIC_CALL_SYMBOL "S"
-#elif !defined(__PIC__) || defined(__PIE__)
-#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
-#define __STATIC_CALL_SYMBOL "i"
-#elif __GNUC__ >= 14
-#define __STATIC_CALL_TRAMPOLINES 1
-#define __STATIC_CALL_SYMBOL "Ws"
-#elif !defined(__cplusplus)
-#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
 #else
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
+/* "i" where the compiler takes any symbol for one. Otherwise the architecture's own constraint; or "X", for
+ * anything, on x86, where symbols have no anchors that an optimizer would write instead. */
+#if defined(__aarch64__)
+#define __STATIC_CALL_SYMBOL "S"
+#elif defined(__s390x__)
+#define __STATIC_CALL_SYMBOL "jdd"
+#elif defined(__x86_64__) && defined(__PIC__) && !defined(__PIE__)
+#define __STATIC_CALL_SYMBOL "X"
+#elif !defined(__PIC__) || !defined(__arm__)
+#define __STATIC_CALL_SYMBOL "i"
+#endif
 #endif
 
 #if __STATIC_CALL_TRAMPOLINES
@@ -476,15 +485,7 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #endif
 
 #if __STATIC_CALL_TRAMPOLINES && defined(__cplusplus)
-#ifdef __clang__
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wundefined-internal"
-#endif
 extern "C++" {
-template <__static_call_object *_Key, __UINT64_TYPE__ _File>
-struct __attribute__((__visibility__("hidden"))) __static_call_trampoline {
-	static const char __code;
-};
 template <size_t _Size> constexpr __UINT64_TYPE__ __static_call_hash(const char (&__text)[_Size])
 {
 	__UINT64_TYPE__ __hash = 14695981039346656037U;
@@ -492,31 +493,76 @@ template <size_t _Size> constexpr __UINT64_TYPE__ __static_call_hash(const char 
 		__hash = (__hash ^ static_cast<unsigned char>(__byte)) * 1099511628211U;
 	return __hash;
 }
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-internal"
 template <__static_call_object *_Key, __UINT64_TYPE__ _File>
+struct __attribute__((__visibility__("hidden"))) __static_call_trampoline {
+	static const char __code;
+};
+#define __STATIC_CALL_CODE(key, at_line, file) __static_call_trampoline<key, file>::__code
+#define __STATIC_CALL_LINE(key) 0
+#define __STATIC_CALL_PLACE_0(key)
+#define __STATIC_CALL_PLACE_1(key)
+#else
+/* gcc would call an array through a register. Nor may the function be one that the file alone knows, as that
+ * of a static key would be: gcc warns of those that nobody defines, and does not optimize them as a part of
+ * several files. So hashes tell trampolines apart: of the key as it is printed, of its line, since it is
+ * printed alike in blocks of one function, and of the file. */
+template <__UINT64_TYPE__ _Key, __UINT64_TYPE__ _Line, __UINT64_TYPE__ _File>
+__attribute__((__visibility__("hidden"))) void __static_call_trampoline();
+template <__static_call_object *_Key> constexpr __UINT64_TYPE__ __static_call_name()
+{
+	return __static_call_hash(__PRETTY_FUNCTION__);
+}
+template <typename _Place>
+constexpr __UINT64_TYPE__ __static_call_line(_Place *, decltype(int(_Place::__static_call_line)))
+{
+	return _Place::__static_call_line;
+}
+template <typename _Place> constexpr __UINT64_TYPE__ __static_call_line(_Place *, ...) { return 0; }
+#define __STATIC_CALL_CODE(key, at_line, file)                                                         \
+	__static_call_trampoline<__static_call_name<key>(), at_line, file>
+#define __STATIC_CALL_PLACE(key) __STATIC_CALL_PASTE(key, __static_call_place)
+#define __STATIC_CALL_LINE(key) __static_call_line(static_cast<__STATIC_CALL_PLACE(key) *>(nullptr), 0)
+#define __STATIC_CALL_PLACE_0(key)                                                                  \
+	struct __STATIC_CALL_PLACE(key) {                                                            \
+		enum : __UINT64_TYPE__ { __static_call_line = __LINE__ };                            \
+	};
+#define __STATIC_CALL_PLACE_1(key) struct __STATIC_CALL_PLACE(key);
+#endif
+template <__static_call_object *_Key, __UINT64_TYPE__ _Line, __UINT64_TYPE__ _File>
 __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __static_call_write() noexcept
 {
 	__asm__ __inline__(__STATIC_CALL_ASM(__STATIC_CALL_ASM_KEY)
 			   :
 			   : __STATIC_CALL_SYMBOL(_Key),
-			     __STATIC_CALL_SYMBOL(&__static_call_trampoline<_Key, _File>::__code), "i"(0));
-}
+			     __STATIC_CALL_SYMBOL(&(__STATIC_CALL_CODE(_Key, _Line, _File))), "i"(0));
 }
 #ifdef __clang__
 #pragma clang diagnostic pop
 #endif
-#define __STATIC_CALL_TRAMPOLINES_OF(key, func, size, is_declared)
-#define __STATIC_CALL_ARGUMENTS(key) <&STATIC_CALL_KEY(key), __static_call_hash(__BASE_FILE__)>
-#define __STATIC_CALL_WRITE(key) __static_call_write __STATIC_CALL_ARGUMENTS(key)()
+}
+#define __STATIC_CALL_TRAMPOLINES_OF(key, func, size, is_declared) __STATIC_CALL_PLACE_##is_declared(key)
+#define __STATIC_CALL_ARGUMENTS(key)                                                                \
+	&STATIC_CALL_KEY(key), __STATIC_CALL_LINE(key), __static_call_hash(__BASE_FILE__)
+#define __STATIC_CALL_WRITE(key) __static_call_write<__STATIC_CALL_ARGUMENTS(key)>()
 #define __STATIC_CALL_CALLEE(key)                                                                   \
 	__STATIC_CALL_CAST(STATIC_CALL_TYPE(key),                                                    \
 			   reinterpret_cast<__UINTPTR_TYPE__>(                                              \
-				   &__static_call_trampoline __STATIC_CALL_ARGUMENTS(key)::__code))
+				   &__STATIC_CALL_CODE_OF(__STATIC_CALL_ARGUMENTS(key))))
+#define __STATIC_CALL_CODE_OF(...) __STATIC_CALL_CODE(__VA_ARGS__)
 #elif __STATIC_CALL_TRAMPOLINES
-/* gcc writes the name as it stands. */
+/* gcc writes the name as it stands. LoongArch's GNU as takes no file's name in one. */
 #ifdef __clang__
 #define __STATIC_CALL_QUOTE ""
+#define __STATIC_CALL_FILE __BASE_FILE__
+#elif defined(__loongarch__)
+#define __STATIC_CALL_QUOTE ""
+#define __STATIC_CALL_FILE "own"
 #else
 #define __STATIC_CALL_QUOTE "\""
+#define __STATIC_CALL_FILE __BASE_FILE__
 #endif
 #define __STATIC_CALL_HIDDEN __attribute__((__unused__, __visibility__("hidden")))
 #define __STATIC_CALL_NAME(key) "__static_call_trampoline." #key "__static_call_key"
@@ -555,7 +601,7 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 		__STATIC_CALL_QUOTE __STATIC_CALL_NAME(key) __STATIC_CALL_QUOTE);                     \
 	__STATIC_CALL_EXTERN(func, __STATIC_CALL_IN_FILE)                                            \
 	key##__static_call_own __STATIC_CALL_SIZE __asm__(                                           \
-		__STATIC_CALL_QUOTE __STATIC_CALL_NAME(key) "." __BASE_FILE__ __STATIC_CALL_QUOTE);   \
+		__STATIC_CALL_QUOTE __STATIC_CALL_NAME(key) "." __STATIC_CALL_FILE __STATIC_CALL_QUOTE);   \
 	extern __attribute__((__unused__)) char key##__static_call_declared size;                    \
 	__extension__ typedef __attribute__((__unused__)) char                                       \
 		key##__static_call_in_file[__STATIC_CALL_IN_FILE ? 1 : 2];                            \
@@ -574,7 +620,7 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 #else
 #define __STATIC_CALL_HAS_OWN(key) 0
 #define __STATIC_CALL_ASM_OF(key) __STATIC_CALL_ASM(#key "__static_call_key")
-#define __STATIC_CALL_OPERANDS(key) "i"(0), "i"(key##__static_call_shared), "i"(1)
+#define __STATIC_CALL_OPERANDS(key) "i"(0), "X"(key##__static_call_shared), "i"(1)
 #endif
 #define __STATIC_CALL_WRITE(key)                                                                    \
 	((void)__builtin_choose_expr(__STATIC_CALL_IS_SHARED(key) || __STATIC_CALL_HAS_OWN(key),     \
@@ -610,7 +656,8 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 #define __STATIC_CALL_KEY_CALL(key, arguments) (__STATIC_CALL_KEY_FN(key) arguments)
 #endif
 /* Somebody may keep it as a value, and a trampoline has no landing pad. */
-#if __STATIC_CALL_TRAMPOLINES && !defined(__CET__) && !defined(__ARM_FEATURE_BTI_DEFAULT)
+#if __STATIC_CALL_TRAMPOLINES && !defined(__CET__) && !defined(__ARM_FEATURE_BTI_DEFAULT) && \
+	!defined(__riscv_landing_pad)
 #define __STATIC_CALL_KEY_FN(key) (__STATIC_CALL_WRITE(key), __STATIC_CALL_CALLEE(key))
 #else
 #define __STATIC_CALL_KEY_FN(key) __STATIC_CALL_FN(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key))

@@ -12,7 +12,7 @@
 #define __STATIC_CALL_SIGNATURE_THUNK "0x2524353"
 
 #if defined(__x86_64__) && !defined(__ILP32__)
-#define __STATIC_CALL_ASM_KEY "%c0"
+#define __STATIC_CALL_ASM_KEY "%" __STATIC_CALL_PLAIN "0"
 #define __STATIC_CALL_ASM_IMAGE \
 	"\t.ifndef .Lstatic_call_image\n" \
 	"\t.set .Lstatic_call_image, 1\n" \
@@ -65,7 +65,7 @@
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_IF_NEW(key) \
 	"\t.irp k, " key "\n" \
-	"\t.irp t, %c1\n" \
+	"\t.irp t, %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
 	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
 	"\t.set .Lstatic_call_is_new, 1\n" \
@@ -78,21 +78,21 @@
 #define __STATIC_CALL_ASM_PLACE(key) \
 	"\t.irp k, " key "\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %c1, comdat\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %" __STATIC_CALL_PLAIN "1, comdat\n" \
 	"\t.else\n" \
 	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
 	"\t.endif\n" \
 	"\t.endr\n" \
 	"\t.if %c2\n" \
-	"\t.weak %c1\n" \
-	"\t.hidden %c1\n" \
+	"\t.weak %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.hidden %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.endif\n" \
-	"\t.ifdef %c1\n" \
+	"\t.ifdef %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
 	"\t.endif\n" \
 	"\t.p2align 3\n" \
-	"\t.type %c1, %%function\n" \
-	"%c1:\n" \
+	"\t.type %" __STATIC_CALL_PLAIN "1, %%function\n" \
+	"\t%" __STATIC_CALL_PLAIN "1:\n" \
 	".Lstatic_call_trampoline.%=:\n" \
 	"770:\n" \
 	__STATIC_CALL_CFI("\t.cfi_startproc\n")
@@ -138,7 +138,7 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") "\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") "\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -150,7 +150,7 @@
 	"\t.set __static_call_prefix.%=, . - 8\n" \
 	"\t.type __static_call_prefix.%=, @object\n" \
 	"\t.size __static_call_prefix.%=, 8\n" \
-	"\t.size %c1, . - %c1\n" \
+	"\t.size %" __STATIC_CALL_PLAIN "1, . - %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n" "{|\n\t.intel_syntax noprefix}"
 #define __STATIC_CALL_ASM_BRANCH_ON(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
@@ -362,6 +362,630 @@
 	"\t.popsection\n" \
 	"\t\n" \
 	"\t.size %c1, . - %c1\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#elif defined(__riscv) && __riscv_xlen == 64
+#define __STATIC_CALL_ASM_KEY "%0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 4096\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.zero 40\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 4096\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.quad __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.quad __start_static_call_records, __stop_static_call_records\n" \
+	"\t.quad __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.quad __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.quad __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t773: lla a0, 772b\n" \
+	"\ttail __static_call_register\n" \
+	"\t774: lla a0, 772b\n" \
+	"\ttail __static_call_unregister\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_IF_NEW(key) \
+	"\t.irp k, " key "\n" \
+	"\t.irp t, %1\n" \
+	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
+	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
+	"\t.set .Lstatic_call_is_new, 1\n" \
+	"\t.else\n" \
+	"\t.set .Lstatic_call_is_new, 0\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.endr\n" \
+	"\t.if .Lstatic_call_is_new\n"
+#define __STATIC_CALL_ASM_PLACE(key) \
+	"\t.irp k, " key "\n" \
+	"\t.if %2\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %1, comdat\n" \
+	"\t.else\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.if %2\n" \
+	"\t.weak %1\n" \
+	"\t.hidden %1\n" \
+	"\t.endif\n" \
+	"\t.ifdef %1\n" \
+	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
+	"\t.endif\n" \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.p2align 3\n" \
+	"\t.option pop\n" \
+	"\t.type %1, %%function\n" \
+	"%1:\n" \
+	".Lstatic_call_trampoline.%=:\n" \
+	"770:\n" \
+	__STATIC_CALL_CFI("\t.cfi_startproc\n")
+#define __STATIC_CALL_ASM_BEGIN(key) \
+	__STATIC_CALL_ASM_IF_NEW(key) __STATIC_CALL_ASM_IMAGE __STATIC_CALL_ASM_PLACE(key)
+#define __STATIC_CALL_ASM_NEAR(key) \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.option norvc\n" \
+	"\t775: auipc t1, %%pcrel_hi(" key ")\n" \
+	"\tld t1, %%pcrel_lo(775b)(t1)\n" \
+	"\tfence r, rw\n" \
+	"\tjr t1\n" \
+	"\tunimp\n" \
+	"\t.p2align 3\n" \
+	"\t.option pop\n"
+#define __STATIC_CALL_ASM_FAR(key) \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.option norvc\n" \
+	"\t775: auipc t1, %%pcrel_hi(771f)\n" \
+	"\tld t1, %%pcrel_lo(775b)(t1)\n" \
+	"\tld t1, (t1)\n" \
+	"\tfence r, rw\n" \
+	"\tjr t1\n" \
+	"\tunimp\n" \
+	"\t.p2align 3\n" \
+	"\t.option pop\n"
+#define __STATIC_CALL_ASM_END(key, signature) \
+	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
+	"\t.long " signature ", 771f - 770b\n" \
+	"\t.if %2\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.else\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t771: .quad " key ", 0, 0\n" \
+	"\t.long 0, 770b - 771b\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t\n" \
+	"\t.size %1, . - %1\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#elif defined(__s390x__) && __ARCH__ >= 8
+#define __STATIC_CALL_ASM_KEY "%0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 4096\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.zero 40\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 4096\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.quad __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.quad __start_static_call_records, __stop_static_call_records\n" \
+	"\t.quad __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.quad __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.quad __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t773: larl %%r2, 772b\n" \
+	"\tjg __static_call_register@PLT\n" \
+	"\t774: larl %%r2, 772b\n" \
+	"\tjg __static_call_unregister@PLT\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_IF_NEW(key) \
+	"\t.irp k, " key "\n" \
+	"\t.irp t, %1\n" \
+	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
+	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
+	"\t.set .Lstatic_call_is_new, 1\n" \
+	"\t.else\n" \
+	"\t.set .Lstatic_call_is_new, 0\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.endr\n" \
+	"\t.if .Lstatic_call_is_new\n"
+#define __STATIC_CALL_ASM_PLACE(key) \
+	"\t.irp k, " key "\n" \
+	"\t.if %2\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %1, comdat\n" \
+	"\t.else\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.if %2\n" \
+	"\t.weak %1\n" \
+	"\t.hidden %1\n" \
+	"\t.endif\n" \
+	"\t.ifdef %1\n" \
+	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t.type %1, %%function\n" \
+	"%1:\n" \
+	".Lstatic_call_trampoline.%=:\n" \
+	"770:\n" \
+	__STATIC_CALL_CFI("\t.cfi_startproc\n")
+#define __STATIC_CALL_ASM_BEGIN(key) \
+	__STATIC_CALL_ASM_IF_NEW(key) __STATIC_CALL_ASM_IMAGE __STATIC_CALL_ASM_PLACE(key)
+#define __STATIC_CALL_ASM_NEAR(key) \
+	"\tlgrl %%r1, " key "\n" \
+	"\tbr %%r1\n" \
+	"\t.p2align 3\n"
+#define __STATIC_CALL_ASM_FAR(key) \
+	"\tlgrl %%r1, 771f\n" \
+	"\tlg %%r1, 0(%%r1)\n" \
+	"\tbr %%r1\n" \
+	"\t.p2align 3\n"
+#define __STATIC_CALL_ASM_END(key, signature) \
+	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
+	"\t.long " signature ", 771f - 770b\n" \
+	"\t.if %2\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.else\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t771: .quad " key ", 0, 0\n" \
+	"\t.long 0, 770b - 771b\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t\n" \
+	"\t.size %1, . - %1\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#elif defined(__i386__) && !defined(__PIC__)
+#define __STATIC_CALL_ASM_KEY "%" __STATIC_CALL_PLAIN "0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 4096\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 28\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 4096\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.long __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.long __start_static_call_records, __stop_static_call_records\n" \
+	"\t.long __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.long __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.long __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t773: push %%ebx\n" \
+	"\tcall 775f\n" \
+	"\t775: pop %%ebx\n" \
+	"\tlea 772b-775b(%%ebx), %%eax\n" \
+	"\tadd $_GLOBAL_OFFSET_TABLE_+(.-775b), %%ebx\n" \
+	"\tsub $4, %%esp\n" \
+	"\tpush %%eax\n" \
+	"\tcall __static_call_register@PLT\n" \
+	"\tadd $8, %%esp\n" \
+	"\tpop %%ebx\n" \
+	"\tret\n" \
+	"\t774: push %%ebx\n" \
+	"\tcall 775f\n" \
+	"\t775: pop %%ebx\n" \
+	"\tlea 772b-775b(%%ebx), %%eax\n" \
+	"\tadd $_GLOBAL_OFFSET_TABLE_+(.-775b), %%ebx\n" \
+	"\tsub $4, %%esp\n" \
+	"\tpush %%eax\n" \
+	"\tcall __static_call_unregister@PLT\n" \
+	"\tadd $8, %%esp\n" \
+	"\tpop %%ebx\n" \
+	"\tret\n" \
+	"\t\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.long 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.long 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_IF_NEW(key) \
+	"\t.irp k, " key "\n" \
+	"\t.irp t, %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
+	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
+	"\t.set .Lstatic_call_is_new, 1\n" \
+	"\t.else\n" \
+	"\t.set .Lstatic_call_is_new, 0\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.endr\n" \
+	"\t.if .Lstatic_call_is_new\n"
+#define __STATIC_CALL_ASM_PLACE(key) \
+	"\t.irp k, " key "\n" \
+	"\t.if %c2\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %" __STATIC_CALL_PLAIN "1, comdat\n" \
+	"\t.else\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.if %c2\n" \
+	"\t.weak %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.hidden %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.endif\n" \
+	"\t.ifdef %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t.type %" __STATIC_CALL_PLAIN "1, %%function\n" \
+	"\t%" __STATIC_CALL_PLAIN "1:\n" \
+	".Lstatic_call_trampoline.%=:\n" \
+	"770:\n" \
+	__STATIC_CALL_CFI("\t.cfi_startproc\n")
+#define __STATIC_CALL_ASM_BEGIN(key) "{|.att_syntax prefix\n\t}" \
+	__STATIC_CALL_ASM_IF_NEW(key) __STATIC_CALL_ASM_IMAGE __STATIC_CALL_ASM_PLACE(key)
+#define __STATIC_CALL_ASM_NEAR(key) \
+	"\tnop\n" \
+	"\tjmp *" key "\n" \
+	"\tint3\n" \
+	"\t.p2align 3, 0xcc\n"
+#define __STATIC_CALL_ASM_NEAR_THUNK(key) \
+	"\tnop\n" \
+	"\tpushl " key "\n" \
+	__STATIC_CALL_CFI("\t.cfi_adjust_cfa_offset 4\n") \
+	"\tcall 776f\n" \
+	"\t775: pause\n" \
+	"\tlfence\n" \
+	"\tjmp 775b\n" \
+	__STATIC_CALL_CFI("\t.cfi_adjust_cfa_offset 4\n") \
+	"\t776: lea 4(%%esp), %%esp\n" \
+	__STATIC_CALL_CFI("\t.cfi_adjust_cfa_offset -4\n") \
+	"\tret\n" \
+	"\tint3\n" \
+	"\t.p2align 3, 0xcc\n"
+#define __STATIC_CALL_ASM_END(key, signature) \
+	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
+	"\t.long " signature ", 771f - 770b\n" \
+	"\t.if %c2\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") "\n" \
+	"\t.else\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
+	"\t.endif\n" \
+	"\t.p2align 2\n" \
+	"\t771: .long " key ", 0, 0, 0, 770b - 771b, 0, 0\n" \
+	"\t.popsection\n" \
+	"\t\n" \
+	"\t.size %" __STATIC_CALL_PLAIN "1, . - %" __STATIC_CALL_PLAIN "1\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" "{|\n\t.intel_syntax noprefix}"
+#elif defined(__arm__) && !defined(__ARMEB__) && !defined(__thumb__) && __ARM_ARCH >= 7
+#define __STATIC_CALL_ASM_KEY "%c0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 65536\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 28\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 65536\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.long __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.long __start_static_call_records, __stop_static_call_records\n" \
+	"\t.long __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.long __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.long __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t773: ldr r0, 775f\n" \
+	"\t776: add r0, pc, r0\n" \
+	"\tb __static_call_register\n" \
+	"\t774: ldr r0, 777f\n" \
+	"\t778: add r0, pc, r0\n" \
+	"\tb __static_call_unregister\n" \
+	"\t775: .long 772b-(776b+8)\n" \
+	"\t777: .long 772b-(778b+8)\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.long 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.long 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_IF_NEW(key) \
+	"\t.irp k, " key "\n" \
+	"\t.irp t, %c1\n" \
+	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
+	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
+	"\t.set .Lstatic_call_is_new, 1\n" \
+	"\t.else\n" \
+	"\t.set .Lstatic_call_is_new, 0\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.endr\n" \
+	"\t.if .Lstatic_call_is_new\n"
+#define __STATIC_CALL_ASM_PLACE(key) \
+	"\t.irp k, " key "\n" \
+	"\t.if %c2\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %c1, comdat\n" \
+	"\t.else\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.if %c2\n" \
+	"\t.weak %c1\n" \
+	"\t.hidden %c1\n" \
+	"\t.endif\n" \
+	"\t.ifdef %c1\n" \
+	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t.type %c1, %%function\n" \
+	"%c1:\n" \
+	".Lstatic_call_trampoline.%=:\n" \
+	"770:\n"
+#define __STATIC_CALL_ASM_BEGIN(key) "\t.syntax unified\n\t.arm\n" \
+	__STATIC_CALL_ASM_IF_NEW(key) __STATIC_CALL_ASM_IMAGE __STATIC_CALL_ASM_PLACE(key)
+#define __STATIC_CALL_ASM_NEAR(key) \
+	"\t.inst 0xe320f000\n" \
+	"\tldr ip, 776f\n" \
+	"\t775: ldr ip, [pc, ip]\n" \
+	"\tdmb ish\n" \
+	"\tbx ip\n" \
+	"\tdsb sy\n" \
+	"\tisb\n" \
+	"\t776: .long " key "-(775b+8)\n" \
+	"\t.p2align 3\n"
+#define __STATIC_CALL_ASM_FAR(key) \
+	"\t.inst 0xe320f000\n" \
+	"\tldr ip, 776f\n" \
+	"\t775: ldr ip, [pc, ip]\n" \
+	"\tldr ip, [ip]\n" \
+	"\tdmb ish\n" \
+	"\tbx ip\n" \
+	"\tdsb sy\n" \
+	"\tisb\n" \
+	"\t776: .long 771f-(775b+8)\n" \
+	"\t.p2align 3\n"
+#define __STATIC_CALL_ASM_END(key, signature) \
+	"\t.long " signature ", 771f - 770b\n" \
+	"\t.if %c2\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") "\n" \
+	"\t.else\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
+	"\t.endif\n" \
+	"\t.p2align 2\n" \
+	"\t771: .long " key ", 0, 0, 0, 770b - 771b, 0, 0\n" \
+	"\t.popsection\n" \
+	"\t\n" \
+	"\t.size %c1, . - %c1\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#elif defined(__loongarch64)
+#define __STATIC_CALL_ASM_KEY "%0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 65536\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.zero 40\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 65536\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.quad __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.quad __start_static_call_records, __stop_static_call_records\n" \
+	"\t.quad __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.quad __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.quad __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t773: la.local $a0, 772b\n" \
+	"\ttail36 $t8, __static_call_register\n" \
+	"\t774: la.local $a0, 772b\n" \
+	"\ttail36 $t8, __static_call_unregister\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_IF_NEW(key) \
+	"\t.irp k, " key "\n" \
+	"\t.irp t, %1\n" \
+	"\t.ifndef \".Lstatic_call.\\k:\\t\"\n" \
+	"\t.set \".Lstatic_call.\\k:\\t\", 1\n" \
+	"\t.set .Lstatic_call_is_new, 1\n" \
+	"\t.else\n" \
+	"\t.set .Lstatic_call_is_new, 0\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.endr\n" \
+	"\t.if .Lstatic_call_is_new\n"
+#define __STATIC_CALL_ASM_PLACE(key) \
+	"\t.irp k, " key "\n" \
+	"\t.if %2\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"axG\", %%progbits, %1, comdat\n" \
+	"\t.else\n" \
+	"\t.pushsection \".text.static_call.\\k\", \"ax\", %%progbits\n" \
+	"\t.endif\n" \
+	"\t.endr\n" \
+	"\t.if %2\n" \
+	"\t.weak %1\n" \
+	"\t.hidden %1\n" \
+	"\t.endif\n" \
+	"\t.ifdef %1\n" \
+	"\t.error \"static-call: two static keys have one name, in files of one name: rename one (LTO)\"\n" \
+	"\t.endif\n" \
+	"\t.p2align 3, 0xff\n" \
+	"\t.type %1, %%function\n" \
+	"%1:\n" \
+	".Lstatic_call_trampoline.%=:\n" \
+	"770:\n" \
+	__STATIC_CALL_CFI("\t.cfi_startproc\n")
+#define __STATIC_CALL_ASM_BEGIN(key) \
+	__STATIC_CALL_ASM_IF_NEW(key) __STATIC_CALL_ASM_IMAGE __STATIC_CALL_ASM_PLACE(key)
+#define __STATIC_CALL_ASM_NEAR(key) \
+	"\t775: pcalau12i $t8, 0\n" \
+	"\t.reloc 775b, R_LARCH_PCALA_HI20, " key "\n" \
+	"\t776: ld.d $t8, $t8, 0\n" \
+	"\t.reloc 776b, R_LARCH_PCALA_LO12, " key "\n" \
+	"\tdbar 20\n" \
+	"\tjr $t8\n" \
+	"\tbreak 0\n" \
+	"\tnop\n" \
+	"\t.p2align 3, 0xff\n"
+#define __STATIC_CALL_ASM_FAR(key) \
+	"\t775: pcalau12i $t8, 0\n" \
+	"\t.reloc 775b, R_LARCH_PCALA_HI20, 771f\n" \
+	"\t776: ld.d $t8, $t8, 0\n" \
+	"\t.reloc 776b, R_LARCH_PCALA_LO12, 771f\n" \
+	"\tld.d $t8, $t8, 0\n" \
+	"\tdbar 20\n" \
+	"\tjr $t8\n" \
+	"\tbreak 0\n" \
+	"\t.p2align 3, 0xff\n"
+#define __STATIC_CALL_ASM_END(key, signature) \
+	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
+	"\t.long " signature ", 771f - 770b\n" \
+	"\t.if %2\n" \
+	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.else\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
+	"\t.endif\n" \
+	"\t.p2align 3\n" \
+	"\t771: .quad " key ", 0, 0\n" \
+	"\t.long 0, 770b - 771b\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t\n" \
+	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
 #endif

@@ -288,11 +288,13 @@ fn recorded(file: &object::File<'_>) -> Vec<u64> {
 /// Disassembles every function of the symbol table.
 fn branches(file: &object::File<'_>) -> Vec<u64> {
     let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
-    // In C++, the header makes trampolines with a template.
-    let starts = [TRAMPOLINE_PREFIX.as_bytes(), b"_ZN24__static_call_trampolineI"];
+    // In C++, the header makes trampolines with a template: of a class for clang, of a function for gcc.
+    let starts = [TRAMPOLINE_PREFIX, "_ZN24__static_call_trampolineI", "_Z24__static_call_trampolineI"];
     let trampolines: HashSet<u64> = symbols()
         .filter(|symbol| {
-            symbol.name_bytes().is_ok_and(|name| starts.iter().any(|start| name.starts_with(start)))
+            symbol
+                .name_bytes()
+                .is_ok_and(|name| starts.iter().any(|start| name.starts_with(start.as_bytes())))
         })
         .map(|symbol| symbol.address())
         .collect();

@@ -103,10 +103,13 @@ impl Build {
         matches!(self.compiler, Compiler::Pass | Compiler::PassShared | Compiler::OtherPass(_))
     }
 
-    /// Whether the header writes trampolines for this compiler, in C.
+    /// Whether the header writes trampolines for this compiler, in C. It does not for position-independent
+    /// code of i686, which is usual there, and for Thumb code, which Debian's gcc writes.
     #[must_use]
     pub fn has_trampolines(self) -> bool {
-        !self.has_pass() && platform().header_has_trampolines()
+        let is_thumb = platform().name.starts_with("armv7-") && self.compiler == Compiler::Gcc;
+        let has = platform().header_has_trampolines() && !platform().name.starts_with("i686-");
+        !self.has_pass() && has && !is_thumb
     }
 
     /// The modes and writers that make a difference. If calls load their keys, there is one mode, whatever

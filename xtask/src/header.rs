@@ -12,6 +12,18 @@ use static_call_abi as abi;
 
 use crate::run::root;
 
+/// How the text is to be read.
+#[derive(PartialEq, Eq)]
+enum Dialect {
+    /// In the only way.
+    Only,
+    /// In AT&T's syntax, whichever of both the compiler's is. gcc and clang print symbols by other modifiers.
+    Att,
+    /// As A32 code, in the syntax of both instruction sets. The function around it may be Thumb code, and
+    /// compilers go back to that.
+    A32,
+}
+
 /// A machine's assembler.
 struct Machine {
     /// The compilers' macros that identify the machine.
@@ -20,21 +32,28 @@ struct Machine {
     image: [&'static str; 3],
     fields: &'static str,
     near: &'static str,
-    far: &'static str,
+    /// The code for images that lie anywhere, if the machine has one.
+    far: Option<&'static str>,
     /// Both with a thunk, if the machine has one.
-    thunks: Option<[&'static str; 2]>,
+    thunks: [Option<&'static str>; 2],
     /// The code after the signature.
     data: &'static str,
     /// The operand modifier for a bare symbol or number.
     bare: &'static str,
-    /// Compilers may read assembler in one of two dialects.
-    has_dialects: bool,
+    dialect: Dialect,
+    /// The lines before the code and behind it.
+    around: [&'static str; 2],
+    /// What aligns a trampoline.
+    alignment: &'static str,
     /// Branches that jump while their key is on, while it is off, and while it has a function.
     branches: Option<[&'static str; 3]>,
     record: &'static str,
 }
 
-const MACHINES: [Machine; 2] = [X86_64, AARCH64];
+const MACHINES: [Machine; 7] = [X86_64, AARCH64, RISCV64, S390X, X86, ARM, LOONGARCH64];
+
+const ALIGNMENT: &str = ".p2align 3";
+const FRAME: [&str; 2] = [abi::__static_call_record!(start), abi::__static_call_record!(end)];
 
 const X86_64: Machine = Machine {
     condition: "defined(__x86_64__) && !defined(__ILP32__)",
@@ -46,14 +65,16 @@ const X86_64: Machine = Machine {
     ],
     fields: abi::__static_call_record!(fields 64),
     near: abi::__static_call_x86_64!(near),
-    far: abi::__static_call_x86_64!(far),
-    thunks: Some([
-        abi::__static_call_x86_64!(near abi::__static_call_x86_64!(retpoline)),
-        abi::__static_call_x86_64!(far abi::__static_call_x86_64!(retpoline)),
-    ]),
+    far: Some(abi::__static_call_x86_64!(far)),
+    thunks: [
+        Some(abi::__static_call_x86_64!(near abi::__static_call_x86_64!(retpoline))),
+        Some(abi::__static_call_x86_64!(far abi::__static_call_x86_64!(retpoline))),
+    ],
     data: abi::__static_call_x86_64!(data),
     bare: "c",
-    has_dialects: true,
+    dialect: Dialect::Att,
+    around: FRAME,
+    alignment: ALIGNMENT,
     branches: Some([
         abi::__static_call_x86_64!(branch on),
         abi::__static_call_x86_64!(branch off),
@@ -72,11 +93,123 @@ const AARCH64: Machine = Machine {
     ],
     fields: abi::__static_call_record!(fields 64),
     near: abi::__static_call_aarch64!(near),
-    far: abi::__static_call_aarch64!(recorded),
-    thunks: None,
+    far: Some(abi::__static_call_aarch64!(recorded)),
+    thunks: [None; 2],
     data: "",
     bare: "c",
-    has_dialects: false,
+    dialect: Dialect::Only,
+    around: FRAME,
+    alignment: ALIGNMENT,
+    branches: None,
+    record: "",
+};
+
+const RISCV64: Machine = Machine {
+    condition: "defined(__riscv) && __riscv_xlen == 64",
+    page: abi::RISCV64.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_riscv64!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    near: abi::__static_call_riscv64!(near),
+    far: Some(abi::__static_call_riscv64!(recorded)),
+    thunks: [None; 2],
+    data: "",
+    bare: "",
+    dialect: Dialect::Only,
+    around: FRAME,
+    // A linker that relaxes code would move it, and clang 19 refuses that without optimization.
+    alignment: ".option push\n.option norelax\n.p2align 3\n.option pop",
+    branches: None,
+    record: "",
+};
+
+const S390X: Machine = Machine {
+    // z10 or newer, for `lgrl`.
+    condition: "defined(__s390x__) && __ARCH__ >= 8",
+    page: abi::S390X.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_s390x!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    near: abi::__static_call_s390x!(near),
+    far: Some(abi::__static_call_s390x!(recorded)),
+    thunks: [None; 2],
+    data: "",
+    bare: "",
+    dialect: Dialect::Only,
+    around: FRAME,
+    alignment: ALIGNMENT,
+    branches: None,
+    record: "",
+};
+
+const X86: Machine = Machine {
+    // Only a register holds the address of position-independent code, and a function may take an argument
+    // in each of them.
+    condition: "defined(__i386__) && !defined(__PIC__)",
+    page: abi::X86.page_size,
+    image: [
+        abi::__static_call_image!(open 32),
+        abi::__static_call_x86!(hooks),
+        abi::__static_call_image!(close 32),
+    ],
+    fields: abi::__static_call_record!(fields 32),
+    near: abi::__static_call_x86!(fixed),
+    far: None,
+    thunks: [Some(abi::__static_call_x86!(fixed stacked)), None],
+    data: "",
+    bare: "c",
+    dialect: Dialect::Att,
+    around: FRAME,
+    alignment: ALIGNMENT,
+    branches: None,
+    record: "",
+};
+
+const ARM: Machine = Machine {
+    condition: "defined(__arm__) && !defined(__ARMEB__) && !defined(__thumb__) && __ARM_ARCH >= 7",
+    page: abi::ARM.page_size,
+    image: [
+        abi::__static_call_image!(open 32),
+        abi::__static_call_arm!(hooks),
+        abi::__static_call_image!(close 32),
+    ],
+    fields: abi::__static_call_record!(fields 32),
+    near: abi::__static_call_arm!(near),
+    far: Some(abi::__static_call_arm!(recorded)),
+    thunks: [None; 2],
+    data: "",
+    bare: "c",
+    dialect: Dialect::A32,
+    around: [abi::__static_call_record!(start open), abi::__static_call_record!(end open)],
+    alignment: ALIGNMENT,
+    branches: None,
+    record: "",
+};
+
+const LOONGARCH64: Machine = Machine {
+    condition: "defined(__loongarch64)",
+    page: abi::LOONGARCH64.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_loongarch64!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    near: abi::__static_call_loongarch64!(near),
+    far: Some(abi::__static_call_loongarch64!(recorded)),
+    thunks: [None; 2],
+    data: "",
+    bare: "",
+    dialect: Dialect::Only,
+    around: FRAME,
+    // Without a value for its padding, a linker would relax it.
+    alignment: ".p2align 3, 0xff",
     branches: None,
     record: "",
 };
@@ -110,7 +243,7 @@ const PLACE: &str = r#".irp k, {key}
 .ifdef {trampoline}
 .error "static-call: two static keys have one name, in files of one name: rename one (LTO)"
 .endif
-.p2align 3
+{aligned}
 .type {trampoline}, %function
 {trampoline}:
 .Lstatic_call_trampoline.{number}:"#;
@@ -156,26 +289,30 @@ fn text() -> String {
 
 impl Machine {
     fn define(&self, text: &mut String) {
-        let (enter, leave) = if self.has_dialects {
-            ("\"{|.att_syntax prefix\\n\\t}\" ", " \"{|\\n\\t.intel_syntax noprefix}\"")
-        } else {
-            ("", "")
+        let (enter, leave) = match self.dialect {
+            Dialect::Only => ("", ""),
+            Dialect::Att => ("\"{|.att_syntax prefix\\n\\t}\" ", " \"{|\\n\\t.intel_syntax noprefix}\""),
+            Dialect::A32 => ("\"\\t.syntax unified\\n\\t.arm\\n\" ", ""),
         };
-        let place = [PLACE, abi::__static_call_record!(start)].join("\n");
-        let around = [abi::__static_call_record!(end), self.fields, self.data, END].join("\n");
-        let end = shared(&around);
-        writeln!(text, "#define __STATIC_CALL_ASM_KEY \"%{}0\"", self.bare).expect("a string");
+        let place = PLACE.replace("{aligned}", self.alignment);
+        let [start, end] = self.around;
+        let place = [&place, start].join("\n");
+        let end = shared(&[end, self.fields, self.data, END].join("\n"));
+        writeln!(text, "#define __STATIC_CALL_ASM_KEY \"{}\"", self.symbol(0)).expect("a string");
         self.define_one(text, "IMAGE", "", &self.image.join("\n"), "");
         self.define_one(text, "IF_NEW(key)", "", BEGIN, "");
         self.define_one(text, "PLACE(key)", "", &place, "");
         let parts = ["IF_NEW(key)", "IMAGE", "PLACE(key)"].map(|part| format!("__STATIC_CALL_ASM_{part}"));
         writeln!(text, "#define __STATIC_CALL_ASM_BEGIN(key) {enter}\\\n\t{}", parts.join(" "))
             .expect("a string");
-        self.define_one(text, "NEAR(key)", "", self.near, "");
-        self.define_one(text, "FAR(key)", "", self.far, "");
-        if let Some([near, far]) = self.thunks {
-            self.define_one(text, "NEAR_THUNK(key)", "", near, "");
-            self.define_one(text, "FAR_THUNK(key)", "", far, "");
+        let [near_thunk, far_thunk] = self.thunks;
+        let codes = [Some(self.near), self.far, near_thunk, far_thunk];
+        for (name, code) in
+            ["NEAR(key)", "FAR(key)", "NEAR_THUNK(key)", "FAR_THUNK(key)"].into_iter().zip(codes)
+        {
+            if let Some(code) = code {
+                self.define_one(text, name, "", code, "");
+            }
         }
         self.define_one(text, "END(key, signature)", "", &end, leave);
         let Some(branches) = self.branches else { return };
@@ -197,6 +334,15 @@ impl Machine {
         writeln!(text, "{}{after}", lines.join(" \\\n")).expect("a string");
     }
 
+    /// An operand as a bare symbol, inside a C literal.
+    fn symbol(&self, number: u32) -> String {
+        if self.dialect == Dialect::Att {
+            format!("%\" __STATIC_CALL_PLAIN \"{number}")
+        } else {
+            format!("%{}{number}", self.bare)
+        }
+    }
+
     /// A line of assembler as a C literal in extended assembler.
     fn line(&self, line: &str) -> String {
         let escaped = line.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
@@ -208,7 +354,7 @@ impl Machine {
                 "{in_group}",
                 "\" __STATIC_CALL_IN_GROUP(\".Lstatic_call_trampoline.{number}\", \"{trampoline}\") \"",
             )
-            .replace("{trampoline}", &format!("%{}1", self.bare))
+            .replace("{trampoline}", &self.symbol(1))
             .replace("{shared}", &format!("%{}2", self.bare))
             .replace("{number}", "%=")
             .replace("{page}", &self.page.to_string())

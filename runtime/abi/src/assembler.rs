@@ -50,6 +50,10 @@ macro_rules! __static_call_record {
     (start arm) => {
         "770:\n.fnstart"
     };
+    // No frame is described: GNU as describes one at a time on Arm, and C's header writes within another.
+    (start open) => {
+        "770:"
+    };
     // A near key is reached without the global offset table, so no other image may define it.
     (hidden) => {
         ".hidden {key}"
@@ -62,6 +66,9 @@ macro_rules! __static_call_record {
         ".cantunwind
         .fnend
         .long {signature}, 771f - 770b"
+    };
+    (end open) => {
+        ".long {signature}, 771f - 770b"
     };
     (fields 64) => {
         ".pushsection static_call_records, \"awo\", %progbits, {trampoline}

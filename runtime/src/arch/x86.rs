@@ -123,11 +123,12 @@ pub(crate) fn encode_over(kind: Kind, pc: usize, action: Action, _old: &[u8]) ->
 /// ```text
 /// 90               nop, before each of them
 /// FF 25 disp32     jmp *key
+/// FF 35 disp32     push key
 /// A1 disp32        mov key, %eax
 /// E8 00 00 00 00   call of the next instruction
 /// ```
 pub(crate) fn is_trampoline_entry(word: [u8; WORD]) -> bool {
-    matches!(word, [NOP, 0xff, 0x25, ..] | [NOP, 0xa1, ..] | [NOP, CALL, 0, 0, 0, 0, ..])
+    matches!(word, [NOP, 0xff, 0x25 | 0x35, ..] | [NOP, 0xa1, ..] | [NOP, CALL, 0, 0, 0, 0, ..])
 }
 
 /// Nothing to do: instruction caches are coherent (AMD64 APM volume 2, section 7.6.1).
@@ -220,12 +221,14 @@ mod tests {
         let near = oracle::with_key(text!(near), "near");
         let far = oracle::with_key(text!(far), "far");
         let fixed = oracle::with_key(text!(fixed), "near");
+        let stacked = oracle::with_key(text!(fixed stacked), "near");
         for (code, output) in [
             (&near, Output::Shared),
             (&near, Output::Program),
             (&far, Output::Shared),
             (&far, Output::Program),
             (&fixed, Output::Program),
+            (&stacked, Output::Program),
         ] {
             let linked = oracle::link_trampoline(TRIPLE, "", code, output);
             assert!(is_trampoline_entry(oracle::entry(&linked)), "{output:?}: {linked:02x?}");

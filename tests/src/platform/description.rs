@@ -104,7 +104,7 @@ impl Platform {
     /// Whether calls in C go through trampolines without the pass.
     #[must_use]
     pub fn header_has_trampolines(&self) -> bool {
-        ["x86_64-", "aarch64-"].iter().any(|start| self.name.starts_with(start))
+        !self.name.starts_with("powerpc64le-")
     }
 
     /// Whether an emulator runs its programs.

@@ -13,9 +13,9 @@ pub(super) const PLATFORM: Platform = Platform {
     shortest_site: 5,
     has_breakpoints: true,
     disassemble: |code, address| x86_64::disassemble(32, code, address),
-    // call 1f; jmp *key; mov key, %eax
+    // call 1f; jmp *key; push key; mov key, %eax
     is_trampoline_entry: |code| {
-        matches!(code, [0x90, 0xe8, 0, 0, 0, 0, ..] | [0x90, 0xff, 0x25, ..] | [0x90, 0xa1, ..])
+        matches!(code, [0x90, 0xe8, 0, 0, 0, 0, ..] | [0x90, 0xff, 0x25 | 0x35, ..] | [0x90, 0xa1, ..])
     },
     has_conditional_tail_calls: true,
     entry: 4,

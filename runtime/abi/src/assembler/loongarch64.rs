@@ -39,6 +39,18 @@ macro_rules! __static_call_loongarch64 {
             .p2align 3, 0xff"
         )
     };
+    // The key's address comes from the record at 771, for C: see AArch64.
+    (recorded) => {
+        "775: pcalau12i $t8, 0
+        .reloc 775b, R_LARCH_PCALA_HI20, 771f
+        776: ld.d $t8, $t8, 0
+        .reloc 776b, R_LARCH_PCALA_LO12, 771f
+        ld.d $t8, $t8, 0
+        dbar 20
+        jr $t8
+        break 0
+        .p2align 3, 0xff"
+    };
     (hooks) => {
         ".p2align 2
         773: la.local $a0, 772b

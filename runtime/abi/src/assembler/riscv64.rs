@@ -39,6 +39,20 @@ macro_rules! __static_call_riscv64 {
             .option pop"
         )
     };
+    // The key's address comes from the record at 771, for C: see AArch64.
+    (recorded) => {
+        ".option push
+        .option norelax
+        .option norvc
+        775: auipc t1, %pcrel_hi(771f)
+        ld t1, %pcrel_lo(775b)(t1)
+        ld t1, (t1)
+        fence r, rw
+        jr t1
+        unimp
+        .p2align 3
+        .option pop"
+    };
     (hooks) => {
         "773: lla a0, 772b
         tail __static_call_register

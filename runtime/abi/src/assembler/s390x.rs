@@ -26,6 +26,13 @@ macro_rules! __static_call_s390x {
             .p2align 3"
         )
     };
+    // The key's address comes from the record at 771, for C: see AArch64.
+    (recorded) => {
+        "lgrl %r1, 771f
+        lg %r1, 0(%r1)
+        br %r1
+        .p2align 3"
+    };
     (hooks) => {
         "773: larl %r2, 772b
         jg __static_call_register@PLT

@@ -50,6 +50,22 @@ macro_rules! __static_call_x86 {
         int3
         .p2align 3, 0xcc"
     };
+    // The same without eax, for C, where a function may take an argument in it (regparm) and nobody tells.
+    (fixed stacked) => {
+        "nop
+        pushl {key}+{offset}
+        .cfi_adjust_cfa_offset 4
+        call 776f
+        775: pause
+        lfence
+        jmp 775b
+        .cfi_adjust_cfa_offset 4
+        776: lea 4(%esp), %esp
+        .cfi_adjust_cfa_offset -4
+        ret
+        int3
+        .p2align 3, 0xcc"
+    };
     (fixed $($thunk:tt)+) => {
         ::core::concat!(
             "nop
