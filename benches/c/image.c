@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <static_branch.h>
+
 #include "process.h"
 
 static double processor_time(void)
@@ -77,10 +79,20 @@ static void check(long (*run)(long), long expected)
 	}
 }
 
+/* The key of an image whose sites are branches. */
+static struct static_key_false *branch;
+
+static int change_key(void *key, void *target)
+{
+	if (!branch)
+		return __static_call_update(key, target);
+	return target ? static_branch_enable(branch) : static_branch_disable(branch);
+}
+
 static void update(void *key, void *target, const char *name)
 {
 	double start = processor_time();
-	int error = __static_call_update(key, target);
+	int error = change_key(key, target);
 	double end = processor_time();
 
 	if (error) {
@@ -101,8 +113,9 @@ static struct image image_at(const char *path)
 {
 	struct image image = { .handle = loaded(dlopen(path, RTLD_NOW | RTLD_LOCAL)) };
 
-	image.key = loaded(dlsym(image.handle, "k0__static_call_key"));
-	image.targets[0] = loaded(dlsym(image.handle, "first"));
+	branch = dlsym(image.handle, "k0");
+	image.key = branch ? branch : loaded(dlsym(image.handle, "k0__static_call_key"));
+	image.targets[0] = branch ? NULL : loaded(dlsym(image.handle, "first"));
 	image.targets[1] = loaded(dlsym(image.handle, "second"));
 	image.run = (long (*)(long))loaded(dlsym(image.handle, "run"));
 	return image;

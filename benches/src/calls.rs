@@ -23,7 +23,9 @@
 //! - `flush` (on request): `sites256` once, after 32,768 jumps of other code have displaced it in the branch
 //!   predictor and in the first-level instruction cache.
 //! - `hook`: a chain of direct calls, each followed by a hook that is off; `leaf`: the same without the
-//!   calls, so that the hook is the function's only call.
+//!   calls, so that the hook is the function's only call. `tiny`, `floats` and `hash` are leaves as well: two
+//!   instructions, four doubles that live in registers, and a hash of 16 bytes. The hooks of all five are
+//!   static calls, static branches (`key`), lazy calls (`lazy`), and what programs use instead.
 //!
 //! Prints one line per measurement: work load, form, place, and nanoseconds per call. `cargo xtask bench`
 //! builds it with the pass, with and without retpolines, runs it in every mode, and also checks the loops'
@@ -34,6 +36,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use std::time::Instant;
 
+use static_call::static_call_lazy;
 use static_keys::{define_static_key_false, static_branch_unlikely};
 
 #[path = "process.rs"]
@@ -50,6 +53,7 @@ std::arch::global_asm!(include_str!("../c/thunk-lfence.s"), options(att_syntax))
 static_call::define! {
     static BENCH: fn(word: u64) -> u64 = other;
     static HOOK: Option<fn(word: u64)> = None;
+    static HOOKED: bool = false;
 }
 define_static_key_false!(HOOK_KEY);
 
@@ -162,6 +166,18 @@ fn static_hook(word: u64) {
 }
 
 #[inline(always)]
+fn lazy_hook(word: u64) {
+    static_call_lazy!(HOOK, word);
+}
+
+#[inline(always)]
+fn key_hook(word: u64) {
+    if static_call::static_branch_unlikely!(HOOKED) {
+        hook(word);
+    }
+}
+
+#[inline(always)]
 fn branch_hook(word: u64) {
     if HOOK_IS_ON.load(Ordering::Relaxed) {
         hook(word);
@@ -244,6 +260,57 @@ macro_rules! leaf {
         }
     };
 }
+
+macro_rules! tiny {
+    ($calls:ident $word:ident $hook:path) => {
+        for _ in 0..$calls {
+            $word = inlined($word);
+            opaque!($word);
+            $hook($word);
+        }
+    };
+}
+
+macro_rules! floats {
+    ($calls:ident $word:ident $hook:path) => {
+        let mut doubles = [1.0, 2.0, 3.0, 5.0].map(|double| double + $word as f64);
+        for number in 0..$calls {
+            doubles = [
+                doubles[0] * 0.999 + doubles[1],
+                doubles[1] * 0.5 + doubles[2],
+                doubles[2] * 0.25 + doubles[3],
+                doubles[3] * 0.125 + 1.0,
+            ];
+            $hook(u64::from(number));
+        }
+        $word = doubles.into_iter().fold($word, |word, double| word ^ double.to_bits());
+    };
+}
+
+macro_rules! hash {
+    ($calls:ident $word:ident $hook:path) => {
+        let start = $word;
+        for number in 0..$calls {
+            let [low, high] = PIECES[number as usize % PIECES.len()];
+            let product = u128::from(low ^ start) * u128::from(high ^ 0x9e37_79b9_7f4a_7c15);
+            let hash = product as u64 ^ (product >> 64) as u64;
+            $word = $word.wrapping_add(hash);
+            $hook(hash);
+        }
+    };
+}
+
+/// Pieces of 16 bytes, to hash.
+static PIECES: [[u64; 2]; 64] = {
+    let mut pieces = [[0; 2]; 64];
+    let mut number = 0;
+    while number < pieces.len() {
+        let word = 0xbf58_476d_1ce4_e5b9_u64.rotate_left(number as u32);
+        pieces[number] = [word, word.wrapping_mul(0x94d0_49bb_1331_11eb)];
+        number += 1;
+    }
+    pieces
+};
 
 #[cfg(feature = "many-sites")]
 macro_rules! sites {
@@ -328,10 +395,16 @@ const SHORT: &[Loop] = loops! {
         "pointer" through_pointer, "object" through_object, "choice" through_choice] [0 16 32 48];
     neighbours ["direct" target, "again" target, "static" through_key,
         "pointer" through_pointer, "object" through_object, "choice" through_choice] [0 16 32 48];
-    hook ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
-        "static-keys" static_key_hook] [0 16 32 48];
-    leaf ["none" no_hook, "again" no_hook, "static" static_hook, "branch" branch_hook, "pointer" pointer_hook,
-        "static-keys" static_key_hook] [0 16 32 48];
+    hook ["none" no_hook, "again" no_hook, "static" static_hook, "key" key_hook, "lazy" lazy_hook,
+        "branch" branch_hook, "pointer" pointer_hook, "static-keys" static_key_hook] [0 16 32 48];
+    leaf ["none" no_hook, "again" no_hook, "static" static_hook, "key" key_hook, "lazy" lazy_hook,
+        "branch" branch_hook, "pointer" pointer_hook, "static-keys" static_key_hook] [0 16 32 48];
+    tiny ["none" no_hook, "again" no_hook, "static" static_hook, "key" key_hook, "lazy" lazy_hook,
+        "branch" branch_hook, "pointer" pointer_hook, "static-keys" static_key_hook] [0 16 32 48];
+    floats ["none" no_hook, "again" no_hook, "static" static_hook, "key" key_hook, "lazy" lazy_hook,
+        "branch" branch_hook, "pointer" pointer_hook, "static-keys" static_key_hook] [0 16 32 48];
+    hash ["none" no_hook, "again" no_hook, "static" static_hook, "key" key_hook, "lazy" lazy_hook,
+        "branch" branch_hook, "pointer" pointer_hook, "static-keys" static_key_hook] [0 16 32 48];
 };
 
 /// These take the compiler longer than all others.

@@ -1,8 +1,8 @@
 //! The cost of an update, compared with the crate `static-keys`, which patches branches (`nop` or `jmp`) as
-//! we patch calls.
+//! we patch calls and branches.
 //!
-//! Both crates have keys with 10 to 10,000 sites of the same purpose: a hook that is called or not. (Each
-//! function passes a different number, so that the compiler does not merge them.) Both keys are switched on
+//! All three have keys with 10 to 10,000 sites of the same purpose: a hook that is called or not. (Each
+//! function passes a different number, so that the compiler does not merge them.) They are switched on
 //! and off in turns, and after each change all sites run and are checked. There is one thread, because
 //! `static-keys` forbids changes while others run; ours would only have to interrupt them as well. The
 //! program builds with the stable compiler, whose `asm!` has labels since Rust 1.87.
@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
-use static_call::StaticCall;
+use static_call::{StaticBranch, StaticCall};
 
 #[path = "process.rs"]
 mod process;
@@ -45,11 +45,12 @@ macro_rules! sites {
 macro_rules! keys {
     ($($name:ident $sites:tt [$($number:literal)*];)*) => { $(
         mod $name {
-            use super::{hook, Size, StaticCall};
+            use super::{hook, Size, StaticBranch, StaticCall};
             use static_keys::{define_static_key_false, static_branch_unlikely};
 
             static_call::define! {
                 static OURS: Option<fn(number: u64)> = None;
+                static BRANCH: bool = false;
             }
             define_static_key_false!(THEIRS);
 
@@ -57,7 +58,11 @@ macro_rules! keys {
                 sites: $sites,
                 sum: $sites / 10 * (0 $(+ $number)*),
                 info: || OURS.info(),
+                branches: || BRANCH.info(),
                 update: |is_on| OURS.update(is_on.then_some(hook as fn(u64))).expect("nothing forbids it"),
+                switch: |is_on| {
+                    if is_on { BRANCH.enable() } else { BRANCH.disable() }.expect("nothing forbids it");
+                },
                 // SAFETY: no other thread runs, and `main` has called `global_init`.
                 toggle: |is_on| unsafe { if is_on { THEIRS.enable() } else { THEIRS.disable() } },
                 run_ours: || { $({
@@ -66,6 +71,13 @@ macro_rules! keys {
                         sites! { $sites OURS.call($number); }
                     }
                     ours();
+                })* },
+                run_branches: || { $({
+                    #[inline(never)]
+                    fn branches() {
+                        sites! { $sites if static_call::static_branch_unlikely!(BRANCH) { hook($number); } }
+                    }
+                    branches();
                 })* },
                 run_theirs: || { $({
                     #[inline(never)]
@@ -93,9 +105,12 @@ struct Size {
     /// The sum of all sites' numbers.
     sum: u64,
     info: fn() -> static_call::Info,
+    branches: fn() -> static_call::Info,
     update: fn(bool),
+    switch: fn(bool),
     toggle: fn(bool),
     run_ours: fn(),
+    run_branches: fn(),
     run_theirs: fn(),
 }
 
@@ -133,7 +148,7 @@ fn processor_time() -> Duration {
 }
 
 fn main() {
-    let pairs = std::env::args().nth(1).and_then(|pairs| pairs.parse().ok()).unwrap_or(100_usize);
+    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(96_usize);
     static_keys::global_init();
     let sizes = [
         ten::SIZE,
@@ -146,20 +161,24 @@ fn main() {
         let info = (size.info)();
         let both = (info.sites as u64, info.direct as u64);
         assert_eq!(both, (size.sites, size.sites), "sites of ours, and those that are patched");
-        for pair in 0..pairs {
-            let is_on = pair % 2 == 0;
+        let info = (size.branches)();
+        let branches = (info.branches as u64, info.patched_branches as u64);
+        let recorded = if cfg!(all(target_arch = "x86_64", target_os = "linux")) { size.sites } else { 0 };
+        assert_eq!(branches, (recorded, recorded), "branches of ours, and those that are patched");
+        for round in 0..rounds {
+            let is_on = round % 2 == 0;
             let sum = if is_on { size.sum } else { 0 };
-            let update = || change(|| (size.update)(is_on), size.run_ours, sum);
-            let toggle = || change(|| (size.toggle)(is_on), size.run_theirs, sum);
+            let mut changes = [
+                ("ours", size.update, size.run_ours),
+                ("branches", size.switch, size.run_branches),
+                ("theirs", size.toggle, size.run_theirs),
+            ];
             // Each comes first equally often when switching on and when switching off.
-            let (ours, theirs) = if pair / 2 % 2 == 0 {
-                let ours = update();
-                (ours, toggle())
-            } else {
-                let theirs = toggle();
-                (update(), theirs)
-            };
-            println!("ours/{0} {ours:.0}\ntheirs/{0} {theirs:.0}\nstore/{0} {1:.3}", size.sites, store());
+            changes.rotate_left(round / 2 % 3);
+            for (name, make, run) in changes {
+                println!("{name}/{} {:.0}", size.sites, change(|| make(is_on), run, sum));
+            }
+            println!("store/{} {:.3}", size.sites, store());
         }
     }
     process::print();

@@ -18,7 +18,7 @@ use crate::toolchain::{c_program, c_source, rust_program, without_pass};
 
 const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
 /// The copies of a loop, named after how many bytes into a cache line the code before the loop starts.
-const PLACES: [u32; 4] = [0, 16, 32, 48];
+pub(crate) const PLACES: [u32; 4] = [0, 16, 32, 48];
 /// The number of consecutive call instructions.
 const SITES: [usize; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 
@@ -327,14 +327,14 @@ fn measure_work(
 }
 
 /// Nanoseconds of a form, over all places.
-fn nanoseconds(runs: &Runs, work: &str, form: &str) -> Option<Summary> {
+pub(crate) fn nanoseconds(runs: &Runs, work: &str, form: &str) -> Option<Summary> {
     runs.of(|samples| {
         PLACES.iter().flat_map(|place| samples.named(&format!("{work}/{form}/{place}")).to_vec()).collect()
     })
 }
 
 /// The ratios of two forms, of pairs from the same round and place.
-fn ratio(runs: &Runs, work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
+pub(crate) fn ratio(runs: &Runs, work: &str, form: &str, to: &str, places: &[u32]) -> Option<Summary> {
     let at = |form: &str, place: &u32| format!("{work}/{form}/{place}");
     runs.of(|samples| {
         places.iter().flat_map(|place| samples.ratios(&at(form, place), &at(to, place))).collect()

@@ -97,9 +97,26 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub(crate) fn of(function: &[Instruction]) -> Option<Self> {
+        Self::ending_at(
+            function,
+            function.iter().rev().filter(|(_, instruction)| instruction.starts_with('j')),
+        )
+    }
+
+    /// The first one that ends in a condition: cold code behind it jumps back into it.
+    pub(crate) fn first(function: &[Instruction]) -> Option<Self> {
+        let is_condition = |text: &str| text.starts_with('j') && !text.starts_with("jmp");
+        Self::ending_at(function, function.iter().filter(|(_, instruction)| is_condition(instruction)))
+    }
+
+    /// The one whose last instruction is the first of these that jumps back.
+    fn ending_at<'a>(
+        function: &[Instruction],
+        mut jumps: impl Iterator<Item = &'a Instruction>,
+    ) -> Option<Self> {
         let first = function.first()?.0;
-        let (start, end) = function.iter().rev().find_map(|(address, instruction)| {
-            let target = destination(instruction).filter(|_| instruction.starts_with('j'))?;
+        let (start, end) = jumps.find_map(|(address, instruction)| {
+            let target = destination(instruction)?;
             (first..*address).contains(&target).then_some((target, *address))
         })?;
         let body = || {
@@ -124,7 +141,7 @@ impl Loop {
 
 /// A static call may have prefixes without effect.
 fn without_padding(instruction: &str) -> &str {
-    instruction.trim_start_matches("addr32 ")
+    instruction.trim_start_matches("addr32 ").trim_start_matches("cs ")
 }
 
 fn is_nop(instruction: &str) -> bool {
@@ -153,5 +170,19 @@ mod tests {
         assert_eq!(body.callees, ["call 100 <target>"]);
         assert_eq!(destination(&body.callees[0]), Some(0x100));
         assert!(Loop::of(&function[5..]).is_none());
+
+        // A branch, and the block behind it that jumps back into the loop.
+        let function = [
+            (0x50, "mov    %rax,%rdi"),
+            (0x53, "cs jmp 70 <f+0x30>"),
+            (0x59, "jne    50 <f+0x10>"),
+            (0x5b, "ret"),
+            (0x5c, "call   100 <hook>"),
+            (0x61, "jmp    59 <f+0x19>"),
+        ]
+        .map(|(address, instruction)| (address, instruction.to_owned()));
+        let body = Loop::first(&function).expect("a loop");
+        assert_eq!(body.instructions, ["mov    %rax,%rdi", "jmp", "jne"]);
+        assert_eq!(body.callees, [""; 0]);
     }
 }

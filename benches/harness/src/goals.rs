@@ -333,6 +333,78 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
              call.",
         ),
         Goal::new(
+            "branch that is off / no branch: tiny loop, loop with a call, four live doubles; the worst place",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            branches(report, "branches-places", "static branch to none", |row| !row.starts_with("hash")),
+        )
+        .because(
+            "the branch is one instruction of five bytes and one to four prefixes (`tiny_key_*`, \
+             target/bench/raw/code-branches.txt): the loop is longer, and may lie in two cache lines where the \
+             other lies in one.",
+        ),
+        Goal::new(
+            "branch that is off / no branch: hash of 16 bytes, interpreter",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            branches(report, "branches-off", "static branch to none", |row| row.starts_with("hash"))
+                .into_iter()
+                .chain(branches(report, "branches-interpreter", "time to none", |row| row == "static branch")),
+        )
+        .because(
+            "a compiler does not unroll a loop with a branch, and dispatches otherwise around one (`hash_*`, \
+             target/bench/raw/code-branches.txt).",
+        ),
+        Goal::new(
+            "branch that is off / relaxed load and branch: the worst loop",
+            "≤ 1.00",
+            Bound::AtMost(1.0),
+            branches(report, "branches-off", "static branch to load", |_| true).into_iter().chain(branches(
+                report,
+                "branches-interpreter",
+                "time to that with a load",
+                |row| row == "static branch",
+            )),
+        )
+        .because("where both cost nothing, the ratio is 1 and noise."),
+        Goal::new(
+            "lazy call that is off / static call that is off, interpreter",
+            "≤ 0.95",
+            Bound::AtMost(0.95),
+            branches(report, "branches-interpreter", "time to that with a static call", |row| row == "lazy call"),
+        ),
+        Goal::new(
+            "update of branches, a site of 1,000 to 100,000",
+            "≤ 20 ns",
+            Bound::AtMost(20.0),
+            ["1,000", "10,000", "100,000"].into_iter().flat_map(|sites| {
+                let time = cell(report, "branches-update", sites, "window, a site", Unit::Nanoseconds)?;
+                Some(time.and(&format!(", {sites} branches")))
+            }),
+        )
+        .because("an update's system calls, and what each site takes: it is looked up, compared and written."),
+        Goal::new(
+            "its slope from 1,000 to 100,000 branches",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            slope_of(report, "branches-update", "window"),
+        )
+        .because("a cache that is too small for so many sites, if the last step is steeper."),
+        Goal::new(
+            "static-keys / static branch, update of 1,000 sites",
+            "≥ 100",
+            Bound::AtLeast(100.0),
+            cell(report, "branches-peers", "1,000", "static-keys to static branch", Unit::Ratio),
+        )
+        .because("static-keys takes a few system calls for each site: how dear these are depends on the machine."),
+        Goal::new(
+            "bytes a branch in the file, table and padding",
+            "≤ 14",
+            Bound::AtMost(14.0),
+            cell(report, "branches-size", "table and padding", "bytes", Unit::Bytes),
+        )
+        .because("an entry has 12 bytes; one prefix is always there, and others align the branch."),
+        Goal::new(
             "compile time with 1,000 sites",
             "≤ 1 % more",
             Bound::AtMost(1.0),
@@ -351,6 +423,15 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
 
 fn cell(report: &Report, table: &str, row: &str, column: &str, unit: Unit) -> Option<Measured> {
     Some(Measured::new(unit, report.cell(table, row, column)?))
+}
+
+/// A column's ratios, each with its row's name.
+fn branches(report: &Report, table: &str, column: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Measured> {
+    let Some(table) = report.table(table) else { return Vec::new() };
+    let rows = table.rows.iter().filter(|row| is_wanted(&row.name));
+    let ratio =
+        |row: &str| Some(Measured::new(Unit::Ratio, table.cell(row, column)?).and(&format!(", {row}")));
+    rows.filter_map(|row| ratio(&row.name)).collect()
 }
 
 /// A row's ratios in the columns whose name ends so.

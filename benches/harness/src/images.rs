@@ -30,6 +30,8 @@ pub(crate) struct Image {
     pub(crate) operations: usize,
     /// Whether each site has a page of its own.
     pub(crate) is_sparse: bool,
+    /// Whether its sites are branches.
+    pub(crate) has_branches: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,14 +44,28 @@ pub(crate) enum Kind {
 impl Image {
     /// A shared object.
     pub(crate) fn library(sites: usize, keys: usize) -> Self {
-        Self { sites, keys, with_pass: true, kind: Kind::Library, operations: 1, is_sparse: false }
+        Self {
+            sites,
+            keys,
+            with_pass: true,
+            kind: Kind::Library,
+            operations: 1,
+            is_sparse: false,
+            has_branches: false,
+        }
+    }
+
+    /// A shared object whose sites are static branches.
+    pub(crate) fn of_branches(sites: usize) -> Self {
+        Self { has_branches: true, ..Self::library(sites, 1) }
     }
 
     fn name(self) -> String {
         let pass = if self.with_pass { "" } else { "-without-pass" };
         let kind = if self.kind == Kind::Program { "program" } else { "image" };
         let sparse = if self.is_sparse { "-sparse" } else { "" };
-        format!("{kind}-{}-{}-{}{sparse}{pass}", self.sites, self.keys, self.operations)
+        let branches = if self.has_branches { "-branches" } else { "" };
+        format!("{kind}-{}-{}-{}{sparse}{branches}{pass}", self.sites, self.keys, self.operations)
     }
 
     pub(crate) fn path(self) -> Result<PathBuf> {
@@ -87,10 +103,14 @@ impl Image {
 
     /// The keys, their targets, and the function that runs all others.
     fn main_source(self) -> String {
-        let mut c = String::from("#include \"static_call.h\"\n");
+        let mut c = String::from("#include \"static_branch.h\"\n");
         c += "long first(long x) { return x + 1; }\nlong second(long x) { return 5 * x + 7; }\n";
         for key in 0..self.keys {
-            writeln!(c, "DEFINE_STATIC_CALL(k{key}, first);").expect("memory");
+            match self.has_branches {
+                true => writeln!(c, "DEFINE_STATIC_KEY_FALSE(k{key});"),
+                false => writeln!(c, "DEFINE_STATIC_CALL(k{key}, first);"),
+            }
+            .expect("memory");
         }
         for part in 0..self.parts() {
             writeln!(c, "long run_{part}(long x);").expect("memory");
@@ -110,9 +130,13 @@ impl Image {
     }
 
     fn source(self, sites: usize, random: &mut fastrand::Rng) -> String {
-        let mut c = String::from("#include \"static_call.h\"\nlong first(long x);\n");
+        let mut c = String::from("#include \"static_branch.h\"\nlong first(long x);\n");
         for key in 0..self.keys {
-            writeln!(c, "DECLARE_STATIC_CALL(k{key}, first);").expect("memory");
+            match self.has_branches {
+                true => writeln!(c, "DECLARE_STATIC_KEY_FALSE(k{key});"),
+                false => writeln!(c, "DECLARE_STATIC_CALL(k{key}, first);"),
+            }
+            .expect("memory");
         }
         let (sites_a_function, aligned) =
             if self.is_sparse { (1, ", aligned(4096)") } else { (SITES_A_FUNCTION, "") };
@@ -123,7 +147,14 @@ impl Image {
             for _ in 0..sites_a_function.min(sites - function * sites_a_function) {
                 let key = random.usize(..self.keys);
                 let argument = argument(self.operations, random);
-                writeln!(c, "\tx = static_call(k{key}, {argument});").expect("memory");
+                match self.has_branches {
+                    true => writeln!(
+                        c,
+                        "\tx = {argument};\n\tif (static_branch_unlikely(&k{key}))\n\t\tx = 5 * x + 7;"
+                    ),
+                    false => writeln!(c, "\tx = static_call(k{key}, {argument});"),
+                }
+                .expect("memory");
             }
             // Otherwise the last call would be a jump.
             c += "\treturn x ^ 1;\n}\n";

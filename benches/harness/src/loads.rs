@@ -306,7 +306,7 @@ fn trampoline_size(file: &object::File<'_>) -> f64 {
 
 /// The code with the directives that align sites, less the code without them. Functions are not aligned
 /// here, since that would hide some of it.
-fn padding(image: Image) -> Result<f64> {
+pub(crate) fn padding(image: Image) -> Result<f64> {
     let mut difference = 0.0;
     let mut directives = 0;
     for source in image.sources()? {
@@ -338,11 +338,13 @@ fn without_padding(assembly: &str) -> (String, usize) {
     let is_of_site = |line: &&str| {
         let operands = line.trim().strip_prefix(".p2align").unwrap_or_default();
         let operands: Vec<&str> = operands.split(',').map(str::trim).collect();
-        matches!(operands[..], ["3", "" | "0x67", "4" | "5" | "6"])
+        matches!(operands[..], ["3", "" | "0x67" | "0x2e", "4" | "5" | "6"])
     };
     // Calls and jumps have a prefix in any case.
     let assembly = assembly.replace("\t.byte\t103\n\t.p2align\t3, 0x67, 4\n", "\t.p2align\t3, 0x67, 4\n");
-    let (ours, others): (Vec<&str>, Vec<&str>) = assembly.lines().partition(is_of_site);
+    // Branches, too.
+    let lines = assembly.lines().filter(|line| line.trim() != ".byte 0x2e");
+    let (ours, others): (Vec<&str>, Vec<&str>) = lines.partition(is_of_site);
     (others.iter().flat_map(|line| [*line, "\n"]).collect(), ours.len())
 }
 

@@ -7,6 +7,7 @@
 //! made.
 
 mod bench;
+mod branches;
 mod calls;
 mod code;
 mod compile;
@@ -145,6 +146,7 @@ fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
             Part::Load => bench.attempt("load cost and size", loads::measure)?,
             Part::Build => bench.attempt("build cost", compile::measure)?,
             Part::Programs => bench.attempt("whole programs", programs::measure)?,
+            Part::Branches => bench.attempt("static branches", branches::measure)?,
         }
     }
     let failures = std::mem::take(&mut bench.failures);

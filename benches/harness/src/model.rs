@@ -192,10 +192,13 @@ pub(crate) enum Part {
     Build,
     /// What whole programs gain
     Programs,
+    /// What static branches cost
+    Branches,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 5] = [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs, Self::Branches];
 
     /// Its name in options and reports.
     pub(crate) fn as_str(self) -> &'static str {
@@ -205,6 +208,7 @@ impl Part {
             Self::Load => "load",
             Self::Build => "build",
             Self::Programs => "programs",
+            Self::Branches => "branches",
         }
     }
 
@@ -215,6 +219,7 @@ impl Part {
             Self::Load => "Load cost and size",
             Self::Build => "Build cost",
             Self::Programs => "Whole programs",
+            Self::Branches => "Static branches",
         }
     }
 }

@@ -74,7 +74,13 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Records the commands and sources of `product`, the installation, and the compiler.
     pub(crate) fn new(product: &Path, commands: &[&Command], sources: &[PathBuf]) -> Result<Self> {
-        let installed = ["include/static_call.h", "lib/libstatic_call.a", "lib/libstatic_call.so.0", PLUGIN];
+        let installed = [
+            "include/static_call.h",
+            "include/static_branch.h",
+            "lib/libstatic_call.a",
+            "lib/libstatic_call.so.0",
+            PLUGIN,
+        ];
         let installed = installed.iter().map(|file| prefix().join(file));
         let mut hasher = DefaultHasher::new();
         for file in sources.iter().cloned().chain(installed) {

@@ -254,8 +254,8 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
         ("one store", Unit::Nanoseconds),
     ]);
     let mut command = Command::new(&program);
-    // A multiple of four, so that each goes on as often as off, and first as often as second.
-    command.env("STATIC_CALL_WRITER", WINDOW).arg("8");
+    // A multiple of six, so that each goes on as often as off, and first as often as second or third.
+    command.env("STATIC_CALL_WRITER", WINDOW).arg("6");
     let runs = bench.repeat(bench.processes(), "update beside static-keys", command)?;
     for sites in SITES_BESIDE {
         let [ours, theirs] = ["ours", "theirs"].map(|crate_name| format!("{crate_name}/{sites}"));

@@ -1,7 +1,8 @@
 //! A small register machine with a tracing hook at each instruction.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use static_call::static_call_lazy;
 use static_keys::{define_static_key_false, static_branch_unlikely};
 
 use crate::case::Case;
@@ -33,20 +34,28 @@ const PROGRAM: [Instruction; 10] = [
     Instruction::JumpUnlessZero(0, 3),
     Instruction::End(3),
 ];
+type Registers = [u64; 4];
+
+/// A hook whose second argument is evaluated before it.
+#[inline(always)]
+fn eager(hook: impl Fn(usize, u64)) -> impl Fn(usize, &Registers) {
+    move |place, registers| hook(place, registers[3])
+}
+
 const INSTRUCTIONS: usize = 3 + 6 * 20_000 + 1;
 
 /// One copy of the interpreter, whose loop is shifted by this many nops.
 #[inline(never)]
-fn run<const NOPS: usize>(hook: impl Fn(usize, u64)) -> u64 {
+fn run<const NOPS: usize>(hook: impl Fn(usize, &Registers)) -> u64 {
     // SAFETY: nops do nothing.
     unsafe {
         std::arch::asm!(".rept {}", "nop", ".endr", const NOPS, options(nomem, nostack, preserves_flags))
     };
     let program = std::hint::black_box(&PROGRAM);
-    let mut registers = [0_u64; 4];
+    let mut registers: Registers = [0; 4];
     let mut place = 0;
     loop {
-        hook(place, registers[3]);
+        hook(place, &registers);
         match program[place] {
             Instruction::Set(to, value) => registers[to] = value,
             Instruction::Add(to, from) => registers[to] = registers[to].wrapping_add(registers[from]),
@@ -108,17 +117,42 @@ fn registers(place: usize, value: u64) {
     };
 }
 
+static_call::define! {
+    static TRACE: bool = false;
+}
+static FLAG: AtomicBool = AtomicBool::new(false);
 define_static_key_false!(BRANCH);
 
 #[inline(always)]
-fn behind_branch(place: usize, value: u64) {
+fn behind_static_branch(place: usize, registers: &Registers) {
+    if static_call::static_branch_unlikely!(TRACE) {
+        trace::by_key(place, registers[3]);
+    }
+}
+
+#[inline(always)]
+fn lazy(place: usize, registers: &Registers) {
+    static_call_lazy!(trace::KEY, place, registers[3]);
+}
+
+#[inline(always)]
+fn behind_load(place: usize, registers: &Registers) {
+    if FLAG.load(Ordering::Relaxed) {
+        trace::by_key(place, registers[3]);
+    }
+}
+
+#[inline(always)]
+fn behind_branch(place: usize, registers: &Registers) {
     if static_branch_unlikely!(BRANCH) {
-        trace::by_key(place, value);
+        trace::by_key(place, registers[3]);
     }
 }
 
 pub(crate) fn hooks(are_on: bool) {
     trace::set(are_on.then_some(count));
+    if are_on { TRACE.enable() } else { TRACE.disable() }.expect("nothing forbids it");
+    FLAG.store(are_on, Ordering::Relaxed);
 }
 
 pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {
@@ -127,14 +161,20 @@ pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {
         amount: COPIES * INSTRUCTIONS,
         run: Box::new(run),
     };
-    let mut cases = vec![case("static", copies!(trace::by_key)), case("pointer", copies!(trace::by_pointer))];
+    let mut cases = vec![
+        case("static", copies!(eager(trace::by_key))),
+        case("pointer", copies!(eager(trace::by_pointer))),
+    ];
     if hooks == "on" {
-        cases.push(case("direct", copies!(count)));
+        cases.push(case("direct", copies!(eager(count))));
     } else {
         cases.extend([
-            case("direct", copies!(|_, _| ())),
-            case("registers", copies!(registers)),
+            case("direct", copies!(|_, _: &Registers| ())),
+            case("registers", copies!(eager(registers))),
             case("static-keys", copies!(behind_branch)),
+            case("branch", copies!(behind_static_branch)),
+            case("load", copies!(behind_load)),
+            case("lazy", copies!(lazy)),
         ]);
     }
     cases
