@@ -120,7 +120,7 @@ const RISCV64: Machine = Machine {
     bare: "",
     dialect: Dialect::Only,
     around: FRAME,
-    // A linker that relaxes code would move it, and clang 19 refuses that without optimization.
+    // Without relaxation: a linker would take padding away.
     alignment: ".option push\n.option norelax\n.p2align 3\n.option pop",
     branches: None,
     record: "",
