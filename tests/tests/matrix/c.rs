@@ -193,6 +193,21 @@ const CELLS: &[Cell] = &[
     },
     Cell { name: "gcc_inline", compiler: Compiler::GccInline, flags: &["-O2"], expected: IN_TABLES, ..CLANG },
     Cell {
+        name: "gcc_inline_O0",
+        compiler: Compiler::GccInline,
+        flags: &["-O0", "-g", "-fPIE"],
+        link: &["-pie"],
+        expected: IN_TABLES,
+        ..CLANG
+    },
+    Cell {
+        name: "gcc_inline_O3",
+        compiler: Compiler::GccInline,
+        flags: &["-O3", "-fPIC"],
+        expected: IN_TABLES,
+        ..CLANG
+    },
+    Cell {
         name: "gcc_inline_lto",
         compiler: Compiler::GccInline,
         flags: &["-O2", "-flto", "-g"],
