@@ -9,7 +9,8 @@ use object::{
     elf,
 };
 use static_call_abi::{
-    KEY_SUFFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
+    BRANCHES_SECTION, Branch, KEY_SUFFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION,
+    TRAMPOLINE_PREFIX, is_entry,
 };
 
 use crate::platform::platform;
@@ -33,7 +34,7 @@ impl StaticCalls {
     pub fn read(path: &Path) -> Self {
         let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file = object::File::parse(&*data).expect("an ELF file");
-        Self { recorded: recorded(&file), branches: branches(&file) }
+        Self { recorded: entries::<4>(&file, SITES_SECTION), branches: branches(&file) }
     }
 
     /// The number of sites.
@@ -269,20 +270,32 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     records.step_by(platform().layout().record() as usize).filter_map(key).collect()
 }
 
-/// mold puts the anchors into a section of their own, with the same name.
-fn recorded(file: &object::File<'_>) -> Vec<u64> {
-    let number = |entry: &[u8; 4]| file.endianness().read_i32(*entry);
+/// The addresses that the entries of a table start with, sorted. mold puts the anchors into a section of their
+/// own, with the same name.
+fn entries<const SIZE: usize>(file: &object::File<'_>, table: &str) -> Vec<u64> {
+    let number = |entry: &[u8; SIZE]| file.endianness().read_i32(*entry.first_chunk().expect("four bytes"));
     let mut sites = Vec::new();
-    for section in file.sections().filter(|section| section.name() == Ok(SITES_SECTION)) {
-        let data = section.data().expect("the site table");
-        let (entries, rest) = data.as_chunks::<4>();
-        assert_eq!(rest.len(), 0, "the site table consists of four-byte entries");
-        let entries = (section.address()..).step_by(4).zip(entries);
+    for section in file.sections().filter(|section| section.name() == Ok(table)) {
+        let (entries, rest) = section.data().expect("a table").as_chunks::<SIZE>();
+        assert_eq!(rest.len(), 0, "{table} consists of entries of {SIZE} bytes");
+        let entries = (section.address()..).step_by(SIZE).zip(entries);
         let entries = entries.filter(|(_, entry)| is_entry(number(entry)));
         sites.extend(entries.map(|(place, entry)| place.wrapping_add_signed(number(entry).into())));
     }
     sites.sort_unstable();
     sites
+}
+
+/// The number of branches in a linked file's table.
+///
+/// # Panics
+///
+/// If it is not an ELF file.
+#[must_use]
+pub fn recorded_branches(path: &Path) -> usize {
+    let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file = object::File::parse(&*data).expect("an ELF file");
+    entries::<{ size_of::<Branch>() }>(&file, BRANCHES_SECTION).len()
 }
 
 /// Disassembles every function of the symbol table.

@@ -1,6 +1,5 @@
 /* Makes all calls and finds out which of them are direct: while the keys hold another function's address,
- * only calls that load a key reach that function. */
-#include <stdbool.h>
+ * only calls that load a key reach that function. The same for branches. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,6 +75,32 @@ static void store(target *to)
 		__atomic_store_n(&(*key)->__target, (__static_call_function *)to, __ATOMIC_RELAXED);
 }
 
+/* Switches all branches, and prints the names of those that do not follow what is stored to their keys behind
+ * the runtime's back. */
+static void check_branches(void)
+{
+	printf("patched");
+	FOR_EACH_FILE(file)
+	{
+		const struct branch *branch = &(*file)->branch;
+		struct static_key_false *key = branch->key;
+
+		if (!key)
+			continue;
+		__static_call_function **count = &key->key.__key.__target;
+		if (static_branch_disable(key) || branch->is_on() || static_branch_enable(key) ||
+		    !branch->is_on())
+			abort();
+		__atomic_store_n(count, NULL, __ATOMIC_RELAXED);
+		if (branch->is_on())
+			printf(" %s", branch->name);
+		__atomic_store_n(count, (__static_call_function *)(intptr_t)1, __ATOMIC_RELAXED);
+		if (static_branch_disable(key) || branch->is_on())
+			abort();
+	}
+	printf("\n");
+}
+
 static void print(const char *what, const volatile bool *calls)
 {
 	printf("%s", what);
@@ -100,12 +125,14 @@ void matrix_check(void)
 	update(doubled);
 	run(doubled);
 
+	check_branches();
 	printf("sealed %s\n", static_call_seal() == 0 ? "yes" : "no");
 	run(doubled);
 	static_call_process_info(&info);
 	printf("mode %s\n", modes[static_call_mode()]);
 	printf("sites %zu\n", info.sites);
 	printf("direct %zu\n", info.direct);
+	printf("branches %zu %zu\n", info.branches, info.patched_branches);
 	print("reached", is_direct);
 	print("loaded", is_loaded);
 }

@@ -14,7 +14,11 @@ static int conditional(int value)
 	return value;
 }
 
+static DEFINE_STATIC_KEY_FALSE(key);
+static __attribute__((noinline)) bool is_on(void) { return static_branch_unlikely(&key); }
+
 const struct file first = {
 	{ { call, 1 }, { tail, 0 }, { header, 1 }, { conditional, 0 } },
 	{ &STATIC_CALL_KEY(own), &STATIC_CALL_KEY(shared) },
+	{ "c", is_on, &key },
 };

@@ -3,7 +3,16 @@
 #ifndef MATRIX_H
 #define MATRIX_H
 
-#include <static_call.h>
+#include <static_branch.h>
+#include <stdbool.h>
+
+/* With mold, which patches no image with branches. */
+#ifdef WITHOUT_BRANCHES
+#undef static_branch_unlikely
+#undef static_branch_likely
+#define static_branch_unlikely(key) static_key_enabled(key)
+#define static_branch_likely(key) static_key_enabled(key)
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,11 +26,19 @@ struct site {
 	int plus; /* what it adds to the call's result */
 };
 
+/* A branch of the source, and its key. */
+struct branch {
+	const char *name;
+	bool (*is_on)(void);
+	struct static_key_false *key;
+};
+
 /* The calls of one file and the keys that it defines: up to `sites` with a function, up to `keys` that are
- * not NULL. */
+ * not NULL. A branch with a name, if it has one. */
 struct file {
 	struct site sites[8];
 	struct static_call_key *keys[4];
+	struct branch branch;
 };
 
 extern const struct file first, second, third;

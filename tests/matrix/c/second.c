@@ -11,4 +11,5 @@ static int in_table(int value) { return static_call_at(target, &table[1], 7, val
 const struct file second = {
 	{ { call, 1 }, { other_files, 1 }, { in_table, 1 } },
 	{ &STATIC_CALL_KEY(own), &table[1] },
+	{ NULL, NULL, NULL },
 };

@@ -40,9 +40,13 @@ int with_handler(int value)
 	}
 }
 
+DEFINE_STATIC_KEY_FALSE(key);
+__attribute__((noinline)) bool is_on() { return static_branch_likely(&key); }
+
 } // namespace
 
 extern "C" const struct file third = {
 	{ { instantiated, 1 }, { member, 1 }, { in_lambda, 1 }, { in_destructor, 1 }, { with_handler, 1 } },
 	{ &Static::STATIC_CALL_KEY(member) },
+	{ "cpp", is_on, &key },
 };

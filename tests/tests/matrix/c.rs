@@ -6,7 +6,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use static_call_tests::{plugin, prefix, root, run};
 
-use crate::outcome::{Expected, Outcome, calls_in, has};
+use crate::outcome::{Branch, Expected, Outcome, calls_in, has, is_mold};
 
 /// The compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,6 +267,24 @@ impl Cell {
         assert_eq!(has(&image, ".interp"), !is_static && !self.shared, "whether it has a dynamic linker");
         let outcome = Outcome::of(&mut Command::new(directory.path().join("program")));
         outcome.check(self.expected, &calls, &[&image]);
+        outcome.check_branches(self.branches(), false, &[&image]);
+    }
+
+    /// Those that are no loads, with these flags: in C, and in C++.
+    fn branches(self) -> &'static [Branch] {
+        let are_loads = |flag: &&str| {
+            ["-fsanitize=kcfi", "-mcmodel=large", "-mcmodel=medium", "-DSTATIC_CALL_POINTERS"].contains(flag)
+                || *flag == "-fPIC" && self.compiler.is_gcc()
+        };
+        match (self.flags.iter().any(|flag| are_loads(flag)) || self.has_mold(), self.has_cpp()) {
+            (true, _) => &[],
+            (false, true) => &[Branch::C, Branch::Cpp],
+            (false, false) => &[Branch::C],
+        }
+    }
+
+    fn has_mold(self) -> bool {
+        self.link.iter().any(|flag| is_mold(flag))
     }
 
     fn has_cpp(self) -> bool {
@@ -330,6 +348,7 @@ impl Cell {
                 "-DWITHOUT_CPP",
             ]);
         }
+        compiler.args(self.has_mold().then_some("-DWITHOUT_BRANCHES"));
         compiler.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
         compiler.args(["-Wall", "-Wextra", "-Werror", "-I"]).arg(prefix().join("include")).args(self.flags);
         compiler

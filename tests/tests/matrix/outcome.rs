@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use regex::Regex;
-use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own};
+use static_call_tests::binary::{StaticCalls, keys_on_pages_of_their_own, recorded_branches};
 use static_call_tests::{prefix, root, run};
 
 /// The expected outcome of a cell.
@@ -56,6 +56,30 @@ pub(crate) fn calls_in(sources: &[&str]) -> BTreeSet<u32> {
     numbers
 }
 
+/// A branch of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Branch {
+    Rust,
+    C,
+    Cpp,
+}
+
+impl Branch {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::Cpp => "cpp",
+        }
+    }
+}
+
+/// Whether this is mold's option. mold has a section of records for branches, and one for calls, and the
+/// runtime finds but one: it patches nothing of an image that has both. Those programs have no branches.
+pub(crate) fn is_mold(flags: &str) -> bool {
+    flags.contains("-fuse-ld=mold")
+}
+
 /// A program's report.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -69,6 +93,10 @@ pub(crate) struct Outcome {
     pub(crate) reached: BTreeSet<u32>,
     /// The calls that load their key's pointer.
     pub(crate) loaded: BTreeSet<u32>,
+    /// Entries of the branch tables, and how many of them are patched.
+    pub(crate) branches: [usize; 2],
+    /// The branches of the source that do not look at their key.
+    pub(crate) patched: Vec<String>,
     /// Whether the keys could be made read-only.
     pub(crate) is_sealed: bool,
     /// How a procedural macro's own call was made inside the compiler.
@@ -101,9 +129,31 @@ impl Outcome {
             direct: number("direct"),
             reached: numbers("reached"),
             loaded: numbers("loaded"),
+            branches: {
+                let counts = word("branches");
+                let (entries, patched) = counts.split_once(' ').expect("two numbers");
+                [entries, patched].map(|count| count.parse().expect("a number"))
+            },
+            patched: word("patched").split_whitespace().map(str::to_owned).collect(),
             is_sealed: word("sealed") == "yes",
             macros: line("macro"),
         }
+    }
+
+    /// Compares the report about branches with those of the source, and with the tables of the program's
+    /// images: one entry for each, or more if a compiler has copied some. All of them are patched.
+    ///
+    /// # Panics
+    ///
+    /// If they do not agree.
+    pub(crate) fn check_branches(&self, branches: &[Branch], may_be_copied: bool, images: &[&Path]) {
+        let names: Vec<&str> = branches.iter().map(|branch| branch.as_str()).collect();
+        assert_eq!(self.patched, names, "branches that do not look at their key");
+        let [entries, patched] = self.branches;
+        let recorded: usize = images.iter().map(|image| recorded_branches(image)).sum();
+        assert_eq!((entries, patched), (recorded, recorded), "branches, and the table's entries");
+        let is_right = if may_be_copied { recorded >= names.len() } else { recorded == names.len() };
+        assert!(is_right, "{recorded} entries of the table for {names:?}");
     }
 
     /// Compares the report with the source (`calls`) and with the machine code of the program's images.
@@ -124,6 +174,8 @@ impl Outcome {
         };
         if let Some((reason, mode, loaded, reached)) = without_sites {
             assert_eq!((&self.loaded, &self.reached), (loaded, reached), "through keys, and past them");
+            // A process with branches is one whose code is patched.
+            let mode = if self.patched.is_empty() { mode } else { "inline" };
             assert_eq!((self.sites, self.direct, &*self.mode), (0, 0, mode), "{self:?}");
             for image in images {
                 let said = inspect(image, false);

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use libtest_mimic::Trial;
 use static_call_tests::{plugin, prefix, root, run, rust, stdout, target};
 
-use crate::outcome::{Expected, Outcome, calls_in, has, inspect};
+use crate::outcome::{Branch, Expected, Outcome, calls_in, has, inspect, is_mold};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -209,8 +209,9 @@ const CELLS: &[Cell] = &[
     Cell {
         name: "static_pie",
         profile: O2,
+        // Not folded: a call in two equal functions has two entries for one place.
         flags: "-Ctarget-feature=+crt-static -Clink-arg=-fuse-ld=mold \
-                -Clink-arg=-Wl,--gc-sections,--icf=all,--pack-dyn-relocs=relr",
+                -Clink-arg=-Wl,--gc-sections,--pack-dyn-relocs=relr",
         expected: Expected::Copied,
         traces: &["mold 1", ".relr.dyn"],
         ..USUAL
@@ -304,7 +305,6 @@ impl Cell {
 
     /// Checks the products in a directory.
     fn check_built(self, built: &Path) {
-        let calls = self.package.calls();
         match self.package {
             Package::Program => {
                 let program = built.join("program");
@@ -313,11 +313,11 @@ impl Cell {
                 }
                 let is_static = self.flags.contains("+crt-static");
                 assert_eq!(has(&program, ".interp"), !is_static, "whether it has a dynamic linker");
-                self.outcome(&program).check(self.expected, &calls, &[&program]);
+                self.check_outcome(self.outcome(&program), self.expected, &[&program]);
             }
             Package::Dynamic => {
                 let (program, shared) = (built.join("dynamic"), built.join("libshared.so"));
-                self.outcome(&program).check(self.expected, &calls, &[&program, &shared]);
+                self.check_outcome(self.outcome(&program), self.expected, &[&program, &shared]);
             }
             Package::Library => {
                 let compile = |name: &str, arguments: &[String]| {
@@ -333,12 +333,18 @@ impl Cell {
                     &[format!("-L{directory}"), "-llibrary".into(), format!("-Wl,-rpath,{directory}")],
                 );
                 let image = built.join("liblibrary.so");
-                self.outcome(&cdylib).check(Expected::Direct, &calls, &[&image]);
+                self.check_outcome(self.outcome(&cdylib), Expected::Direct, &[&image]);
                 let staticlib = compile("with_staticlib", &[format!("{directory}/liblibrary.a")]);
                 // GNU ld keeps uncalled `#[inline]` functions.
-                self.outcome(&staticlib).check(Expected::Copied, &calls, &[&staticlib]);
+                self.check_outcome(self.outcome(&staticlib), Expected::Copied, &[&staticlib]);
             }
         }
+    }
+
+    fn check_outcome(self, outcome: Outcome, expected: Expected, images: &[&Path]) {
+        outcome.check(expected, &self.package.calls(), images);
+        let branches: &[Branch] = if is_mold(self.flags) { &[] } else { &[Branch::Rust, Branch::C] };
+        outcome.check_branches(branches, matches!(expected, Expected::Copied), images);
     }
 
     /// Runs a program.
@@ -386,9 +392,15 @@ impl Cell {
         for (setting, value) in self.profile {
             cargo.env(format!("CARGO_PROFILE_DEV_{setting}"), value);
         }
-        cargo.env("RUSTFLAGS", self.flags.replace("PASS", &plugin().display().to_string()));
+        let mut flags = self.flags.replace("PASS", &plugin().display().to_string());
+        let mut c_flags = self.c_flags.to_owned();
+        if is_mold(self.flags) {
+            flags += " --cfg without_branches";
+            c_flags += " -DWITHOUT_BRANCHES";
+        }
+        cargo.env("RUSTFLAGS", flags);
         // Only for the program: with `--target`, macros and build scripts are built without these flags.
-        cargo.env("CFLAGS_x86_64_unknown_linux_gnu", self.c_flags);
+        cargo.env("CFLAGS_x86_64_unknown_linux_gnu", c_flags);
         if self.flags.contains("-Z") {
             cargo.env("RUSTC_BOOTSTRAP", "1");
         }

@@ -13,6 +13,8 @@ static_call::define! {
     /// Called by C.
     #[unsafe(no_mangle)]
     pub static KEY_OF_C: extern "C" fn(call: u32, value: u64) -> u64 = plain;
+    /// A branch's.
+    pub static BRANCH: bool = false;
 }
 
 /// Neither generic nor inline: the call is compiled here.

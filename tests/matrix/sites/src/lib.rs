@@ -4,9 +4,13 @@
 use std::cell::Cell;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use keys::{KEY, OnDrop, Scaled, Site};
+use keys::{BRANCH, KEY, OnDrop, Scaled, Site};
+use static_call::StaticBranch;
+#[cfg(not(without_branches))]
+use static_call::static_branch_unlikely;
 
 struct Local(u64);
 
@@ -137,6 +141,59 @@ fn tail_in_c(value: u64) -> u64 {
     tail_call_in_c(value)
 }
 
+/// A branch on another crate's key.
+#[inline(never)]
+fn is_branch_on() -> bool {
+    // With mold, which patches no image with branches.
+    #[cfg(without_branches)]
+    return BRANCH.is_enabled();
+    #[cfg(not(without_branches))]
+    static_branch_unlikely!(BRANCH)
+}
+
+// SAFETY: the types of the functions in calls.c, which are safe to call.
+unsafe extern "C" {
+    safe fn is_branch_in_c_on() -> bool;
+    /// Returns whether that was possible.
+    safe fn switch_branch_in_c(is_on: bool) -> bool;
+    safe fn store_to_branch_in_c(is_on: bool);
+}
+
+fn switch_branch(is_on: bool) -> bool {
+    let switched = if is_on { BRANCH.enable() } else { BRANCH.disable() };
+    switched.is_ok()
+}
+
+fn store_to_branch(is_on: bool) {
+    // SAFETY: nobody else changes it, and what was there comes back before the next update.
+    let key = unsafe { BRANCH.key() };
+    key.target.store(std::ptr::without_provenance_mut(usize::from(is_on)), Relaxed);
+}
+
+/// Switches both branches, and prints which of them do not follow what is stored to their keys behind the
+/// runtime's back.
+fn check_branches() {
+    type Branch = (&'static str, fn() -> bool, fn(bool) -> bool, fn(bool));
+    let branches: [Branch; 2] = [
+        ("rust", is_branch_on, switch_branch, store_to_branch),
+        ("c", || is_branch_in_c_on(), |is_on| switch_branch_in_c(is_on), |is_on| store_to_branch_in_c(is_on)),
+    ];
+    let mut patched = String::new();
+    for (name, ask, switch, store) in branches {
+        for is_on in [true, false, true] {
+            assert!(switch(is_on) && ask() == is_on, "{name}");
+        }
+        store(false);
+        if ask() {
+            patched = patched + " " + name;
+        }
+        store(true);
+    }
+    println!("patched{patched}");
+    let info = static_call::process_info();
+    println!("branches {} {}", info.branches, info.patched_branches);
+}
+
 /// How a macro's own call was made inside the compiler.
 pub const MACROS_OWN: &str = macros::own_call!();
 
@@ -160,6 +217,7 @@ pub const SITES: [Site; 14] = [
 
 /// Makes these calls, those of the key's crate, and others, and prints how they are made.
 pub fn check(own: &[Site], targets: &[extern "C" fn(u32, u64) -> u64]) {
+    check_branches();
     keys::check(&[&keys::SITES, &SITES, own], targets);
     println!("macro {MACROS_OWN}");
 }
