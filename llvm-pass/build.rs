@@ -7,22 +7,18 @@
 //! The headers define many inline functions whose layouts differ from one LLVM to the next. So each part is
 //! linked into one object that keeps all symbols but its table to itself.
 
-use std::collections::BTreeMap;
+mod headers;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-/// The versions that `cpp/llvm_compat.h` knows.
-const KNOWN: std::ops::RangeInclusive<u32> = 18..=24;
-
-const CHOICE: &str = "STATIC_CALL_LLVM";
-
 fn main() {
     println!("cargo::rerun-if-changed=cpp");
     println!("cargo::rerun-if-changed=src/shim.rs");
-    println!("cargo::rerun-if-env-changed={CHOICE}");
+    println!("cargo::rerun-if-env-changed={}", headers::CHOICE);
     println!("cargo::rerun-if-env-changed=PATH");
     if let Err(problem) = build() {
         println!("cargo::error={problem}");
@@ -31,8 +27,10 @@ fn main() {
 
 fn build() -> Result<(), String> {
     check_order()?;
-    let choice = env::var(CHOICE).unwrap_or_default();
-    let headers = if choice.is_empty() { installed()? } else { chosen(&choice)? };
+    let headers = headers::find(&env::var(headers::CHOICE).unwrap_or_default(), &headers::places())?;
+    for include in headers.values() {
+        println!("cargo::rerun-if-changed={}", headers::configuration(include).display());
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let llvms: Vec<_> = headers.iter().collect();
     let mut objects = Vec::new();
@@ -53,84 +51,6 @@ fn build() -> Result<(), String> {
         .compile("static_call_cpp");
     let majors: Vec<u32> = headers.into_keys().collect();
     fs::write(out.join("shims.rs"), table(&majors)).map_err(|error| format!("cannot write shims.rs: {error}"))
-}
-
-/// The headers of each installed LLVM that we know.
-fn installed() -> Result<BTreeMap<u32, PathBuf>, String> {
-    let mut found = BTreeMap::new();
-    let mut others = Vec::new();
-    for include in places() {
-        println!("cargo::rerun-if-changed={}", include.join("llvm/Config/llvm-config.h").display());
-        match major(&include) {
-            Some(major) if KNOWN.contains(&major) => _ = found.entry(major).or_insert(include),
-            Some(major) => others.push(format!("{major} ({})", include.display())),
-            None => {}
-        }
-    }
-    if found.is_empty() {
-        let others = if others.is_empty() {
-            String::new()
-        } else {
-            format!(" There are headers of LLVM {}, which the pass does not know.", others.join(", "))
-        };
-        return Err(format!(
-            "found no headers of LLVM {} to {}.{others} Install those of your compilers' LLVM (on Debian: \
-             apt install llvm-22-dev), or set {CHOICE} to the directory of an LLVM that has them",
-            KNOWN.start(),
-            KNOWN.end()
-        ));
-    }
-    Ok(found)
-}
-
-/// The headers of the LLVMs in a list of versions and directories.
-fn chosen(choice: &str) -> Result<BTreeMap<u32, PathBuf>, String> {
-    let mut headers = BTreeMap::new();
-    for item in choice.split(',').map(str::trim) {
-        let wanted = item.parse().ok();
-        let known = format!("the pass knows LLVM {} to {}", KNOWN.start(), KNOWN.end());
-        if wanted.is_some_and(|wanted| !KNOWN.contains(&wanted)) {
-            return Err(format!("{CHOICE} asks for LLVM {item}, but {known}"));
-        }
-        let include = match wanted {
-            Some(_) => places().into_iter().find(|include| major(include) == wanted),
-            None => [Path::new(item).join("include"), item.into()].into_iter().find(|at| major(at).is_some()),
-        };
-        let Some(include) = include else {
-            let advice = match wanted {
-                Some(wanted) => format!("; install them (on Debian: apt install llvm-{wanted}-dev)"),
-                None => " there".into(),
-            };
-            return Err(format!("{CHOICE} asks for {item}, but found no headers of that LLVM{advice}"));
-        };
-        let found = major(&include).expect("just read");
-        if !KNOWN.contains(&found) {
-            return Err(format!("{CHOICE} asks for {item}, which has LLVM {found}, but {known}"));
-        }
-        println!("cargo::rerun-if-changed={}", include.join("llvm/Config/llvm-config.h").display());
-        headers.insert(found, include);
-    }
-    Ok(headers)
-}
-
-/// Where headers may be: Debian's and Gentoo's directories, and what `llvm-config` says.
-fn places() -> Vec<PathBuf> {
-    let mut places = Vec::new();
-    for directory in ["/usr/lib", "/usr/lib/llvm"] {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        places.extend(entries.map(|entry| entry.path().join("include")));
-    }
-    let programs = KNOWN.map(|major| format!("llvm-config-{major}")).chain(["llvm-config".into()]);
-    for output in programs.filter_map(|program| Command::new(program).arg("--includedir").output().ok()) {
-        places.push(String::from_utf8_lossy(&output.stdout).trim().into());
-    }
-    places
-}
-
-/// The major version of the LLVM that has these headers.
-fn major(include: &Path) -> Option<u32> {
-    let text = fs::read_to_string(include.join("llvm/Config/llvm-config.h")).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("#define LLVM_VERSION_MAJOR ")?.trim().parse().ok())
 }
 
 /// Compiles the C++ part for one LLVM to one object.

@@ -8,12 +8,15 @@ use crate::module;
 use crate::shim::{self, Instruction};
 use crate::target::{Features, Target, conventions as cc};
 
-/// Why no call of a module without a [`target`] is direct.
-pub(crate) const NO_SITES: &str = "this target or code model has no recorded call sites";
-
-/// The module's target, if its calls may be direct calls.
-pub(crate) fn target(module: &Module<'_>) -> Option<&'static Target> {
-    module::target(module).filter(|_| shim::calls_reach(module) && shim::has_machine_stage(module))
+/// The module's target, or why none of its calls may be direct.
+pub(crate) fn target(module: &Module<'_>) -> Result<&'static Target, &'static str> {
+    match module::target(module) {
+        Some(_) if !shim::has_machine_stage(module) => {
+            Err("LLVM before 21 cannot record calls on this target")
+        }
+        Some(target) if shim::calls_reach(module) => Ok(target),
+        _ => Err("this target or code model has no recorded call sites"),
+    }
 }
 
 /// Why this call has to stay indirect.

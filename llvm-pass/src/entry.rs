@@ -48,7 +48,7 @@ impl PassPluginLibraryInfo {
     }
 }
 
-/// All that the plugin does in a compiler with another LLVM.
+/// All that the plugin does in a compiler that it does not serve.
 unsafe extern "C" fn register_nothing(_builder: *mut c_void) {}
 
 /// For `llc`, which has no pipeline but that of code generation. False: code generation goes on.

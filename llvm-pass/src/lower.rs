@@ -31,7 +31,7 @@ pub(crate) fn lower(module: &Module<'_>) -> bool {
         Some(intrinsic) => lower_uses(module, intrinsic, target),
         None => Uses::default(),
     };
-    let Some(target) = target else { return taken_out || uses.changed };
+    let Ok(target) = target else { return taken_out || uses.changed };
     let keys = keys::place(module);
     let emitted = (uses.called || keys.defined) && image::emit(module, target);
     taken_out || uses.changed || keys.moved || emitted
@@ -49,7 +49,7 @@ struct Uses {
 fn lower_uses<'ctx>(
     module: &Module<'ctx>,
     intrinsic: FunctionValue<'ctx>,
-    target: Option<&'static Target>,
+    target: Result<&'static Target, &'static str>,
 ) -> Uses {
     let mut lowering =
         Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
@@ -64,15 +64,15 @@ fn lower_uses<'ctx>(
         // Reading a key does not unwind.
         lowering.lower(if is_invoke { call.call_for_invoke() } else { call });
     }
-    let called = lowering.trampolines.is_some_and(Trampolines::finish);
+    let called = lowering.trampolines.is_ok_and(Trampolines::finish);
     let settled = settle(module, intrinsic);
     Uses { changed: settled || !calls.is_empty(), called }
 }
 
 struct Lowering<'module, 'ctx> {
     module: &'module Module<'ctx>,
-    /// None if the target has no sites.
-    trampolines: Option<Trampolines<'module, 'ctx>>,
+    /// Or why there are none.
+    trampolines: Result<Trampolines<'module, 'ctx>, &'static str>,
 }
 
 impl<'ctx> Lowering<'_, 'ctx> {
@@ -81,11 +81,10 @@ impl<'ctx> Lowering<'_, 'ctx> {
         // SAFETY: a call of the intrinsic with one argument.
         let pointer = unsafe { LLVMGetOperand(intrinsic.0, 0) };
         let (key, reason) = match classify(self.module, pointer) {
-            Argument::Key(key) if self.trampolines.is_some() => {
-                let reason = self.lower_uses(intrinsic, key);
-                (Some(key), reason)
-            }
-            Argument::Key(key) => (Some(key), Some(self.missed(intrinsic, eligible::NO_SITES))),
+            Argument::Key(key) => match self.trampolines {
+                Ok(_) => (Some(key), self.lower_uses(intrinsic, key)),
+                Err(reason) => (Some(key), Some(self.missed(intrinsic, reason))),
+            },
             Argument::Unknown(reason) => (None, Some(self.missed(intrinsic, reason))),
             Argument::Invalid(message) => {
                 intrinsic.error(self.module, &message);
@@ -124,7 +123,7 @@ impl<'ctx> Lowering<'_, 'ctx> {
 
     /// Lowers a call. Returns the reason if it stays indirect.
     fn lower_call(&mut self, site: Instruction, key: KeyAddress<'ctx>) -> Option<&'static str> {
-        let trampolines = self.trampolines.as_mut()?;
+        let trampolines = self.trampolines.as_mut().ok()?;
         let features = module::string_attribute(site.caller(), trampoline::FEATURES).unwrap_or_default();
         let features = Features(&features);
         if let Some(reason) = eligible::needs_indirect_call(trampolines.target(), site, features) {

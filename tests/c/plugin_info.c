@@ -17,6 +17,14 @@ void LLVMGetVersion(unsigned *major, unsigned *minor, unsigned *patch)
 }
 #endif
 
+#ifdef HAS_STRINGS
+// llvm::MachineFunctionPass::createPrinterPass, which takes a string of libstdc++, as the plugin wants.
+void create_printer_pass(void) __asm__(
+	"_ZNK4llvm19MachineFunctionPass17createPrinterPassERNS_11raw_ostreamERKNSt7__cxx1112"
+	"basic_stringIcSt11char_traitsIcESaIcEEE");
+void create_printer_pass(void) {}
+#endif
+
 int main(int count, char **arguments)
 {
 	if (count != 3)

@@ -1,9 +1,14 @@
 //! The Rust programs of `tests/rust`, and the kernel of `examples`, built as a user would build them.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::commands::run;
+use crate::binary::{StaticCalls, keys_on_pages_of_their_own};
+use crate::commands::{run, stdout};
+use crate::compilers::execute;
 use crate::installation::{plugin, prefix};
 use crate::paths::{root, target};
 use crate::platform::platform;
@@ -32,7 +37,22 @@ pub const PLAIN: Build<'_> = Build {
     environment: &[],
 };
 
+/// The rustc that builds the programs, if not the usual one.
+#[must_use]
+pub fn other_rustc() -> Option<OsString> {
+    std::env::var_os("STATIC_CALL_TEST_RUSTC")
+}
+
 impl Build<'_> {
+    /// The target directory.
+    #[must_use]
+    pub fn directory(self) -> PathBuf {
+        let tests = target().join("tests");
+        // Another machine's programs have directories of their own in it.
+        let is_other = other_rustc().is_some() && !platform().is_foreign();
+        if is_other { tests.join("other-rustc").join(self.name) } else { tests.join(self.name) }
+    }
+
     /// Builds the program that checks the interface's behaviour. Returns its path.
     #[must_use]
     pub fn behaviour(self) -> PathBuf {
@@ -44,7 +64,7 @@ impl Build<'_> {
     #[must_use]
     pub fn build(self, selection: &[&str]) -> PathBuf {
         let platform = platform();
-        let mut target = target().join("tests").join(self.name);
+        let mut target = self.directory();
         let mut cargo = cargo(self.toolchain, &root().join("tests/rust"));
         cargo.args(["build", "--quiet"]).args(selection).arg("--target-dir").arg(&target);
         if self.release {
@@ -56,9 +76,6 @@ impl Build<'_> {
             if platform.is_unpacked {
                 let name = platform.name.replace('-', "_").to_uppercase();
                 cargo.env(format!("CARGO_TARGET_{name}_LINKER"), platform.gnu_program("gcc").get_program());
-            }
-            if let Some(rustc) = std::env::var_os("STATIC_CALL_TEST_RUSTC") {
-                cargo.env("RUSTC", rustc);
             }
             target.push(platform.name);
         }
@@ -73,6 +90,59 @@ impl Build<'_> {
     }
 }
 
+/// Runs the program that checks the interface's behaviour in a mode, or in its default mode. Returns its
+/// output lines by their first word.
+#[must_use]
+pub fn behaves(program: &Path, mode: Option<&str>) -> HashMap<String, String> {
+    let mut command = execute(program);
+    command.envs(platform().strict().iter().copied());
+    if let Some(mode) = mode {
+        command.env("STATIC_CALL_MODE", mode);
+    }
+    let printed = stdout(&mut command);
+    let lines = printed.lines().filter_map(|line| line.split_once(' '));
+    lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect()
+}
+
+/// Runs that program in all modes and compares its report with the machine code.
+///
+/// # Panics
+///
+/// If they differ, or if the program fails.
+pub fn behaves_in_all_modes(program: &Path) {
+    let sites = StaticCalls::read(program).checked();
+    assert!(sites > 60, "{sites}");
+    assert!(keys_on_pages_of_their_own(program) > 10);
+    for mode in [None, Some("inline"), Some("trampoline"), Some("generic")] {
+        // C programs test which one it is.
+        if mode.is_none() && platform().is_foreign() {
+            continue;
+        }
+        let said = behaves(program, mode);
+        let expected = mode.unwrap_or("inline");
+        let (direct, through) = if expected == "inline" { (sites, 0) } else { (0, sites) };
+        let number = |word: &str| said[word].parse::<usize>().expect("a number");
+        assert_eq!(said["mode"], expected);
+        assert_eq!(
+            (number("sites"), number("direct"), number("through_trampoline")),
+            (sites, direct, through),
+            "{expected}"
+        );
+    }
+}
+
+/// The oldest Rust that the crate is for: its `rust-version`.
+///
+/// # Panics
+///
+/// If it does not say.
+#[must_use]
+pub fn oldest() -> String {
+    let manifest = fs::read_to_string(root().join("runtime/Cargo.toml")).expect("the manifest");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    version.expect("a version of its own").trim_matches('"').to_owned()
+}
+
 /// The cargo that a user would run in a directory, not the one that runs this test.
 #[must_use]
 pub fn cargo(toolchain: Option<&str>, directory: &Path) -> Command {
@@ -84,6 +154,9 @@ pub fn cargo(toolchain: Option<&str>, directory: &Path) -> Command {
     }
     if let Ok(home) = std::env::var("RUSTUP_HOME") {
         cargo.env("RUSTUP_HOME", home);
+    }
+    if let Some(rustc) = other_rustc().filter(|_| toolchain.is_none()) {
+        cargo.env("RUSTC", rustc);
     }
     cargo.args(toolchain).current_dir(directory);
     cargo

@@ -9,6 +9,7 @@ use static_call_tests::c::{Build, Compiler, in_mode, source, writers};
 use static_call_tests::{execute, failure, link_flags, llvm, pass_llvms, plugin, prefix, run};
 
 const PASS: Build = Build { compiler: Compiler::Pass, level: "-O2" };
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -119,7 +120,7 @@ fn every_llvm_gets_its_own_structure() {
         run(gcc.args(flags).args(["-rdynamic", "-o"]).arg(&program).arg(source("plugin_info.c")).arg("-ldl"));
         program
     };
-    let loader = build("loader", &["-DHAS_VERSION"]);
+    let loader = build("loader", &["-DHAS_VERSION", "-DHAS_STRINGS"]);
     let ask = |loader: &Path, major: &str, required: &str| {
         let output = run(Command::new(loader).arg(plugin()).arg(major).env("STATIC_CALL_REQUIRE", required));
         (text(&output.stdout), text(&output.stderr))
@@ -144,18 +145,86 @@ fn every_llvm_gets_its_own_structure() {
     let (printed, said) = ask(&build("ancient", &[]), "0", "");
     assert_eq!(printed, "version 1, 32 bytes\n");
     assert!(said.contains("older than 16"), "{said}");
+
+    // clang is often built with libc++ elsewhere.
+    let other_library = build("other-library", &["-DHAS_VERSION"]);
+    let (printed, said) = ask(&other_library, "22", "");
+    assert_eq!(printed, "version 2, 40 bytes\n");
+    assert!(said.contains("has LLVM 22 with another C++ library than libstdc++"), "{said}");
+    assert_eq!(ask(&other_library, "22", "1").0, "version 0, 40 bytes\n");
 }
 
-/// clang refuses a file that is not a plugin, and names it.
+/// One serves, and says that the other one does not. It is the first that LLVM loads.
+#[test]
+fn of_two_copies_of_the_pass_one_serves() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let copy = at("copy.so");
+    std::fs::copy(plugin(), &copy).expect("a copy");
+    let compile = |passes: &[&Path]| {
+        let mut clang = llvm("clang");
+        clang.args(passes.iter().map(|pass| format!("-fpass-plugin={}", pass.display())));
+        clang.arg("-I").arg(prefix().join("include")).arg("-c").arg(source("keys.c"));
+        let said = text(&run(clang.arg("-o").arg(at("object.o"))).stderr);
+        (said, std::fs::read(at("object.o")).expect("the object"))
+    };
+    let installed = plugin();
+    let (said, alone) = compile(&[&installed]);
+    assert_eq!(said, "");
+    assert!(sites_of_object(&at("object.o")) > 0);
+    for passes in [[&*installed, &*copy], [&*copy, &*installed]] {
+        let (said, object) = compile(&passes);
+        let [first, second] = passes.map(Path::display);
+        assert_eq!(
+            said,
+            format!("static-call: this compiler has loaded the pass {first}; {second} does nothing here\n")
+        );
+        assert_eq!(object, alone);
+    }
+    // The same file is one plugin, however often it is named.
+    assert_eq!(compile(&[&installed, &installed]), (String::new(), alone));
+}
+
+/// clang fails and names the file if it is no plugin. The wrapper looks first: it builds without the pass.
 #[test]
 fn a_missing_or_damaged_plugin_is_named() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let damaged = directory.path().join("libdamaged.so");
-    std::fs::write(&damaged, &std::fs::read(plugin()).expect("the plugin")[..1000]).expect("a copy");
-    for file in [damaged, directory.path().join("libmissing.so")] {
+    let at = |name: &str| directory.path().join(name);
+    let content = std::fs::read(plugin()).expect("the plugin");
+    std::fs::write(at("main.rs"), "fn main() {}").expect("a file");
+    let whole = format!("of {} bytes", content.len());
+    for (length, problem) in [
+        (None, "cannot be read"),
+        (Some(0), "is not an ELF file"),
+        (Some(1000), &*whole),
+        (Some(content.len() / 2), &*whole),
+    ] {
+        let file = at("plugin.so");
+        let _ = std::fs::remove_file(&file);
+        if let Some(length) = length {
+            std::fs::write(&file, &content[..length]).expect("a part");
+        }
+        let name = file.display().to_string();
         let mut clang = llvm("clang");
-        clang.arg(format!("-fpass-plugin={}", file.display())).arg("-I").arg(prefix().join("include"));
+        // Where the loader maps a page that the file does not have, clang crashes, and says what it was asked.
+        clang.arg(format!("-fpass-plugin={name}")).arg("-I").arg(prefix().join("include"));
+        clang.env("TMPDIR", directory.path());
         let error = failure(clang.arg("-c").arg(source("proposal.c")).arg("-o").arg("/dev/null"));
-        assert!(error.contains(&*file.to_string_lossy()), "{error}");
+        assert!(error.contains(&name), "{error}");
+
+        let compile = || {
+            let mut rustc = Command::new(prefix().join("bin/static-call-rustc"));
+            rustc.arg(std::env::var_os("RUSTC").unwrap_or("rustc".into())).arg("--crate-name=main");
+            rustc.env("STATIC_CALL_PASS", &file).arg(at("main.rs")).arg("-o").arg(at("main"));
+            rustc
+        };
+        let said = text(&run(&mut compile()).stderr);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for word in ["warning: building without the pass", &name, problem] {
+            assert!(said.contains(word), "no `{word}` in {said}");
+        }
+        run(&mut Command::new(at("main")));
+        let error = failure(compile().env("STATIC_CALL_REQUIRE", "1"));
+        assert!(error.contains(&name) && error.contains(problem), "{error}");
     }
 }

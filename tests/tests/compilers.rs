@@ -10,7 +10,8 @@ use std::process::Command;
 use static_call_tests::binary::{StaticCalls, sites_of_object};
 use static_call_tests::c::{Build, Compiler, check, source};
 use static_call_tests::platform::platform;
-use static_call_tests::{link_flags, pass_llvms, plugin, prefix, run};
+use static_call_tests::rust::{self, PLAIN, behaves_in_all_modes, cargo, oldest};
+use static_call_tests::{failure, link_flags, pass_llvms, plugin, prefix, root, run};
 
 /// A compiler and its LLVM version.
 struct Clang {
@@ -171,6 +172,94 @@ fn code_generation_by_the_new_pass_manager() {
     }
 }
 
+/// Where this LLVM runs no stage that could record them, calls load their key, and the file says why.
+#[test]
+fn on_power_and_loongarch_only_newer_llvms_have_direct_calls() {
+    const SOURCE: &str = "@key__static_call_key = external global [5 x ptr]\n\
+         declare ptr @__static_call_target(ptr)\n\
+         define void @caller() {\n\
+         %target = call ptr @__static_call_target(ptr @key__static_call_key)\n\
+         call void %target()\n\
+         ret void\n\
+         }\n";
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("caller.ll"), SOURCE).expect("a file");
+    for clang in clangs() {
+        for target in ["powerpc64le-linux-gnu", "loongarch64-linux-gnu"] {
+            let mut compile = Command::new(clang.find("clang").expect("it was found before"));
+            compile.arg(format!("-fpass-plugin={}", plugin().display())).args([
+                "-S",
+                "-O1",
+                "-Wno-override-module",
+            ]);
+            run(compile.args(["-target", target]).arg(at("caller.ll")).arg("-o").arg(at("caller.s")));
+            let text = std::fs::read_to_string(at("caller.s")).expect("the assembler");
+            let has = |part: &str| text.contains(part);
+            let found = [
+                has("__static_call_trampoline.key__static_call_key"),
+                has("LLVM before 21 cannot record calls on this target"),
+            ];
+            let is_newer = clang.llvm.parse::<u32>().expect("a number") >= 21;
+            assert_eq!(found, [is_newer, !is_newer], "clang {}: {target}\n{text}", clang.llvm);
+        }
+    }
+}
+
+/// A rustc beside the one that builds everything.
+struct Rustc {
+    path: PathBuf,
+    /// Such as `1.96.0`.
+    release: String,
+}
+
+/// This machine's own, if its LLVM has a pass, and those in the list.
+fn rustcs() -> Vec<Rustc> {
+    if platform().is_foreign() {
+        return Vec::new();
+    }
+    let find = |path: PathBuf| {
+        let version = Command::new(&path).arg("-vV").output().ok()?;
+        let version = String::from_utf8(version.stdout).expect("UTF-8");
+        let field = |name| version.lines().find_map(|line| line.strip_prefix(name));
+        let (release, llvm) = (field("release: ")?, field("LLVM version: ")?);
+        println!("{}: rustc {release} with LLVM {llvm}", path.display());
+        let is_served = pass_llvms().split(", ").any(|served| llvm.split('.').next() == Some(served));
+        is_served.then(|| Rustc { path, release: release.to_owned() })
+    };
+    let here = PathBuf::from("/usr/bin");
+    directories().into_iter().chain([here]).filter_map(|directory| find(directory.join("rustc"))).collect()
+}
+
+/// Rust of this rustc and C of another LLVM's clang in one program.
+#[test]
+fn programs_of_every_rustc_with_c_of_another_clang() {
+    let clang = clangs().first().and_then(|clang| clang.find("clang")).unwrap_or_else(|| "clang-22".into());
+    for rustc in rustcs() {
+        let path = rustc.path.display().to_string();
+        let environment: &[_] = &[("RUSTC", &*path), ("STATIC_CALL_TEST_CLANG", &*clang)];
+        let build = rust::Build { name: "other-rustc", environment, ..PLAIN };
+        let is_too_old = version(&rustc.release) < version(&oldest());
+        if is_too_old {
+            let mut cargo = cargo(None, &root().join("tests/rust"));
+            cargo.args(["build", "-p", "behaviour", "--target-dir"]).arg(build.directory());
+            let said = failure(cargo.envs(environment.iter().copied()));
+            let words =
+                [format!("rustc {} is not supported", rustc.release), format!("requires rustc {}", oldest())];
+            assert!(words.iter().all(|word| said.contains(word)), "{said}");
+            continue;
+        }
+        for release in [false, true] {
+            behaves_in_all_modes(&rust::Build { release, ..build }.behaviour());
+        }
+    }
+}
+
+/// The numbers of a version.
+fn version(text: &str) -> Vec<u32> {
+    text.split(['.', '-']).map_while(|number| number.parse().ok()).collect()
+}
+
 /// Through the wrapper.
 #[test]
 fn every_rustc_records_calls() {
@@ -186,15 +275,13 @@ fn every_rustc_records_calls() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| directory.path().join(name);
     std::fs::write(at("caller.rs"), SOURCE).expect("a file");
-    for compiler in directories().iter().map(|directory| directory.join("rustc")).filter(|path| path.exists())
-    {
+    for Rustc { path, release } in rustcs() {
         for level in ["-Copt-level=0", "-Copt-level=3"] {
             let mut rustc = Command::new(prefix().join("bin/static-call-rustc"));
-            rustc.arg(&compiler).args(["--crate-name=caller", "--crate-type=lib", "--edition=2021", level]);
+            rustc.arg(&path).args(["--crate-name=caller", "--crate-type=lib", "--edition=2021", level]);
             rustc.arg("--emit=obj").arg("-o").arg(at("caller.o")).arg(at("caller.rs"));
             run(rustc.env("STATIC_CALL_REQUIRE", "1"));
-            assert_eq!(sites_of_object(&at("caller.o")), 1, "{}: {level}", compiler.display());
+            assert_eq!(sites_of_object(&at("caller.o")), 1, "rustc {release}: {level}");
         }
-        println!("with {}", String::from_utf8_lossy(&run(Command::new(&compiler).arg("-V")).stdout));
     }
 }

@@ -23,13 +23,6 @@ fn main() {
 }
 "#;
 
-/// The crate's `rust-version`.
-fn oldest() -> String {
-    let manifest = fs::read_to_string(root().join("runtime/Cargo.toml")).expect("the manifest");
-    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
-    version.expect("a version of its own").trim_matches('"').to_owned()
-}
-
 /// cargo's argument for a toolchain of that version.
 fn installed(version: &str) -> Option<String> {
     let output = Command::new("rustup").args(["toolchain", "list"]).output().ok()?;
@@ -43,7 +36,7 @@ fn a_program_builds_with_the_oldest_rust() {
     if platform().is_foreign() {
         return;
     }
-    let oldest = oldest();
+    let oldest = rust::oldest();
     let Some(toolchain) = installed(&oldest) else {
         eprintln!("skipped: no Rust {oldest}; `rustup toolchain install {oldest} --profile minimal`");
         return;

@@ -22,6 +22,8 @@ struct Release {
     packages: &'static [&'static str],
     /// The LLVM versions whose headers come from there too.
     llvms: &'static [u32],
+    /// Whether its rustc is new enough for the crate.
+    has_rust: bool,
 }
 
 const RELEASES: [Release; 3] = [
@@ -30,22 +32,26 @@ const RELEASES: [Release; 3] = [
         suites: "trixie",
         packages: &["libc6", "clang-18", "lld-18", "rustc"],
         llvms: &[18],
+        has_rust: false,
     },
     Release {
         name: "sid",
         suites: "sid",
         packages: &["libc6", "clang-21", "lld-21", "clang-23", "lld-23", "rustc"],
         llvms: &[21, 23],
+        has_rust: true,
     },
     Release {
         name: "experimental",
         suites: "sid experimental",
         packages: &["libc6", "clang-24", "lld-24", "rustc"],
         llvms: &[24],
+        has_rust: true,
     },
 ];
 
-/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with each.
+/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with all of them,
+/// and the suite `rust_programs` with each rustc.
 pub fn test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(&["patchelf"])?;
@@ -58,9 +64,20 @@ pub fn test() -> Result<()> {
         programs.push(root.join("usr/bin"));
     }
     install::install(&install::prefix(), &llvms)?;
-    run(cargo()
-        .args(["test", "-p", "static-call-tests", "--test", "compilers", "--", "--nocapture"])
-        .env("STATIC_CALL_TEST_COMPILERS", join_paths(programs)?))
+    run(suite("compilers")
+        .args(["--", "--nocapture"])
+        .env("STATIC_CALL_TEST_COMPILERS", join_paths(&programs)?))?;
+    for (release, programs) in RELEASES.iter().zip(programs).filter(|(release, _)| release.has_rust) {
+        println!("rust_programs with the rustc of Debian {}", release.name);
+        run(suite("rust_programs").env("STATIC_CALL_TEST_RUSTC", programs.join("rustc")))?;
+    }
+    Ok(())
+}
+
+fn suite(name: &str) -> Command {
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--no-fail-fast", "--test", name]);
+    test
 }
 
 impl Release {

@@ -19,10 +19,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use static_call_abi::installation::PASS_FILE;
 pub use static_call_abi::installation::PASS_PATH as PLUGIN;
 
+use crate::headers;
 use crate::hide::hide;
 use crate::machines::Machine;
 use crate::run::{cargo, root, run, target};
@@ -77,10 +78,8 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         .args(["-p", "static-call-pass"])
         .args(["-p", "static-call-as"])
         .args(["-p", "static-call-rustc"])
-        .args(["-p", "cargo-static-call"]);
-    if !llvms.is_empty() {
-        build.env("STATIC_CALL_LLVM", choice(llvms)?);
-    }
+        .args(["-p", "cargo-static-call"])
+        .env(headers::CHOICE, headers_of(llvms)?);
     run(&mut build)?;
     let mut library = cargo();
     library.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
@@ -98,8 +97,7 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         copy(&release.join(program), &prefix.join("bin").join(program))?;
     }
     let plugin = prefix.join(PLUGIN);
-    copy(&release.join(PASS_FILE), &plugin)?;
-    weaken(&plugin)?;
+    copy_and(&release.join(PASS_FILE), &plugin, weaken)?;
     let llvms = llvms_of(&plugin)?;
     let directory = plugin.parent().expect("it lies in a directory");
     let pass = link_with_hash(&plugin, directory, "pass", PASS_FILE)?;
@@ -127,13 +125,15 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
     Ok(())
 }
 
-/// The list of LLVMs with absolute paths, because the pass's build script runs in another directory.
-fn choice(llvms: &[String]) -> Result<String> {
-    let absolute = |llvm: &String| match llvm.parse::<u32>() {
-        Ok(_) => Ok(llvm.clone()),
-        Err(_) => Ok(std::path::absolute(llvm)?.to_str().context("a path that is not UTF-8")?.to_owned()),
+/// The directories of these LLVMs' headers, or of all that are installed, for the pass's build script, which
+/// runs in another directory.
+fn headers_of(llvms: &[String]) -> Result<String> {
+    let found = headers::find(&llvms.join(","), &headers::places()).map_err(Error::msg)?;
+    let absolute = |include: &PathBuf| {
+        let include = std::path::absolute(include)?;
+        Ok(include.to_str().context("a path that is not UTF-8")?.to_owned())
     };
-    Ok(llvms.iter().map(absolute).collect::<Result<Vec<_>>>()?.join(","))
+    Ok(found.values().map(absolute).collect::<Result<Vec<_>>>()?.join(","))
 }
 
 /// The versions of LLVM that a plugin is built for: `19, 22`.
@@ -292,12 +292,21 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
     ]
 }
 
-/// Copies a file. A file in use (a plugin in a running compiler) does not change for its user.
+/// Copies a file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
+    copy_and(from, to, |_| Ok(()))
+}
+
+/// Copies a file, and changes the copy before anybody sees it. The old one stays as it is for its users (a
+/// plugin in a running compiler), and if we are interrupted, there is no part of the new one: a compiler
+/// would crash if it loaded that.
+fn copy_and(from: &Path, to: &Path, change: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     make_parent(to)?;
-    let _ = fs::remove_file(to);
-    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    Ok(())
+    let draft = to.with_added_extension("new");
+    let cannot = || format!("cannot copy {} to {}", from.display(), to.display());
+    fs::copy(from, &draft).with_context(cannot)?;
+    change(&draft)?;
+    fs::rename(&draft, to).with_context(cannot)
 }
 
 /// Makes a symbolic link, replacing whatever exists.

@@ -3,6 +3,8 @@
 
 pub mod compilers;
 pub mod header;
+#[path = "../../llvm-pass/headers.rs"]
+mod headers;
 mod hide;
 pub mod install;
 pub mod machines;

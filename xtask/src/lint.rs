@@ -23,7 +23,7 @@ const C_FILES: [&str; 7] = [
 ];
 
 pub(crate) fn lint() -> Result<()> {
-    packages::ensure(&packages::build(&[]))?;
+    packages::ensure(&packages::build(&[])?)?;
     packages::ensure(packages::LINT)?;
     let mut steps = Steps::new();
     add_steps(&mut steps)?;

@@ -111,7 +111,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Install { prefix, llvm } => {
-            packages::ensure(&packages::build(&llvm))?;
+            packages::ensure(&packages::build(&llvm)?)?;
             install::install(&std::path::absolute(prefix)?, &llvm)
         }
         Command::Demo => demo::demo(),

@@ -2,19 +2,24 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
+use crate::headers::Item;
 use crate::run::run;
 
-/// To build and install: the headers of these LLVMs, a C++ compiler for the pass, and a linker.
-pub fn build(llvms: &[String]) -> Vec<String> {
+/// To build and install: the headers of these LLVMs, a C++ compiler for the pass, and a linker. An error if
+/// there can be no such LLVM.
+pub fn build(llvms: &[String]) -> Result<Vec<String>> {
     let mut packages = vec!["g++".to_owned(), "binutils".to_owned()];
-    let is_version = |llvm: &&String| llvm.parse::<u32>().is_ok();
-    packages.extend(llvms.iter().filter(is_version).map(|version| format!("llvm-{version}-dev")));
+    for llvm in llvms {
+        if let Item::Installed(version) = Item::parse(llvm).map_err(Error::msg)? {
+            packages.push(format!("llvm-{version}-dev"));
+        }
+    }
     if llvms.is_empty() {
         packages.push("llvm-22-dev".to_owned());
     }
-    packages
+    Ok(packages)
 }
 
 /// To run the tests and the demo as well.
@@ -37,6 +42,7 @@ pub const TEST: &[&str] = &[
     // A clang of another LLVM that the pass supports, with its headers, and one of an LLVM that it does not
     // support.
     "clang-19",
+    "lld-19",
     "llvm-19-dev",
     "clang-14",
     "cmake",

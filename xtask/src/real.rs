@@ -19,7 +19,7 @@ use crate::table::Table;
 const RIPGREP: &str = "15.2.0";
 
 pub(crate) fn real(pairs: usize) -> Result<()> {
-    packages::ensure(&packages::build(&[]))?;
+    packages::ensure(&packages::build(&[])?)?;
     install::install_here()?;
     compare()?;
     measure_wrapper()?;
