@@ -274,9 +274,8 @@ impl Cell {
     fn branches(self) -> &'static [Branch] {
         let are_loads = |flag: &&str| {
             ["-fsanitize=kcfi", "-mcmodel=large", "-mcmodel=medium", "-DSTATIC_CALL_POINTERS"].contains(flag)
-                || *flag == "-fPIC" && self.compiler.is_gcc()
         };
-        match (self.flags.iter().any(|flag| are_loads(flag)) || self.has_mold(), self.has_cpp()) {
+        match (self.flags.iter().any(are_loads) || self.has_mold(), self.has_cpp()) {
             (true, _) => &[],
             (false, true) => &[Branch::C, Branch::Cpp],
             (false, false) => &[Branch::C],
