@@ -15,13 +15,14 @@ fn main() {
     // Miri runs no assembler.
     let is_miri = env::var_os("CARGO_CFG_MIRI").is_some();
     let target = env::var("TARGET").unwrap_or_default();
-    let has_trampolines = has_trampolines(&target);
-    // The only machine so far whose branches stand in `static-call-abi`.
-    let has_branches = has_trampolines && target.starts_with("x86_64-");
-    if has_branches && !is_miri && options.suit_branches() {
+    let has_assembler = has_assembler(&target) && !is_miri;
+    // LoongArch's Linux refuses to patch code, and a load costs less than a branch that nobody patches.
+    if has_assembler && !target.starts_with("loongarch") && options.suit_branches() {
         println!("cargo::rustc-cfg=static_call_branches");
     }
-    if has_trampolines && !is_miri && options.suit_trampolines() {
+    // On POWER nothing restores R2 behind a call of a function in the same image, and a trampoline may lead
+    // to another image, which changes it.
+    if has_assembler && !target.starts_with("powerpc") && options.suit_trampolines() {
         println!("cargo::rustc-cfg=static_call_trampolines");
         if options.want_retpolines() {
             println!("cargo::rustc-cfg=static_call_retpolines");
@@ -104,7 +105,9 @@ impl Options {
         let lies_anywhere =
             self.value("code-model").is_some_and(|model| ["medium", "large"].contains(&model));
         let is_llvm = self.value("codegen-backend").is_none_or(|backend| backend == "llvm");
-        !lies_anywhere && !self.is_hardened() && is_llvm
+        // Arm's are A32 code.
+        let is_thumb = self.features().any(|feature| feature == "+thumb-mode");
+        !lies_anywhere && !self.is_hardened() && !is_thumb && is_llvm
     }
 
     /// Whether indirect jumps are retpolines, or guarded in a similar way.
@@ -115,17 +118,16 @@ impl Options {
     }
 }
 
-/// The targets with a backend in the runtime, whose trampolines stand in `static-call-abi`.
+/// The targets with a backend in the runtime, whose trampolines and branches stand in `static-call-abi`.
 ///
-/// POWER has none: nothing restores R2 behind a call of a function in the same image, and a trampoline may
-/// lead to another image, which changes it. Nor has bare metal: a linker script that does not know the
-/// sections of keys and records may leave them out of what it loads.
-fn has_trampolines(target: &str) -> bool {
+/// Bare metal has none: a linker script that does not know the sections of keys and records may leave them
+/// out of what it loads.
+fn has_assembler(target: &str) -> bool {
     let parts: Vec<&str> = target.split('-').collect();
     let [architecture, _, system, ..] = parts[..] else { return false };
     let environment = parts.get(3).copied().unwrap_or_default();
     let has_text = match architecture {
-        "x86_64" | "aarch64" | "loongarch64" | "s390x" | "i586" | "i686" => true,
+        "x86_64" | "aarch64" | "loongarch64" | "powerpc64le" | "s390x" | "i586" | "i686" => true,
         // The versions with barriers, and not Thumb code ("thumbv7").
         _ => ["armv7", "riscv64"].iter().any(|start| architecture.starts_with(start)),
     };

@@ -6,10 +6,10 @@
  *             print_frame(frame);
  *     int error = static_branch_enable(&trace);          // one jump from now on, if it is 0
  *
- * The names and their meaning are those of Linux's include/linux/jump_label.h. On x86-64 Linux, gcc and clang
- * compile a branch to one no-op or one jump (`asm goto`), which the library changes; elsewhere, and with gcc
- * before 14 and -fPIC, it is a relaxed load and a branch. No compiler plugin is needed. Link with
- * libstatic_call, as for static_call.h.
+ * The names and their meaning are those of Linux's include/linux/jump_label.h. On Linux on x86-64, AArch64,
+ * RISC-V, s390x, ARMv7 and i686, gcc and clang compile a branch to one no-op or one jump (`asm goto`), which
+ * the library changes. Elsewhere, and in some position-independent code (see docs/branches.md), it is a
+ * relaxed load and a branch. No compiler plugin is needed. Link with libstatic_call, as for static_call.h.
  *
  *   keys       DEFINE_STATIC_KEY_FALSE(name), DEFINE_STATIC_KEY_TRUE(name)
  *              DECLARE_STATIC_KEY_FALSE(name), DECLARE_STATIC_KEY_TRUE(name)    another file defines it
@@ -101,7 +101,7 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 				     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)                 \
 			     :                                                                       \
 			     : __STATIC_CALL_SYMBOL(key)                                             \
-			     : "cc"                                                                  \
+			     : __STATIC_CALL_ASM_CLOBBERS                                            \
 			     : __static_call_jump);                                                  \
 		goto __static_call_done;                                                             \
 	__static_call_jump:                                                                          \

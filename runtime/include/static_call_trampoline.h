@@ -153,6 +153,7 @@
 	"\t.size %" __STATIC_CALL_PLAIN "1, . - %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n" "{|\n\t.intel_syntax noprefix}"
+#define __STATIC_CALL_ASM_CLOBBERS "cc"
 #define __STATIC_CALL_ASM_BRANCH_ON(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
 	".Lstatic_branch.%=:\n" \
 	"\t.byte 0x2e\n" \
@@ -364,6 +365,81 @@
 	"\t.size %c1, . - %c1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
+#define __STATIC_CALL_ASM_CLOBBERS "x16"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov x16, x16\n" \
+	"\tadrp x16, \".Lstatic_call_branch." key "\"\n" \
+	"\tldr x16, [x16, :lo12:\".Lstatic_call_branch." key "\"]\n" \
+	"\tldr x16, [x16]\n" \
+	"\tcbz x16, 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov x16, x16\n" \
+	"\tadrp x16, \".Lstatic_call_branch." key "\"\n" \
+	"\tldr x16, [x16, :lo12:\".Lstatic_call_branch." key "\"]\n" \
+	"\tldr x16, [x16]\n" \
+	"\tcbnz x16, 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov x16, x16\n" \
+	"\tadrp x16, \".Lstatic_call_branch." key "\"\n" \
+	"\tldr x16, [x16, :lo12:\".Lstatic_call_branch." key "\"]\n" \
+	"\tldrb w16, [x16, #32]\n" \
+	"\ttbnz w16, #0, 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.p2align 3\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.quad " key ", 0, 0\n" \
+	"\t.long 0, -2143071486\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.popsection\n"
 #elif defined(__riscv) && __riscv_xlen == 64
 #define __STATIC_CALL_ASM_KEY "%0"
 #define __STATIC_CALL_ASM_IMAGE \
@@ -492,6 +568,97 @@
 	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
+#define __STATIC_CALL_ASM_CLOBBERS "t1"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 2\n" \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.option norvc\n" \
+	"\t780: jal zero, 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mv t1, t1\n" \
+	"\t784: auipc t1, %%pcrel_hi(\".Lstatic_call_branch." key "\")\n" \
+	"\tld t1, %%pcrel_lo(784b)(t1)\n" \
+	"\tld t1, 0(t1)\n" \
+	"\tbeqz t1, 783f\n" \
+	"\tjal zero, %l[__static_call_jump]\n" \
+	"\t783: jal zero, 781b\n" \
+	"\t.previous\n" \
+	"\t.option pop\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 2\n" \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.option norvc\n" \
+	"\t780: jal zero, 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mv t1, t1\n" \
+	"\t784: auipc t1, %%pcrel_hi(\".Lstatic_call_branch." key "\")\n" \
+	"\tld t1, %%pcrel_lo(784b)(t1)\n" \
+	"\tld t1, 0(t1)\n" \
+	"\tbnez t1, 783f\n" \
+	"\tjal zero, %l[__static_call_jump]\n" \
+	"\t783: jal zero, 781b\n" \
+	"\t.previous\n" \
+	"\t.option pop\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 2\n" \
+	"\t.option push\n" \
+	"\t.option norelax\n" \
+	"\t.option norvc\n" \
+	"\t780: jal zero, 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mv t1, t1\n" \
+	"\t784: auipc t1, %%pcrel_hi(\".Lstatic_call_branch." key "\")\n" \
+	"\tld t1, %%pcrel_lo(784b)(t1)\n" \
+	"\tlbu t1, 32(t1)\n" \
+	"\tandi t1, t1, 1\n" \
+	"\tbnez t1, 783f\n" \
+	"\tjal zero, %l[__static_call_jump]\n" \
+	"\t783: jal zero, 781b\n" \
+	"\t.previous\n" \
+	"\t.option pop\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.p2align 3\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.quad " key ", 0, 0\n" \
+	"\t.long 0, -2143071486\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.popsection\n"
 #elif defined(__s390x__) && __ARCH__ >= 8
 #define __STATIC_CALL_ASM_KEY "%0"
 #define __STATIC_CALL_ASM_IMAGE \
@@ -603,6 +770,81 @@
 	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
+#define __STATIC_CALL_ASM_CLOBBERS "r1", "cc"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 3, 0x07, 4\n" \
+	"\t780: jg 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: lgr %%r1, %%r1\n" \
+	"\tlgrl %%r1, \".Lstatic_call_branch." key "\"\n" \
+	"\tcghsi 0(%%r1), 0\n" \
+	"\tje 783f\n" \
+	"\tjg %l[__static_call_jump]\n" \
+	"\t783: jg 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 3, 0x07, 4\n" \
+	"\t780: jg 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: lgr %%r1, %%r1\n" \
+	"\tlgrl %%r1, \".Lstatic_call_branch." key "\"\n" \
+	"\tcghsi 0(%%r1), 0\n" \
+	"\tjne 783f\n" \
+	"\tjg %l[__static_call_jump]\n" \
+	"\t783: jg 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.p2align 3, 0x07, 4\n" \
+	"\t780: jg 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: lgr %%r1, %%r1\n" \
+	"\tlgrl %%r1, \".Lstatic_call_branch." key "\"\n" \
+	"\ttm 35(%%r1), 1\n" \
+	"\tjne 783f\n" \
+	"\tjg %l[__static_call_jump]\n" \
+	"\t783: jg 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.p2align 3\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.quad " key ", 0, 0\n" \
+	"\t.long 0, -2143071486\n" \
+	"\t.quad 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.popsection\n"
 #elif defined(__i386__) && !defined(__PIC__)
 #define __STATIC_CALL_ASM_KEY "%" __STATIC_CALL_PLAIN "0"
 #define __STATIC_CALL_ASM_IMAGE \
@@ -741,6 +983,91 @@
 	"\t.size %" __STATIC_CALL_PLAIN "1, . - %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n" "{|\n\t.intel_syntax noprefix}"
+#define __STATIC_CALL_ASM_CLOBBERS "cc"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.byte 0x64\n" \
+	"\t.p2align 3, 0x64, 4\n" \
+	"\t780: .byte 0xe9\n" \
+	"\t.long 782f - . - 4\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: pushl %%eax\n" \
+	"\tcall 783f\n" \
+	"\t783: popl %%eax\n" \
+	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
+	"\tcmpl $0, (%%eax)\n" \
+	"\tpopl %%eax\n" \
+	"\tjne %l[__static_call_jump]\n" \
+	"\tjmp 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.byte 0x64\n" \
+	"\t.p2align 3, 0x64, 4\n" \
+	"\t780: .byte 0xe9\n" \
+	"\t.long 782f - . - 4\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: pushl %%eax\n" \
+	"\tcall 783f\n" \
+	"\t783: popl %%eax\n" \
+	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
+	"\tcmpl $0, (%%eax)\n" \
+	"\tpopl %%eax\n" \
+	"\tje %l[__static_call_jump]\n" \
+	"\tjmp 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t.byte 0x64\n" \
+	"\t.p2align 3, 0x64, 4\n" \
+	"\t780: .byte 0xe9\n" \
+	"\t.long 782f - . - 4\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: pushl %%eax\n" \
+	"\tcall 783f\n" \
+	"\t783: popl %%eax\n" \
+	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
+	"\ttestb $1, 16(%%eax)\n" \
+	"\tpopl %%eax\n" \
+	"\tje %l[__static_call_jump]\n" \
+	"\tjmp 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.p2align 2\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.long " key ", 0, 0, 0, -2143071486, 0, 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.popsection\n" "{|\n\t.intel_syntax noprefix}"
 #elif defined(__arm__) && !defined(__ARMEB__) && !defined(__thumb__) && __ARM_ARCH >= 7
 #define __STATIC_CALL_ASM_KEY "%c0"
 #define __STATIC_CALL_ASM_IMAGE \
@@ -865,6 +1192,85 @@
 	"\t.size %c1, . - %c1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
+#define __STATIC_CALL_ASM_CLOBBERS "ip", "cc"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov ip, ip\n" \
+	"\tldr ip, 785f\n" \
+	"\t784: ldr ip, [pc, ip]\n" \
+	"\tldr ip, [ip]\n" \
+	"\tcmp ip, #0\n" \
+	"\tbeq 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t785: .long \".Lstatic_call_branch." key "\"-(784b+8)\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov ip, ip\n" \
+	"\tldr ip, 785f\n" \
+	"\t784: ldr ip, [pc, ip]\n" \
+	"\tldr ip, [ip]\n" \
+	"\tcmp ip, #0\n" \
+	"\tbne 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t785: .long \".Lstatic_call_branch." key "\"-(784b+8)\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mov ip, ip\n" \
+	"\tldr ip, 785f\n" \
+	"\t784: ldr ip, [pc, ip]\n" \
+	"\tldrb ip, [ip, #16]\n" \
+	"\ttst ip, #1\n" \
+	"\tbne 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t785: .long \".Lstatic_call_branch." key "\"-(784b+8)\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.p2align 2\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.long " key ", 0, 0, 0, -2143071486, 0, 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.popsection\n"
 #elif defined(__loongarch64)
 #define __STATIC_CALL_ASM_KEY "%0"
 #define __STATIC_CALL_ASM_IMAGE \

@@ -1,9 +1,9 @@
 //! [`static_branch_unlikely!`], [`static_branch_likely!`], and the keys of branches that [`define!`] makes.
 //!
 //! A branch is assembler with a label (`asm!` with an operand `label`), in a method of the key's own type
-//! that is inlined everywhere: docs/internals/branches.md. The assembler changes flags and nothing else, and
-//! reads nothing that the compiler knows of: the key changes whenever another thread wants it to, as does
-//! the code.
+//! that is inlined everywhere: docs/internals/branches.md. The assembler changes flags and at most one
+//! register, and reads nothing that the compiler knows of: the key changes whenever another thread wants it
+//! to, as does the code.
 //!
 //! [`define!`]: crate::define
 

@@ -310,8 +310,8 @@ macro_rules! __static_call_items {
         )))]
         $crate::__static_call_items! { @placed $name [$($attribute)*] $value }
         #[cfg(not(static_call_pass))]
-        $crate::__static_call_without_pass! {
-            @placed [$crate::__static_call_items!] $name [$($attribute)*] $value
+        $crate::__static_call_placed_without_pass! {
+            [$crate::__static_call_items!] $name [$($attribute)*] $value
         }
     };
     (@placed $name:ident [$($attribute:tt)*] $value:block) => {

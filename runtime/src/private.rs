@@ -20,17 +20,19 @@ pub use static_call_abi::{Form, Key};
 
 #[cfg(static_call_trampolines)]
 pub use core::arch::naked_asm;
-#[cfg(all(static_call_trampolines, target_arch = "aarch64"))]
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "aarch64"))]
 pub use static_call_abi::__static_call_aarch64 as trampoline;
-#[cfg(all(static_call_trampolines, target_arch = "arm"))]
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "arm"))]
 pub use static_call_abi::__static_call_arm as trampoline;
 #[cfg(all(static_call_trampolines, target_arch = "loongarch64"))]
 pub use static_call_abi::__static_call_loongarch64 as trampoline;
-#[cfg(all(static_call_trampolines, target_arch = "riscv64"))]
+#[cfg(all(static_call_branches, target_arch = "powerpc64"))]
+pub use static_call_abi::__static_call_powerpc64 as trampoline;
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "riscv64"))]
 pub use static_call_abi::__static_call_riscv64 as trampoline;
-#[cfg(all(static_call_trampolines, target_arch = "s390x"))]
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "s390x"))]
 pub use static_call_abi::__static_call_s390x as trampoline;
-#[cfg(all(static_call_trampolines, target_arch = "x86"))]
+#[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "x86"))]
 pub use static_call_abi::__static_call_x86 as trampoline;
 #[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "x86_64"))]
 pub use static_call_abi::__static_call_x86_64 as trampoline;

@@ -64,13 +64,6 @@ macro_rules! __static_call_without_pass {
             $crate::__static_call_naked! { $name __static_call_trampoline $reach [$($more)*] }
         }
     };
-    (@placed [$($place:tt)*] $name:ident [$($attribute:tt)*] $value:block) => {
-        $($place)* { @placed $name [
-            $($attribute)*
-            // SAFETY: the section holds nothing but keys.
-            #[unsafe(link_section = "static_call_keys")]
-        ] $value }
-    };
 }
 
 /// The assembler of a trampoline.
@@ -180,7 +173,28 @@ macro_rules! __static_call_without_pass {
         )($($argument),*)
     };
     (@item $how:ident $name:ident $export:tt) => {};
-    (@placed [$($place:tt)*] $name:ident [$($attribute:tt)*] $value:block) => {
+}
+
+/// Places a key in the section of keys, if the crate has image descriptors.
+#[cfg(any(static_call_trampolines, static_call_branches))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_call_placed_without_pass {
+    ([$($place:tt)*] $name:ident [$($attribute:tt)*] $value:block) => {
+        $($place)* { @placed $name [
+            $($attribute)*
+            // SAFETY: the section holds nothing but keys.
+            #[unsafe(link_section = "static_call_keys")]
+        ] $value }
+    };
+}
+
+/// Places it anywhere.
+#[cfg(not(any(static_call_trampolines, static_call_branches)))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_call_placed_without_pass {
+    ([$($place:tt)*] $name:ident [$($attribute:tt)*] $value:block) => {
         $($place)* { @placed $name [$($attribute)*] $value }
     };
 }

@@ -112,6 +112,15 @@ impl Build {
         !self.has_pass() && has && !is_thumb
     }
 
+    /// Whether static branches of a program in C are patched: not in i686's position-independent code, which is
+    /// usual there, in Thumb code, which Debian's gcc writes, and on POWER.
+    #[must_use]
+    pub fn header_has_branches(self) -> bool {
+        let is_thumb = platform().name.starts_with("armv7-") && self.compiler == Compiler::Gcc;
+        let has_none = ["i686-", "powerpc64le-"].iter().any(|start| platform().name.starts_with(start));
+        platform().has_branches() && !is_thumb && !has_none
+    }
+
     /// The modes and writers that make a difference. If calls load their keys, there is one mode, whatever
     /// the variables say.
     pub fn runs(self) -> impl Iterator<Item = (Option<&'static str>, (&'static str, usize))> {

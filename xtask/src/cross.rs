@@ -12,7 +12,8 @@ use xtask::run::{cargo, run};
 use xtask::{install, packages};
 
 /// The tests that build programs for the machine. All others test only this machine's compilers.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 12] = [
+    "branches",
     "c_programs",
     "c_shared",
     "c_bad_input",

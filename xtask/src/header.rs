@@ -1,8 +1,8 @@
-//! `cargo xtask header`: generates the trampolines of `static_call.h` from the assembler that the pass and
-//! Rust's macros use.
+//! `cargo xtask header`: generates the assembler of C's headers from that of the pass and Rust's macros.
 //!
-//! In the header, the extended assembler of a call also contains the trampoline. Its operands are the key,
-//! the trampoline, and whether other files share the trampoline.
+//! In `static_call.h`, the extended assembler of a call also contains the trampoline. Its operands are the
+//! key, the trampoline, and whether other files share the trampoline. In `static_branch.h`, the operand of a
+//! branch is its key.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ struct Machine {
     alignment: &'static str,
     /// Branches that jump while their key is on, while it is off, and while it has a function.
     branches: Option<[&'static str; 3]>,
+    /// The registers that a branch may change.
+    clobbers: &'static str,
     record: &'static str,
 }
 
@@ -80,6 +82,7 @@ const X86_64: Machine = Machine {
         abi::__static_call_x86_64!(branch off),
         abi::__static_call_x86_64!(branch some),
     ]),
+    clobbers: "\"cc\"",
     record: abi::__static_call_branch!(record 64),
 };
 
@@ -100,8 +103,13 @@ const AARCH64: Machine = Machine {
     dialect: Dialect::Only,
     around: FRAME,
     alignment: ALIGNMENT,
-    branches: None,
-    record: "",
+    branches: Some([
+        abi::__static_call_aarch64!(branch on),
+        abi::__static_call_aarch64!(branch off),
+        abi::__static_call_aarch64!(branch some),
+    ]),
+    clobbers: "\"x16\"",
+    record: abi::__static_call_branch!(record 64),
 };
 
 const RISCV64: Machine = Machine {
@@ -122,8 +130,13 @@ const RISCV64: Machine = Machine {
     around: FRAME,
     // Without relaxation: a linker would take padding away.
     alignment: ".option push\n.option norelax\n.p2align 3\n.option pop",
-    branches: None,
-    record: "",
+    branches: Some([
+        abi::__static_call_riscv64!(branch on),
+        abi::__static_call_riscv64!(branch off),
+        abi::__static_call_riscv64!(branch some),
+    ]),
+    clobbers: "\"t1\"",
+    record: abi::__static_call_branch!(record 64),
 };
 
 const S390X: Machine = Machine {
@@ -144,8 +157,13 @@ const S390X: Machine = Machine {
     dialect: Dialect::Only,
     around: FRAME,
     alignment: ALIGNMENT,
-    branches: None,
-    record: "",
+    branches: Some([
+        abi::__static_call_s390x!(branch on),
+        abi::__static_call_s390x!(branch off),
+        abi::__static_call_s390x!(branch some),
+    ]),
+    clobbers: "\"r1\", \"cc\"",
+    record: abi::__static_call_branch!(record 64),
 };
 
 const X86: Machine = Machine {
@@ -167,8 +185,13 @@ const X86: Machine = Machine {
     dialect: Dialect::Att,
     around: FRAME,
     alignment: ALIGNMENT,
-    branches: None,
-    record: "",
+    branches: Some([
+        abi::__static_call_x86!(branch on),
+        abi::__static_call_x86!(branch off),
+        abi::__static_call_x86!(branch some),
+    ]),
+    clobbers: "\"cc\"",
+    record: abi::__static_call_branch!(record 32),
 };
 
 const ARM: Machine = Machine {
@@ -188,8 +211,13 @@ const ARM: Machine = Machine {
     dialect: Dialect::A32,
     around: [abi::__static_call_record!(start open), abi::__static_call_record!(end open)],
     alignment: ALIGNMENT,
-    branches: None,
-    record: "",
+    branches: Some([
+        abi::__static_call_arm!(branch on),
+        abi::__static_call_arm!(branch off),
+        abi::__static_call_arm!(branch some),
+    ]),
+    clobbers: "\"ip\", \"cc\"",
+    record: abi::__static_call_branch!(record 32),
 };
 
 const LOONGARCH64: Machine = Machine {
@@ -210,7 +238,9 @@ const LOONGARCH64: Machine = Machine {
     around: FRAME,
     // Without a value for its padding, a linker would relax it.
     alignment: ".p2align 3, 0xff",
+    // Linux refuses to patch code there, and a load costs less than a branch that nobody patches.
     branches: None,
+    clobbers: "",
     record: "",
 };
 
@@ -316,6 +346,9 @@ impl Machine {
         }
         self.define_one(text, "END(key, signature)", "", &end, leave);
         let Some(branches) = self.branches else { return };
+        writeln!(text, "#define __STATIC_CALL_ASM_CLOBBERS {}", self.clobbers).expect("a string");
+        // A branch is in the function, so it cannot be A32 code in a function of Thumb code.
+        let enter = if self.dialect == Dialect::A32 { "" } else { enter };
         for (name, branch) in
             ["BRANCH_ON(key)", "BRANCH_OFF(key)", "BRANCH_SOME(key)"].into_iter().zip(branches)
         {

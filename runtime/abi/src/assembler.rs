@@ -97,6 +97,11 @@ macro_rules! __static_call_record {
 ///
 /// An entry goes where its function goes: linkers drop both, or keep both. That takes a label which is
 /// unique in the file, since a number is none; hence the macros.
+///
+/// `code` is the code of a branch on all architectures but x86. The first list of lines is the start of the
+/// check: a no-op by which the runtime knows it, and what brings the key's address. That is in the record,
+/// which lies in the same image as the code. The second list jumps to 783 unless the branch jumps.
+/// Conditional jumps reach less far than `go`, so they are short and stand before one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_branch {
@@ -108,6 +113,21 @@ macro_rules! __static_call_branch {
         .popsection
         .endr
         .endif"
+    };
+    (code $go:literal [$($key:literal)+] [$($look:literal)+] $($data:literal)?) => {
+        ::core::concat!(
+            "780: ", $go, " 782f
+            781:
+            .subsection 1
+            782: ",
+            $($key, "\n",)+
+            $($look, "\n",)+
+            $go, " {target}
+            783: ", $go, " 781b
+            ",
+            $($data, "\n",)?
+            ".previous"
+        )
     };
     (record 64) => {
         $crate::__static_call_branch!(record ".quad" ", 0, 0\n.long 0, {record}\n.quad 0" "3")

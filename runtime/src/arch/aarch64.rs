@@ -40,6 +40,8 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = true;
 /// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
+/// What the code of a static branch that looks at its key starts with: `mov x16, x16`, which does nothing.
+pub(crate) const CHECK: &[u8] = &0xaa10_03f0_u32.to_le_bytes();
 
 const BL: u32 = 0x9400_0000;
 const B: u32 = 0x1400_0000;
@@ -251,6 +253,13 @@ mod tests {
             assert!(!is_trampoline_entry(other.to_le_bytes()), "{other:#x}");
         }
         assert!(is_trampoline_entry(NOP.to_le_bytes()));
+    }
+
+    #[test]
+    fn branches_jump_to_a_check_after_linking() {
+        for text in [text!(branch on), text!(branch off), text!(branch some)] {
+            oracle::check_branch(("aarch64-linux-gnu", "", 64), text, decode, CHECK);
+        }
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = false;
 /// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
+/// There are no static branches: Linux would refuse to patch them, and a load is better than a jump to one.
+pub(crate) const CHECK: &[u8] = &[];
 
 const BL: u32 = 0x5400_0000;
 const B: u32 = 0x5000_0000;

@@ -76,18 +76,10 @@ pub(crate) fn decode_branch(pc: usize, bytes: &[u8]) -> Option<Action> {
     }
 }
 
-/// Whether the code of a static branch that looks at its key may start like this: what the texts in
-/// `runtime/abi` start with. Other jumps of the program lead elsewhere.
-#[cfg(target_arch = "x86_64")]
+/// Whether the code of a static branch that looks at its key may start like this, as the texts in
+/// `runtime/abi` do. Other jumps of the program lead elsewhere.
 pub(crate) fn is_check(bytes: &[u8]) -> bool {
-    // leaq -128(%rsp), %rsp; pushq %rax
-    bytes.starts_with(&[0x48, 0x8d, 0x64, 0x24, 0x80, 0x50])
-}
-
-/// No text has branches there.
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn is_check(_bytes: &[u8]) -> bool {
-    false
+    !native::CHECK.is_empty() && bytes.starts_with(native::CHECK)
 }
 
 /// The instruction of a static branch that does `action`, or None where it does not reach.

@@ -11,6 +11,8 @@ use std::string::String;
 use std::vec::Vec;
 use std::{format, fs, thread};
 
+use super::{Action, Kind};
+
 /// What a machine instruction is in memory, and how the disassembler prints it.
 pub(crate) struct Case {
     pub(crate) bytes: Vec<u8>,
@@ -119,6 +121,41 @@ pub(crate) fn link_trampoline(triple: &str, features: &str, code: &str, output: 
         let _ = fs::remove_file(file);
     }
     linked[8..].to_vec()
+}
+
+/// Assembles and links a static branch for a key with pointers of so many bits, and checks what the runtime
+/// relies on: it is a jump to code that starts as checks do, and has a jump to the target and one back.
+pub(crate) fn check_branch(
+    (triple, features, bits): (&str, &str, u32),
+    text: &str,
+    decode: fn(usize, &[u8]) -> Option<(Kind, Action)>,
+    check: &[u8],
+) {
+    let text = with_key(text, "near").replace("{target}", "target");
+    // The section starts eight bytes before.
+    const TARGET: usize = 8;
+    let word = if bits == 64 { ".quad" } else { ".long" };
+    let code = format!(
+        "{text}\n.p2align 4\ntarget:\n.pushsection static_call_records,\"aw\",%progbits\n.p2align 3\n\
+         \".Lstatic_call_branch.near\": {word} near\n.popsection"
+    );
+    for output in [Output::Shared, Output::Program] {
+        let linked = link_trampoline(triple, features, &code, output);
+        let jump = |at: usize| match decode(at, &linked[at..]) {
+            Some((Kind::Jump | Kind::ConditionalJump(_), Action::Branch(to))) => Some(to),
+            _ => None,
+        };
+        // Behind a prefix, on x86.
+        let (site, found) = (0..2).find_map(|at| Some((at, jump(at)?))).expect("a jump");
+        assert!(linked[found..].starts_with(check), "{triple}, {output:?}: {linked:02x?}");
+        if triple.starts_with("i686") {
+            continue; // The backend knows no short jumps.
+        }
+        let jumps: Vec<usize> = (found..linked.len()).filter_map(jump).collect();
+        let next = |to: &usize| (site + 4..TARGET).contains(to);
+        assert!(jumps.contains(&TARGET), "{triple}, {output:?}: {jumps:?}, {linked:02x?}");
+        assert!(jumps.iter().any(next), "{triple}, {output:?}: {jumps:?}, {linked:02x?}");
+    }
 }
 
 /// The first word of a linked trampoline.

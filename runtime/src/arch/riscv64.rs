@@ -84,6 +84,8 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = false;
 /// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
+/// What the code of a static branch that looks at its key starts with: `mv t1, t1`, which does nothing.
+pub(crate) const CHECK: &[u8] = &0x0003_0313_u32.to_le_bytes();
 
 const AUIPC: u32 = 0x17;
 const JAL: u32 = 0x6f;
@@ -352,6 +354,13 @@ mod tests {
         let mut other = auipc(RA, 0);
         other[4..].copy_from_slice(&(RA << 7 | JAL).to_le_bytes());
         assert_eq!(decode(PC, &other), None);
+    }
+
+    #[test]
+    fn branches_jump_to_a_check_after_linking() {
+        for text in [text!(branch on), text!(branch off), text!(branch some)] {
+            oracle::check_branch((TRIPLE, "+c,+relax", 64), text, decode, CHECK);
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = false;
 /// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
+/// What the code of a static branch that looks at its key starts with: `lgr %r1, %r1`, which does nothing.
+pub(crate) const CHECK: &[u8] = &[0xb9, 0x04, 0x00, 0x11];
 
 const BRASL_R14: [u8; 2] = [0xc0, 0xe5];
 /// The lower half of BRCL's second byte; the upper half is its mask.
@@ -224,6 +226,13 @@ mod tests {
         assert_eq!(decode(PC, &[0xc0, 0xe5, 0, 0, 0]), None);
         assert_eq!(decode(PC, &[0x07, 0xfe]), None);
         assert_eq!(decode(PC + 1, &JGNOP), None);
+    }
+
+    #[test]
+    fn branches_jump_to_a_check_after_linking() {
+        for text in [text!(branch on), text!(branch off), text!(branch some)] {
+            oracle::check_branch((TRIPLE, "", 64), text, decode, CHECK);
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = false;
 /// The offset in a trampoline of the instruction that a jump replaces.
 pub(crate) const TRAMPOLINE_JUMP: usize = 0;
+/// There are no static branches.
+pub(crate) const CHECK: &[u8] = &[];
 
 pub(crate) fn decode(_pc: usize, _bytes: &[u8]) -> Option<(Kind, Action)> {
     None

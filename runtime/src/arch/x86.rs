@@ -66,6 +66,9 @@ pub(crate) const WORD: usize = size_of::<Number>();
 pub(crate) const HAS_VENEERS: bool = false;
 
 pub(crate) use super::x86_64::TRAMPOLINE_JUMP;
+/// What the code of a static branch that looks at its key starts with: `pushl %eax`, and a call of the next
+/// instruction.
+pub(crate) const CHECK: &[u8] = &[0x50, CALL, 0, 0, 0, 0];
 
 /// `lea %ds:0(%esi,%eiz,1), %esi`
 const NOP5: [u8; 5] = [0x3e, 0x8d, 0x74, 0x26, 0x00];
@@ -214,6 +217,13 @@ mod tests {
         assert!(encode(Kind::Call, 0x1000, Action::Branch((1 << 32) - 1)).is_some());
         assert_eq!(encode(Kind::Call, 1 << 32, Action::Branch(0x1000)), None);
         assert_eq!(decode(1 << 32, &[CALL, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn branches_jump_to_a_check_after_linking() {
+        for text in [text!(branch on), text!(branch off), text!(branch some)] {
+            oracle::check_branch((TRIPLE, "", 32), text, decode, CHECK);
+        }
     }
 
     #[test]

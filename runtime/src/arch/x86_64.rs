@@ -58,6 +58,8 @@ pub(crate) const BREAKPOINT: u8 = 0xcc;
 
 /// The offset in a trampoline of the instruction that a jump replaces: after the no-op.
 pub(crate) const TRAMPOLINE_JUMP: usize = 1;
+/// What the code of a static branch that looks at its key starts with: `leaq -128(%rsp), %rsp; pushq %rax`.
+pub(crate) const CHECK: &[u8] = &[0x48, 0x8d, 0x64, 0x24, 0x80, 0x50];
 pub(super) const NOP: u8 = 0x90;
 
 pub(super) const CALL: u8 = 0xe8;

@@ -101,6 +101,12 @@ impl Platform {
         !self.name.starts_with("powerpc64le-")
     }
 
+    /// Whether static branches are patched: elsewhere they are loads.
+    #[must_use]
+    pub fn has_branches(&self) -> bool {
+        !self.name.starts_with("loongarch64-")
+    }
+
     /// Whether calls in C go through trampolines without the pass.
     #[must_use]
     pub fn header_has_trampolines(&self) -> bool {

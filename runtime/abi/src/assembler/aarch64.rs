@@ -46,6 +46,28 @@ macro_rules! __static_call_aarch64 {
         isb
         .p2align 3"
     };
+    // A static branch, as in `x86_64.rs`. The check may use x16, and changes no flags.
+    (branch on) => {
+        $crate::__static_call_aarch64!(branch "ldr x16, [x16]" "cbz x16, 783f")
+    };
+    (branch off) => {
+        $crate::__static_call_aarch64!(branch "ldr x16, [x16]" "cbnz x16, 783f")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_aarch64!(branch "ldrb w16, [x16, #32]" "tbnz w16, #0, 783f")
+    };
+    (branch $($look:literal)+) => {
+        $crate::__static_call_branch!(
+            code "b"
+            [
+                "mov x16, x16"
+                "adrp x16, \".Lstatic_call_branch.{key}\""
+                "ldr x16, [x16, :lo12:\".Lstatic_call_branch.{key}\"]"
+            ]
+            [$($look)+]
+        )
+    };
     // `hint 34` is BTI C, for assemblers that do not know it.
     (hooks) => {
         ".p2align 2

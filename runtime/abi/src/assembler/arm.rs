@@ -49,6 +49,25 @@ macro_rules! __static_call_arm {
         776: .long 771f-(775b+8)
         .p2align 3"
     };
+    // A static branch, as in `x86_64.rs`. The check may use r12 and the flags.
+    (branch on) => {
+        $crate::__static_call_arm!(branch "ldr ip, [ip]" "cmp ip, #0" "beq 783f")
+    };
+    (branch off) => {
+        $crate::__static_call_arm!(branch "ldr ip, [ip]" "cmp ip, #0" "bne 783f")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_arm!(branch "ldrb ip, [ip, #16]" "tst ip, #1" "bne 783f")
+    };
+    (branch $($look:literal)+) => {
+        $crate::__static_call_branch!(
+            code "b"
+            ["mov ip, ip" "ldr ip, 785f" "784: ldr ip, [pc, ip]"]
+            [$($look)+]
+            "785: .long \".Lstatic_call_branch.{key}\"-(784b+8)"
+        )
+    };
     (hooks) => {
         ".p2align 2
         773: ldr r0, 775f

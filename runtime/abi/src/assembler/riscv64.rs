@@ -53,6 +53,37 @@ macro_rules! __static_call_riscv64 {
         .p2align 3
         .option pop"
     };
+    // A static branch, as in `x86_64.rs`. The check may use t1. The alignment is one that linkers keep where
+    // they relax code. The jump is neither relaxed nor compressed, so one store changes it.
+    (branch on) => {
+        $crate::__static_call_riscv64!(branch "ld t1, 0(t1)" "beqz t1, 783f")
+    };
+    (branch off) => {
+        $crate::__static_call_riscv64!(branch "ld t1, 0(t1)" "bnez t1, 783f")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_riscv64!(branch "lbu t1, 32(t1)" "andi t1, t1, 1" "bnez t1, 783f")
+    };
+    (branch $($look:literal)+) => {
+        ::core::concat!(
+            ".p2align 2
+            .option push
+            .option norelax
+            .option norvc
+            ",
+            $crate::__static_call_branch!(
+                code "jal zero,"
+                [
+                    "mv t1, t1"
+                    "784: auipc t1, %pcrel_hi(\".Lstatic_call_branch.{key}\")"
+                    "ld t1, %pcrel_lo(784b)(t1)"
+                ]
+                [$($look)+]
+            ),
+            "\n.option pop"
+        )
+    };
     (hooks) => {
         "773: lla a0, 772b
         tail __static_call_register

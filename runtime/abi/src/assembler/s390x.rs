@@ -33,6 +33,29 @@ macro_rules! __static_call_s390x {
         br %r1
         .p2align 3"
     };
+    // A static branch, as in `x86_64.rs`. The check may use r1 and the condition code. The jump lies in one
+    // doubleword, as calls do, behind NOPRs.
+    (branch on) => {
+        $crate::__static_call_s390x!(branch "cghsi 0(%r1), 0" "je 783f")
+    };
+    (branch off) => {
+        $crate::__static_call_s390x!(branch "cghsi 0(%r1), 0" "jne 783f")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_s390x!(branch "tm 35(%r1), 1" "jne 783f")
+    };
+    (branch $($look:literal)+) => {
+        ::core::concat!(
+            ".p2align 3, 0x07, 4
+            ",
+            $crate::__static_call_branch!(
+                code "jg"
+                ["lgr %r1, %r1" "lgrl %r1, \".Lstatic_call_branch.{key}\""]
+                [$($look)+]
+            )
+        )
+    };
     (hooks) => {
         "773: larl %r2, 772b
         jg __static_call_register@PLT

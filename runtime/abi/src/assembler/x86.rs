@@ -103,6 +103,37 @@ macro_rules! __static_call_x86 {
         776: movl %eax, (%esp)
         ret"
     };
+    // A static branch, as in `x86_64.rs`. Only a call yields the address of code; the record has the key's. No
+    // function may have anything below the stack pointer.
+    (branch on) => {
+        $crate::__static_call_x86!(branch "cmpl $0, (%eax)" "jne")
+    };
+    (branch off) => {
+        $crate::__static_call_x86!(branch "cmpl $0, (%eax)" "je")
+    };
+    // The lowest bit of `form` says that it calls none.
+    (branch some) => {
+        $crate::__static_call_x86!(branch "testb $1, 16(%eax)" "je")
+    };
+    (branch $look:literal $jump:literal) => {
+        ::core::concat!(
+            ".byte 0x64
+            .p2align 3, 0x64, 4
+            780: .byte 0xe9
+            .long 782f - . - 4
+            781:
+            .subsection 1
+            782: pushl %eax
+            call 783f
+            783: popl %eax
+            movl \".Lstatic_call_branch.{key}\"-783b(%eax), %eax
+            ", $look, "
+            popl %eax
+            ", $jump, " {target}
+            jmp 781b
+            .previous"
+        )
+    };
     (hooks) => {
         ::core::concat!(
             $crate::__static_call_x86!(@hook "773" "__static_call_register"),
