@@ -97,8 +97,8 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 	(__extension__({                                                                             \
 		__label__ __static_call_jump, __static_call_done;                                    \
 		__static_call_bool __static_call_is_on = !(jumped);                                   \
-		__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when(__STATIC_CALL_ASM_KEY)                                \
-				     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)                 \
+		__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when(__STATIC_CALL_ASM_KEY)                  \
+				     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)   \
 			     :                                                                       \
 			     : __STATIC_CALL_SYMBOL(key)                                             \
 			     : __STATIC_CALL_ASM_CLOBBERS                                            \
