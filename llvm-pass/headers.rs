@@ -78,8 +78,8 @@ fn all(places: &[PathBuf]) -> Result<Headers, String> {
     }
     let [first, last] = [KNOWN.start(), KNOWN.end()];
     Err(format!(
-        "found no headers of LLVM {first} to {last}.{others} Install those of your compilers' LLVM (on Debian: \
-         apt install llvm-22-dev), or name a directory that has them ({})",
+        "found no headers of LLVM {first} to {last}.{others} Install those of your compilers' LLVM (on \
+         Debian: apt install llvm-22-dev), or name a directory that has them ({})",
         self::choice()
     ))
 }

@@ -270,8 +270,8 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     records.step_by(platform().layout().record() as usize).filter_map(key).collect()
 }
 
-/// The addresses that the entries of a table start with, sorted. mold puts the anchors into a section of their
-/// own, with the same name.
+/// The addresses that the entries of a table start with, sorted. mold puts the anchors into a section of
+/// their own, with the same name.
 fn entries<const SIZE: usize>(file: &object::File<'_>, table: &str) -> Vec<u64> {
     let number = |entry: &[u8; SIZE]| file.endianness().read_i32(*entry.first_chunk().expect("four bytes"));
     let mut sites = Vec::new();

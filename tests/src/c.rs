@@ -112,8 +112,8 @@ impl Build {
         !self.has_pass() && has && !is_thumb
     }
 
-    /// Whether static branches of a program in C are patched: not in i686's position-independent code, which is
-    /// usual there, in Thumb code, which Debian's gcc writes, and on POWER.
+    /// Whether static branches of a program in C are patched: not in i686's position-independent code, which
+    /// is usual there, in Thumb code, which Debian's gcc writes, and on POWER.
     #[must_use]
     pub fn header_has_branches(self) -> bool {
         let is_thumb = platform().name.starts_with("armv7-") && self.compiler == Compiler::Gcc;

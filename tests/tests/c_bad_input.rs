@@ -206,7 +206,7 @@ fn a_missing_or_damaged_plugin_is_named() {
         }
         let name = file.display().to_string();
         let mut clang = llvm("clang");
-        // Where the loader maps a page that the file does not have, clang crashes, and says what it was asked.
+        // Where the loader maps a page that the file lacks, clang crashes, and says what it was asked.
         clang.arg(format!("-fpass-plugin={name}")).arg("-I").arg(prefix().join("include"));
         clang.env("TMPDIR", directory.path());
         let error = failure(clang.arg("-c").arg(source("proposal.c")).arg("-o").arg("/dev/null"));

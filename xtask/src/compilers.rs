@@ -50,8 +50,8 @@ const RELEASES: [Release; 3] = [
     },
 ];
 
-/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with all of them,
-/// and the suite `rust_programs` with each rustc.
+/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with all of
+/// them, and the suite `rust_programs` with each rustc.
 pub fn test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(&["patchelf"])?;

@@ -123,12 +123,15 @@ pub(crate) fn link_trampoline(triple: &str, features: &str, code: &str, output: 
     linked[8..].to_vec()
 }
 
+/// How an architecture reads an instruction at an address.
+type Decode = fn(usize, &[u8]) -> Option<(Kind, Action)>;
+
 /// Assembles and links a static branch for a key with pointers of so many bits, and checks what the runtime
 /// relies on: it is a jump to code that starts as checks do, and has a jump to the target and one back.
 pub(crate) fn check_branch(
     (triple, features, bits): (&str, &str, u32),
     text: &str,
-    decode: fn(usize, &[u8]) -> Option<(Kind, Action)>,
+    decode: Decode,
     check: &[u8],
 ) {
     let text = with_key(text, "near").replace("{target}", "target");

@@ -1,5 +1,5 @@
-//! Compiles the C half of the mixed program, with the pass if the tests name one, by clang 22 unless they name
-//! another clang.
+//! Compiles the C half of the mixed program, with the pass if the tests name one, by clang 22 unless they
+//! name another clang.
 
 fn main() {
     println!("cargo::rerun-if-changed=src/mixed.c");

@@ -103,8 +103,8 @@ macro_rules! __static_call_x86 {
         776: movl %eax, (%esp)
         ret"
     };
-    // A static branch, as in `x86_64.rs`. Only a call yields the address of code; the record has the key's. No
-    // function may have anything below the stack pointer.
+    // A static branch, as in `x86_64.rs`. Only a call yields the address of code; the record has the key's.
+    // No function may have anything below the stack pointer.
     (branch on) => {
         $crate::__static_call_x86!(branch "cmpl $0, (%eax)" "jne")
     };
