@@ -448,3 +448,86 @@ int main(void)
         }
     }
 }
+
+/// The program's own list, and what the inspector sees from outside; branches are on from the start.
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "branches are loads on other machines")]
+#[test]
+fn the_registry_says_the_same() {
+    const REGISTRY: &str = r#"
+#include <static_branch.h>
+#include <static_call_registry.h>
+#include <stdio.h>
+DEFINE_STATIC_KEY_FALSE(traced);
+DEFINE_STATIC_KEY_FALSE(unused);
+DEFINE_STATIC_KEY_TRUE(checked);
+static int one(void) { return 1; }
+DEFINE_STATIC_CALL(called, one);
+DEFINE_STATIC_CALL_NULL(hook, one);
+DEFINE_STATIC_CALL_RET0(level, one);
+int main(void)
+{
+	char line[16];
+	int sum = 0;
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		struct static_call_entry entry = STATIC_CALL_FIRST;
+		static_call_cond(hook);
+		sum += static_call(called) + static_call(level);
+		sum += static_branch_unlikely(&traced) + static_branch_likely(&checked);
+		if (*line == 'i' && static_branch_inc_matching("*", NULL) < 0)
+			return 1;
+		while (static_call_next("*", &entry) == 1)
+			printf("%s/%u/%zu/%zu/%zu ", entry.name, entry.state, entry.count, entry.info.branches,
+			       entry.info.patched_branches);
+		puts("");
+		fflush(stdout);
+	}
+	return sum > 0;
+}
+"#;
+    let scratch = Scratch::new();
+    let source = scratch.path("registry.c");
+    std::fs::write(&source, REGISTRY).expect("a file");
+    for (name, mut compiler) in [("with", clang()), ("without", plain_clang("clang"))] {
+        let program = scratch.path(name);
+        compiler.args(["-O2", "-I"]).arg(prefix().join("include"));
+        compiler.arg(&source).arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a"));
+        run(&mut compiler);
+        let mut command = in_mode(&program, None);
+        command.env("STATIC_CALL_ENABLE", "t*,u*");
+        let mut running = Running::start(command);
+        for (what, count) in [("", 1), ("i", 2)] {
+            let answer = running.ask(what);
+            let mut listed: Vec<_> = answer.split_whitespace().map(str::to_owned).collect();
+            listed.sort_unstable();
+            let report = running.inspect();
+            let case = format!("{name}, {what}: {answer}, {report:#}");
+            let branches = report["branch_keys"].as_array().expect("keys").iter().map(|key| {
+                let number = |field: &str| key[field].as_u64().expect("a number");
+                assert_eq!(key["is_on"], number("count") > 0, "{case}");
+                let [count, branches, patched] = ["count", "branches", "patched_branches"].map(number);
+                format!("{}/3/{count}/{branches}/{patched}", key["name"].as_str().expect("a name"))
+            });
+            let functions = report["keys"].as_array().expect("keys").iter().map(|key| {
+                let state = match key["target"].as_str() {
+                    Some("off") => 1,
+                    Some("returns zero") => 2,
+                    _ => 0,
+                };
+                format!("{}/{state}/0/0/0", key["name"].as_str().expect("a name"))
+            });
+            let mut inspected: Vec<_> = branches.chain(functions).collect();
+            inspected.sort_unstable();
+            assert_eq!(listed, inspected, "{case}");
+            // Nobody asks for the last one.
+            for line in [
+                format!("traced/3/{count}/1/1"),
+                format!("checked/3/{count}/1/1"),
+                format!("unused/3/{count}/0/0"),
+            ] {
+                assert!(listed.contains(&line), "{line}: {case}");
+            }
+        }
+    }
+}

@@ -104,23 +104,31 @@ macro_rules! static_call_lazy {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_branch_items {
-    ([$($attribute:tt)*] [$vis:vis] $name:ident $value:expr) => {
-        $($attribute)*
+    ($how:ident $name:ident [$vis:vis] $value:tt
+        { kept[$($kept:tt)*] used[$($used:tt)*] call $call:tt lints[$($lints:tt)*] cfg[$($cfg:tt)*]
+          export $export:tt }
+    ) => {
+        $($cfg)*
+        $($kept)*
+        $($lints)*
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         $vis struct $name {
             _key: (),
         }
 
-        $($attribute)*
+        $($cfg)*
+        $($kept)*
+        $($used)*
+        $($lints)*
         #[allow(non_upper_case_globals)]
         $vis static $name: $name = $name { _key: () };
 
+        $($cfg)*
+        $($lints)*
         #[allow(non_upper_case_globals, unexpected_cfgs)]
         const _: () = {
-            $crate::__static_call_items! { @section $name [] {
-                $crate::private::Key::branch($value, __STATIC_CALL_NAME)
-            } }
+            $crate::__static_call_branch_items! { @key $how $name $export $value }
 
             // SAFETY: the key above.
             unsafe impl $crate::StaticBranch for $name {
@@ -201,5 +209,30 @@ macro_rules! __static_call_branch_items {
                 }
             }
         };
+    };
+
+    // By the name that C gives it, which is the key's own.
+    (@key declare $name:ident [] []) => {
+        unsafe extern "C" {
+            #[link_name = $crate::private::stringify!($name)]
+            static $name: $crate::private::Key;
+        }
+
+        #[inline(never)]
+        fn __static_call_key() -> &'static $crate::private::Key {
+            // SAFETY: whoever declared the key promised that it is defined elsewhere.
+            unsafe { &$name }
+        }
+    };
+    (@key declare $($key:tt)*) => {
+        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no `#[no_mangle]`");
+    };
+    (@key define $name:ident [$([$($on:tt)*])*] [$value:expr]) => {
+        $crate::__static_call_items! { @section $name [
+            // SAFETY: the key's own name is the program's to give; two keys of one name do not link.
+            $(#[cfg_attr($($on)*, unsafe(export_name = $crate::private::stringify!($name)))])*
+        ] {
+            $crate::private::Key::branch($value, __STATIC_CALL_NAME)
+        } }
     };
 }

@@ -12,12 +12,13 @@ use static_call_abi::{Form, Image, Key};
 use crate::change::{Change, State, Wish};
 use crate::error::{Error, ErrorKind};
 use crate::info;
+use crate::listing;
 use crate::log::log;
 use crate::mode;
 use crate::operations;
 use crate::seal;
 use crate::update;
-pub use crate::wire::{CChange, CError, CInfo};
+pub use crate::wire::{CChange, CEntry, CError, CInfo};
 
 /// The intrinsic, for code that was compiled without the pass, or where the pass could not lower it.
 ///
@@ -219,6 +220,72 @@ pub unsafe extern "C" fn __static_call_info(key: *const Key, info: *mut CInfo) {
 pub unsafe extern "C" fn static_call_process_info(info: *mut CInfo) {
     // SAFETY: the caller's promise.
     unsafe { info.write(info::of_process().into()) }
+}
+
+/// `static_call_next(pattern, entry)`: the next key, 0 behind the last one, or a negative errno.
+///
+/// # Safety
+///
+/// `pattern` points to `len` bytes, or to a C string if `len` is [`usize::MAX`]; `entry` to an entry that
+/// another call of this function has written, or to zeros.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub unsafe extern "C" fn __static_call_next(pattern: *const c_char, len: usize, entry: *mut CEntry) -> c_int {
+    // SAFETY: the caller's promise.
+    let (pattern, entry) = unsafe { (text(pattern, len), &mut *entry) };
+    listing::next(pattern, entry).map_or_else(|error| error.errno(), c_int::from)
+}
+
+/// `static_branch_enable_matching(pattern, failed)` and the like: how many branches there are, or a negative
+/// errno.
+///
+/// # Safety
+///
+/// `pattern` as for [`__static_call_next`]; `failed` and `error` may be written, or are null.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub unsafe extern "C" fn __static_call_switch_matching(
+    pattern: *const c_char,
+    len: usize,
+    wish: u32,
+    failed: *mut CEntry,
+    error: *mut CError,
+) -> isize {
+    let mut own = CEntry::EMPTY;
+    let failed = if failed.is_null() { &raw mut own } else { failed };
+    // SAFETY: the caller's promise.
+    let (pattern, failed) = unsafe {
+        failed.write(CEntry::EMPTY);
+        (text(pattern, len), &mut *failed)
+    };
+    let wish = Wish::from_wire(wish).filter(|&wish| wish != Wish::State);
+    let wish = wish.ok_or(Error::new(ErrorKind::NoOffState));
+    match wish.and_then(|wish| listing::switch(pattern, wish, failed)) {
+        Ok(count) => count.cast_signed(),
+        Err(refused) => {
+            if !error.is_null() {
+                // SAFETY: the caller's promise.
+                unsafe { error.write(refused.into()) };
+            }
+            refused.errno() as isize
+        }
+    }
+}
+
+/// So many bytes, or all of a C string.
+///
+/// # Safety
+///
+/// They are there.
+unsafe fn text<'text>(start: *const c_char, len: usize) -> &'text [u8] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if len == usize::MAX {
+            core::ffi::CStr::from_ptr(start).to_bytes()
+        } else {
+            core::slice::from_raw_parts(start.cast(), len)
+        }
+    }
 }
 
 /// What C asks for, if the key has it.

@@ -4,6 +4,7 @@ use static_call_abi::{Image, Key, Record};
 
 use crate::critical;
 use crate::image;
+use crate::lock::Guard;
 use crate::protect;
 use crate::tables;
 use crate::update;
@@ -55,10 +56,16 @@ pub(crate) fn of_process() -> Info {
 
 /// Counts the sites of one key.
 pub(crate) fn of_key(key: &Key) -> Info {
-    let mut info = Info::default();
-    let Ok(lock) = critical::enter() else { return info };
+    let Ok(lock) = critical::enter() else { return Info::default() };
     protect::note(key, &lock);
-    image::for_each(&lock, |image| {
+    count(key, &lock)
+}
+
+/// The same for a holder of the lock.
+#[inline(never)]
+pub(crate) fn count(key: &Key, lock: &Guard) -> Info {
+    let mut info = Info::default();
+    image::for_each(lock, |image| {
         let records = tables::records(image).filter(|record| core::ptr::eq(record.key, key));
         let mut is_called = false;
         for record in records {

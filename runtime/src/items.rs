@@ -123,6 +123,9 @@ macro_rules! __static_call_items {
         }
     };
 
+    (@kind { branch [$($items:tt)*] $($key:tt)* } $lists:tt) => {
+        $($items)* { $($key)* $lists }
+    };
     (@kind { $how:ident $name:ident $vis:tt [] $life:tt $unsafe:tt $extern:tt $result:tt $value:tt
         $parameters:tt } $lists:tt) => {
         $crate::__static_call_items! { @parameters

@@ -87,6 +87,11 @@
 //! replaces one word per site, and waits for the other processors once: some microseconds, and some
 //! nanoseconds per site.
 //!
+//! # Names
+//!
+//! The module [`registry`] lists the process's keys by their names, and switches branches by patterns. The
+//! variable `STATIC_CALL_ENABLE` does so at the start.
+//!
 //! # Features
 //!
 //! - `std` (default): conversions into `std::io::Error`; implies `os`.
@@ -103,6 +108,7 @@
 extern crate std;
 
 mod arch;
+mod at_start;
 mod branch_macros;
 mod branch_site;
 mod branches;
@@ -129,6 +135,7 @@ pub mod inspect;
 mod items;
 mod journal;
 mod key;
+mod listing;
 mod load;
 mod lock;
 mod log;
@@ -139,11 +146,13 @@ mod operations;
 mod os;
 mod page;
 mod patch;
+mod pattern;
 mod primary;
 #[doc(hidden)]
 pub mod private;
 mod protect;
 mod refusal;
+pub mod registry;
 mod seal;
 mod sealed;
 mod steps;
@@ -151,6 +160,7 @@ mod sync;
 mod tables;
 mod text;
 mod update;
+mod walk;
 mod windows;
 mod wire;
 mod without_pass;

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use static_call_abi::Image;
 
+use crate::at_start;
 use crate::elf;
 use crate::image::{self, State};
 use crate::journal::{self, Operation, Step};
@@ -66,6 +67,7 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
             descriptor.state.set(State::Registered.to_wire());
             image::push(image, lock);
             journal::step(Step::Preparing, lock);
+            at_start::enable(descriptor, lock);
             patch(descriptor, lock);
             if sealed::is_set(lock)
                 && let Err(error) = protect::protect_late(descriptor, lock)
@@ -102,6 +104,9 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
             descriptor.header.get()
         );
     }
+    if is_program(descriptor) {
+        at_start::report(lock);
+    }
 }
 
 /// How many branches there are, in the log's line about an image.
@@ -127,6 +132,7 @@ fn refuse(image: &Image, reason: Reason, lock: &Guard) {
     }
     image.reason.set(reason.to_wire());
     image::push_refused(image, lock);
+    at_start::enable(image, lock);
     if sealed::is_set(lock)
         && let Err(error) = protect::protect_late(image, lock)
     {
@@ -213,6 +219,7 @@ pub(crate) fn recover(image: *mut Image, is_linking: bool, lock: &Guard) {
     if is_registered(image, lock) {
         journal::step(Step::Preparing, lock);
         descriptor.state.set(State::Registered.to_wire());
+        at_start::enable(descriptor, lock);
         patch(descriptor, lock);
         if sealed::is_set(lock) {
             let _ = protect::protect_late(descriptor, lock);

@@ -102,7 +102,7 @@ macro_rules! define {
     };
 }
 
-/// Declares keys that C defines, with `DEFINE_STATIC_CALL(NAME, function)`.
+/// Declares keys that C defines, with `DEFINE_STATIC_CALL(NAME, function)`, and keys of branches.
 ///
 /// ```no_run
 /// use std::ffi::c_int;
@@ -118,9 +118,26 @@ macro_rules! define {
 /// println!("{}", decode.call(3));
 /// ```
 ///
+/// A `bool` declares the key of branches that `DEFINE_STATIC_KEY_FALSE(NAME)` or `..._TRUE` defines, or that
+/// another Rust crate does with `#[no_mangle]`:
+///
+/// ```no_run
+/// static_call::declare! {
+///     // SAFETY: codec.c defines it as a static key.
+///     unsafe extern {
+///         pub static trace_codec: bool;
+///     }
+/// }
+///
+/// if static_call::static_branch_unlikely!(trace_codec) {
+///     println!("decoding");
+/// }
+/// ```
+///
 /// # Safety
 ///
-/// The function type is that of the C key, and calling any of its functions is as safe as the type says.
+/// The function type is that of the C key, and calling any of its functions is as safe as the type says. What
+/// is declared as a `bool` is the key of branches.
 #[macro_export]
 macro_rules! declare {
     ($(unsafe extern { $(
@@ -135,6 +152,10 @@ macro_rules! declare {
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         })*)*
     };
+    // Keys of branches, or of both kinds.
+    ($(unsafe extern { $($declaration:tt)* })*) => {
+        $($crate::__static_call_declare! { $($declaration)* })*
+    };
 }
 
 /// Takes declarations of both kinds apart, one by one.
@@ -142,7 +163,9 @@ macro_rules! declare {
 #[macro_export]
 macro_rules! __static_call_split {
     ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : bool = $value:expr; $($more:tt)*) => {
-        $crate::__static_call_branch_items! { [$(#[$($attribute)*])*] [$vis] $name $value }
+        $crate::__static_call_items! { @attributes
+            { branch [$crate::__static_call_branch_items!] define $name [$vis] [$value] }
+            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
         $crate::define! { $($more)* }
     };
     ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : $($more:tt)*) => {
@@ -160,6 +183,52 @@ macro_rules! __static_call_split {
     };
     (@one [$($declaration:tt)*] [$first:tt $($rest:tt)*] $next:tt $($more:tt)*) => {
         $crate::__static_call_split! { @one [$($declaration)* $next] [$($rest)*] $($more)* }
+    };
+}
+
+/// Takes declarations of both kinds apart, as `__static_call_split!` does.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_call_declare {
+    () => {};
+    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : bool; $($more:tt)*) => {
+        $crate::__static_call_items! { @attributes
+            { branch [$crate::__static_call_branch_items!] declare $name [$vis] [] }
+            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
+        $crate::__static_call_declare! { $($more)* }
+    };
+    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : $($more:tt)*) => {
+        $crate::__static_call_declare! {
+            @one [$(#[$($attribute)*])* $vis static $name :] [$($more)*] $($more)*
+        }
+    };
+    (@one [$($declaration:tt)*] [; $($rest:tt)*] $semicolon:tt $($more:tt)*) => {
+        $crate::__static_call_declare_function! { $($declaration)* $semicolon }
+        $crate::__static_call_declare! { $($more)* }
+    };
+    (@one [$($declaration:tt)*] []) => {
+        $crate::__static_call_declare_function! { $($declaration)* }
+    };
+    (@one [$($declaration:tt)*] [$first:tt $($rest:tt)*] $next:tt $($more:tt)*) => {
+        $crate::__static_call_declare! { @one [$($declaration)* $next] [$($rest)*] $($more)* }
+    };
+}
+
+/// One key of a function: as in `declare!`, which has many of them in one step.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __static_call_declare_function {
+    (
+        $(#[$($attribute:tt)*])*
+        $vis:vis static $name:ident : $(Option < $($option:literal)?)?
+            $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
+            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)?;
+    ) => {
+        $crate::__static_call_items! { @attributes
+            { declare $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
+              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [] [$($parameter)*] }
+            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
+        }
     };
 }
 

@@ -54,6 +54,7 @@ mod tests {
     use crate::image::State;
     use crate::mode::{Mode, Reason};
     use crate::steps::{Operation, Step};
+    use crate::wire::KeyState;
     use crate::writer::Writer;
 
     fn numbers<T: Copy + Debug + PartialEq>(
@@ -102,6 +103,7 @@ mod tests {
             copies::Reply::from_wire,
         );
         assert_eq!(replies, "Yes 0, No 1, Failed 2");
+        assert_eq!(all!(KeyState), "Calls 0, Off 1, ReturnsZero 2, Branch 3");
         assert_eq!(all!(Operation), "Update 0, Load 1, Unload 2, Seal 3");
         assert_eq!(all!(Step), "Preparing 0, Storing 1, Writing 2, Trapping 3, Replacing 4");
         let forms = [Form::Call, Form::Nop, Form::Zero, Form::OffCall];

@@ -4,11 +4,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use static_call_abi::Image;
 
+use crate::at_start;
 use crate::change::Change;
 use crate::critical;
 use crate::error::{Error, ErrorKind};
 use crate::load;
-use crate::log::log;
+use crate::log::{self, log};
 use crate::mode;
 use crate::os;
 use crate::seal;
@@ -70,6 +71,11 @@ pub(crate) unsafe fn unregister(image: *mut Image) {
 /// Called when the process exits, and when the image with this code is unloaded.
 extern "C" fn exiting() {
     LEAVING.store(true, Ordering::Relaxed);
+    if log::is_on()
+        && let Ok(lock) = critical::enter()
+    {
+        at_start::report(&lock);
+    }
     leave();
 }
 

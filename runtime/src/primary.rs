@@ -14,11 +14,11 @@ use core::mem::MaybeUninit;
 
 use static_call_abi::Key;
 
-use crate::change::Change;
-use crate::error::Error;
+use crate::change::{Change, Wish};
+use crate::error::{Error, ErrorKind};
 use crate::info::Info;
 use crate::mode::Mode;
-use crate::wire::{CError, CInfo};
+use crate::wire::{CEntry, CError, CInfo};
 use crate::writer::Writer;
 
 #[allow(clashing_extern_declarations)]
@@ -27,6 +27,14 @@ unsafe extern "C" {
     fn __static_call_seal(error: *mut CError) -> bool;
     fn __static_call_info(key: *const Key, info: *mut CInfo);
     fn static_call_process_info(info: *mut CInfo);
+    fn __static_call_next(pattern: *const c_char, len: usize, entry: *mut CEntry) -> c_int;
+    fn __static_call_switch_matching(
+        pattern: *const c_char,
+        len: usize,
+        wish: u32,
+        failed: *mut CEntry,
+        error: *mut CError,
+    ) -> isize;
     safe fn static_call_mode() -> c_int;
     safe fn static_call_mode_reason() -> *const c_char;
     safe fn static_call_writer() -> c_int;
@@ -77,6 +85,36 @@ pub fn process_info() -> Info {
         static_call_process_info(info.as_mut_ptr());
         info.assume_init().into()
     }
+}
+
+/// Puts the next key whose name matches into `entry`, which holds the last one. Returns whether there is one.
+pub(crate) fn next_key(pattern: &str, entry: &mut CEntry) -> Result<bool, Error> {
+    // SAFETY: so many bytes, and an entry.
+    match unsafe { __static_call_next(pattern.as_ptr().cast(), pattern.len(), entry) } {
+        found @ 0.. => Ok(found != 0),
+        _ => Err(Error::new(ErrorKind::Reentrant)),
+    }
+}
+
+/// Makes the same change of all branches whose names match, or none. Returns how many there are; after an
+/// error `failed` is the key that was in the way.
+pub(crate) fn switch(pattern: &str, wish: Wish, failed: &mut CEntry) -> Result<usize, Error> {
+    let mut count = 0;
+    let switch = |error| {
+        // SAFETY: so many bytes, and an entry; the error may be written.
+        count = unsafe {
+            __static_call_switch_matching(
+                pattern.as_ptr().cast(),
+                pattern.len(),
+                wish.to_wire(),
+                failed,
+                error,
+            )
+        };
+        count >= 0
+    };
+    // SAFETY: the error is written if there is no count.
+    unsafe { from_wire(switch) }.map(|()| count.unsigned_abs())
 }
 
 /// How this process runs static calls: the mode of its images. Where none of them may be patched, or has a

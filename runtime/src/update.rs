@@ -45,6 +45,7 @@ use crate::writer::window;
 use crate::writer::{self, Writer};
 
 /// Makes all changes or none.
+#[inline(never)]
 pub(crate) fn update(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
     changes.iter().for_each(|change| protect::note(change.key, lock));
     if sealed::is_set(lock) {

@@ -7,6 +7,7 @@ use static_call_abi::Key;
 
 use crate::change::Change;
 use crate::error::{Error, ErrorKind};
+use crate::numbered::numbered;
 
 #[allow(missing_docs, reason = "the header has them")]
 /// `struct static_call_change`; once it is checked, a `Change`.
@@ -29,7 +30,7 @@ const _: () = assert!(
 #[allow(missing_docs, reason = "the header has them")]
 /// `struct static_call_info`.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CInfo {
     pub keys: usize,
     pub sites: usize,
@@ -38,6 +39,62 @@ pub struct CInfo {
     pub images: usize,
     pub branches: usize,
     pub patched_branches: usize,
+}
+
+numbered! {
+    /// What a key does; `enum static_call_state`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum KeyState {
+        Calls = 0,
+        Off = 1,
+        ReturnsZero = 2,
+        Branch = 3,
+    }
+}
+
+/// How long a name may be in a [`CEntry`], with a NUL.
+pub(crate) const NAME: usize = 256;
+
+#[allow(missing_docs, reason = "the header has them")]
+/// `struct static_call_entry`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CEntry {
+    /// Where the walk is: the key's address, or 0 at its start.
+    pub key: usize,
+    pub target: usize,
+    pub count: usize,
+    pub info: CInfo,
+    /// A [`KeyState`].
+    pub state: u32,
+    pub name: [u8; NAME],
+}
+
+impl CEntry {
+    pub(crate) const EMPTY: Self = Self {
+        key: 0,
+        target: 0,
+        count: 0,
+        info: CInfo {
+            keys: 0,
+            sites: 0,
+            direct: 0,
+            through_trampoline: 0,
+            images: 0,
+            branches: 0,
+            patched_branches: 0,
+        },
+        state: KeyState::Calls.to_wire(),
+        name: [0; NAME],
+    };
+
+    /// A name that is too long is cut.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        let ends = (0..=name.len().min(NAME - 1)).rev();
+        let len = ends.into_iter().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
+        self.name = [0; NAME];
+        self.name[..len].copy_from_slice(&name.as_bytes()[..len]);
+    }
 }
 
 /// An [`Error`], as one copy of the runtime passes it to another one, maybe of another version.

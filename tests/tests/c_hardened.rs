@@ -337,11 +337,12 @@ fn set_user_id_programs_obey_no_variable() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let program = PASS.link(&["set_user_id.c"], &[], &directory.path().join("program"));
     let started = |command: &mut Command| {
+        command.env("STATIC_CALL_ENABLE", "trace?");
         let output = run(command.env("STATIC_CALL_MODE", "generic").env("STATIC_CALL_LOG", "1"));
         (Report::find(&output.stdout), text(&output.stdout), text(&output.stderr))
     };
     let (report, said, log) = started(&mut in_mode(&program, None));
-    assert!(said.contains("secure 0") && report.mode == 0, "{said}");
+    assert!(said.contains("secure 0\ntraced 1\n") && report.mode == 0, "{said}");
     for line in ["key plain_key: an update to NULL failed: ", "key null_key: an update to return 0 failed: "]
     {
         assert!(log.contains(line), "{log}");
@@ -364,4 +365,5 @@ fn set_user_id_programs_obey_no_variable() {
         return;
     }
     assert_eq!((report.mode, report.direct, log.as_str()), (2, report.sites, ""), "{said}");
+    assert!(said.contains("traced 0\n"), "{said}");
 }

@@ -27,13 +27,15 @@ fn symbols(nm: &mut Command) -> BTreeSet<(char, String)> {
 }
 
 /// The functions that the header declares and the pass calls.
-const INTERFACE: [&str; 16] = [
+const INTERFACE: [&str; 18] = [
     "__static_call_branch",
     "__static_call_commit",
     "__static_call_info",
+    "__static_call_next",
     "__static_call_query",
     "__static_call_register",
     "__static_call_seal",
+    "__static_call_switch_matching",
     "__static_call_target",
     "__static_call_unregister",
     "__static_call_update",
@@ -185,7 +187,7 @@ fn the_libraries_need_the_c_library_only() {
         assert!(!all.contains(part), "{part} in {}", library.display());
     }
     let size = fs::metadata(&library).expect("the library").len();
-    assert!(size < 260_000, "{size} bytes");
+    assert!(size < 285_000, "{size} bytes");
 
     // A program without threads, start files or anything else that could hide a missing symbol.
     let directory = tempfile::tempdir().expect("a temporary directory");

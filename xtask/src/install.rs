@@ -8,7 +8,8 @@
 //! lib/pkgconfig/static-call.pc, static-call-lto.pc, static-call-gcc.pc, static-call-generic.pc,
 //!     static-call-embedded.pc
 //! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
-//! include/static_branch.h, static_call.h, static_call_trampoline.h, static_call_without_library.h
+//! include/static_branch.h, static_call.h, static_call_registry.h, static_call_trampoline.h,
+//!     static_call_without_library.h
 //! ```
 //!
 //! Every program finds the others relative to its own path, so the directory may be moved.
@@ -104,9 +105,13 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
     let assembler = prefix.join(ASSEMBLER);
     copy(&release.join("static-call-as"), &assembler)?;
     let assembler = link_with_hash(&assembler, directory, "as", "as")?;
-    for header in
-        ["static_branch.h", "static_call.h", "static_call_trampoline.h", "static_call_without_library.h"]
-    {
+    for header in [
+        "static_branch.h",
+        "static_call.h",
+        "static_call_registry.h",
+        "static_call_trampoline.h",
+        "static_call_without_library.h",
+    ] {
         copy(&root().join("runtime/include").join(header), &prefix.join("include").join(header))?;
     }
     cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass, &assembler, &llvms)?;

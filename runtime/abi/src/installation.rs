@@ -11,6 +11,8 @@ pub const PASS_FILE: &str = PASS_PATH.split_at("lib/static-call/".len()).1;
 pub const MODE: &CStr = c"STATIC_CALL_MODE";
 /// A program's writer.
 pub const WRITER: &CStr = c"STATIC_CALL_WRITER";
+/// Patterns of branches that are on from the start of a program.
+pub const ENABLE: &CStr = c"STATIC_CALL_ENABLE";
 /// If set to anything but `0`, a program's runtime prints what it does.
 pub const LOG: &CStr = c"STATIC_CALL_LOG";
 

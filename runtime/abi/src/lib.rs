@@ -128,7 +128,7 @@ pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
 /// Other functions of the runtime and of the C header; the header's own are local to each file.
-pub const FUNCTIONS: [&str; 10] = [
+pub const FUNCTIONS: [&str; 12] = [
     REGISTER,
     UNREGISTER,
     INTRINSIC,
@@ -139,6 +139,8 @@ pub const FUNCTIONS: [&str; 10] = [
     "__static_call_commit",
     "__static_call_seal",
     "__static_call_branch",
+    "__static_call_next",
+    "__static_call_switch_matching",
 ];
 /// See [`FUNCTIONS`].
 pub const LOCAL_FUNCTIONS: [&str; 2] = ["__static_call_off_nop", "__static_call_off_zero"];

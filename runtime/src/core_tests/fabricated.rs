@@ -193,12 +193,12 @@ impl Fabricated {
     fn write_keys(&self) {
         for (index, form) in [Form::Call, Form::Nop, Form::Zero].into_iter().enumerate() {
             let off = if form == Form::Call { null() } else { self.target(100 + index) };
-            let name = c"key".as_ptr();
+            let name = [c"app::CALL", c"app::HOOK", c"app::net::ZERO"][index].as_ptr();
             let start = if form == Form::Call { (self.target(0), Form::Call) } else { (off, form) };
             self.put(KEY + index * size_of::<Key>(), Key::with_off(start.0, start.1, off, form, name));
         }
         for index in 0..BRANCH_KEYS {
-            let key = Key::branch(index == 1, c"branch".as_ptr());
+            let key = Key::branch(index == 1, [c"app::OFF", c"app::net::ON"][index].as_ptr());
             self.put(KEY + (KEYS + index) * size_of::<Key>(), key);
         }
     }
@@ -396,6 +396,12 @@ impl Fabricated {
     /// A damaged table: the first entry leads to no call.
     pub(super) fn damage(&self) {
         self.put(SITE_TABLE, CODE.wrapping_sub(SITE_TABLE) as Site + 3);
+    }
+
+    /// The descriptor has no section of keys.
+    pub(super) fn hide_keys(&self) {
+        let none: [*mut Key; 2] = [null_mut(); 2];
+        self.put(DATA + core::mem::offset_of!(Image, keys), none);
     }
 
     pub(super) fn set_version(&self, version: u32) {

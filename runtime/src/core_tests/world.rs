@@ -10,6 +10,7 @@ use static_call_abi::{Form, Image, Key};
 use super::fabricated::{BRANCH_KEYS, Fabricated, KEYS};
 use super::faults::{self, Faulty, Plan};
 use crate::arch::Action;
+use crate::at_start;
 use crate::change::{Change, State};
 use crate::critical;
 use crate::error::Error;
@@ -149,6 +150,7 @@ impl Drop for World {
         }
         let lock = critical::enter().expect("no update is under way");
         image::for_each_known(&lock, |image| panic!("still known: {image:?}"));
+        at_start::set_for_test(b"", &lock);
         mode::choose_again(&lock);
     }
 }

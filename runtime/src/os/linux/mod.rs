@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::CStr;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use system_call::keep_errno;
 
@@ -215,8 +215,15 @@ pub(crate) fn at_exit(function: extern "C" fn()) {
 /// process with more rights than the user who started it (set-user-ID, file capabilities): that user must
 /// neither choose for it nor see its addresses.
 pub(crate) fn environment(name: &CStr) -> Option<&'static CStr> {
-    // SAFETY: getauxval(3) takes a number.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+    // Asking takes as long as looking for a variable, and loading an image looks for several.
+    static IS_SECURE: AtomicU8 = AtomicU8::new(2);
+    let mut is_secure = IS_SECURE.load(Ordering::Relaxed);
+    if is_secure > 1 {
+        // SAFETY: getauxval(3) takes a number.
+        is_secure = u8::from(unsafe { libc::getauxval(libc::AT_SECURE) } != 0);
+        IS_SECURE.store(is_secure, Ordering::Relaxed);
+    }
+    if is_secure != 0 {
         return None;
     }
     // SAFETY: getenv(3) gives null or a string of the environment, which lives on.

@@ -1,5 +1,5 @@
 /* The C half of the mixed program: Rust calls and updates its key, and it calls and updates Rust's key. */
-#include <static_call.h>
+#include <static_branch.h>
 
 int c_plus_one(int value) { return value + 1; }
 int c_plus_two(int value) { return value + 2; }
@@ -19,3 +19,10 @@ int c_times_ten(int value) { return value * 10; }
 int c_updates_rust_key(void) { return static_call_update(RUST_KEY, c_times_ten); }
 int c_updates_c_key(void) { return static_call_update(c_key, c_plus_two); }
 int c_refuses_null(void) { return static_call_update(RUST_KEY, NULL); }
+
+DEFINE_STATIC_KEY_TRUE(c_checked);
+DECLARE_STATIC_KEY_FALSE(RUST_TRACED);
+
+int c_is_checked(void) { return static_branch_likely(&c_checked); }
+int c_is_traced(void) { return static_branch_unlikely(&RUST_TRACED); }
+int c_enables_rusts(void) { return static_branch_enable(&RUST_TRACED); }

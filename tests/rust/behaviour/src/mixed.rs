@@ -3,9 +3,15 @@
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use static_call::{StaticBranch, static_branch_likely, static_branch_unlikely};
+
 static_call::define! {
     #[cfg_attr(not(windows), doc = "For C, too.", unsafe(no_mangle))]
     pub static RUST_KEY: extern "C" fn(c_int) -> c_int = negate;
+    #[unsafe(no_mangle)]
+    pub static RUST_TRACED: bool = false;
+    #[cfg(any())]
+    static GONE: bool = false;
 }
 
 static_call::declare! {
@@ -13,6 +19,8 @@ static_call::declare! {
     unsafe extern {
         static c_key: extern "C" fn(c_int) -> c_int;
         static c_hook: Option<extern "C" fn(c_int)>;
+        /// A key of branches.
+        static c_checked: bool;
     }
 }
 
@@ -24,6 +32,9 @@ unsafe extern "C" {
     safe fn c_updates_rust_key() -> c_int;
     safe fn c_updates_c_key() -> c_int;
     safe fn c_refuses_null() -> c_int;
+    safe fn c_is_checked() -> c_int;
+    safe fn c_is_traced() -> c_int;
+    safe fn c_enables_rusts() -> c_int;
 }
 
 extern "C" fn negate(value: c_int) -> c_int {
@@ -64,4 +75,20 @@ pub fn check() {
     assert_eq!(both(), 11);
     c_hook.update(None).unwrap();
     assert_eq!(both(), 0);
+    check_branches();
+}
+
+/// Keys of branches, each asked for and switched in both languages.
+fn check_branches() {
+    let checked = || (static_branch_likely!(c_checked), c_is_checked(), c_checked.is_enabled());
+    let traced = || (static_branch_unlikely!(RUST_TRACED), c_is_traced());
+    assert_eq!((checked(), traced()), ((true, 1, true), (false, 0)));
+    c_checked.disable().unwrap();
+    assert_eq!(c_enables_rusts(), 0);
+    assert_eq!((checked(), traced()), ((false, 0, false), (true, 1)));
+    c_checked.inc().unwrap();
+    RUST_TRACED.disable().unwrap();
+    assert_eq!((checked(), traced()), ((true, 1, true), (false, 0)));
+    assert_eq!((c_checked.name(), c_checked.count()), ("c_checked", 1));
+    assert!(RUST_TRACED.name().ends_with("mixed::RUST_TRACED"));
 }

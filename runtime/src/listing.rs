@@ -1,0 +1,148 @@
+//! The registry under the lock: lists keys, and switches those that a pattern names.
+//!
+//! Nobody is called back under the lock: what the program does with a key (print it, say) might wait for a
+//! thread that waits for the lock. So a walk copies one key at a time, and looks for the next one later.
+//!
+//! # Safety
+//!
+//! As for `update.rs`. The memory for many changes belongs to the holder of the lock.
+
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use static_call_abi::{Form, Key, Record};
+
+use crate::branches;
+use crate::change::{Change, State, Wish};
+use crate::critical;
+use crate::error::{Error, ErrorKind};
+use crate::image::Images;
+use crate::info;
+use crate::lock::Guard;
+use crate::log::log;
+use crate::os::{self, Refused};
+use crate::pattern::matches;
+use crate::seal;
+use crate::sealed;
+use crate::update;
+use crate::walk;
+use crate::wire::{CEntry, KeyState};
+
+/// Puts the next key whose name matches into `entry`, which holds the last one. Returns whether there is one.
+///
+/// # Errors
+///
+/// [`ErrorKind::Reentrant`] in the middle of an update of this thread.
+pub(crate) fn next(pattern: &[u8], entry: &mut CEntry) -> Result<bool, Error> {
+    let lock = critical::enter()?;
+    let found = walk::next(entry.key, |key| matches(pattern, update::name(key).as_bytes()), &lock);
+    if let Some(key) = found {
+        describe(key, entry, &lock);
+    }
+    Ok(found.is_some())
+}
+
+/// Makes the same change of all branches whose names match, or none. Returns how many there are. After an
+/// error `failed`, which was empty, is the key that was in the way, if it was one.
+///
+/// # Errors
+///
+/// Those of an update.
+pub(crate) fn switch(pattern: &[u8], wish: Wish, failed: &mut CEntry) -> Result<usize, Error> {
+    seal::inherit();
+    let lock = critical::enter()?;
+    if sealed::is_set(&lock) {
+        return Err(Error::new(ErrorKind::Sealed));
+    }
+    let is_meant = |key: &Key| key.is_branch() && matches(pattern, update::name(key).as_bytes());
+    let mut count = 0;
+    walk::for_each(&lock, &mut |key| count += usize::from(is_meant(key)));
+    let mut few = [const { MaybeUninit::<Change<'_>>::uninit() }; FEW];
+    let memory = if count <= FEW { few.as_mut_ptr().cast() } else { room(count, &lock)? };
+    let mut written = 0;
+    walk::for_each(&lock, &mut |key| {
+        if is_meant(key) && written < count {
+            // SAFETY: there is room for as many.
+            unsafe { memory.add(written).write(Change::branch(key, wish)) };
+            written += 1;
+        }
+    });
+    // SAFETY: so many are written, and nobody else has the memory.
+    let changes = unsafe { core::slice::from_raw_parts_mut(memory, written) };
+    update::update(changes, &lock).map(|()| count).inspect_err(|error| {
+        let pattern = pattern.escape_ascii();
+        match culprit(changes, error, &lock) {
+            Some(key) => {
+                describe(key, failed, &lock);
+                log!("the branches {pattern} stay as they are: {}: {error}", update::name(key));
+            }
+            None => log!("the branches {pattern} stay as they are: {error}"),
+        }
+    })
+}
+
+/// Says what there is to say of a key.
+#[inline(never)]
+fn describe(key: &Key, entry: &mut CEntry, lock: &Guard) {
+    let State { target, form } = State::of(key);
+    let state = match form {
+        _ if key.is_branch() => KeyState::Branch,
+        Form::Nop | Form::OffCall => KeyState::Off,
+        Form::Zero => KeyState::ReturnsZero,
+        Form::Call => KeyState::Calls,
+    };
+    entry.key = core::ptr::from_ref(key).addr();
+    entry.target = if state == KeyState::Calls { target.addr() } else { 0 };
+    entry.count = if state == KeyState::Branch { target.addr() } else { 0 };
+    entry.state = state.to_wire();
+    entry.info = info::count(key, lock).into();
+    entry.set_name(update::name(key));
+}
+
+/// The first key whose change cannot be made, or whose branch is where the error says.
+fn culprit<'key>(changes: &mut [Change<'key>], error: &Error, lock: &Guard) -> Option<&'key Key> {
+    if error.kind() == ErrorKind::Count {
+        return changes.iter_mut().find_map(|change| change.resolve().is_err().then_some(change.key));
+    }
+    let mut images = Images::new(lock);
+    let is_in_the_way = |record: &Record| match error.kind() {
+        ErrorKind::ForeignCode => branches::entries(record).any(|entry| entry.pc == error.address()),
+        // Rights are a page's.
+        ErrorKind::NotWritable | ErrorKind::NotMapped => branches::entries(record).any(|entry| {
+            entry.pc.checked_sub(error.address()).is_some_and(|offset| offset < os::page_size())
+        }),
+        _ => false,
+    };
+    changes.iter().map(|change| change.key).find(|key| {
+        let mut next = key.records.load(Ordering::Relaxed).cast_const();
+        while !next.is_null() {
+            if images.of_record(next).is_none() {
+                return error.kind() == ErrorKind::OtherRuntime;
+            }
+            // SAFETY: it belongs to a registered image; the lock is held.
+            let record = unsafe { &*next };
+            if is_in_the_way(record) {
+                return true;
+            }
+            next = record.next.get();
+        }
+        false
+    })
+}
+
+/// Changes that need no memory of their own.
+const FEW: usize = 32;
+
+/// Room for many changes. As in `journal.rs`, memory that has become too small is not given back.
+fn room<'key>(count: usize, _lock: &Guard) -> Result<*mut Change<'key>, Error> {
+    static MEMORY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+    static CAPACITY: AtomicUsize = AtomicUsize::new(0);
+    if CAPACITY.load(Ordering::Relaxed) < count {
+        let capacity = count.next_power_of_two();
+        let memory = os::map_memory(capacity * size_of::<Change<'_>>())
+            .map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))?;
+        MEMORY.store(memory, Ordering::Relaxed);
+        CAPACITY.store(capacity, Ordering::Relaxed);
+    }
+    Ok(MEMORY.load(Ordering::Relaxed).cast())
+}
