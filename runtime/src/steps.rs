@@ -24,7 +24,7 @@ numbered! {
 }
 
 numbered! {
-    /// How far it is, see the module's head.
+    /// How far it is: the head of `journal.rs` says what each step leaves to a child.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Step {
         Preparing = 0,

@@ -6,10 +6,10 @@ use core::sync::atomic::Ordering;
 
 use static_call_abi::{Form, Record};
 
-use super::fabricated::KEYS;
+use super::fabricated::{Fabricated, KEYS};
 use super::faults::{self, BREAKPOINT, OPEN_REFUSED, Plan, SERIALIZE_REFUSED};
 use super::world::{World, update};
-use crate::arch::WORD;
+use crate::arch::{Action, WORD, native};
 use crate::change::{Change, State};
 use crate::error::ErrorKind;
 use crate::mode::Mode;
@@ -131,7 +131,7 @@ fn everything_else_is_put_back_if_a_word_changes_meanwhile() {
     world.assert_direct();
 }
 
-/// The first word that was written is somebody else's by the time when the update has to be undone.
+/// The first word that was written is somebody else's by the time the update has to be undone.
 #[test]
 fn a_word_that_is_not_ours_any_more_does_not_stop_the_others_from_being_put_back() {
     let world = World::new();
@@ -232,11 +232,51 @@ fn a_trampoline_is_patched_and_put_back() {
             assert_eq!(image.code()[at..at + 5], code[at..at + 5], "sites stay");
         }
     }
-    faults::follow(Plan { disturb: Some(1), ..Plan::default() });
-    let error = update(&mut [Change::off(world.key(1)), world.call(0, 2)]);
-    // The key is off already, so that only the other one's trampolines are written: of the first image, and
-    // here.
-    let _ = error.map_err(|error| assert_eq!(error.kind(), ErrorKind::ForeignCode));
+}
+
+/// As for sites, the word that changes meanwhile is the first one of the batch, the second one, and so on.
+#[test]
+fn all_other_trampolines_are_put_back_if_one_changes_meanwhile() {
+    let world = World::in_mode(Mode::Trampoline);
+    // What is out of reach leaves trampolines as the linker made them. So the next update replaces the whole
+    // instruction, and not only a displacement, which is stored without a comparison.
+    let far = core::ptr::without_provenance(world.first.target(0).addr() ^ 1 << 45);
+    update(&mut [0, 1].map(|key| Change::new(world.key(key), far, Form::Call)))
+        .expect("nothing is in the way");
+    let before = world.snapshot();
+    let mut count = 0;
+    loop {
+        faults::follow(Plan { disturb: Some(count), ..Plan::default() });
+        let mut changes = [world.call(1, 1), world.call(0, 2)];
+        let result = update(&mut changes);
+        let record = faults::record();
+        assert_eq!(record.closed, record.opened);
+        let Some(word) = record.disturbed else {
+            result.expect("nothing was in the way");
+            break;
+        };
+        let error = result.expect_err("somebody was in the way");
+        assert_eq!((error.kind(), error.address()), (ErrorKind::ForeignCode, word + native::TRAMPOLINE_JUMP));
+        assert_eq!(
+            changes.map(|change| change.state()),
+            [world.call(1, 1), world.call(0, 2)].map(|change| change.state())
+        );
+        let index = (0..2).find(|&image| (0..2).any(|key| world.images()[image].trampoline(key) == word));
+        let index = index.expect("a trampoline");
+        let image = world.images()[index];
+        let at = image.offset_in_code(word);
+        assert_eq!(image.code()[at], BREAKPOINT, "not ours to overwrite");
+        image.set_code(word, before.code[index][at]);
+        assert_eq!(world.snapshot(), before);
+        count += 1;
+    }
+    // Two keys, in two images.
+    assert_eq!(count, 4);
+    let jump = |image: &Fabricated, key| image.action(image.trampoline(key) + native::TRAMPOLINE_JUMP);
+    for (key, target) in [(0, 2), (1, 1)] {
+        let there = Action::Branch(world.first.target(target).addr());
+        assert_eq!(world.images().map(|image| jump(image, key)), [there; 2]);
+    }
 }
 
 #[test]
