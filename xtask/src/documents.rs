@@ -25,7 +25,7 @@ const LIMITS: [(&str, usize); 17] = [
     ("docs/building.md", 120),
     ("docs/building-c.md", 150),
     ("docs/troubleshooting.md", 250),
-    ("docs/limitations.md", 130),
+    ("docs/limitations.md", 120),
     ("docs/platforms.md", 100),
     ("docs/internals", 120),
     ("runtime/src/arch/README.md", 200),
