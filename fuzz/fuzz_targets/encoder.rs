@@ -19,7 +19,7 @@ struct Input {
 #[derive(Arbitrary, Debug)]
 enum Action {
     Near(i32),
-    Go(u64),
+    Branch(u64),
     Nop,
     Zero,
 }
@@ -29,7 +29,7 @@ fuzz_target!(|input: Input| {
     let pc = (input.pc & 0x3fff_ffff_ffff) as usize + 0x1_0000_0000;
     let action = match input.action {
         Action::Near(distance) => Some(Some(pc.wrapping_add_signed(distance as isize))),
-        Action::Go(target) => Some(Some(target as usize)),
+        Action::Branch(target) => Some(Some(target as usize)),
         Action::Nop => Some(None),
         Action::Zero => None,
     };

@@ -113,7 +113,7 @@ pub(crate) fn choose(llvm_major: c_uint) -> bool {
     true
 }
 
-/// The versions of LLVM that there is a shim for, as `19, 22`.
+/// The versions of LLVM that have a shim, as `19, 22`.
 pub(crate) fn llvms() -> &'static str {
     // `static_call_abi::pass_llvms` looks for the whole text in the plugin's file.
     let list = std::hint::black_box(LLVMS);

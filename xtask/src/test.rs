@@ -51,10 +51,9 @@ pub(crate) fn test_quick() -> Result<()> {
     let result = steps.finish();
     println!(
         "\nNot run: the suites {}; the other lints; sanitizers, models and fuzzing; ripgrep, built with the \
-         wrapper; and other \
-         machines, by emulators.\nOne suite: cargo test --workspace --test NAME. The lints: cargo xtask \
-         lint. Everything: \
-         cargo xtask test --all (three quarters of an hour on two processors).",
+         wrapper; and other machines, by emulators.\nOne suite: cargo test --workspace --test NAME. The \
+         lints: cargo xtask lint. Everything: cargo xtask test --all (three quarters of an hour on two \
+         processors).",
         others.join(", ")
     );
     result
