@@ -138,7 +138,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -238,7 +240,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n" "{|\n\t.intel_syntax noprefix}"
 #elif defined(__aarch64__) && !defined(__ILP32__) && !defined(__AARCH64EB__)
 #define __STATIC_CALL_ASM_KEY "%c0"
@@ -352,7 +355,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -438,7 +443,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n"
 #elif defined(__riscv) && __riscv_xlen == 64
 #define __STATIC_CALL_ASM_KEY "%0"
@@ -555,7 +561,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -657,7 +665,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n"
 #elif defined(__s390x__) && __ARCH__ >= 8
 #define __STATIC_CALL_ASM_KEY "%0"
@@ -757,7 +766,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -843,7 +854,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n"
 #elif defined(__i386__) && !defined(__PIC__)
 #define __STATIC_CALL_ASM_KEY "%" __STATIC_CALL_PLAIN "0"
@@ -972,7 +984,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%" __STATIC_CALL_PLAIN "1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -1066,7 +1080,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n" "{|\n\t.intel_syntax noprefix}"
 #elif defined(__arm__) && !defined(__ARMEB__) && !defined(__thumb__) && __ARM_ARCH >= 7
 #define __STATIC_CALL_ASM_KEY "%c0"
@@ -1181,7 +1196,9 @@
 #define __STATIC_CALL_ASM_END(key, signature) \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %c2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%c1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \
@@ -1269,7 +1286,8 @@
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
 	"\t.p2align 2\n" \
-	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " polarity " - .\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
 	"\t.popsection\n"
 #elif defined(__loongarch64)
 #define __STATIC_CALL_ASM_KEY "%0"
@@ -1381,7 +1399,9 @@
 	__STATIC_CALL_CFI("\t.cfi_endproc\n") \
 	"\t.long " signature ", 771f - 770b\n" \
 	"\t.if %2\n" \
-	"\t.pushsection static_call_records, " __STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") "\n" \
+	"\t.pushsection static_call_records, " \
+	__STATIC_CALL_IN_GROUP(".Lstatic_call_trampoline.%=", "%1") \
+	"\n" \
 	"\t.else\n" \
 	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_trampoline.%=\n" \
 	"\t.endif\n" \

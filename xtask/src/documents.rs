@@ -10,6 +10,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::Arguments;
+use crate::lines::WIDTH;
 use xtask::run::root;
 
 /// The most lines of a document, or of each document below a directory.
@@ -35,7 +36,6 @@ const LIMITS: [(&str, usize); 17] = [
 ];
 /// Exempt because a program writes it.
 const GENERATED: &str = "BENCHMARKS.md";
-const WIDTH: usize = 110;
 
 /// A document: its path in the repository, and its lines, each with whether it is in a code block.
 struct Document {

@@ -385,7 +385,8 @@ impl Machine {
             .replace("{key}", "\" key \"")
             .replace(
                 "{in_group}",
-                "\" __STATIC_CALL_IN_GROUP(\".Lstatic_call_trampoline.{number}\", \"{trampoline}\") \"",
+                "\" \\\n\t\
+                 __STATIC_CALL_IN_GROUP(\".Lstatic_call_trampoline.{number}\", \"{trampoline}\") \\\n\t\"",
             )
             .replace("{trampoline}", &self.symbol(1))
             .replace("{shared}", &format!("%{}2", self.bare))
@@ -393,7 +394,7 @@ impl Machine {
             .replace("{page}", &self.page.to_string())
             .replace("{version}", &abi::VERSION.to_string())
             .replace("{record}", &abi::BRANCH_RECORD.to_string())
-            .replace("{polarity}", "\" polarity \"")
+            .replace("{polarity}", "\" \\\n\tpolarity \"")
             .replace("{target}", "%l[__static_call_jump]")
             .replace("{signature}", "\" signature \"");
         let indent = if filled.contains(':') && !filled.contains(' ') { "" } else { "\\t" };
