@@ -245,3 +245,31 @@ impl From<Error> for std::io::Error {
         Self::new(kind, error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of Linux, which `static_call.h` names.
+    #[test]
+    fn the_numbers_that_c_gets_stay_as_they_are() {
+        let expected = [
+            (ErrorKind::NoOffState, -22),
+            (ErrorKind::DuplicateKey, -22),
+            (ErrorKind::Reentrant, -16),
+            (ErrorKind::NotWritable, -13),
+            (ErrorKind::ForeignCode, -84),
+            (ErrorKind::OtherRuntime, -1),
+            (ErrorKind::SignalBlocked, -11),
+            (ErrorKind::Sealed, -30),
+            (ErrorKind::NotProtected, -13),
+            (ErrorKind::NotMapped, -14),
+            (ErrorKind::Unknown, -71),
+            (ErrorKind::Count, -34),
+        ];
+        assert!(expected.iter().map(|(kind, _)| kind).eq(ErrorKind::ALL));
+        for (kind, errno) in expected {
+            assert_eq!(Error::with_os(kind, 1, 2).errno(), errno, "{kind:?}");
+        }
+    }
+}

@@ -110,6 +110,12 @@ mod tests {
         assert_eq!(numbers(&forms, |form| form as u32, Form::from_u32), "Call 0, Nop 1, Zero 2, OffCall 3");
     }
 
+    #[test]
+    #[cfg(all(feature = "os", target_os = "linux", not(loom)))]
+    fn the_version_of_notes_stays_as_it_is() {
+        assert_eq!(copies::VERSION, 1);
+    }
+
     /// The flags of an image's text: those of the program header, and the runtime's own in bits that have no
     /// meaning there.
     #[test]

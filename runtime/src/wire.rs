@@ -117,3 +117,50 @@ impl From<CError> for Error {
         Self::with_os(ErrorKind::from_wire(error.kind).unwrap_or(ErrorKind::Unknown), error.address, error.os)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::offset_of;
+
+    use super::*;
+
+    /// C and copies of other versions share them.
+    #[test]
+    fn the_structures_that_others_know_stay_as_they_are() {
+        let word = size_of::<usize>();
+        let change = [
+            offset_of!(CChange, key),
+            offset_of!(CChange, target),
+            offset_of!(CChange, form),
+            offset_of!(CChange, wish),
+            size_of::<CChange>(),
+        ];
+        assert_eq!(change, [0, word, 2 * word, 2 * word + 4, 2 * word + 8]);
+        let info = [
+            offset_of!(CInfo, keys),
+            offset_of!(CInfo, sites),
+            offset_of!(CInfo, direct),
+            offset_of!(CInfo, through_trampoline),
+            offset_of!(CInfo, images),
+            offset_of!(CInfo, branches),
+            offset_of!(CInfo, patched_branches),
+            size_of::<CInfo>(),
+        ];
+        assert_eq!(info, [0, 1, 2, 3, 4, 5, 6, 7].map(|index| index * word));
+        let error = [offset_of!(CError, kind), offset_of!(CError, address), offset_of!(CError, os)];
+        assert_eq!(error, [0, word, 2 * word]);
+        assert_eq!(size_of::<CError>(), 3 * word);
+    }
+
+    #[test]
+    fn an_error_crosses_as_it_is_and_an_unknown_one_is_unknown() {
+        for &kind in ErrorKind::ALL {
+            let error = Error::with_os(kind, 0x1234, 13);
+            let crossed = CError::from(error);
+            assert_eq!((crossed.kind, crossed.address, crossed.os), (kind.to_wire(), 0x1234, 13));
+            assert!(Error::from(crossed) == error);
+        }
+        let later = CError { kind: 1000, address: 0x1234, os: 13 };
+        assert!(Error::from(later) == Error::with_os(ErrorKind::Unknown, 0x1234, 13));
+    }
+}

@@ -128,3 +128,36 @@ pub(super) struct Replaced {
     /// What the action's handler had replaced, if it is another copy's: for when that one is unloaded.
     pub(super) instead: *const Self,
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::offset_of;
+
+    use super::*;
+
+    /// Copies of other versions read this layout: a change of it is a change of the mark.
+    #[test]
+    fn the_layout_that_other_copies_read_stays_as_it_is() {
+        assert_eq!(&MARK, b"static-call int\x01");
+        assert_eq!((RESTORER, FIRST, STRIDE, INDEX, ENTRIES), (25, 48, 16, 9, 64));
+        let ours = Entries::at(0x1000);
+        assert_eq!((ours.restorer(), ours.entry(0), ours.entry(2)), (0x1019, 0x1030, 0x1050));
+        assert_eq!(
+            ENTRY[..4],
+            if cfg!(target_arch = "x86") { [0xf3, 15, 30, 0xfb] } else { [0xf3, 15, 30, 0xfa] }
+        );
+        assert_eq!(ENTRY[4], 0xe8);
+        let replaced = [
+            offset_of!(Replaced, action.handler),
+            offset_of!(Replaced, action.flags),
+            offset_of!(Replaced, action.restorer),
+            offset_of!(Replaced, action.mask),
+            offset_of!(Replaced, instead),
+            size_of::<Replaced>(),
+        ];
+        let expected =
+            if cfg!(target_pointer_width = "32") { [0, 4, 8, 12, 20, 24] } else { [0, 8, 16, 24, 32, 40] };
+        assert_eq!(replaced, expected);
+        assert_eq!(size_of::<Slot>(), size_of::<usize>());
+    }
+}

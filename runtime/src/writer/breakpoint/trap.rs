@@ -506,11 +506,44 @@ unsafe extern "C" fn head() {
 
 #[cfg(test)]
 mod tests {
+    use core::mem::offset_of;
     use core::ptr::{null, without_provenance};
 
     use static_call_abi::Form;
 
     use super::*;
+
+    /// Copies of other versions read the head of the entries, and share the list of visits.
+    #[test]
+    fn what_other_copies_read_stays_as_it_is() {
+        let start = (head as *const ()).cast::<u8>();
+        // SAFETY: our own code, which is as long.
+        let code = |at: usize| unsafe { start.add(at).cast::<[u8; 16]>().read() };
+        assert_eq!(&code(0), b"static-call int\x01");
+        let slots = i32::from_ne_bytes(*code(16).first_chunk().expect("four bytes"));
+        let slots = start.addr().wrapping_add(16).wrapping_add_signed(slots as isize);
+        assert_eq!(slots, STATE.slots.as_ptr().addr());
+        for (index, at) in [(0, 48), (1, 64), (63, 1056)] {
+            let entry = code(at);
+            let landing_pad = if cfg!(target_arch = "x86") { 0xfb } else { 0xfa };
+            assert_eq!(entry[..5], [0xf3, 0x0f, 0x1e, landing_pad, 0xe8]);
+            assert_eq!((entry[9], ours().entry(index)), (index as u8, start.addr() + at));
+        }
+        let restorer = if cfg!(target_arch = "x86") { [0xb8, 0xad, 0, 0] } else { [0x48, 0xc7, 0xc0, 0x0f] };
+        assert_eq!((&code(25)[..4], ours().restorer()), (&restorer[..], start.addr() + 25));
+
+        let word = size_of::<usize>();
+        assert_eq!(Visit::IS_THERE, 0x5343);
+        assert_eq!(
+            (offset_of!(Visit, entry), offset_of!(Visit, outer), size_of::<Visit>()),
+            (0, word, 2 * word)
+        );
+        let mut info = core::mem::MaybeUninit::<libc::siginfo_t>::uninit();
+        // SAFETY: only addresses.
+        let (is_there, list) = unsafe { Visit::head(info.as_mut_ptr()) };
+        let info = info.as_ptr().addr();
+        assert_eq!((is_there.addr() - info, list.addr() - info), (4, 128 - word));
+    }
 
     /// During an update both ways are right, so only this sees a wrong one.
     #[test]
