@@ -58,11 +58,11 @@ fn measure_off(bench: &mut Bench) -> Result<()> {
     });
     let found = bench.in_turns(bench.processes(), commands)?;
 
-    let about = "Each loop with a static branch that is off, against the same loop without, in turns and pair \
-                 by pair, at all places in a cache line. What stands behind the branch is a call. A second \
-                 copy of the loop without tells how far to trust the ratios. The loops' machine code is in \
-                 target/bench/raw/code-branches.txt; here is by how many instructions the branch's loop is \
-                 longer (its own is one; a compiler may unroll the loop without).";
+    let about = "Each loop with a static branch that is off, against the same loop without, in turns and \
+                 pair by pair, at all places in a cache line. What stands behind the branch is a call. A \
+                 second copy of the loop without tells how far to trust the ratios. The loops' machine \
+                 code is in target/bench/raw/code-branches.txt; here is by how many instructions the \
+                 branch's loop is longer (its own is one; a compiler may unroll the loop without).";
     let mut off = Table::new(Part::Branches, "branches-off", "A branch that is off", "loop", &CALLS, about)
         .columns([
             ("none", Unit::Nanoseconds),
@@ -135,9 +135,9 @@ fn measure_interpreter(bench: &mut Bench) -> Result<()> {
     command.arg(bench.quick_or_full("30", "60"));
     let runs = bench.repeat(bench.quick_or_full(5, 15), "branches interpreter", command)?;
     let about = "The interpreter of the whole programs, whose loop has a hook at each instruction: without \
-                 it, and with it off, as a static branch with a static call behind it, as a load and a branch \
-                 with the same call, as a lazy call, and as a static call, whose arguments are evaluated. \
-                 Times are compared in turns. \"static-keys\" is a branch of that crate.";
+                 it, and with it off, as a static branch with a static call behind it, as a load and a \
+                 branch with the same call, as a lazy call, and as a static call, whose arguments are \
+                 evaluated. Times are compared in turns. \"static-keys\" is a branch of that crate.";
     let sources = ["benches/src/programs.rs", "benches/src/programs/interpreter.rs"];
     let title = "An interpreter with its hook behind a branch";
     let mut table = Table::new(Part::Branches, "branches-interpreter", title, "hook", &sources, about)
@@ -203,8 +203,8 @@ fn measure_peers(bench: &mut Bench) -> Result<()> {
     // A multiple of six, so that each goes on as often as off, and comes first as often as second and third.
     command.env("STATIC_CALL_WRITER", WINDOW).arg("24");
     let runs = bench.repeat(bench.processes(), "branches beside static-keys", command)?;
-    let about = "Keys with this many branches of each crate, switched on and off in turns in one process with \
-                 one thread.";
+    let about = "Keys with this many branches of each crate, switched on and off in turns in one process \
+                 with one thread.";
     let title = "Update of a key with branches, in turns with static-keys 0.8";
     let mut table = Table::new(
         Part::Branches,
@@ -248,9 +248,9 @@ fn measure_sizes(bench: &mut Bench) -> Result<()> {
     let table_size = (entries - size_of::<abi::Branch>() as f64) / image.sites as f64;
     // Some code between them, as in a program.
     let padding = padding(Image { sites: SITES_A_FILE, operations: 24, ..image })?;
-    let about = "From a shared object with 10,000 branches. Padding is what stands before each branch so that \
-                 its word crosses no boundary, on average over branches about 60 bytes apart. The code that \
-                 looks at the key lies behind each function, and does not count.";
+    let about = "From a shared object with 10,000 branches. Padding is what stands before each branch so \
+                 that its word crosses no boundary, on average over branches about 60 bytes apart. The \
+                 code that looks at the key lies behind each function, and does not count.";
     let mut table = Table::new(
         Part::Branches,
         "branches-size",

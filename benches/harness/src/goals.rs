@@ -340,8 +340,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(
             "the branch is one instruction of five bytes and one to four prefixes (`tiny_key_*`, \
-             target/bench/raw/code-branches.txt): the loop is longer, and may lie in two cache lines where the \
-             other lies in one.",
+             target/bench/raw/code-branches.txt): the loop is longer, and may lie in two cache lines where \
+             the other lies in one.",
         ),
         Goal::new(
             "branch that is off / no branch: hash of 16 bytes, interpreter",
@@ -349,7 +349,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             Bound::AtMost(1.05),
             branches(report, "branches-off", "static branch to none", |row| row.starts_with("hash"))
                 .into_iter()
-                .chain(branches(report, "branches-interpreter", "time to none", |row| row == "static branch")),
+                .chain(interpreter(report, "time to none", "static branch")),
         )
         .because(
             "a compiler does not unroll a loop with a branch, and dispatches otherwise around one (`hash_*`, \
@@ -359,19 +359,16 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             "branch that is off / relaxed load and branch: the worst loop",
             "≤ 1.00",
             Bound::AtMost(1.0),
-            branches(report, "branches-off", "static branch to load", |_| true).into_iter().chain(branches(
-                report,
-                "branches-interpreter",
-                "time to that with a load",
-                |row| row == "static branch",
-            )),
+            branches(report, "branches-off", "static branch to load", |_| true)
+                .into_iter()
+                .chain(interpreter(report, "time to that with a load", "static branch")),
         )
         .because("where both cost nothing, the ratio is 1 and noise."),
         Goal::new(
             "lazy call that is off / static call that is off, interpreter",
             "≤ 0.95",
             Bound::AtMost(0.95),
-            branches(report, "branches-interpreter", "time to that with a static call", |row| row == "lazy call"),
+            interpreter(report, "time to that with a static call", "lazy call"),
         ),
         Goal::new(
             "update of branches, a site of 1,000 to 100,000",
@@ -382,7 +379,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
                 Some(time.and(&format!(", {sites} branches")))
             }),
         )
-        .because("an update's system calls, and what each site takes: it is looked up, compared and written."),
+        .because("an update's system calls, and the work at each site: look it up, compare, write."),
         Goal::new(
             "its slope from 1,000 to 100,000 branches",
             "≤ 1.05",
@@ -396,7 +393,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             Bound::AtLeast(100.0),
             cell(report, "branches-peers", "1,000", "static-keys to static branch", Unit::Ratio),
         )
-        .because("static-keys takes a few system calls for each site: how dear these are depends on the machine."),
+        .because("static-keys makes a few system calls for each site, whose price depends on the machine."),
         Goal::new(
             "bytes a branch in the file, table and padding",
             "≤ 14",
@@ -432,6 +429,11 @@ fn branches(report: &Report, table: &str, column: &str, is_wanted: impl Fn(&str)
     let ratio =
         |row: &str| Some(Measured::new(Unit::Ratio, table.cell(row, column)?).and(&format!(", {row}")));
     rows.filter_map(|row| ratio(&row.name)).collect()
+}
+
+/// The same of one row of the interpreter.
+fn interpreter(report: &Report, column: &str, row: &str) -> Vec<Measured> {
+    branches(report, "branches-interpreter", column, |name| name == row)
 }
 
 /// A row's ratios in the columns whose name ends so.

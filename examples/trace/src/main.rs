@@ -134,8 +134,8 @@ fn main() -> Result<()> {
 fn measure(text: &[u8], rounds: usize) -> Result<Vec<Vec<Run>>> {
     let mut runs: Vec<Vec<Run>> = FORMS.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
-        // Each comes first as often, and in other rounds after other ones: eight has no divisor in common with
-        // an odd step.
+        // Each comes first as often, and in other rounds after other ones: eight has no divisor in common
+        // with an odd step.
         let step = 2 * (round % 4) + 1;
         for turn in 0..FORMS.len() {
             let index = (round / 4 + step * turn) % FORMS.len();
