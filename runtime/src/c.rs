@@ -89,31 +89,43 @@ pub unsafe extern "C" fn static_call_update_batch(changes: *mut CChange, count: 
     }
     // SAFETY: the caller's promise.
     let checked = unsafe { core::slice::from_raw_parts_mut(changes, count) };
+    // All are checked before the first one is rewritten: an array that is refused stays as it is.
+    for c in checked.iter() {
+        // SAFETY: the caller's promise.
+        if let Err(error) = unsafe { normalized(c) } {
+            return error.errno();
+        }
+    }
     for c in checked {
-        // SAFETY: the caller's promise; keys live as long as their images, whose code is calling.
-        let key = unsafe { &*c.key };
-        if key.is_branch() {
-            c.form = Form::Call as u32;
-            if Wish::from_wire(c.wish).is_none() {
-                return Error::new(ErrorKind::NoOffState).errno();
-            }
-            continue;
-        }
-        c.wish = Wish::State.to_wire();
-        let again = key.off_form().is_some_and(|off| c.target == key.off && c.form == off as u32);
-        if again {
-            continue;
-        }
-        match change(key, c.target.cast(), c.form == Form::Zero as u32) {
-            Ok(change) => {
-                let State { target, form } = change.state();
-                (c.target, c.form) = (target.cast(), form as u32);
-            }
-            Err(error) => return error.errno(),
+        // SAFETY: the caller's promise.
+        if let Ok((State { target, form }, wish)) = unsafe { normalized(c) } {
+            (c.target, c.form, c.wish) = (target.cast(), form as u32, wish.to_wire());
         }
     }
     // SAFETY: the same layout, see above; keys are not null, and the forms are valid now.
     errno(operations::update(unsafe { core::slice::from_raw_parts_mut(changes.cast(), count) }))
+}
+
+/// The state and the wish that a change of C's asks for.
+///
+/// # Safety
+///
+/// As for one of the changes of [`static_call_update_batch`].
+unsafe fn normalized(c: &CChange) -> Result<(State, Wish), Error> {
+    // SAFETY: the caller's promise; keys live as long as their images, whose code is calling.
+    let key = unsafe { &*c.key };
+    let target = c.target.cast();
+    if key.is_branch() {
+        let wish = Wish::from_wire(c.wish).ok_or(Error::new(ErrorKind::NoOffState))?;
+        return Ok((State { target, form: Form::Call }, wish));
+    }
+    // Of the last update, which this one undoes.
+    let again = key.off_form().filter(|&off| c.target == key.off && c.form == off as u32);
+    if let Some(form) = again {
+        return Ok((State { target, form }, Wish::State));
+    }
+    let change = change(key, target, c.form == Form::Zero as u32)?;
+    Ok((change.state(), Wish::State))
 }
 
 /// `static_branch_enable(key)` and the like: a change of a branch's key, by the number of what it asks for.

@@ -4,15 +4,17 @@ use std::vec::Vec;
 
 use core::sync::atomic::Ordering;
 
-use static_call_abi::{Form, Record};
+use static_call_abi::{Form, Key, Record};
 
 use super::fabricated::{Fabricated, KEYS};
 use super::faults::{self, BREAKPOINT, OPEN_REFUSED, Plan, SERIALIZE_REFUSED};
 use super::world::{World, update};
 use crate::arch::{Action, WORD, native};
+use crate::c;
 use crate::change::{Change, State};
 use crate::error::ErrorKind;
 use crate::mode::Mode;
+use crate::wire::CChange;
 
 #[test]
 fn an_update_reaches_all_sites_of_all_images() {
@@ -295,4 +297,56 @@ fn a_trampoline_that_is_not_ours_refuses_the_plan() {
         assert_eq!(world.snapshot(), before);
     }
     assert!(faults::record().opened.is_empty());
+}
+
+/// Of `static_call.h`: changes that no update can make do not change the array, either.
+#[test]
+fn a_batch_of_c_that_is_refused_stays_as_it_is() {
+    let world = World::with_branches();
+    let before = world.snapshot();
+    let [switched_off, zero] =
+        [Change::off(world.key(1)), Change::off(world.key(2))].map(|change| change.state());
+    let change =
+        |key: &Key, target: *const (), form, wish| CChange { key, target: target.cast(), form, wish };
+    let null = core::ptr::null();
+    let accepted = || {
+        [
+            change(world.key(0), world.first.target(1), 0, 99),
+            change(world.key(1), null, 0, 99),
+            change(world.key(2), null, 2, 99),
+            change(world.first.branch_key(0), world.first.target(1), 99, 1),
+        ]
+    };
+    let fields = |changes: &[CChange]| -> Vec<_> {
+        changes.iter().map(|c| (c.key, c.target.cast::<()>(), c.form, c.wish)).collect()
+    };
+    // SAFETY: keys, and targets that nobody calls.
+    let make =
+        |changes: &mut [CChange]| unsafe { c::static_call_update_batch(changes.as_mut_ptr(), changes.len()) };
+    for refused in [
+        change(world.key(0), null, 0, 0),
+        change(world.key(1), null, 2, 0),
+        change(world.key(2), null, 0, 0),
+        change(world.first.branch_key(1), null, 0, 99),
+    ] {
+        let [first, second, third, fourth] = accepted();
+        let mut changes = [first, second, third, fourth, refused];
+        let passed = fields(&changes);
+        assert_eq!(make(&mut changes), -22, "-EINVAL");
+        assert_eq!(fields(&changes), passed);
+        assert_eq!(world.snapshot(), before);
+    }
+    let mut changes = accepted();
+    assert_eq!(make(&mut changes), 0);
+    let made = [
+        (0, world.first.target(1), Form::Call),
+        (1, switched_off.target, switched_off.form),
+        (2, zero.target, zero.form),
+    ];
+    for (key, target, form) in made {
+        assert_eq!(State::of(world.key(key)), State { target, form });
+    }
+    assert_eq!(State::of(world.first.branch_key(0)).target.addr(), 1);
+    assert_eq!(make(&mut changes), 0, "the same call undoes it");
+    assert_eq!(world.snapshot(), before);
 }
