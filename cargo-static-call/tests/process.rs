@@ -478,8 +478,8 @@ int main(void)
 		if (*line == 'i' && static_branch_inc_matching("*", NULL) < 0)
 			return 1;
 		while (static_call_next("*", &entry) == 1)
-			printf("%s/%u/%zu/%zu/%zu ", entry.name, entry.state, entry.count, entry.info.branches,
-			       entry.info.patched_branches);
+			printf("%s/%u/%zu/%zu/%zu ", entry.name, entry.state, entry.count,
+			       entry.info.branches, entry.info.patched_branches);
 		puts("");
 		fflush(stdout);
 	}

@@ -65,7 +65,7 @@ pub struct CEntry {
     pub target: usize,
     pub count: usize,
     pub info: CInfo,
-    /// A [`KeyState`].
+    /// A `KeyState`.
     pub state: u32,
     pub name: [u8; NAME],
 }
