@@ -27,7 +27,8 @@ use crate::statement::{Splitter, Statement, is_in_name};
 const LABEL: &str = ".Lstatic_call_as";
 
 /// A part of every trampoline's name.
-pub(crate) const TRAMPOLINE: &[u8] = b"__static_call_trampoline";
+pub(crate) const TRAMPOLINE: &[u8] =
+    TRAMPOLINE_PREFIX.split_at(TRAMPOLINE_PREFIX.len() - ".".len()).0.as_bytes();
 
 /// The prefixes of C++ trampolines, which the header makes with a template: of a class for clang, of a
 /// function for gcc.

@@ -77,6 +77,7 @@ impl Code {
             code.loads = loads;
         }
         if elf.machine == object::elf::EM_X86_64.0 && elf.pointer == 8 {
+            let trampoline = static_call_abi::TRAMPOLINE_PREFIX.trim_end_matches('.').as_bytes();
             for_each_call_by_slot(elf, budget, |address, slot| match slot {
                 Pointer::Address(target) if loaders.contains(&target) => {
                     code.without_pass.push(Use { address, key: None });
@@ -90,7 +91,7 @@ impl Code {
                     code.without_pass.push(Use { address, key: None });
                 }
                 // Another file's, which Rust's macros have written there.
-                Pointer::Import(name, 0) if name.ends_with(b"__static_call_trampoline") => {
+                Pointer::Import(name, 0) if name.ends_with(trampoline) => {
                     code.unrecorded.push(Use { address, key: None });
                 }
                 _ => {}

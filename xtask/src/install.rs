@@ -178,7 +178,7 @@ fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Co
     run(gnu("ld")
         .arg("-r")
         .args(garbage)
-        .args(["-u", "__static_call_register", "-o"])
+        .args(["-u", static_call_abi::REGISTER, "-o"])
         .arg(&object)
         .arg(from))?;
     run(gnu("objcopy")
