@@ -5,10 +5,7 @@ int target(int);
 inline DEFINE_STATIC_CALL(inline_key, target);
 
 inline __attribute__((noinline)) int inline_function(int x) { return static_call(inline_key, x) + 1; }
-template <int N> __attribute__((noinline)) int instance(int x)
-{
-	return static_call(inline_key, x) + N;
-}
+template <int N> __attribute__((noinline)) int instance(int x) { return static_call(inline_key, x) + N; }
 struct throws {
 	~throws();
 };

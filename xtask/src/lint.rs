@@ -1,7 +1,7 @@
 //! `cargo xtask lint`: the static checks of the sources.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -11,32 +11,34 @@ use xtask::run::{cargo, root, run, target, tracked_files};
 use crate::steps::Steps;
 use crate::{features, imports, lines};
 
-/// The directories with handwritten C and C++.
-const C_FILES: [&str; 7] = [
-    "llvm-pass/cpp/*.cpp",
-    "llvm-pass/cpp/*.h",
-    "runtime/include/*.h",
-    "tests/c/*",
-    "tests/matrix/c/*",
-    "tests/consumer/*.c*",
-    "benches/c/*.[ch]",
-];
+/// All C and C++.
+const C_FILES: [&str; 4] = ["*.c", "*.h", "*.cpp", "*.cppm"];
+
+/// What becomes of a check whose program cannot be installed, because this machine is offline or has another
+/// architecture.
+#[derive(Clone, Copy)]
+pub(crate) enum Missing {
+    /// It is skipped, and the table at the end says so.
+    Skip,
+    /// It fails.
+    Fail,
+}
 
 pub(crate) fn lint() -> Result<()> {
     packages::ensure(&packages::build(&[])?)?;
     packages::ensure(packages::LINT)?;
     let mut steps = Steps::new();
-    add_steps(&mut steps)?;
+    add_steps(&mut steps, Missing::Skip)?;
     steps.finish()
 }
 
-pub(crate) fn add_steps(steps: &mut Steps) -> Result<()> {
+pub(crate) fn add_steps(steps: &mut Steps, missing: Missing) -> Result<()> {
     steps.run("rustfmt", rustfmt)?;
     steps.run("clang-format", clang_format)?;
     steps.run("long lines", lines::check)?;
     steps.run("imports", imports::check)?;
-    steps.run("spelling", spelling)?;
-    steps.run("dependencies", dependencies)?;
+    add_check(steps, "spelling", "typos", missing, spelling)?;
+    add_check(steps, "dependencies", "cargo-deny", missing, dependencies)?;
     steps.run("clippy", || {
         run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
@@ -62,25 +64,40 @@ fn clang_format() -> Result<()> {
         .context("format it with clang-format-22 -i")
 }
 
-fn spelling() -> Result<()> {
-    let Some(typos) = checker("typos") else { return Ok(()) };
+/// Runs a check with a program from PyPI.
+fn add_check(
+    steps: &mut Steps,
+    name: &str,
+    program: &str,
+    missing: Missing,
+    check: fn(&Path) -> Result<()>,
+) -> Result<()> {
+    let found = checker(program).with_context(|| format!("{program} cannot be installed"));
+    match (found, missing) {
+        (Err(error), Missing::Skip) => {
+            steps.skip(name, &error);
+            Ok(())
+        }
+        (found, _) => steps.run(name, || check(&found?)),
+    }
+}
+
+fn spelling(typos: &Path) -> Result<()> {
     run(Command::new(typos).args(["--format", "brief"]).current_dir(root()))
         .context("a word that is right goes into typos.toml")
 }
 
-fn dependencies() -> Result<()> {
-    let Some(deny) = checker("cargo-deny") else { return Ok(()) };
+fn dependencies(deny: &Path) -> Result<()> {
     run(Command::new(deny)
         .args(["--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
         .current_dir(root()))
 }
 
-/// A program from PyPI. None if it cannot be installed, because this machine is offline or has another
-/// architecture.
-fn checker(name: &str) -> Option<PathBuf> {
+/// A program from PyPI.
+fn checker(name: &str) -> Result<PathBuf> {
     let directory = target().join("checkers");
     let list = root().join("xtask/tools.txt");
-    let wanted = fs::read_to_string(&list).ok()?;
+    let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let installed = directory.join("tools.txt");
     if !fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         let mut pip = Command::new("python3");
@@ -94,11 +111,8 @@ fn checker(name: &str) -> Option<PathBuf> {
             "--no-deps",
         ]);
         pip.args(["--require-hashes", "--only-binary", ":all:", "--target"]).arg(&directory);
-        let result = run(pip.arg("--requirement").arg(&list));
-        if let Err(error) = result.and_then(|()| Ok(fs::write(&installed, &wanted)?)) {
-            eprintln!("skipped: {name} cannot be installed: {error:#}");
-            return None;
-        }
+        run(pip.arg("--requirement").arg(&list))?;
+        fs::write(&installed, &wanted).with_context(|| format!("cannot write {}", installed.display()))?;
     }
-    Some(directory.join("bin").join(name))
+    Ok(directory.join("bin").join(name))
 }

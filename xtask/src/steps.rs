@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use xtask::run::{output, processor_time_of_children, target};
 
 use crate::table::Table;
@@ -23,7 +23,26 @@ struct Step {
     name: String,
     wall: Duration,
     processor: Duration,
-    has_failed: bool,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl Verdict {
+    fn of(has_passed: bool) -> Self {
+        if has_passed { Self::Passed } else { Self::Failed }
+    }
+}
+
+impl Step {
+    fn has_failed(&self) -> bool {
+        self.verdict == Verdict::Failed
+    }
 }
 
 impl Steps {
@@ -41,8 +60,17 @@ impl Steps {
             eprintln!("{name} failed: {error:#}");
         }
         let processor = processor_time_of_children()?.saturating_sub(before);
-        self.done.push(Step { name, wall: start.elapsed(), processor, has_failed: result.is_err() });
+        self.done.push(Step { name, wall: start.elapsed(), processor, verdict: Verdict::of(result.is_ok()) });
         Ok(())
+    }
+
+    /// Notes that a step cannot run here, which is no failure.
+    pub(crate) fn skip(&mut self, name: impl Into<String>, reason: &Error) {
+        let name = name.into();
+        println!("\n== {name}");
+        eprintln!("{name} skipped: {reason:#}");
+        let (wall, processor) = (Duration::ZERO, Duration::ZERO);
+        self.done.push(Step { name, wall, processor, verdict: Verdict::Skipped });
     }
 
     /// Runs commands, two at a time, so that processors stay busy while one builds or ends with a long test.
@@ -71,7 +99,7 @@ impl Steps {
 
     /// Whether the last step failed.
     pub(crate) fn has_last_failed(&self) -> bool {
-        self.done.last().is_some_and(|step| step.has_failed)
+        self.done.last().is_some_and(Step::has_failed)
     }
 
     /// Prints the table. An error if a step failed.
@@ -79,7 +107,11 @@ impl Steps {
         let mut rows = Table::new(["step", "seconds", "of processors", ""]);
         let seconds = |duration: Duration| format!("{:.0}", duration.as_secs_f64());
         for step in &self.done {
-            let verdict = if step.has_failed { "FAILED" } else { "" };
+            let verdict = match step.verdict {
+                Verdict::Passed => "",
+                Verdict::Failed => "FAILED",
+                Verdict::Skipped => "skipped",
+            };
             rows.add([&step.name, &seconds(step.wall), &seconds(step.processor), verdict]);
         }
         let processor = self.done.iter().map(|step| step.processor).sum();
@@ -87,7 +119,7 @@ impl Steps {
         println!("\n{rows}");
         println!("{} holds {:.1} GB", target().display(), disk_usage(&target())? as f64 / 1e9);
         let failed: Vec<_> =
-            self.done.iter().filter(|step| step.has_failed).map(|step| step.name.as_str()).collect();
+            self.done.iter().filter(|step| step.has_failed()).map(|step| step.name.as_str()).collect();
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));
         }
@@ -108,7 +140,7 @@ fn run_aside(name: String, mut command: Command) -> Result<Step> {
     println!("\n== {name}\n{text}");
     let processor = text.lines().rev().find_map(|line| line.strip_prefix(PROCESSOR)?.parse().ok());
     let processor = Duration::from_millis(processor.unwrap_or(0));
-    Ok(Step { name, wall: start.elapsed(), processor, has_failed: !status.success() })
+    Ok(Step { name, wall: start.elapsed(), processor, verdict: Verdict::of(status.success()) })
 }
 
 /// The prefix of a part's time line, which ends with milliseconds.
@@ -169,5 +201,13 @@ mod tests {
         let error = steps.finish().expect_err("the first one failed").to_string();
         assert_eq!(error, "failed: first");
         Ok(())
+    }
+
+    #[test]
+    fn a_skipped_step_is_no_failure() -> Result<()> {
+        let mut steps = Steps::new();
+        steps.skip("first", &Error::msg("no network"));
+        assert!(!steps.has_last_failed());
+        steps.finish()
     }
 }
