@@ -197,7 +197,9 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
     match writer::preferred(lock) {
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
-            let mut breakpoints = match Breakpoints::open(plan.count, refusal::is_again(lock), lock) {
+            // SAFETY: the only ones of this update.
+            let opened = unsafe { Breakpoints::open(plan.count, refusal::is_again(lock), lock) };
+            let mut breakpoints = match opened {
                 Err(error) if plan.follow_keys => return leave_to_keys(changes, &error, lock),
                 breakpoints => breakpoints?,
             };
@@ -325,7 +327,8 @@ fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Er
     match writer::preferred(lock) {
         Writer::None => Err(not_writable()),
         Writer::Breakpoint => {
-            let mut breakpoints = Breakpoints::open(plan.count, refusal::is_again(lock), lock)?;
+            // SAFETY: the only ones of this load or unload.
+            let mut breakpoints = unsafe { Breakpoints::open(plan.count, refusal::is_again(lock), lock) }?;
             match turn {
                 Turn::Direct => visit_image(image, mode, &mut breakpoints)?,
                 Turn::Back => visit_back(image, mode, &mut breakpoints)?,

@@ -55,7 +55,7 @@ pub(crate) const SUPPORTED: bool = true;
 pub(crate) struct Breakpoints<'lock> {
     lock: &'lock Guard,
     file: CodeFile,
-    patches: Patches,
+    patches: Patches<'lock>,
     len: usize,
 }
 
@@ -70,14 +70,19 @@ impl<'lock> Breakpoints<'lock> {
     /// # Errors
     ///
     /// [`ErrorKind::NotWritable`], and [`ErrorKind::SignalBlocked`] if a thread could not take a breakpoint.
-    pub(crate) fn open(count: usize, is_again: bool, lock: &'lock Guard) -> Result<Self, Error> {
+    ///
+    /// # Safety
+    ///
+    /// There are no others.
+    pub(crate) unsafe fn open(count: usize, is_again: bool, lock: &'lock Guard) -> Result<Self, Error> {
         let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
         if os::has_shadow_stack() {
             // The handler cannot push a return address onto a shadow stack.
             return Err(refused(Refused(NOT_SUPPORTED)));
         }
         let file = CodeFile::open().map_err(refused)?;
-        let patches = STATE.reserve(count, lock).map_err(refused)?;
+        // SAFETY: the caller's promise. What works on an earlier update's breakpoints is over.
+        let patches = unsafe { STATE.reserve(count, lock) }.map_err(refused)?;
         trap::install(lock).map_err(refused)?;
         let patience = if is_again { Patience::Short } else { Patience::Long };
         match os::blocked(trap::SIGNAL, patience).map_err(refused)? {
@@ -203,7 +208,9 @@ pub(crate) fn finish(lock: &Guard) -> Result<(), Error> {
     }
     let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os);
     let file = CodeFile::open().map_err(refused)?;
-    let mut left = Breakpoints { lock, file, patches: STATE.patches(lock), len };
+    // SAFETY: who calls this has no breakpoints of its own yet.
+    let patches = unsafe { STATE.patches(lock) };
+    let mut left = Breakpoints { lock, file, patches, len };
     left.replace_bytes()?;
     withdraw();
     STUCK.store(0, Ordering::Relaxed);
@@ -217,12 +224,14 @@ pub(crate) fn recover(is_made: bool, lock: &Guard) {
     let len = TABLE.shown();
     if stuck != 0 {
         // The next update finishes them.
-        return publish(&STATE.patches(lock).slice()[..stuck]);
+        // SAFETY: the child has just got the lock, and nothing of the parent's thread runs in it.
+        return publish(&unsafe { STATE.patches(lock) }.slice()[..stuck]);
     }
     if len == 0 {
         return TABLE.withdraw();
     }
-    let mut patches = STATE.patches(lock);
+    // SAFETY: as above.
+    let mut patches = unsafe { STATE.patches(lock) };
     match CodeFile::open() {
         Ok(file) => {
             let mut left = Breakpoints { lock, file, patches, len };
@@ -251,7 +260,8 @@ pub(crate) fn forget(code: Range<usize>, lock: &Guard) {
         log!("cannot forget breakpoints in unloaded code: the runtime's own memory cannot be made writable");
         return;
     };
-    let mut patches = STATE.patches(lock);
+    // SAFETY: the unload has replaced its breakpoints.
+    let mut patches = unsafe { STATE.patches(lock) };
     let patches = patches.slice();
     let mut len = 0;
     for index in 0..stuck {
@@ -269,7 +279,8 @@ pub(crate) fn forget(code: Range<usize>, lock: &Guard) {
 pub(crate) fn leave(lock: &Guard) {
     let Ok(_opened) = sealed::open(lock) else { return };
     if finish(lock).is_ok() && trap::uninstall(lock) {
-        STATE.free(lock);
+        // SAFETY: nobody can call our handler any more; no operation is under way.
+        unsafe { STATE.free(lock) };
     }
 }
 

@@ -10,7 +10,10 @@ pub(crate) const SUPPORTED: bool = false;
 pub(crate) struct Breakpoints<'lock>(core::marker::PhantomData<&'lock Guard>);
 
 impl<'lock> Breakpoints<'lock> {
-    pub(crate) fn open(_count: usize, _is_again: bool, _lock: &'lock Guard) -> Result<Self, Error> {
+    /// # Safety
+    ///
+    /// None is needed.
+    pub(crate) unsafe fn open(_count: usize, _is_again: bool, _lock: &'lock Guard) -> Result<Self, Error> {
         Err(Error::new(ErrorKind::NotWritable))
     }
 

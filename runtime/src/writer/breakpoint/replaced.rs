@@ -103,8 +103,12 @@ impl State {
         }
     }
 
-    /// Gives all of it back. Nobody reads it any more.
-    pub(super) fn free(&self, _lock: &Guard) {
+    /// Gives all of it back.
+    ///
+    /// # Safety
+    ///
+    /// Nobody can call our handler any more, which reads it.
+    pub(super) unsafe fn free(&self, _lock: &Guard) {
         let mut memory = self.memory.swap(null_mut(), Ordering::Relaxed);
         while !memory.is_null() {
             // SAFETY: `add` has made it; the caller's promise.

@@ -3,9 +3,10 @@
 //! # Who may hold what
 //!
 //! The state itself is atomic. Its memory is a header and entries, which handlers read at any moment and
-//! which are atomic as well; and patches, which only the lock's holder uses. A [`Patches`] leads to them, and
-//! there is one at a time: each [`Breakpoints`](crate::writer::breakpoint::Breakpoints), and each function
-//! that works on what an earlier update left, gets one and drops it.
+//! which are atomic as well; and patches, which only the lock's holder uses. A [`Patches`] leads to them. Who
+//! gets one promises that there is no other: each
+//! [`Breakpoints`](crate::writer::breakpoint::Breakpoints), and each function that works on what an earlier
+//! update left, gets one and drops it.
 
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -48,18 +49,19 @@ impl Memory {
 
 /// The patches of the present memory, in its holder's hand alone: see the module's head.
 #[derive(Debug)]
-pub(super) struct Patches {
+pub(super) struct Patches<'lock> {
     start: *mut Patch,
     len: usize,
+    _lock: &'lock Guard,
 }
 
-impl Patches {
+impl Patches<'_> {
     pub(super) fn slice(&mut self) -> &mut [Patch] {
         if self.start.is_null() {
             return &mut [];
         }
-        // SAFETY: `reserve` has initialized as many behind the entries. Nobody else has them, see the
-        // module's head; and no memory is given back while this lives, since that takes the lock.
+        // SAFETY: `reserve` has initialized as many behind the entries. Nobody else has them, and no memory
+        // is given back while this lives: `patches` and `free` ask for that.
         unsafe { core::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
@@ -76,7 +78,15 @@ impl State {
 
     /// Room for `count` instructions; what it held before is forgotten. Each new memory is at least twice as
     /// large as the last one.
-    pub(super) fn reserve(&self, count: usize, lock: &Guard) -> Result<Patches, Refused> {
+    ///
+    /// # Safety
+    ///
+    /// As for [`patches`](Self::patches).
+    pub(super) unsafe fn reserve<'lock>(
+        &self,
+        count: usize,
+        lock: &'lock Guard,
+    ) -> Result<Patches<'lock>, Refused> {
         let present = self.table.entries().len();
         if present < count {
             let capacity = count.max(2 * present).next_power_of_two().max(64);
@@ -94,28 +104,37 @@ impl State {
             }
             self.memory.store(memory, Ordering::Relaxed);
         }
-        Ok(Patches { len: count, ..self.patches(lock) })
+        // SAFETY: the caller's promise.
+        Ok(Patches { len: count, ..unsafe { self.patches(lock) } })
     }
 
     /// As many patches as there are entries.
-    pub(super) fn patches(&self, _lock: &Guard) -> Patches {
+    ///
+    /// # Safety
+    ///
+    /// While it is used, no other [`Patches`] is.
+    pub(super) unsafe fn patches<'lock>(&self, lock: &'lock Guard) -> Patches<'lock> {
         let memory = self.memory.load(Ordering::Relaxed);
         if memory.is_null() {
-            return Patches { start: null_mut(), len: 0 };
+            return Patches { start: null_mut(), len: 0, _lock: lock };
         }
         // SAFETY: `reserve` has made it.
         let len = unsafe { (*memory).capacity };
         // SAFETY: entries follow the header, and patches the entries.
         let start = unsafe { memory.add(1).cast::<Entry>().add(len) }.cast();
-        Patches { start, len }
+        Patches { start, len, _lock: lock }
     }
 
-    /// Gives all of it back: no handler runs, and none will.
-    pub(super) fn free(&self, _lock: &Guard) {
+    /// Gives all of it back.
+    ///
+    /// # Safety
+    ///
+    /// No handler runs, and none will. There is no [`Patches`].
+    pub(super) unsafe fn free(&self, _lock: &Guard) {
         self.table.forget();
         let mut memory = self.memory.swap(null_mut(), Ordering::Relaxed);
         while !memory.is_null() {
-            // SAFETY: `reserve` has made it, and nobody reads it any more.
+            // SAFETY: `reserve` has made it, and nobody reads it any more: the caller's promise.
             unsafe {
                 let Memory { before, size, .. } = *memory;
                 os::unmap_memory(memory.cast(), size);

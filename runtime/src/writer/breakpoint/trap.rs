@@ -140,7 +140,9 @@ pub(crate) fn uninstall(lock: &Guard) -> bool {
     if is_over {
         STATE.given.store(0, Ordering::Relaxed);
         STATE.slots[0].store(null_mut(), Ordering::Relaxed);
-        STATE.free(lock);
+        // SAFETY: what stood there before us is there again, no thread is in the handler, and no other
+        // handler was installed over it.
+        unsafe { STATE.free(lock) };
     }
     is_over
 }
