@@ -9,12 +9,15 @@
 //! # Safety
 //!
 //! The compiler makes the descriptor, and the image's constructor passes it to the runtime once. The
-//! descriptor, its tables and the image's code stay mapped until the destructor runs. All of it is only
-//! touched under the lock, which every function here asks for; the one exception is [`Key::target`], which is
-//! atomic.
+//! descriptor, its tables and the image's code stay mapped until the destructor runs. Descriptors and tables
+//! are only touched under the lock. The functions here ask for it, or for what its holder alone has: a
+//! reference to an image or a record. The one exception is the header's address: the constructor's thread
+//! reads it before it locks, and nobody else writes it. Of a key, calls and handlers of signals read the
+//! target and the form, which are atomic, and what never changes.
 //!
 //! The lock's holder has shared references to images, records and tables, and changes them through their
-//! cells. A mutable reference would not be unique: the lists and the caller lead to the same image.
+//! cells. A mutable reference would not be unique: the lists and the caller lead to the same image. The one
+//! exception is a branch table that is being sorted (`branches.rs`).
 
 use core::cell::Cell;
 use core::ptr::null_mut;

@@ -36,7 +36,8 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
 /// `image` is a descriptor made by the pass, see the head of `image.rs`.
 pub(crate) unsafe fn register(image: *mut Image) {
     static WATCHING_EXIT: AtomicBool = AtomicBool::new(false);
-    // SAFETY: the caller's promise. Nobody changes a header's address once it is there.
+    // SAFETY: the caller's promise. Only the registration writes the header's address, and this is the thread
+    // that registers the image.
     let mut header = unsafe { (*image).header.get() };
     if header.is_null() {
         // GNU ld drops its address where it packs relative relocations. The lock is taken later, because this

@@ -7,7 +7,10 @@
 //! # Safety
 //!
 //! Addresses are checked against the image's executable segment, which stays mapped while the image is
-//! registered. Code is no Rust object: nothing but this module accesses it, and only atomically.
+//! registered. Code is no Rust object: this module accesses it, and only atomically. Beside it, the kernel
+//! writes bytes for breakpoints, and two others load some without knowing an image, as volatile: on POWER
+//! `update.rs` looks at how a key's target starts, and the handler of SIGTRAP (`trap.rs`) at the bytes where
+//! the thread was stopped.
 
 #[cfg(any(not(target_arch = "x86_64"), miri))]
 use core::sync::atomic::Ordering;

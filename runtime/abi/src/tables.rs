@@ -4,8 +4,9 @@
 //!
 //! A key is shared by everybody: what changes in it is atomic. Records, site tables and descriptors are the
 //! lock holder's alone, who has shared references to them and changes the runtime's own fields, which are
-//! cells. There are never mutable ones: each of them is reached in several ways (the list of images, a key's
-//! list of records, the caller's pointer).
+//! cells. There are no mutable ones: each of them is reached in several ways (the list of images, a key's
+//! list of records, the caller's pointer). Branch tables are the lock holder's, too. An image's is sorted
+//! through a mutable reference when it is registered: then nothing else leads to it yet.
 
 use core::cell::Cell;
 use core::ffi::{c_char, c_void};
