@@ -177,6 +177,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -201,6 +202,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -225,12 +227,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 3\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.quad " key ", 0, 0\n" \
@@ -388,6 +391,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -408,6 +412,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -428,12 +433,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 3\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.quad " key ", 0, 0\n" \
@@ -599,6 +605,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -624,6 +631,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -650,12 +658,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 3\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.quad " key ", 0, 0\n" \
@@ -799,6 +808,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -819,6 +829,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -839,12 +850,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 3\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.quad " key ", 0, 0\n" \
@@ -1019,6 +1031,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -1043,6 +1056,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -1067,12 +1081,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 2\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.long " key ", 0, 0, 0, -2143071486, 0, 0\n" \
@@ -1229,6 +1244,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -1251,6 +1267,7 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
@@ -1273,12 +1290,13 @@
 	"\t.set .Lstatic_call_branch, 1\n" \
 	"\t.irp section, keys, records, branches, sites, end\n" \
 	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
 	"\t.popsection\n" \
 	"\t.endr\n" \
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
 	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
-	"\t.pushsection static_call_records, \"aw\", %%progbits\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
 	"\t.p2align 2\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.long " key ", 0, 0, 0, -2143071486, 0, 0\n" \

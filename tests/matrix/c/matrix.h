@@ -6,14 +6,6 @@
 #include <static_branch.h>
 #include <stdbool.h>
 
-/* With mold, which patches no image with branches. */
-#ifdef WITHOUT_BRANCHES
-#undef static_branch_unlikely
-#undef static_branch_likely
-#define static_branch_unlikely(key) static_key_enabled(key)
-#define static_branch_likely(key) static_key_enabled(key)
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif

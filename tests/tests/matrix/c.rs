@@ -6,7 +6,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use static_call_tests::{plugin, prefix, root, run};
 
-use crate::outcome::{Branch, Expected, Outcome, calls_in, has, is_mold};
+use crate::outcome::{Branch, Expected, Outcome, calls_in, has};
 
 /// The compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,15 +275,11 @@ impl Cell {
         let are_loads = |flag: &&str| {
             ["-fsanitize=kcfi", "-mcmodel=large", "-mcmodel=medium", "-DSTATIC_CALL_POINTERS"].contains(flag)
         };
-        match (self.flags.iter().any(are_loads) || self.has_mold(), self.has_cpp()) {
+        match (self.flags.iter().any(are_loads), self.has_cpp()) {
             (true, _) => &[],
             (false, true) => &[Branch::C, Branch::Cpp],
             (false, false) => &[Branch::C],
         }
-    }
-
-    fn has_mold(self) -> bool {
-        self.link.iter().any(|flag| is_mold(flag))
     }
 
     fn has_cpp(self) -> bool {
@@ -347,7 +343,6 @@ impl Cell {
                 "-DWITHOUT_CPP",
             ]);
         }
-        compiler.args(self.has_mold().then_some("-DWITHOUT_BRANCHES"));
         compiler.arg(if is_cpp { "-std=c++17" } else { "-std=gnu11" });
         compiler.args(["-Wall", "-Wextra", "-Werror", "-I"]).arg(prefix().join("include")).args(self.flags);
         compiler

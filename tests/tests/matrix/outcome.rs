@@ -74,12 +74,6 @@ impl Branch {
     }
 }
 
-/// Whether this is mold's option. mold has a section of records for branches, and one for calls, and the
-/// runtime finds but one: it patches nothing of an image that has both. Those programs have no branches.
-pub(crate) fn is_mold(flags: &str) -> bool {
-    flags.contains("-fuse-ld=mold")
-}
-
 /// A program's report.
 #[derive(Debug)]
 pub(crate) struct Outcome {

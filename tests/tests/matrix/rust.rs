@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use libtest_mimic::Trial;
 use static_call_tests::{plugin, prefix, root, run, rust, stdout, target};
 
-use crate::outcome::{Branch, Expected, Outcome, calls_in, has, inspect, is_mold};
+use crate::outcome::{Branch, Expected, Outcome, calls_in, has, inspect};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -343,8 +343,7 @@ impl Cell {
 
     fn check_outcome(self, outcome: Outcome, expected: Expected, images: &[&Path]) {
         outcome.check(expected, &self.package.calls(), images);
-        let branches: &[Branch] = if is_mold(self.flags) { &[] } else { &[Branch::Rust, Branch::C] };
-        outcome.check_branches(branches, matches!(expected, Expected::Copied), images);
+        outcome.check_branches(&[Branch::Rust, Branch::C], matches!(expected, Expected::Copied), images);
     }
 
     /// Runs a program.
@@ -392,15 +391,10 @@ impl Cell {
         for (setting, value) in self.profile {
             cargo.env(format!("CARGO_PROFILE_DEV_{setting}"), value);
         }
-        let mut flags = self.flags.replace("PASS", &plugin().display().to_string());
-        let mut c_flags = self.c_flags.to_owned();
-        if is_mold(self.flags) {
-            flags += " --cfg without_branches";
-            c_flags += " -DWITHOUT_BRANCHES";
-        }
+        let flags = self.flags.replace("PASS", &plugin().display().to_string());
         cargo.env("RUSTFLAGS", flags);
         // Only for the program: with `--target`, macros and build scripts are built without these flags.
-        cargo.env("CFLAGS_x86_64_unknown_linux_gnu", c_flags);
+        cargo.env("CFLAGS_x86_64_unknown_linux_gnu", self.c_flags);
         if self.flags.contains("-Z") {
             cargo.env("RUSTC_BOOTSTRAP", "1");
         }

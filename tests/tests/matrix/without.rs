@@ -13,7 +13,7 @@ use static_call_tests::binary::Trampolines;
 use static_call_tests::platform::platform;
 use static_call_tests::{prefix, root, run, rust, stdout, target};
 
-use crate::outcome::{Branch, Outcome, calls_in, has, inspect, is_mold};
+use crate::outcome::{Branch, Outcome, calls_in, has, inspect};
 
 mod conventions;
 mod mixed;
@@ -193,7 +193,6 @@ impl Way {
             return rustc;
         }
         rustc.arg("--extern").arg(format!("macros={}", directory.join("libmacros.so").display()));
-        rustc.args(is_mold(self.link_flags).then_some("--cfg=without_branches"));
         rustc.args(self.flags.split_whitespace().chain(self.common.split_whitespace()));
         if kind != "rlib" {
             rustc.args(self.link_flags.split_whitespace());
@@ -206,7 +205,6 @@ impl Way {
         // The compiler loads a macro crate, which is built without these flags.
         run(&mut USUAL.rustc(sources, directory, "macros", "proc-macro"));
         let mut gcc = Command::new("gcc");
-        gcc.args(is_mold(self.link_flags).then_some("-DWITHOUT_BRANCHES"));
         gcc.arg("-I").arg(prefix().join("include")).args(["-c", "-O2", "-fPIC", "-Wall", "-Werror"]);
         run(gcc.arg(sources.join("sites/src/calls.c")).arg("-o").arg(directory.join("calls.o")));
         run(Command::new("ar").current_dir(directory).args(["crs", "libcalls.a", "calls.o"]));
@@ -262,11 +260,9 @@ impl Way {
         assert_eq!(past(&in_rust), BTreeSet::new(), "calls that load their key's pointer");
         assert_eq!(&outcome.reached & &in_rust, in_rust, "calls that reach the patched jump");
         assert_eq!(&outcome.reached | &outcome.loaded, &in_rust | &in_c, "all calls");
-        let branches: &[Branch] = if is_mold(self.link_flags) { &[] } else { &[Branch::Rust, Branch::C] };
-        let mode = if branches.is_empty() { "trampoline" } else { "inline" };
-        assert_eq!((&*outcome.mode, outcome.sites, outcome.direct), (mode, 0, 0));
+        assert_eq!((&*outcome.mode, outcome.sites, outcome.direct), ("inline", 0, 0));
         let images: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
-        outcome.check_branches(branches, false, &images);
+        outcome.check_branches(&[Branch::Rust, Branch::C], false, &images);
         assert_eq!(outcome.macros.as_deref(), Some("trampoline sites 0 direct 0 reached"));
         // mold splits the sections.
         assert_eq!(outcome.is_sealed, !self.traces.contains(&"mold "), "whether the keys are sealed");

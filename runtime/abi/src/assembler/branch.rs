@@ -7,7 +7,8 @@
 /// 780.
 ///
 /// The first branch of a file names the sections in their order: where the pass has made the descriptor, code
-/// comes before the data that does so. These sections are empty, and unlike others never garbage.
+/// comes before the data that does so. These sections are empty, and unlike others never garbage. The record
+/// is linked to one of them, because mold puts sections with a link and sections without into different ones.
 ///
 /// An entry goes where its function goes: linkers drop both, or keep both. That takes a label which is
 /// unique in the file, since a number is none; hence the macros.
@@ -24,6 +25,7 @@ macro_rules! __static_call_branch {
         .set .Lstatic_call_branch, 1
         .irp section, keys, records, branches, sites, end
         .pushsection static_call_\\section, \"awR\", %progbits, unique, 1000000
+        .Lstatic_call_names_\\section:
         .popsection
         .endr
         .endif"
@@ -52,7 +54,7 @@ macro_rules! __static_call_branch {
     (record $word:literal $rest:literal $align:literal) => {
         ::core::concat!(
             ".ifndef \".Lstatic_call_branch.{key}\"
-            .pushsection static_call_records, \"aw\", %progbits
+            .pushsection static_call_records, \"awo\", %progbits, .Lstatic_call_names_records
             .p2align ", $align, "
             \".Lstatic_call_branch.{key}\":
             ", $word, " {key}", $rest, "

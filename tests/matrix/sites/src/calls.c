@@ -2,14 +2,6 @@
 #include <static_branch.h>
 #include <stdbool.h>
 
-/* With mold, which patches no image with branches. */
-#ifdef WITHOUT_BRANCHES
-#undef static_branch_unlikely
-#undef static_branch_likely
-#define static_branch_unlikely(key) static_key_enabled(key)
-#define static_branch_likely(key) static_key_enabled(key)
-#endif
-
 typedef uint64_t target(uint32_t call, uint64_t value);
 DECLARE_STATIC_CALL(KEY_OF_C, target);
 

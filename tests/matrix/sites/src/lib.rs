@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker};
 
 use keys::{BRANCH, KEY, OnDrop, Scaled, Site};
 use static_call::StaticBranch;
-#[cfg(not(without_branches))]
 use static_call::static_branch_unlikely;
 
 struct Local(u64);
@@ -144,10 +143,6 @@ fn tail_in_c(value: u64) -> u64 {
 /// A branch on another crate's key.
 #[inline(never)]
 fn is_branch_on() -> bool {
-    // With mold, which patches no image with branches.
-    #[cfg(without_branches)]
-    return BRANCH.is_enabled();
-    #[cfg(not(without_branches))]
     static_branch_unlikely!(BRANCH)
 }
 
