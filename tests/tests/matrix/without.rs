@@ -30,7 +30,7 @@ enum Product {
 
 /// One way to build.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct BuildWay {
     name: &'static str,
     product: Product,
     /// Flags for all crates.
@@ -43,81 +43,91 @@ struct Way {
     traces: &'static [&'static str],
 }
 
-const USUAL: Way =
-    Way { name: "", product: Product::Program, flags: "", link_flags: "", common: "", traces: &[] };
+const USUAL: BuildWay =
+    BuildWay { name: "", product: Product::Program, flags: "", link_flags: "", common: "", traces: &[] };
 
 /// The inspector's text for calls that reach a trampoline by a branch or through the global offset table.
 const UNRECORDED: &str = "branches to trampolines are not recorded: ";
 
 const RETPOLINES: &str = "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline";
 
-const WAYS: &[Way] = &[
-    Way { name: "O0", flags: "-Cdebug-assertions -Cdebuginfo=2", ..USUAL },
-    Way { name: "O1", flags: "-Copt-level=1", ..USUAL },
-    Way { name: "O2", flags: "-Copt-level=2", link_flags: "-Clto=off", ..USUAL },
-    Way { name: "O3", flags: "-Copt-level=3 -Ccodegen-units=1", ..USUAL },
-    Way { name: "Os", flags: "-Copt-level=s", link_flags: "-Clink-arg=-fuse-ld=bfd", ..USUAL },
-    Way {
+const WAYS: &[BuildWay] = &[
+    BuildWay { name: "O0", flags: "-Cdebug-assertions -Cdebuginfo=2", ..USUAL },
+    BuildWay { name: "O1", flags: "-Copt-level=1", ..USUAL },
+    BuildWay { name: "O2", flags: "-Copt-level=2", link_flags: "-Clto=off", ..USUAL },
+    BuildWay { name: "O3", flags: "-Copt-level=3 -Ccodegen-units=1", ..USUAL },
+    BuildWay { name: "Os", flags: "-Copt-level=s", link_flags: "-Clink-arg=-fuse-ld=bfd", ..USUAL },
+    BuildWay {
         name: "Oz",
         flags: "-Copt-level=z",
         link_flags: "-Clink-arg=-fuse-ld=mold",
         traces: &["mold "],
         ..USUAL
     },
-    Way { name: "lto_thin", flags: "-Copt-level=2", link_flags: "-Clto=thin", ..USUAL },
-    Way { name: "lto_fat", flags: "-Copt-level=3", link_flags: "-Clto=fat", ..USUAL },
-    Way { name: "lto_fat_abort", flags: "-Copt-level=s -Cpanic=abort", link_flags: "-Clto=fat", ..USUAL },
-    Way {
+    BuildWay { name: "lto_thin", flags: "-Copt-level=2", link_flags: "-Clto=thin", ..USUAL },
+    BuildWay { name: "lto_fat", flags: "-Copt-level=3", link_flags: "-Clto=fat", ..USUAL },
+    BuildWay {
+        name: "lto_fat_abort",
+        flags: "-Copt-level=s -Cpanic=abort",
+        link_flags: "-Clto=fat",
+        ..USUAL
+    },
+    BuildWay {
         name: "linker_plugin_lto",
         flags: "-Copt-level=2 -Clinker-plugin-lto",
         link_flags: "-Clinker=clang-22 -Clink-arg=-fuse-ld=lld",
         traces: &["LLD 22"],
         ..USUAL
     },
-    Way { name: "abort", flags: "-Copt-level=2 -Cpanic=abort", ..USUAL },
-    Way {
+    BuildWay { name: "abort", flags: "-Copt-level=2 -Cpanic=abort", ..USUAL },
+    BuildWay {
         name: "static",
         flags: "-Copt-level=2 -Ctarget-feature=+crt-static -Crelocation-model=static",
         ..USUAL
     },
-    Way {
+    BuildWay {
         name: "coverage",
         flags: "-Copt-level=1 -Cinstrument-coverage",
         traces: &["__llvm_covmap"],
         ..USUAL
     },
-    Way { name: "address", flags: "-Copt-level=1 -Zsanitizer=address", traces: &["__asan_init"], ..USUAL },
-    Way {
+    BuildWay {
+        name: "address",
+        flags: "-Copt-level=1 -Zsanitizer=address",
+        traces: &["__asan_init"],
+        ..USUAL
+    },
+    BuildWay {
         name: "thread",
         flags: "-Copt-level=1 -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer",
         traces: &["__tsan_init"],
         ..USUAL
     },
-    Way {
+    BuildWay {
         name: "retpoline",
         flags: "-Copt-level=2",
         common: RETPOLINES,
         traces: &["__llvm_retpoline_"],
         ..USUAL
     },
-    Way {
+    BuildWay {
         name: "retpoline_plt",
         flags: "-Copt-level=2 -Zplt=yes",
         common: RETPOLINES,
         traces: &["__llvm_retpoline_"],
         ..USUAL
     },
-    Way { name: "cdylib", product: Product::Cdylib, flags: "-Copt-level=2", ..USUAL },
-    Way {
+    BuildWay { name: "cdylib", product: Product::Cdylib, flags: "-Copt-level=2", ..USUAL },
+    BuildWay {
         name: "cdylib_lto",
         product: Product::Cdylib,
         flags: "-Copt-level=3",
         link_flags: "-Clto=fat",
         ..USUAL
     },
-    Way { name: "staticlib", product: Product::Staticlib, flags: "-Copt-level=2", ..USUAL },
-    Way { name: "dylib", product: Product::Dylib, flags: "-Copt-level=2 -Cprefer-dynamic", ..USUAL },
-    Way { name: "dylib_debug", product: Product::Dylib, flags: "-Cprefer-dynamic", ..USUAL },
+    BuildWay { name: "staticlib", product: Product::Staticlib, flags: "-Copt-level=2", ..USUAL },
+    BuildWay { name: "dylib", product: Product::Dylib, flags: "-Copt-level=2 -Cprefer-dynamic", ..USUAL },
+    BuildWay { name: "dylib_debug", product: Product::Dylib, flags: "-Cprefer-dynamic", ..USUAL },
 ];
 
 pub(crate) fn cells() -> Vec<Trial> {
@@ -156,7 +166,7 @@ fn build_static_call(name: &str, flags: &str) -> PathBuf {
     directory.join("release")
 }
 
-impl Way {
+impl BuildWay {
     fn directory(self) -> PathBuf {
         target().join("tests/matrix-without").join(self.name)
     }
@@ -296,7 +306,8 @@ impl Way {
 
 /// Builds twice, with a new call in between.
 fn incremental() {
-    let way = Way { name: "incremental", flags: "-Cincremental=incremental -Ccodegen-units=64", ..USUAL };
+    let way =
+        BuildWay { name: "incremental", flags: "-Cincremental=incremental -Ccodegen-units=64", ..USUAL };
     let directory = way.directory();
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).expect("a directory");
