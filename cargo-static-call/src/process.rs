@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use static_call::inspect::{Action, Decoder, State, reason};
+use static_call::inspect::{Action, Decoder, ImageState, reason};
 use static_call::{Mode, Writer};
 use static_call_abi::{Form, Layout, VERSION};
 
@@ -334,12 +334,12 @@ impl Inspection<'_> {
         let descriptor = places.descriptor.map(|descriptor| base.wrapping_add(descriptor));
         let descriptor = descriptor.filter(|&at| self.number(elf, at, 4) == Some(VERSION.into()));
         let field = |at: u64, offset| Some(self.number(elf, at.wrapping_add(offset), 4)? as u32);
-        let state = descriptor.and_then(|at| State::from_u32(field(at, 4)?));
+        let state = descriptor.and_then(|at| ImageState::from_u32(field(at, 4)?));
         let why = descriptor.and_then(|at| reason(field(at, layout.image_reason())?));
         let mut live = LiveImage {
             file: printable(&file.map.path),
             base,
-            state: state.map_or("unknown", State::as_str),
+            state: state.map_or("unknown", ImageState::as_str),
             reason: why.map(str::to_owned),
             keys: tables.records.len(),
             sites: tables.sites.len(),
@@ -371,7 +371,7 @@ impl Inspection<'_> {
         self.branches(elf, &tables, decoder, base, &mut live);
         self.process.sites += live.sites;
         self.process.direct += live.direct;
-        if state == Some(State::Patched) {
+        if state == Some(ImageState::Patched) {
             // Without sites, only trampolines can be patched, which may not have happened yet.
             let has_sites = !tables.sites.is_empty() || !tables.branches.branches.is_empty();
             let is_inline = has_sites && (live.direct + live.patched_branches > 0 || !is_jumping);

@@ -55,7 +55,7 @@ fn enable_in(image: &Image, text: &[u8], lock: &Guard) {
         log!("image at {:p}: the process is sealed: STATIC_CALL_ENABLE is ignored", image.header.get());
         return;
     }
-    let is_registered = image.state.get() != image::State::Unregistered.to_wire();
+    let is_registered = image.state.get() != image::ImageState::Unregistered.to_wire();
     // Those that another image defines, which may not be registered itself. The records of an image that was
     // refused are not believed.
     let records = tables::records(image).filter(|_| is_registered);

@@ -57,7 +57,7 @@ numbered! {
     /// What a descriptor's `state` says.
     #[cfg_attr(not(feature = "inspect"), allow(unreachable_pub))]
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum State {
+    pub enum ImageState {
         /// The runtime does not know the image, or has refused it.
         Unregistered = 0,
         /// Its calls go through their trampolines.
@@ -123,7 +123,7 @@ pub(crate) fn note_loading(image: *mut Image, _lock: &Guard) {
 }
 
 pub(crate) fn is_patched(image: &Image) -> bool {
-    image.state.get() == State::Patched.to_wire()
+    image.state.get() == ImageState::Patched.to_wire()
 }
 
 /// The sites of a record, sorted by the registration.

@@ -9,9 +9,9 @@ use crate::arch::{self, aarch64, arm, loongarch64, powerpc64, riscv64, s390x, x8
 use crate::elf;
 use crate::mode::Reason;
 
-pub use crate::image::State;
+pub use crate::image::ImageState;
 
-impl State {
+impl ImageState {
     /// The state with this number.
     #[must_use]
     pub const fn from_u32(number: u32) -> Option<Self> {

@@ -10,7 +10,7 @@ use static_call_abi::Image;
 
 use crate::at_start;
 use crate::elf;
-use crate::image::{self, State};
+use crate::image::{self, ImageState};
 use crate::journal::{self, Operation, Step};
 use crate::lock::Guard;
 use crate::log::{self, log};
@@ -40,7 +40,7 @@ static STAYING: AtomicPtr<Image> = AtomicPtr::new(core::ptr::null_mut());
 pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard) {
     // SAFETY: the caller's promise; the lock is held.
     let descriptor = unsafe { &*image };
-    if descriptor.state.get() != State::Unregistered.to_wire() {
+    if descriptor.state.get() != ImageState::Unregistered.to_wire() {
         return;
     }
     let mut is_known = false;
@@ -64,7 +64,7 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
             // It may have been refused earlier, and be loaded again now.
             descriptor.reason.set(Reason::None.to_wire());
             window::prepare(descriptor);
-            descriptor.state.set(State::Registered.to_wire());
+            descriptor.state.set(ImageState::Registered.to_wire());
             image::push(image, lock);
             journal::step(Step::Preparing, lock);
             at_start::enable(descriptor, lock);
@@ -206,7 +206,7 @@ pub(crate) fn release(image: *mut Image, lock: &Guard) {
         image::unlink_records(descriptor);
     }
     image::remove(image, lock);
-    descriptor.state.set(State::Unregistered.to_wire());
+    descriptor.state.set(ImageState::Unregistered.to_wire());
     log!("image at {:p}: unloaded", descriptor.header.get());
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn recover(image: *mut Image, is_linking: bool, lock: &Guard) {
     let descriptor = unsafe { &*image };
     if is_registered(image, lock) {
         journal::step(Step::Preparing, lock);
-        descriptor.state.set(State::Registered.to_wire());
+        descriptor.state.set(ImageState::Registered.to_wire());
         at_start::enable(descriptor, lock);
         patch(descriptor, lock);
         if sealed::is_set(lock) {
@@ -228,7 +228,7 @@ pub(crate) fn recover(image: *mut Image, is_linking: bool, lock: &Guard) {
         if is_linking {
             image::unlink_records(descriptor);
         }
-        descriptor.state.set(State::Unregistered.to_wire());
+        descriptor.state.set(ImageState::Unregistered.to_wire());
     }
 }
 
@@ -246,15 +246,15 @@ fn patch(image: &Image, lock: &Guard) {
     let best = if has_sites { mode } else { Mode::Trampoline };
     let text = Text::of(image);
     if records(image).all(|record| update::waits(record, mode, text)) {
-        image.state.set(State::Patched.to_wire());
+        image.state.set(ImageState::Patched.to_wire());
         return mode::note_image(Reason::None, best, lock);
     }
     let reason = mode::prepare(lock).err().unwrap_or(Reason::None);
     if reason == Reason::None {
         journal::begin(Operation::Load, core::ptr::from_ref(image).cast_mut(), lock);
-        image.state.set(State::Patched.to_wire());
+        image.state.set(ImageState::Patched.to_wire());
         if let Err(error) = update::load(image, mode, lock) {
-            image.state.set(State::Registered.to_wire());
+            image.state.set(ImageState::Registered.to_wire());
             image.reason.set(Reason::of_error(&error).to_wire());
             log!("image at {:p}: {error}", image.header.get());
         } else {
@@ -269,7 +269,7 @@ fn patch(image: &Image, lock: &Guard) {
 /// Makes the calls of those registered images direct that could not be patched so far.
 pub(crate) fn patch_all(lock: &Guard) {
     image::for_each(lock, |image| {
-        if image.state.get() == State::Registered.to_wire() {
+        if image.state.get() == ImageState::Registered.to_wire() {
             image.reason.set(Reason::None.to_wire());
             patch(image, lock);
         }

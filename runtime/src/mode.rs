@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mode_is_the_best_that_there_are_means_for() {
+    fn the_mode_is_the_best_one_that_build_and_machine_allow() {
         const ALL: Means = Means { os: true, linux: true, backend: true };
         let no_os = Means { os: false, ..ALL };
         let no_linux = Means { linux: false, ..ALL };

@@ -27,7 +27,7 @@ pub use tables::{
     is_entry,
 };
 
-/// What more than one of the pass, the assembler's wrapper and the runtime has to know of an architecture.
+/// Facts of an architecture that the pass, the assembler's wrapper and the runtime share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
     /// The unit in which memory is protected, and in which the linkers lay out segments by default; the

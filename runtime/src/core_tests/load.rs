@@ -6,13 +6,13 @@ use super::world::{World, assert_trampoline, register, unregister, update};
 use crate::arch::{Action, native};
 use crate::change;
 use crate::critical;
-use crate::image::{self, State};
+use crate::image::{self, ImageState};
 use crate::load;
 use crate::mode::{self, Mode, Reason};
 
-fn assert_state(image: &Fabricated, state: State, reason: Reason) {
+fn assert_state(image: &Fabricated, state: ImageState, reason: Reason) {
     let descriptor = image.descriptor();
-    assert_eq!(State::from_wire(descriptor.state.get()), Some(state));
+    assert_eq!(ImageState::from_wire(descriptor.state.get()), Some(state));
     assert_eq!(Reason::of_image(descriptor.reason.get()), reason);
 }
 
@@ -55,7 +55,7 @@ fn an_image_without_a_window_stays_on_its_trampolines() {
         register(&world.first);
         let record = faults::record();
         assert_eq!((record.closed, record.serialized), (record.opened, serialized));
-        assert_state(&world.first, State::Registered, Reason::NotWritable);
+        assert_state(&world.first, ImageState::Registered, Reason::NotWritable);
         assert_eq!(world.first.code(), before);
         // Its keys may change all the same, since the calls go through them.
         update(&mut [world.call(0, 5)]).expect("nothing to write");
@@ -76,8 +76,8 @@ fn a_word_that_changes_meanwhile_leaves_all_calls_on_their_trampolines() {
         let mut after = world.first.code();
         let at = world.first.offset_in_code(word);
         assert_eq!(after[at], BREAKPOINT, "not ours to overwrite");
-        if State::from_wire(world.first.descriptor().state.get()) == Some(State::Registered) {
-            assert_state(&world.first, State::Registered, Reason::Foreign);
+        if ImageState::from_wire(world.first.descriptor().state.get()) == Some(ImageState::Registered) {
+            assert_state(&world.first, ImageState::Registered, Reason::Foreign);
             after[at] = before[at];
             assert_eq!(after, before);
             refused += 1;
@@ -89,7 +89,7 @@ fn a_word_that_changes_meanwhile_leaves_all_calls_on_their_trampolines() {
     }
     // The first key calls a function. Then only a displacement changes, which is stored without a comparison.
     assert_eq!((count, refused), (9, 6));
-    assert_state(&world.first, State::Patched, Reason::None);
+    assert_state(&world.first, ImageState::Patched, Reason::None);
 }
 
 #[test]
@@ -98,12 +98,12 @@ fn calls_become_direct_once_they_may() {
     for image in world.images() {
         faults::follow(Plan { open: Some(0), ..Plan::default() });
         register(image);
-        assert_state(image, State::Registered, Reason::NotWritable);
+        assert_state(image, ImageState::Registered, Reason::NotWritable);
     }
     faults::follow(Plan::default());
     load::patch_all(&critical::enter().expect("no update is under way"));
     for image in world.images() {
-        assert_state(image, State::Patched, Reason::None);
+        assert_state(image, ImageState::Patched, Reason::None);
     }
     world.assert_direct();
 }
@@ -116,7 +116,7 @@ fn a_damaged_image_is_left_alone() {
     for image in world.images() {
         register(image);
     }
-    assert_state(&world.second, State::Unregistered, Reason::Damaged);
+    assert_state(&world.second, ImageState::Unregistered, Reason::Damaged);
     assert_eq!(world.second.code(), before);
     assert_eq!(registered(), 1);
     for index in 0..KEYS {
@@ -132,7 +132,7 @@ fn an_image_may_be_refused_twice() {
     world.first.damage();
     for _ in 0..2 {
         register(&world.first);
-        assert_state(&world.first, State::Unregistered, Reason::Damaged);
+        assert_state(&world.first, ImageState::Unregistered, Reason::Damaged);
     }
     let mut known = 0;
     image::for_each_known(&critical::enter().expect("no update is under way"), |_| known += 1);
@@ -239,7 +239,7 @@ fn trampolines_without_sites_wait_for_the_first_update() {
     let before = world.images().map(Fabricated::code);
     for image in world.images() {
         register(image);
-        assert_state(image, State::Patched, Reason::None);
+        assert_state(image, ImageState::Patched, Reason::None);
     }
     let record = faults::record();
     assert_eq!((record.opened.len(), record.written, record.serialized), (0, 0, 0));
@@ -279,7 +279,7 @@ fn recorded_calls_of_trampolines_without_the_pass_are_direct() {
     let before = world.images().map(Fabricated::code);
     for image in world.images() {
         register(image);
-        assert_state(image, State::Patched, Reason::None);
+        assert_state(image, ImageState::Patched, Reason::None);
     }
     update(&mut [world.call(0, 1)]).expect("nothing is in the way");
     for image in world.images() {

@@ -100,7 +100,7 @@ fn keys_of_a_refused_image_are_listed() {
     let world = unregistered(Mode::Inline);
     world.first.damage();
     register(&world.first);
-    assert_eq!(world.first.descriptor().state.get(), image::State::Unregistered.to_wire());
+    assert_eq!(world.first.descriptor().state.get(), image::ImageState::Unregistered.to_wire());
     assert_eq!(listed("*"), keys(&world.first));
 }
 

@@ -70,7 +70,7 @@ impl World {
         mode::set(Mode::Inline, &critical::enter().expect("no update is under way"));
         for image in self.images() {
             register(image);
-            assert_eq!(image.descriptor().state.get(), image::State::Patched.to_wire());
+            assert_eq!(image.descriptor().state.get(), image::ImageState::Patched.to_wire());
         }
         faults::follow(Plan::default());
     }
@@ -94,7 +94,7 @@ impl World {
         mode::set(mode, &critical::enter().expect("no update is under way"));
         for image in world.images() {
             register(image);
-            assert_eq!(image.descriptor().state.get(), image::State::Patched.to_wire());
+            assert_eq!(image.descriptor().state.get(), image::ImageState::Patched.to_wire());
         }
         faults::follow(Plan::default());
         world

@@ -431,7 +431,7 @@ unsafe fn look_up(pc: usize) -> TrapLookup {
         // SAFETY: the byte was executed.
         let is_breakpoint = || unsafe { (pc as *const u8).read_volatile() } == native::BREAKPOINT;
         match TABLE.find(pc, is_breakpoint) {
-            Some(met) => return met,
+            Some(found) => return found,
             None => spin += 1,
         }
         debug_assert!(spin < 1_000_000, "updates follow each other too fast");
