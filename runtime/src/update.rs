@@ -93,9 +93,7 @@ fn update_to(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
 /// the order is restored in the end.
 fn has_a_key_twice(changes: &mut [Change<'_>]) -> bool {
     const FEW: usize = 16;
-    /// A form's own bits.
-    const FORM: u32 = 2;
-    if changes.len() <= FEW || changes.len() >> (u32::BITS - FORM) != 0 {
+    if changes.len() <= FEW || changes.len() >> (u32::BITS - Form::BITS) != 0 {
         let mut left = &*changes;
         while let [change, others @ ..] = left {
             if others.iter().any(|other| core::ptr::eq(other.key, change.key)) {
@@ -110,19 +108,19 @@ fn has_a_key_twice(changes: &mut [Change<'_>]) -> bool {
     let changes =
         unsafe { core::slice::from_raw_parts_mut(changes.as_mut_ptr().cast::<CChange>(), changes.len()) };
     for (place, change) in changes.iter_mut().enumerate() {
-        change.form |= (place as u32) << FORM;
+        change.form |= (place as u32) << Form::BITS;
     }
     changes.sort_unstable_by_key(|change| change.key);
     let is_twice = changes.windows(2).any(|pair| core::ptr::eq(pair[0].key, pair[1].key));
     for index in 0..changes.len() {
         loop {
-            let place = (changes[index].form >> FORM) as usize;
+            let place = (changes[index].form >> Form::BITS) as usize;
             if place == index {
                 break;
             }
             changes.swap(index, place);
         }
-        changes[index].form &= (1 << FORM) - 1;
+        changes[index].form &= (1 << Form::BITS) - 1;
     }
     is_twice
 }

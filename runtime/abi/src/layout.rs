@@ -16,6 +16,12 @@ pub enum Field {
 
 use Field::{Code, Number, Pointer, Word};
 
+/// The fields of a [`Key`](crate::Key), in their order.
+const KEY_FIELDS: [Field; 6] = [Pointer, Pointer, Pointer, Pointer, Number, Number];
+
+/// The fields of a [`Branch`](crate::Branch), in their order.
+const BRANCH_FIELDS: [Field; 3] = [Number; 3];
+
 /// The fields of a [`Record`](crate::Record), in their order.
 pub const RECORD_FIELDS: [Field; 6] = [Pointer, Pointer, Pointer, Number, Number, Code];
 /// The places of those that the compiler fills: the key and the distance to the trampoline.
@@ -29,7 +35,7 @@ pub const IMAGE_FIELDS: [Field; 19] = [
     Pointer, Word, Word, Word, Word, Number, Number,
 ];
 
-/// Offsets in a key, a record and an image descriptor, for pointers of this size.
+/// Sizes of keys, records, branches and image descriptors, and offsets in them, for pointers of this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Bytes of a pointer.
@@ -40,23 +46,23 @@ pub struct Layout {
 impl Layout {
     #[must_use]
     pub const fn key(self) -> u64 {
-        4 * self.pointer + 8
+        self.before(&KEY_FIELDS, KEY_FIELDS.len())
     }
     #[must_use]
     pub const fn key_off(self) -> u64 {
-        2 * self.pointer
+        self.before(&KEY_FIELDS, 2)
     }
     #[must_use]
     pub const fn key_name(self) -> u64 {
-        3 * self.pointer
+        self.before(&KEY_FIELDS, 3)
     }
     #[must_use]
     pub const fn key_form(self) -> u64 {
-        4 * self.pointer
+        self.before(&KEY_FIELDS, 4)
     }
     #[must_use]
     pub const fn key_flags(self) -> u64 {
-        4 * self.pointer + 4
+        self.before(&KEY_FIELDS, 5)
     }
     #[must_use]
     pub const fn record(self) -> u64 {
@@ -84,7 +90,7 @@ impl Layout {
     }
     #[must_use]
     pub const fn branch(self) -> u64 {
-        12
+        self.before(&BRANCH_FIELDS, BRANCH_FIELDS.len())
     }
     #[must_use]
     pub const fn image(self) -> u64 {
@@ -106,5 +112,27 @@ impl Layout {
             at += 1;
         }
         size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Layout;
+
+    /// The runtime and the inspector read images of other builds: a change of these numbers is a change of the
+    /// version.
+    #[test]
+    fn sizes_and_offsets_stay_as_they_are() {
+        let numbers = |pointer| {
+            let layout = Layout { pointer };
+            (
+                [layout.key(), layout.key_off(), layout.key_name(), layout.key_form(), layout.key_flags()],
+                [layout.record(), layout.record_next(), layout.record_sites(), layout.record_count()],
+                [layout.record_trampoline(), layout.record_saved()],
+                [layout.branch(), layout.image(), layout.image_reason()],
+            )
+        };
+        assert_eq!(numbers(8), ([40, 16, 24, 32, 36], [40, 8, 16, 24], [28, 32], [12, 136, 132]));
+        assert_eq!(numbers(4), ([24, 8, 12, 16, 20], [28, 4, 8, 12], [16, 20], [12, 76, 72]));
     }
 }

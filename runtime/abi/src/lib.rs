@@ -215,7 +215,12 @@ const _: () = {
     assert!(offset_of!(Record, count) as u64 == HERE.record_count());
     assert!(offset_of!(Record, trampoline) as u64 == HERE.record_trampoline());
     assert!(offset_of!(Record, saved) as u64 == HERE.record_saved());
+    assert!(size_of::<Branch>() as u64 == HERE.branch());
+    assert!(
+        offset_of!(Branch, site) == 0 && offset_of!(Branch, target) == 4 && offset_of!(Branch, record) == 8
+    );
     assert!(size_of::<Image>() as u64 == HERE.image());
+    assert!(offset_of!(Image, header) as u64 == 8 + 9 * HERE.pointer);
     assert!(offset_of!(Image, reason) as u64 == HERE.image_reason());
 };
 
