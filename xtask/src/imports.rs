@@ -14,10 +14,11 @@ mod c;
 mod graph;
 mod rust;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use xtask::run::root;
+use xtask::run::{root, tracked_files};
 
 use self::graph::{Graph, circles};
 use crate::metadata::{self, Kind, Package};
@@ -56,19 +57,27 @@ pub(crate) fn check() -> Result<()> {
     }
     if in_circles + all_upward > 0 {
         bail!(
-            "{in_circles} circles of imports and {all_upward} upward ones: move what two files share into a \
-             file \
-             that both may import"
+            "{in_circles} circles of imports and {all_upward} upward ones: move what two files share into \
+             a file that both may import"
         );
     }
     Ok(())
 }
 
-/// The workspace's packages, and those with their own workspace.
+/// The packages of every manifest, so that no workspace is forgotten.
 fn packages() -> Result<Vec<Package>> {
-    let manifests = ["Cargo.toml", "fuzz/Cargo.toml", "examples/kernel/Cargo.toml", "tests/rust/Cargo.toml"];
-    let lists = manifests.into_iter().map(metadata::packages).collect::<Result<Vec<_>>>()?;
-    Ok(lists.into_iter().flatten().collect())
+    let mut packages = BTreeMap::new();
+    for manifest in tracked_files(&["*Cargo.toml"])? {
+        let directory = root().join(&manifest).parent().context("a file lies in a directory")?.to_owned();
+        // A member's workspace has named it already.
+        if packages.contains_key(&directory) {
+            continue;
+        }
+        for package in metadata::packages(&manifest)? {
+            packages.insert(package.directory.clone(), package);
+        }
+    }
+    Ok(packages.into_values().collect())
 }
 
 fn read(package: &Package) -> Result<Graph> {

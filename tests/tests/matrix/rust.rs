@@ -522,7 +522,7 @@ fn one_crate_without_the_pass() {
     assert!(said.contains("crates that seem to be built without the pass: keys, sites"), "{said}");
     doctor_complains(&program);
     let said = log(&program);
-    assert!(said.contains("key keys::KEY: a call that loads it"), "{said}");
+    assert!(said.contains("key keys::definitions::KEY: a call that loads it"), "{said}");
 }
 
 /// The runtime's log.
@@ -552,6 +552,9 @@ fn rust_without_the_pass() {
     inspect(&program, false);
     doctor_complains(&program);
     let said = log(&program);
-    assert!(said.contains("key keys::KEY: no recorded call; calls go through its trampoline"), "{said}");
-    assert!(!said.contains("key keys::KEY_OF_C: no recorded call"), "{said}");
+    assert!(
+        said.contains("key keys::definitions::KEY: no recorded call; calls go through its trampoline"),
+        "{said}"
+    );
+    assert!(!said.contains("key keys::definitions::KEY_OF_C: no recorded call"), "{said}");
 }

@@ -1,14 +1,11 @@
 //! Makes all calls and finds out which of them are direct: while the key holds another function's address,
 //! only calls that load the key reach that function.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use static_call::StaticCall;
 
-use crate::{KEY, KEY_OF_C};
-
-/// The target of a key.
-pub type Target = extern "C" fn(call: u32, value: u64) -> u64;
+use crate::definitions::{KEY, KEY_OF_C, LAST, Target, plain};
 
 /// A function of the source that makes one call.
 #[derive(Clone, Copy)]
@@ -22,13 +19,6 @@ pub struct Site {
 const CALLS: usize = 64;
 static DIRECT: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
 static LOADED: [AtomicBool; CALLS] = [const { AtomicBool::new(false) }; CALLS];
-static LAST: AtomicU32 = AtomicU32::new(0);
-
-/// The initial target of both keys.
-pub extern "C" fn plain(call: u32, value: u64) -> u64 {
-    LAST.store(call, Relaxed);
-    value + u64::from(call)
-}
 
 extern "C" fn doubled(call: u32, value: u64) -> u64 {
     LAST.store(call, Relaxed);

@@ -4,18 +4,10 @@
 //! which target, even if a compiler has copied them.
 
 mod check;
+mod definitions;
 
-pub use check::{Site, check, plain, reached};
-
-static_call::define! {
-    /// Called by Rust.
-    pub static KEY: extern "C" fn(call: u32, value: u64) -> u64 = plain;
-    /// Called by C.
-    #[unsafe(no_mangle)]
-    pub static KEY_OF_C: extern "C" fn(call: u32, value: u64) -> u64 = plain;
-    /// A branch's.
-    pub static BRANCH: bool = false;
-}
+pub use check::{Site, check, reached};
+pub use definitions::{BRANCH, KEY, KEY_OF_C, plain};
 
 /// Neither generic nor inline: the call is compiled here.
 #[inline(never)]
