@@ -842,8 +842,8 @@ static_call_update_batch(struct static_call_change *__changes, size_t __count);
  *
  * It does not protect against code that can make system calls in the process. It protects neither the
  * program's other pointers, nor an image while it is being loaded. The library does not know of a key that
- * was compiled without the pass and is only called, nor of images in another namespace (dlmopen): those stay
- * writable, whatever is returned.
+ * was compiled without the pass and whose pointer is only loaded, nor of images in another namespace
+ * (dlmopen): those stay writable, whatever is returned.
  *
  * 0, or
  *   -EACCES  some key could not be made read-only: it lies in a struct of yours, was compiled without the
