@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use static_call_abi::Image;
+use static_call_abi::{Image, VERSION};
 
 use crate::at_start;
 use crate::elf;
@@ -120,7 +120,8 @@ impl core::fmt::Display for Branches {
 
 /// Records why an image stays on its trampolines.
 fn refuse(image: &Image, reason: Reason, lock: &Guard) {
-    if reason == Reason::Version {
+    // The version of a key may be another one, too. Then the image's own layout is known.
+    if image.version != VERSION {
         image::add_unknown(lock);
         if sealed::is_set(lock) {
             log!(

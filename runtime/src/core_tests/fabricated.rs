@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use core::cell::Cell;
+use core::mem::offset_of;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::Ordering;
 
@@ -173,7 +174,7 @@ impl Fabricated {
             memory_size: DATA as u64,
             align: PAGE as u64,
         };
-        let program_headers = core::mem::offset_of!(Headers, segment) as u64;
+        let program_headers = offset_of!(Headers, segment) as u64;
         let sizes = [64, 56, 1, 0, 0, 0];
         self.put(
             0,
@@ -402,6 +403,65 @@ impl Fabricated {
     pub(super) fn hide_keys(&self) {
         let none: [*mut Key; 2] = [null_mut(); 2];
         self.put(DATA + core::mem::offset_of!(Image, keys), none);
+    }
+
+    /// What stands at the header's address is none.
+    pub(super) fn remove_header(&self) {
+        self.put(0, 0u8);
+    }
+
+    /// The access of the segment with the code, as `p_flags`.
+    pub(super) fn set_flags(&self, flags: u32) {
+        self.put(offset_of!(Headers, segment.flags), flags);
+    }
+
+    /// The segment with the code ends before the first trampoline.
+    pub(super) fn cut_code(&self) {
+        self.put(offset_of!(Headers, segment.memory_size), TEXT as u64);
+    }
+
+    /// As an optimizer leaves it that has put code into another segment: the program headers do not follow
+    /// the header any more.
+    pub(super) fn move_code(&self) {
+        const MOVED: usize = 256;
+        let segment = |address: usize| Segment {
+            kind: 1,
+            flags: 5,
+            offset: address as u64,
+            address: address as u64,
+            physical: 0,
+            file_size: PAGE as u64,
+            memory_size: DATA as u64,
+            align: PAGE as u64,
+        };
+        self.put(MOVED, segment(0));
+        self.put(MOVED + size_of::<Segment>(), segment(SIZE));
+        self.put(offset_of!(Headers, program_headers), MOVED as u64);
+        // After the sizes of the header and of a program header: how many there are.
+        self.put(offset_of!(Headers, sizes) + 2 * size_of::<u16>(), 2u16);
+    }
+
+    /// Has a record name this address as its key.
+    pub(super) fn set_key(&self, record: usize, key: *const Key) {
+        self.put(RECORDS + record * size_of::<Record>() + offset_of!(Record, key), key);
+    }
+
+    pub(super) fn set_version_of_key(&self, index: usize, version: u32) {
+        self.put(KEY + index * size_of::<Key>() + offset_of!(Key, flags), version << 16);
+    }
+
+    /// A trampoline that carries another signature.
+    pub(super) fn set_signature(&self, index: usize, signature: u32) {
+        self.put(Self::trampoline_offset(index) - 8, signature);
+    }
+
+    /// A trampoline that names another one's record, before its code and behind it.
+    pub(super) fn name_other_record(&self, index: usize) {
+        let (at, record) =
+            (Self::trampoline_offset(index), RECORDS + (index + 1) % KEYS * size_of::<Record>());
+        for place in [at - 4, at + 20] {
+            self.put(place, record.wrapping_sub(at) as i32);
+        }
     }
 
     pub(super) fn set_version(&self, version: u32) {

@@ -1,5 +1,10 @@
 //! Images that are loaded and unloaded, and each way in which their calls stay on their trampolines.
 
+use core::cell::Cell;
+use core::sync::atomic::Ordering;
+
+use static_call_abi::Record;
+
 use super::fabricated::{Fabricated, KEYS};
 use super::faults::{self, BREAKPOINT, Plan};
 use super::world::{World, assert_trampoline, register, unregister, update};
@@ -122,6 +127,79 @@ fn a_damaged_image_is_left_alone() {
     for index in 0..KEYS {
         assert_eq!(world.first.first_record(index), world.first.record(index));
     }
+    update(&mut [world.call(1, 1)]).expect("the other image follows");
+    assert_eq!(world.second.code(), before);
+}
+
+/// Each check of [`image::link`], by what it finds in the second image.
+#[test]
+fn an_image_that_cannot_be_trusted_stays_on_its_trampolines_and_says_why() {
+    type Fault = fn(&World);
+    let theirs = Record {
+        key: core::ptr::null(),
+        next: Cell::new(core::ptr::null_mut()),
+        sites: Cell::new(core::ptr::null_mut()),
+        count: Cell::new(0),
+        trampoline: 0,
+        saved: Cell::new([0; 8]),
+    };
+    let cases: [(&str, Reason, Fault); 12] = [
+        ("no header", Reason::NoHeader, |world| world.second.remove_header()),
+        ("code that may not be read", Reason::Unreadable, |world| world.second.set_flags(1)),
+        ("code that is not executable", Reason::Damaged, |world| world.second.set_flags(4)),
+        ("no code at the first trampoline", Reason::Damaged, |world| world.second.cut_code()),
+        ("code that was moved", Reason::Moved, |world| world.second.move_code()),
+        ("no signature", Reason::Damaged, |world| world.second.set_signature(1, 0)),
+        ("another's record", Reason::Damaged, |world| world.second.name_other_record(1)),
+        ("no key", Reason::Damaged, |world| world.second.set_key(1, core::ptr::null())),
+        ("no key's address", Reason::Damaged, |world| {
+            world.second.set_key(1, core::ptr::from_ref(world.second.key(1)).wrapping_byte_add(1));
+        }),
+        ("a branch's key", Reason::Damaged, |world| world.second.set_key(1, world.second.branch_key(0))),
+        ("another version's key", Reason::Version, |world| {
+            world.second.set_version_of_key(1, 99);
+            world.second.set_key(1, world.second.key(1));
+        }),
+        ("another runtime's key", Reason::OtherRuntime, |world| world.second.set_key(1, world.second.key(1))),
+    ];
+    for (name, reason, fault) in cases {
+        let world = World::unregistered();
+        fault(&world);
+        if reason == Reason::OtherRuntime {
+            // A record that belongs to no image of ours.
+            world.second.key(1).records.store(core::ptr::from_ref(&theirs).cast_mut(), Ordering::Relaxed);
+        }
+        let before = world.second.code();
+        world.images().into_iter().for_each(register);
+        let descriptor = world.second.descriptor();
+        let found =
+            (ImageState::from_wire(descriptor.state.get()), Reason::of_image(descriptor.reason.get()));
+        assert_eq!(found, (Some(ImageState::Unregistered), reason), "{name}");
+        assert_eq!((registered(), world.second.code() == before), (1, true), "{name}");
+        for index in 0..KEYS {
+            assert_eq!(world.first.first_record(index), world.first.record(index), "{name}");
+        }
+        update(&mut [world.call(1, 1)]).expect("the other image follows");
+        assert_eq!(world.second.code(), before, "{name}");
+        let known = || {
+            let mut known = 0;
+            image::for_each_known(&critical::enter().expect("no update is under way"), |_| known += 1);
+            known
+        };
+        assert_eq!(known(), 2, "{name}: the seal protects its keys");
+        unregister(&world.second);
+        assert_eq!(known(), 1, "{name}");
+    }
+}
+
+/// Without sites only the record itself is checked.
+#[test]
+fn a_trampoline_of_another_record_is_not_patched() {
+    let world = World::without_sites();
+    world.second.name_other_record(1);
+    let before = world.second.code();
+    world.images().into_iter().for_each(register);
+    assert_state(&world.second, ImageState::Unregistered, Reason::Damaged);
     update(&mut [world.call(1, 1)]).expect("the other image follows");
     assert_eq!(world.second.code(), before);
 }
