@@ -73,7 +73,7 @@ fn ask_others(request: Request, hear: impl FnMut(Result<Answer, Error>)) {
 /// # Safety
 ///
 /// `error` may be written.
-unsafe extern "C" fn answer(request: u32, error: *mut CError) -> u32 {
+pub(crate) unsafe extern "C" fn answer(request: u32, error: *mut CError) -> u32 {
     let answer = match Request::from_wire(request) {
         Some(Request::IsSealed) => Ok(if sealed::is_sealed() { Answer::Yes } else { Answer::No }),
         Some(Request::Protect) => protect_own(),

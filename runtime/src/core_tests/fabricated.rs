@@ -405,6 +405,11 @@ impl Fabricated {
         self.put(DATA + core::mem::offset_of!(Image, keys), none);
     }
 
+    /// Something of the program's lies behind the sites, on their page.
+    pub(super) fn share_the_last_page(&self) {
+        self.put(DATA + offset_of!(Image, end), self.end_of::<u8>(SITES_END + PAGE + 8));
+    }
+
     /// What stands at the header's address is none.
     pub(super) fn remove_header(&self) {
         self.put(0, 0u8);

@@ -1,12 +1,17 @@
 //! The seal, and pages that cannot be protected.
 
-use super::fabricated::Fabricated;
+use core::mem::MaybeUninit;
+
+use super::fabricated::{Fabricated, KEYS};
 use super::faults::{self, PROTECT_REFUSED, Plan};
 use super::world::{World, register, unregister, update};
-use crate::error::ErrorKind;
+use crate::critical;
+use crate::error::{Error, ErrorKind};
+use crate::load;
 use crate::operations;
 use crate::page::PAGE;
 use crate::seal;
+use crate::wire::CError;
 
 /// How many ranges are protected: the tables of two images, and the runtime's own words.
 const RANGES: usize = 3;
@@ -79,4 +84,74 @@ fn the_code_of_an_image_that_goes_after_the_seal_is_not_written() {
     unregister(&world.second);
     let record = faults::record();
     assert_eq!((record.opened.len(), record.written, world.second.code()), (0, 0, before));
+}
+
+const IS_SEALED: u32 = 0;
+const PROTECT: u32 = 1;
+const CHECK: u32 = 2;
+const YES: u32 = 0;
+const NO: u32 = 1;
+const FAILED: u32 = 2;
+
+/// What another copy of the runtime gets: a number, and an error with one of them.
+fn asked(request: u32) -> (u32, Option<Error>) {
+    let mut error = MaybeUninit::<CError>::uninit();
+    // SAFETY: the error may be written.
+    let reply = unsafe { seal::answer(request, error.as_mut_ptr()) };
+    // SAFETY: then it was written.
+    (reply, (reply == FAILED).then(|| unsafe { error.assume_init() }.into()))
+}
+
+#[test]
+fn other_copies_get_an_answer() {
+    let world = World::new();
+    assert_eq!(asked(IS_SEALED), (NO, None));
+    assert_eq!(asked(CHECK), (YES, None));
+    assert_eq!(asked(PROTECT), (YES, None));
+    assert_eq!(faults::record().protected.len(), RANGES);
+    assert_eq!(asked(IS_SEALED), (YES, None));
+    faults::follow(Plan { protect: Some(1), ..Plan::default() });
+    let (reply, error) = asked(PROTECT);
+    let error = error.map(|error| (error.kind(), error.raw_os_error()));
+    assert_eq!((reply, error), (FAILED, Some((ErrorKind::NotProtected, Some(PROTECT_REFUSED)))));
+    // A request of a later version.
+    assert_eq!(asked(3), (FAILED, Some(Error::new(ErrorKind::NotProtected))));
+    assert_eq!(update(&mut [world.call(0, 1)]).expect_err("sealed").kind(), ErrorKind::Sealed);
+}
+
+#[test]
+fn a_copy_without_images_has_nothing_to_protect() {
+    let _world = World::unregistered();
+    assert_eq!(asked(PROTECT), (NO, None));
+    assert_eq!(asked(IS_SEALED), (YES, None));
+    let error = seal::seal().expect_err("no image has registered its keys");
+    assert_eq!(error, Error::new(ErrorKind::NotProtected));
+}
+
+#[test]
+fn keys_of_another_version_are_not_protected() {
+    let world = World::unregistered();
+    world.second.set_version(99);
+    world.images().into_iter().for_each(register);
+    assert_eq!(seal::seal().expect_err("of another version"), Error::new(ErrorKind::NotProtected));
+    assert!(is_protected(&world.first, &faults::record().protected), "what can be is");
+    // SAFETY: a descriptor as another version of the pass makes it.
+    unsafe { load::unregister(world.second.image(), &critical::enter().expect("no update is under way")) };
+    world.second.set_version(static_call_abi::VERSION);
+}
+
+/// A key that an image calls may lie in another one, whose pages cannot be protected.
+#[test]
+fn a_key_on_pages_that_cannot_be_protected_is_named() {
+    let world = World::unregistered();
+    world.first.share_the_last_page();
+    world.images().into_iter().for_each(register);
+    let error = seal::seal().expect_err("the keys of the first image are not protected");
+    let header = world.first.header().addr();
+    assert_eq!(error, Error::at(ErrorKind::NotProtected, header));
+    let (reply, error) = asked(CHECK);
+    let key = error.map(|error| error.address());
+    let keys: [_; KEYS] = core::array::from_fn(|index| core::ptr::from_ref(world.key(index)).addr());
+    assert!(reply == FAILED && key.is_some_and(|key| keys.contains(&key)));
+    assert!(is_protected(&world.second, &faults::record().protected));
 }
