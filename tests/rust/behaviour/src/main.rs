@@ -9,7 +9,6 @@ mod signatures;
 mod torture;
 mod transactions;
 mod unwinding;
-mod waiting;
 
 use keys::Scaled;
 
@@ -60,11 +59,8 @@ fn across_crates() {
 }
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("masked") => return println!("ok {}", lazy::check_masked()),
-        Some("waiting") => return waiting::check(false),
-        Some("waiting-threaded") => return waiting::check(true),
-        _ => {}
+    if std::env::args().nth(1).as_deref() == Some("masked") {
+        return println!("ok {}", lazy::check_masked());
     }
     let checks: &[(&str, fn())] = &[
         ("across crates", across_crates),
