@@ -6,7 +6,7 @@ use std::process::Command;
 use static_call_tests::binary::{Trampolines, is_registered};
 use static_call_tests::c::{Report, in_mode, modes, source};
 use static_call_tests::platform::platform;
-use static_call_tests::{failure, plugin, prefix, run, stdout};
+use static_call_tests::{failure, llvm, plugin, prefix, run, stdout};
 
 /// The installed compilers for this machine, by their names for C.
 fn compilers() -> Vec<String> {
@@ -368,9 +368,9 @@ fn the_header_alone() {
     }
     // Without an operating system.
     for target in ["x86_64-pc-windows-gnu", "thumbv7em-none-eabi", "riscv32-unknown-elf"] {
-        let mut command =
-            compiler("clang-22", &["-O1", "-ffreestanding", "-Wno-unused-command-line-argument"]);
-        command.args([&format!("--target={target}"), "-DSTATIC_CALL_WITHOUT_LIBRARY", "-fsyntax-only"]);
-        run(command.arg(source("interface.c")));
+        let mut clang = llvm("clang");
+        clang.args(["-Wall", "-Wextra", "-Werror", "-O1", "-ffreestanding", "-fsyntax-only"]);
+        clang.arg(format!("--target={target}")).arg("-I").arg(prefix().join("include"));
+        run(clang.arg("-DSTATIC_CALL_WITHOUT_LIBRARY").arg(source("interface.c")));
     }
 }
