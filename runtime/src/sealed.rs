@@ -91,6 +91,13 @@ pub(crate) fn set_custom(writer: &'static dyn CodeWriter, _lock: &Guard) {
     is_set.store(1, Ordering::Release);
 }
 
+/// As if the program had none of its own.
+#[cfg(test)]
+#[allow(dead_code, reason = "for the tests that fabricate images")]
+pub(crate) fn unset_custom(_lock: &Guard) {
+    SEALED.0.writer.is_set.store(0, Ordering::Release);
+}
+
 /// The program's own writer.
 pub(crate) fn custom(_lock: &Guard) -> Option<&'static dyn CodeWriter> {
     // SAFETY: the lock is held.

@@ -18,3 +18,5 @@ mod registry;
 mod seal;
 mod update;
 mod world;
+#[cfg(all(feature = "os", target_os = "linux"))]
+mod writers;

@@ -110,6 +110,13 @@ fn store(writer: Writer) {
     CHOSEN.store(writer.to_wire() + 1, Ordering::Relaxed);
 }
 
+/// As if it had been chosen.
+#[cfg(test)]
+#[allow(dead_code, reason = "for the tests that fabricate images")]
+pub(crate) fn set(writer: Writer, _lock: &Guard) {
+    store(writer);
+}
+
 /// The writer to try first.
 pub(crate) fn preferred(_lock: &Guard) -> Writer {
     if has_custom() {
