@@ -14,31 +14,21 @@ use crate::{features, imports, lines};
 /// All C and C++.
 const C_FILES: [&str; 4] = ["*.c", "*.h", "*.cpp", "*.cppm"];
 
-/// What becomes of a check whose program cannot be installed, because this machine is offline or has another
-/// architecture.
-#[derive(Clone, Copy)]
-pub(crate) enum Missing {
-    /// It is skipped, and the table at the end says so.
-    Skip,
-    /// It fails.
-    Fail,
-}
-
 pub(crate) fn lint() -> Result<()> {
     packages::ensure(&packages::build(&[])?)?;
     packages::ensure(packages::LINT)?;
     let mut steps = Steps::new();
-    add_steps(&mut steps, Missing::Skip)?;
+    add_steps(&mut steps)?;
     steps.finish()
 }
 
-pub(crate) fn add_steps(steps: &mut Steps, missing: Missing) -> Result<()> {
+pub(crate) fn add_steps(steps: &mut Steps) -> Result<()> {
     steps.run("rustfmt", rustfmt)?;
     steps.run("clang-format", clang_format)?;
     steps.run("long lines", lines::check)?;
     steps.run("imports", imports::check)?;
-    add_check(steps, "spelling", "typos", missing, spelling)?;
-    add_check(steps, "dependencies", "cargo-deny", missing, dependencies)?;
+    add_check(steps, "spelling", "typos", spelling)?;
+    add_check(steps, "dependencies", "cargo-deny", dependencies)?;
     steps.run("clippy", || {
         run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
@@ -64,21 +54,15 @@ fn clang_format() -> Result<()> {
         .context("format it with clang-format-22 -i")
 }
 
-/// Runs a check with a program from PyPI.
-fn add_check(
-    steps: &mut Steps,
-    name: &str,
-    program: &str,
-    missing: Missing,
-    check: fn(&Path) -> Result<()>,
-) -> Result<()> {
-    let found = checker(program).with_context(|| format!("{program} cannot be installed"));
-    match (found, missing) {
-        (Err(error), Missing::Skip) => {
+/// Runs a check with a program from PyPI. It is skipped where the program cannot be installed, because this
+/// machine is offline or has another architecture; the table at the end says so.
+fn add_check(steps: &mut Steps, name: &str, program: &str, check: fn(&Path) -> Result<()>) -> Result<()> {
+    match checker(program).with_context(|| format!("{program} cannot be installed")) {
+        Ok(found) => steps.run(name, || check(&found)),
+        Err(error) => {
             steps.skip(name, &error);
             Ok(())
         }
-        (found, _) => steps.run(name, || check(&found?)),
     }
 }
 

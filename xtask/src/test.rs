@@ -64,7 +64,7 @@ pub(crate) fn test_all() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(packages::LINT)?;
     let mut steps = Steps::new();
-    lint::add_steps(&mut steps, lint::Missing::Fail)?;
+    lint::add_steps(&mut steps)?;
     // The tests use an installed prefix, as users do.
     if add_installation(&mut steps)? {
         add_tests(&mut steps, &suites()?)?;

@@ -119,8 +119,8 @@ impl Layout {
 mod tests {
     use super::Layout;
 
-    /// The runtime and the inspector read images of other builds: a change of these numbers is a change of the
-    /// version.
+    /// The runtime and the inspector read images of other builds: a change of these numbers is a change of
+    /// the version.
     #[test]
     fn sizes_and_offsets_stay_as_they_are() {
         let numbers = |pointer| {
