@@ -147,6 +147,15 @@ mod tests {
             size_of::<CInfo>(),
         ];
         assert_eq!(info, [0, 1, 2, 3, 4, 5, 6, 7].map(|index| index * word));
+        let entry = [
+            offset_of!(CEntry, key),
+            offset_of!(CEntry, target),
+            offset_of!(CEntry, count),
+            offset_of!(CEntry, info),
+            offset_of!(CEntry, state),
+        ];
+        assert_eq!(entry, [0, 1, 2, 3, 10].map(|index| index * word));
+        assert_eq!((offset_of!(CEntry, name), NAME), (10 * word + 4, 256));
         let error = [offset_of!(CError, kind), offset_of!(CError, address), offset_of!(CError, os)];
         assert_eq!(error, [0, word, 2 * word]);
         assert_eq!(size_of::<CError>(), 3 * word);

@@ -1,15 +1,21 @@
 //! The seal, and pages that cannot be protected.
 
+use std::vec::Vec;
+
 use core::mem::MaybeUninit;
+
+use static_call_abi::Key;
 
 use super::fabricated::{Fabricated, KEYS};
 use super::faults::{self, PROTECT_REFUSED, Plan};
 use super::world::{World, register, unregister, update};
+use crate::change::{Change, State};
 use crate::critical;
 use crate::error::{Error, ErrorKind};
 use crate::load;
 use crate::operations;
 use crate::page::PAGE;
+use crate::protect;
 use crate::seal;
 use crate::wire::CError;
 
@@ -154,4 +160,50 @@ fn a_key_on_pages_that_cannot_be_protected_is_named() {
     let keys: [_; KEYS] = core::array::from_fn(|index| core::ptr::from_ref(world.key(index)).addr());
     assert!(reply == FAILED && key.is_some_and(|key| keys.contains(&key)));
     assert!(is_protected(&world.second, &faults::record().protected));
+}
+
+fn forget_strays() {
+    protect::forget_strays(&critical::enter().expect("no update is under way"));
+}
+
+/// An update to what it has leaves a key as one that nobody has updated.
+fn update_to_the_same(key: &Key) {
+    let State { target, form } = State::of(key);
+    update(&mut [Change::new(key, target, form)]).expect("nothing changes");
+}
+
+#[test]
+fn a_key_of_no_image_is_named_once_it_was_updated() {
+    let world = World::new();
+    forget_strays();
+    let key = Key::new(world.first.target(0), core::ptr::null());
+    assert_eq!(asked(CHECK), (YES, None));
+    update_to_the_same(&key);
+    let error = Error::at(ErrorKind::NotProtected, core::ptr::from_ref(&key).addr());
+    assert_eq!(asked(CHECK), (FAILED, Some(error)));
+    forget_strays();
+}
+
+/// There is room for sixteen such keys. All of these are protected in the end, but it is not known of the
+/// last ones.
+#[test]
+fn more_keys_than_can_be_remembered_are_not_taken_for_protected() {
+    let _world = World::new();
+    forget_strays();
+    for (count, is_known) in [(5, true), (6, false)] {
+        let images: Vec<_> = (0..count).map(|_| Fabricated::new(None)).collect();
+        for image in &images {
+            (0..KEYS).for_each(|index| update_to_the_same(image.key(index)));
+        }
+        images.iter().for_each(register);
+        let first = core::ptr::from_ref(images[0].key(0)).addr();
+        let error = Error::at(ErrorKind::NotProtected, first);
+        let answer = asked(CHECK);
+        forget_strays();
+        let without = asked(CHECK);
+        // First of all, so that a failure leaves nothing behind.
+        images.iter().for_each(unregister);
+        assert_eq!(answer, if is_known { (YES, None) } else { (FAILED, Some(error)) });
+        assert_eq!(without, (YES, None));
+    }
 }
