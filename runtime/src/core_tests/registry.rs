@@ -307,6 +307,7 @@ fn a_value_that_is_too_long_is_ignored() {
 
 /// By the handler of a fault, say.
 #[test]
+#[cfg_attr(not(feature = "os"), ignore = "without threads, nobody is known as the lock's holder")]
 fn the_registry_is_not_entered_twice() {
     let world = World::with_branches();
     let lock = critical::enter().expect("no update is under way");
