@@ -181,9 +181,8 @@ pub fn writer() -> Writer {
 /// All images that were compiled with the pass, even those whose calls could not be made direct, and keys
 /// without the pass that the program has tried to update or has asked about
 /// ([`StaticCall::info`](crate::StaticCall::info)). The runtime does not know of a key that was compiled
-/// without the pass and is only called (except Rust's on Linux, but not POWER's), nor of images in another
-/// namespace of the dynamic linker (dlmopen(3)) that do not share this copy of the runtime: these keys stay
-/// writable.
+/// without the pass and whose pointer is only loaded, nor of images in another namespace of the dynamic
+/// linker (dlmopen(3)) that do not share this copy of the runtime: these keys stay writable.
 ///
 /// # Errors
 ///
