@@ -4,11 +4,12 @@
 //! The tests and the pass run on this machine; the C library and the test programs are built for the other
 //! one. To add a machine, add a row to `machines.rs` and a file to `tests/src/platform/`.
 
+use std::fs;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use xtask::machines::MACHINES;
-use xtask::run::{cargo, run};
+use xtask::run::{cargo, run, target};
 use xtask::{install, packages};
 
 /// The tests that build programs for the machine. All others test only this machine's compilers.
@@ -47,5 +48,17 @@ pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
     }
     run(&mut tests)?;
     println!("{name}: passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// Removes what the tests have built for a machine: most of a gigabyte, and CI's disk may not have that for
+/// each.
+pub(crate) fn remove_programs(name: &str) -> Result<()> {
+    for build in fs::read_dir(target().join("tests")).context("cannot list the tests' builds")? {
+        let programs = build?.path().join(name);
+        if programs.is_dir() {
+            fs::remove_dir_all(&programs).with_context(|| format!("cannot remove {}", programs.display()))?;
+        }
+    }
     Ok(())
 }

@@ -91,7 +91,10 @@ pub(crate) fn test_part(name: &str) -> Result<()> {
         "models" => models(None),
         "fuzzing" => fuzz::fuzz(fuzz::RUNS),
         "ripgrep" => real::compare(),
-        machine => cross::test(machine, None),
+        machine => {
+            cross::test(machine, None)?;
+            cross::remove_programs(machine)
+        }
     }
 }
 
