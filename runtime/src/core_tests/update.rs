@@ -12,7 +12,7 @@ use super::world::{World, update};
 use crate::arch::{Action, WORD, native};
 use crate::c;
 use crate::change::{Change, State};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::mode::Mode;
 use crate::wire::CChange;
 
@@ -91,6 +91,20 @@ fn everything_is_put_back_if_processors_cannot_be_serialized() {
     }
 }
 
+/// Updates while somebody sets a breakpoint at one word of the batch, by its number, between planning and
+/// writing. Returns the word and the error, or nothing if the batch has no such word, and is made.
+fn update_disturbed(number: usize, changes: &mut [Change<'_>]) -> Option<(usize, Error)> {
+    faults::follow(Plan { disturb: Some(number), ..Plan::default() });
+    let result = update(changes);
+    let record = faults::record();
+    assert_eq!(record.closed, record.opened);
+    if record.disturbed.is_none() {
+        result.expect("nothing was in the way");
+        return None;
+    }
+    Some((record.disturbed?, result.expect_err("somebody was in the way")))
+}
+
 /// Somebody sets a breakpoint between planning and writing: at the first word of the batch, at the second
 /// one, and so on.
 #[test]
@@ -99,17 +113,9 @@ fn everything_else_is_put_back_if_a_word_changes_meanwhile() {
     let before = world.snapshot();
     let mut disturbed = Vec::new();
     loop {
-        faults::follow(Plan { disturb: Some(disturbed.len()), ..Plan::default() });
         // Both were off: each instruction changes as a whole, and so is compared.
         let mut changes = [world.call(1, 1), world.call(2, 1)];
-        let result = update(&mut changes);
-        let record = faults::record();
-        assert_eq!(record.closed, record.opened);
-        let Some(word) = record.disturbed else {
-            result.expect("nothing was in the way");
-            break;
-        };
-        let error = result.expect_err("somebody was in the way");
+        let Some((word, error)) = update_disturbed(disturbed.len(), &mut changes) else { break };
         assert_eq!((error.kind(), error.address()), (ErrorKind::ForeignCode, word));
         let mut after = world.snapshot();
         for (image, code) in world.images().into_iter().zip(&mut after.code) {
@@ -248,16 +254,8 @@ fn all_other_trampolines_are_put_back_if_one_changes_meanwhile() {
     let before = world.snapshot();
     let mut count = 0;
     loop {
-        faults::follow(Plan { disturb: Some(count), ..Plan::default() });
         let mut changes = [world.call(1, 1), world.call(0, 2)];
-        let result = update(&mut changes);
-        let record = faults::record();
-        assert_eq!(record.closed, record.opened);
-        let Some(word) = record.disturbed else {
-            result.expect("nothing was in the way");
-            break;
-        };
-        let error = result.expect_err("somebody was in the way");
+        let Some((word, error)) = update_disturbed(count, &mut changes) else { break };
         assert_eq!((error.kind(), error.address()), (ErrorKind::ForeignCode, word + native::TRAMPOLINE_JUMP));
         assert_eq!(
             changes.map(|change| change.state()),
