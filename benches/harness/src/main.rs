@@ -49,7 +49,7 @@ struct Options {
     /// Measure only this part, into target/bench/only/PART/
     #[arg(long)]
     only: Option<Part>,
-    /// More samples, a million sites, and both optimization levels (about twenty minutes instead of three)
+    /// More samples, a million sites, and both optimization levels (half an hour instead of a few minutes)
     #[arg(long)]
     full: bool,
     /// Show what has changed since this report.json

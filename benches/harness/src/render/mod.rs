@@ -53,9 +53,7 @@ pub(crate) fn publish(report: &Report, goals: &[Goal], root: &Path) -> Result<()
 
 /// An error if a whole part or what a picture shows was not measured.
 fn check_complete(report: &Report) -> Result<()> {
-    // The published report is older than the branches.
-    let may_lack = |part: &Part| *part == Part::Branches;
-    let has_part = |part: &Part| may_lack(part) || report.tables.iter().any(|table| table.part == *part);
+    let has_part = |part: &Part| report.tables.iter().any(|table| table.part == *part);
     let parts = Part::ALL.into_iter().filter(|part| !has_part(part)).map(|part| part.title().to_owned());
     let pictures =
         plots::tables().filter(|id| report.table(id).is_none()).map(|id| format!("the table {id}"));

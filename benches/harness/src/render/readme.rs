@@ -54,7 +54,7 @@ fn section(numbers: &mut Numbers<'_>) -> String {
     let report = numbers.report;
     let ns = Unit::Nanoseconds;
     let mut text = format!(
-        "Measured on {} on {}; `cargo xtask bench` measures your machine in under three minutes. One call of \
+        "Measured on {} on {}; `cargo xtask bench` measures your machine in a few minutes. One call of \
          a function that \
          does next to nothing, as the median of pairs with the direct call in the same process:\n\n",
         report.date,
