@@ -132,7 +132,7 @@ macro_rules! __static_call_branch_items {
 
             // SAFETY: the key above.
             unsafe impl $crate::StaticBranch for $name {
-                unsafe fn key(self) -> &'static $crate::private::Key {
+                unsafe fn key(&self) -> &'static $crate::private::Key {
                     __static_call_key()
                 }
             }

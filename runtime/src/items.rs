@@ -343,17 +343,23 @@ macro_rules! __static_call_items {
         unsafe impl $crate::StaticCall for $name {
             type Target = __StaticCallFn;
 
-            unsafe fn key(self) -> &'static $crate::private::Key {
+            unsafe fn key(&self) -> &'static $crate::private::Key {
                 __static_call_key()
             }
 
-            fn change(self, target: __StaticCallFn) -> $crate::Change {
+            fn change(&self, target: __StaticCallFn) -> $crate::Change {
                 // SAFETY: a function of the key's type.
                 unsafe {
                     $crate::private::change(
                         __static_call_key(), target as *const (), $crate::private::Form::Call,
                     )
                 }
+            }
+
+            fn target(&self) -> __StaticCallFn {
+                let (target, _) = $crate::private::query(__static_call_key());
+                // SAFETY: the key only ever points at functions of this type.
+                unsafe { $crate::private::transmute::<*const (), __StaticCallFn>(target) }
             }
         }
 
@@ -367,15 +373,13 @@ macro_rules! __static_call_items {
                 self,
                 target: __StaticCallFn,
             ) -> ::core::result::Result<(), $crate::Error> {
-                $crate::private::commit($crate::StaticCall::change(self, target))
+                $crate::private::commit($crate::StaticCall::change(&self, target))
             }
 
             /// What calls reach now.
             #[must_use]
             pub fn target(self) -> __StaticCallFn {
-                let (target, _) = $crate::private::query(__static_call_key());
-                // SAFETY: the key only ever points at functions of this type.
-                unsafe { $crate::private::transmute::<*const (), __StaticCallFn>(target) }
+                $crate::StaticCall::target(&self)
             }
 
             $crate::__static_call_items! { @return_zero $name [$($life),*] [$($unsafe)*] [$($extern)*]
@@ -389,11 +393,11 @@ macro_rules! __static_call_items {
         unsafe impl $crate::StaticCall for $name {
             type Target = ::core::option::Option<__StaticCallFn>;
 
-            unsafe fn key(self) -> &'static $crate::private::Key {
+            unsafe fn key(&self) -> &'static $crate::private::Key {
                 __static_call_key()
             }
 
-            fn change(self, target: Self::Target) -> $crate::Change {
+            fn change(&self, target: Self::Target) -> $crate::Change {
                 match target {
                     // SAFETY: a function of the key's type.
                     ::core::option::Option::Some(target) => unsafe {
@@ -403,6 +407,17 @@ macro_rules! __static_call_items {
                     },
                     ::core::option::Option::None => $crate::private::off(__static_call_key()),
                 }
+            }
+
+            fn target(&self) -> Self::Target {
+                let (target, form) = $crate::private::query(__static_call_key());
+                if form.is_none() {
+                    return ::core::option::Option::None;
+                }
+                // SAFETY: the key only ever points at functions of this type.
+                ::core::option::Option::Some(unsafe {
+                    $crate::private::transmute::<*const (), __StaticCallFn>(target)
+                })
             }
         }
 
@@ -424,20 +439,13 @@ macro_rules! __static_call_items {
                 self,
                 target: ::core::option::Option<__StaticCallFn>,
             ) -> ::core::result::Result<(), $crate::Error> {
-                $crate::private::commit($crate::StaticCall::change(self, target))
+                $crate::private::commit($crate::StaticCall::change(&self, target))
             }
 
             /// What calls reach now, or `None` if they are off.
             #[must_use]
             pub fn target(self) -> ::core::option::Option<__StaticCallFn> {
-                let (target, form) = $crate::private::query(__static_call_key());
-                if form.is_none() {
-                    return ::core::option::Option::None;
-                }
-                // SAFETY: the key only ever points at functions of this type.
-                ::core::option::Option::Some(unsafe {
-                    $crate::private::transmute::<*const (), __StaticCallFn>(target)
-                })
+                $crate::StaticCall::target(&self)
             }
         }
     };

@@ -1,6 +1,9 @@
 //! Keys as Rust programs see them.
 
-use static_call_abi::{Form, Key};
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use static_call_abi::{self as abi, Form};
 
 use crate::change::{self, Wish};
 use crate::error::Error;
@@ -11,7 +14,8 @@ use crate::update;
 /// A key declared by [`define!`](crate::define) or [`declare!`](crate::declare).
 ///
 /// Each key has a type of its own, with the methods `call`, `update` and `target`, whose signatures are
-/// those of its function. This trait is what all keys have in common.
+/// those of its function. This trait is what all keys have in common. [`Key`] is a handle to any key of one
+/// function type.
 ///
 /// ```
 /// use static_call::StaticCall;
@@ -19,18 +23,18 @@ use crate::update;
 /// static_call::define! { static ADD: fn(u32, u32) -> u32 = add; }
 /// fn add(a: u32, b: u32) -> u32 { a + b }
 ///
-/// fn report(key: impl StaticCall) -> String {
+/// fn report(key: &impl StaticCall) -> String {
 ///     let info = key.info();
 ///     format!("{}: {} of {} calls are direct", key.name(), info.direct, info.sites)
 /// }
-/// assert!(report(ADD).contains("ADD: "));
+/// assert!(report(&ADD).contains("ADD: "));
 /// ```
 ///
 /// # Safety
 ///
 /// The macros implement it. A call through the key's target as a `Target` is right whatever
 /// [`change`](Self::change) makes of it.
-pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
+pub unsafe trait StaticCall: Send + Sync + 'static {
     /// The function pointer type: `fn(...)`, or `Option<fn(...)>` for a key that can be off.
     type Target: Copy;
 
@@ -40,7 +44,7 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     ///
     /// Only the runtime stores into it, and only what [`change`](Self::change) made.
     #[doc(hidden)]
-    unsafe fn key(self) -> &'static Key;
+    unsafe fn key(&self) -> &'static abi::Key;
 
     /// The change that makes this key's calls reach `target`, to be made by a [`Batch`].
     ///
@@ -52,7 +56,20 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     /// assert_eq!(ADD.call(u32::MAX, 1), u32::MAX);
     /// # Ok::<(), static_call::Error>(())
     /// ```
-    fn change(self, target: Self::Target) -> Change;
+    fn change(&self, target: Self::Target) -> Change;
+
+    /// What calls reach now.
+    #[must_use]
+    fn target(&self) -> Self::Target;
+
+    /// Makes all calls reach `target`.
+    ///
+    /// # Errors
+    ///
+    /// As for the method of the same name of each key. Nothing has changed then.
+    fn update(&self, target: Self::Target) -> Result<(), Error> {
+        self.change(target).commit()
+    }
 
     /// The key's name: the path of its declaration.
     ///
@@ -63,7 +80,7 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     /// assert!(ADD.name().ends_with("ADD"));
     /// ```
     #[must_use]
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         // SAFETY: nothing is stored into it.
         update::name(unsafe { self.key() })
     }
@@ -79,7 +96,7 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
     /// assert_eq!(info.sites, info.direct + info.through_trampoline);
     /// ```
     #[must_use]
-    fn info(self) -> Info {
+    fn info(&self) -> Info {
         // SAFETY: nothing is stored into it.
         primary::key_info(unsafe { self.key() })
     }
@@ -119,18 +136,18 @@ pub unsafe trait StaticCall: Copy + Send + Sync + 'static {
 /// # Safety
 ///
 /// The macros implement it.
-pub unsafe trait StaticBranch: Copy + Send + Sync + 'static {
+pub unsafe trait StaticBranch: Send + Sync + 'static {
     /// The key in memory.
     ///
     /// # Safety
     ///
     /// Only the runtime stores into it.
     #[doc(hidden)]
-    unsafe fn key(self) -> &'static Key;
+    unsafe fn key(&self) -> &'static abi::Key;
 
     /// The key's name: the path of its declaration.
     #[must_use]
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         // SAFETY: nothing is stored into it.
         update::name(unsafe { self.key() })
     }
@@ -138,9 +155,108 @@ pub unsafe trait StaticBranch: Copy + Send + Sync + 'static {
     /// Counts the `branches` that ask for this key, and those that are patched and do not look at it. As
     /// [`StaticCall::info`].
     #[must_use]
-    fn info(self) -> Info {
+    fn info(&self) -> Info {
         // SAFETY: nothing is stored into it.
         primary::key_info(unsafe { self.key() })
+    }
+}
+
+/// A handle to any key whose calls reach a `Target`, for tables, maps and generic code.
+///
+/// It is two words, and as `Copy`, `Send` and `Sync` as a function pointer. A call through it is a call
+/// through a pointer, the key's: `(key.target())(arguments…)`. Updates through it reach every call.
+///
+/// ```
+/// use static_call::Key;
+///
+/// static_call::define! {
+///     static ADD: fn(u32, u32) -> u32 = u32::wrapping_add;
+///     static MULTIPLY: fn(u32, u32) -> u32 = u32::wrapping_mul;
+/// }
+///
+/// static OPERATIONS: [Key<fn(u32, u32) -> u32>; 2] = [Key::new(&ADD), Key::new(&MULTIPLY)];
+///
+/// let results = OPERATIONS.map(|key| (key.target())(6, 7));
+/// assert_eq!(results, [13, 42]);
+/// let add = OPERATIONS.into_iter().find(|key| key.name().ends_with("ADD")).expect("it is there");
+/// add.update(u32::saturating_add)?;
+/// assert_eq!(ADD.call(u32::MAX, 1), u32::MAX);
+/// # Ok::<(), static_call::Error>(())
+/// ```
+///
+/// The handle of a key that can be off is a `Key<Option<fn(…)>>`.
+pub struct Key<Target: Copy + 'static>(&'static dyn StaticCall<Target = Target>);
+
+impl<Target: Copy> Key<Target> {
+    /// The handle of a key, which [`define!`](crate::define) or [`declare!`](crate::declare) has made a static.
+    pub const fn new(key: &'static dyn StaticCall<Target = Target>) -> Self {
+        Self(key)
+    }
+
+    /// What calls reach now.
+    #[must_use]
+    pub fn target(self) -> Target {
+        self.0.target()
+    }
+
+    /// Makes all calls reach `target`.
+    ///
+    /// # Errors
+    ///
+    /// As for an update of the key itself. Nothing has changed then.
+    pub fn update(self, target: Target) -> Result<(), Error> {
+        self.0.update(target)
+    }
+
+    /// The change that makes the key's calls reach `target`, to be made by a [`Batch`].
+    pub fn change(self, target: Target) -> Change {
+        self.0.change(target)
+    }
+
+    /// The key's name: the path of its declaration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Counts the key's call sites, as [`StaticCall::info`].
+    #[must_use]
+    pub fn info(self) -> Info {
+        self.0.info()
+    }
+
+    /// The key in memory, which tells keys apart.
+    fn address(self) -> *const abi::Key {
+        // SAFETY: nothing is stored into it.
+        unsafe { self.0.key() }
+    }
+}
+
+impl<Target: Copy> Clone for Key<Target> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Target: Copy> Copy for Key<Target> {}
+
+impl<Target: Copy> PartialEq for Key<Target> {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl<Target: Copy> Eq for Key<Target> {}
+
+impl<Target: Copy> Hash for Key<Target> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
+impl<Target: Copy> fmt::Debug for Key<Target> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.0.name()).finish()
     }
 }
 
@@ -155,27 +271,33 @@ pub unsafe trait StaticBranch: Copy + Send + Sync + 'static {
 /// # Ok::<(), static_call::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 #[must_use = "a change does nothing until a `Batch` commits it"]
 pub struct Change(change::Change<'static>);
 
 impl Change {
-    pub(crate) const fn new(key: &'static Key, target: *const (), form: Form) -> Self {
+    pub(crate) const fn new(key: &'static abi::Key, target: *const (), form: Form) -> Self {
         Self(change::Change::new(key, target, form))
     }
 
     /// A change of a branch's key.
-    pub(crate) const fn branch(key: &'static Key, wish: Wish) -> Self {
+    pub(crate) const fn branch(key: &'static abi::Key, wish: Wish) -> Self {
         Self(change::Change::branch(key, wish))
     }
 
     /// The change that switches a key off.
-    pub(crate) fn off(key: &'static Key) -> Self {
+    pub(crate) fn off(key: &'static abi::Key) -> Self {
         Self(change::Change::off(key))
     }
 
     /// Makes this change alone.
     pub(crate) fn commit(self) -> Result<(), Error> {
         primary::commit(&mut [self.0])
+    }
+
+    fn inner(changes: &mut [Self]) -> &mut [change::Change<'static>] {
+        // SAFETY: a `Change` is nothing but its field (`repr(transparent)`).
+        unsafe { core::slice::from_raw_parts_mut(changes.as_mut_ptr().cast(), changes.len()) }
     }
 }
 
@@ -195,13 +317,40 @@ impl Change {
 /// assert_eq!(DECODE.call(ENCODE.call(7)), 7);
 /// # Ok::<(), static_call::Error>(())
 /// ```
+///
+/// The changes may be in an array, a slice, a box or a vector, or (with the feature `std`) come from an
+/// iterator. Those in a slice that outlives the batch undo it: when it is committed, each has become the
+/// change back to what the key's calls reached before.
+///
+/// ```
+/// # static_call::define! {
+/// #     static ENCODE: fn(u32) -> u32 = plain;
+/// #     static DECODE: fn(u32) -> u32 = plain;
+/// # }
+/// # fn plain(word: u32) -> u32 { word }
+/// # fn masked(word: u32) -> u32 { word ^ 0xffff }
+/// use static_call::{Batch, Key};
+///
+/// let keys: [Key<fn(u32) -> u32>; 2] = [Key::new(&ENCODE), Key::new(&DECODE)];
+/// keys.iter().map(|key| key.change(masked)).collect::<Batch<_>>().commit()?;
+/// assert_eq!(ENCODE.call(7), 0xfff8);
+///
+/// let mut changes = keys.map(|key| key.change(plain));
+/// Batch::new(&mut changes).commit()?;
+/// assert_eq!(ENCODE.call(7), 7);
+/// Batch::new(&mut changes).commit()?;
+/// assert_eq!(ENCODE.call(7), 0xfff8);
+/// # Ok::<(), static_call::Error>(())
+/// ```
+///
+/// Besides the updates, a transaction of n changes takes n log n steps.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a batch does nothing until it is committed"]
-pub struct Batch<const N: usize>([Change; N]);
+pub struct Batch<Changes>(Changes);
 
-impl<const N: usize> Batch<N> {
+impl<Changes: AsMut<[Change]>> Batch<Changes> {
     /// A transaction of these changes.
-    pub const fn new(changes: [Change; N]) -> Self {
+    pub const fn new(changes: Changes) -> Self {
         Self(changes)
     }
 
@@ -212,8 +361,15 @@ impl<const N: usize> Batch<N> {
     ///
     /// As for an update of one key, and [`ErrorKind::DuplicateKey`](crate::ErrorKind::DuplicateKey) if two
     /// changes name the same key. Then nothing has changed.
-    pub fn commit(self) -> Result<(), Error> {
-        primary::commit(&mut self.0.map(|change| change.0))
+    pub fn commit(mut self) -> Result<(), Error> {
+        primary::commit(Change::inner(self.0.as_mut()))
+    }
+}
+
+#[cfg(feature = "std")]
+impl FromIterator<Change> for Batch<std::vec::Vec<Change>> {
+    fn from_iter<Iter: IntoIterator<Item = Change>>(changes: Iter) -> Self {
+        Self(changes.into_iter().collect())
     }
 }
 
@@ -259,5 +415,7 @@ unsafe impl<T> ReturnZero for *mut T {
 const _: () = {
     const fn assert_send_sync<T: Send + Sync>() {}
     assert_send_sync::<Change>();
-    assert_send_sync::<Batch<2>>();
+    assert_send_sync::<Batch<[Change; 2]>>();
+    assert_send_sync::<Batch<&mut [Change]>>();
+    assert_send_sync::<Key<fn()>>();
 };

@@ -99,7 +99,7 @@
 //!   libc. Without it nothing is logged; [`mode_reason`] says what is missing, as do
 //!   `cargo static-call doctor` and `inspect`.
 //!
-//! The crate itself is `no_std` and never allocates. Without `os` it patches through a [`CodeWriter`] that
+//! The crate itself is `no_std` and never allocates (but for [`Batch`]'s changes that come from an iterator). Without `os` it patches through a [`CodeWriter`] that
 //! the program sets; until there is one, every call goes through its key.
 
 #![no_std]
@@ -168,7 +168,7 @@ mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use info::Info;
-pub use key::{Batch, Change, ReturnZero, StaticBranch, StaticCall};
+pub use key::{Batch, Change, Key, ReturnZero, StaticBranch, StaticCall};
 pub use mode::Mode;
 pub use operations::set_writer;
 pub use primary::{mode, mode_reason, process_info, seal, writer};
