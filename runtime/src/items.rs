@@ -74,6 +74,19 @@ macro_rules! __static_call_items {
     (@place $head:tt $lists:tt [unsafe(no_mangle)] $on:tt #$whole:tt $more:tt) => {
         $crate::__static_call_items! { @place $head $lists [no_mangle] $on #$whole $more }
     };
+    // It stands for the initial value.
+    (@place { $how:ident $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt []
+        $parameters:tt } $lists:tt [return_zero] $on:tt #$whole:tt $more:tt) => {
+        $crate::__static_call_items! { @attributes
+            { $how $name $vis $option $life $unsafe $extern $result [return zero] $parameters }
+            $lists $more
+        }
+    };
+    (@place $head:tt $lists:tt [return_zero] $on:tt #$whole:tt $more:tt) => {
+        $crate::private::compile_error!(
+            "`#[return_zero]` stands for the initial value of a key that `define!` makes: leave `= …` out"
+        );
+    };
     // A `cfg` removes everything.
     (@place $head:tt { kept $k:tt used $u:tt call $c:tt lints $l:tt cfg[$($f:tt)*] export $e:tt }
         [cfg $condition:tt] $on:tt #$whole:tt $more:tt) => {
@@ -125,6 +138,21 @@ macro_rules! __static_call_items {
 
     (@kind { branch [$($items:tt)*] $($key:tt)* } $lists:tt) => {
         $($items)* { $($key)* $lists }
+    };
+    (@kind { define $name:ident $vis:tt [] $life:tt $unsafe:tt $extern:tt $result:tt [] $parameters:tt }
+        $lists:tt) => {
+        $crate::private::compile_error!(
+            "a key needs an initial value: a function of its type after `=`, or `#[return_zero]`, if its \
+             calls are to return zero until it is updated"
+        );
+    };
+    (@kind { define $name:ident $vis:tt [Option >] $life:tt $unsafe:tt $extern:tt $result:tt []
+        $parameters:tt } $lists:tt) => {
+        $crate::private::compile_error!("a key that can be off needs an initial value: None, or Some(function)");
+    };
+    (@kind { define $name:ident $vis:tt [Option >] $life:tt $unsafe:tt $extern:tt $result:tt [return zero]
+        $parameters:tt } $lists:tt) => {
+        $crate::private::compile_error!("an `Option` key begins with `= None` instead of `#[return_zero]`");
     };
     (@kind { $how:ident $name:ident $vis:tt [] $life:tt $unsafe:tt $extern:tt $result:tt $value:tt
         $parameters:tt } $lists:tt) => {
@@ -206,7 +234,7 @@ macro_rules! __static_call_items {
             }
 
             $crate::__static_call_items! { @key $how $kind $name $export $value
-                [$($life),*] [$($unsafe)*] [$($extern)*] [$([$argument $type])*] }
+                [$($life),*] [$($unsafe)*] [$($extern)*] [$($result)?] [$([$argument $type])*] }
 
             #[cfg(not(static_call_pass))]
             $crate::__static_call_without_pass! { @item $how $name $export }
@@ -254,6 +282,31 @@ macro_rules! __static_call_items {
             unsafe { &$name }
         }
     };
+    (@key define plain $name:ident $export:tt [return zero]
+        [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$($result:ty)?]
+        [$([$argument:ident $type:ty])*]
+    ) => {
+        $crate::__static_call_items! { @static $name $export {
+            $($unsafe)* $($extern)* fn __static_call_initial<$($life),*>(
+                $($argument: $type),*
+            ) $(-> $result)? {
+                $(<$result as $crate::ReturnZero>::ZERO)?
+            }
+            const fn __static_call_initial_form<$($life),*>(
+                $(_: $crate::private::PhantomData<$type>),*
+            ) -> $crate::private::Form {
+                $crate::private::zero_form::<$crate::__static_call_items!(@result $($result)?)>(
+                    false $(|| $crate::private::needs_drop::<$type>())*
+                )
+            }
+            const __STATIC_CALL_INITIAL: __StaticCallFn = __static_call_initial;
+            $crate::private::Key::with_off(
+                __STATIC_CALL_INITIAL as *const (),
+                __static_call_initial_form($($crate::__static_call_items!(@absent $type)),*),
+                $crate::private::null(), $crate::private::Form::Call, __STATIC_CALL_NAME,
+            )
+        } }
+    };
     (@key define plain $name:ident $export:tt [$value:expr] $($function:tt)*) => {
         $crate::__static_call_items! { @static $name $export {
             const __STATIC_CALL_INITIAL: __StaticCallFn = $value;
@@ -261,7 +314,8 @@ macro_rules! __static_call_items {
         } }
     };
     (@key define option $name:ident $export:tt [$value:expr]
-        [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$([$argument:ident $type:ty])*]
+        [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] []
+        [$([$argument:ident $type:ty])*]
     ) => {
         /// What a call reaches while the key is off: it only drops its arguments.
         $($unsafe)* $($extern)* fn __static_call_off<$($life),*>($($argument: $type),*) {}
@@ -453,8 +507,16 @@ macro_rules! __static_call_items {
     (@absent $type:ty) => {
         $crate::private::PhantomData
     };
+    (@result) => {
+        ()
+    };
+    (@result $result:ty) => {
+        $result
+    };
 
-    (@return_zero $name:ident $life:tt $unsafe:tt $extern:tt [] $arguments:tt) => {};
+    (@return_zero $name:ident $life:tt $unsafe:tt $extern:tt [] $arguments:tt) => {
+        $crate::__static_call_items! { @return_zero $name $life $unsafe $extern [()] $arguments }
+    };
     (@return_zero $name:ident [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$result:ty]
         [$([$argument:ident $type:ty])*]
     ) => {
@@ -488,12 +550,9 @@ macro_rules! __static_call_items {
             }
             let zero: for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) -> __Zero =
                 __static_call_zero::<__Zero>;
-            // An argument that has to be dropped needs a function that drops it.
-            let form = if __static_call_drops($($crate::__static_call_items!(@absent $type)),*) {
-                $crate::private::Form::Call
-            } else {
-                $crate::private::Form::Zero
-            };
+            let form = $crate::private::zero_form::<__Zero>(
+                __static_call_drops($($crate::__static_call_items!(@absent $type)),*)
+            );
             // SAFETY: a function of the key's type, which only returns zero.
             unsafe { $crate::private::change(__static_call_key(), zero as *const (), form) }
         }

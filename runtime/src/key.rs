@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::ptr::{self, NonNull};
 
 use static_call_abi::{self as abi, Form};
 
@@ -376,20 +377,28 @@ impl FromIterator<Change> for Batch<std::vec::Vec<Change>> {
 /// The results that a key can be set to return without calling anything.
 ///
 /// ```
-/// static_call::define! { static LEVEL: fn() -> u8 = verbose; }
+/// static_call::define! {
+///     static LEVEL: fn() -> u8 = verbose;
+///     /// None, until limits are set.
+///     #[return_zero]
+///     static LIMIT: fn(user: u32) -> Option<&'static u64>;
+/// }
 /// fn verbose() -> u8 { 3 }
 ///
 /// LEVEL.update_return_zero()?;
 /// assert_eq!(LEVEL.call(), 0);
+/// assert_eq!(LIMIT.call(1000), None);
 /// # Ok::<(), static_call::Error>(())
 /// ```
+///
+/// `()` is one of them: a key of a function without a result then does nothing.
 ///
 /// # Safety
 ///
 /// The type is returned in the first integer register of every calling convention, or is an integer that
-/// takes more than one; and all its bits zero are a value.
+/// takes more than one; and all its bits zero are the value [`ZERO`](Self::ZERO). Or it has no size.
 pub unsafe trait ReturnZero {
-    /// Zero, false or null.
+    /// Zero, false, null or none.
     const ZERO: Self;
 }
 
@@ -402,13 +411,30 @@ macro_rules! return_zero {
 return_zero!(u8 = 0, u16 = 0, u32 = 0, u64 = 0, usize = 0);
 return_zero!(i8 = 0, i16 = 0, i32 = 0, i64 = 0, isize = 0, bool = false);
 
+// SAFETY: it has no size.
+unsafe impl ReturnZero for () {
+    const ZERO: Self = ();
+}
 // SAFETY: as an integer of the same size.
 unsafe impl<T> ReturnZero for *const T {
-    const ZERO: Self = core::ptr::null();
+    const ZERO: Self = ptr::null();
 }
 // SAFETY: as an integer of the same size.
 unsafe impl<T> ReturnZero for *mut T {
-    const ZERO: Self = core::ptr::null_mut();
+    const ZERO: Self = ptr::null_mut();
+}
+// SAFETY: as a pointer to a `T` that is null where it is `None`, which the language promises (`core::option`,
+// "Representation"); the same for those below.
+unsafe impl<T> ReturnZero for Option<&T> {
+    const ZERO: Self = None;
+}
+// SAFETY: as above.
+unsafe impl<T> ReturnZero for Option<&mut T> {
+    const ZERO: Self = None;
+}
+// SAFETY: as above.
+unsafe impl<T> ReturnZero for Option<NonNull<T>> {
+    const ZERO: Self = None;
 }
 
 // Changes may be prepared by one thread and made by another one.

@@ -22,7 +22,8 @@ macro_rules! static_call {
 ///
 /// The type is a bare function type, as `fn(u32) -> u32`, `unsafe fn(*const u8)` or
 /// `extern "C" fn(c_int) -> c_int`, with parameters named or not; or an `Option` of one that returns
-/// nothing, which may start as `None`. Visibility, attributes and doc comments go to the key, `#[must_use]`
+/// nothing, which may start as `None`. `#[return_zero]` before a key without an initial value makes its calls
+/// return zero, false or `None` until it is updated ([`ReturnZero`](crate::ReturnZero)). Visibility, attributes and doc comments go to the key, `#[must_use]`
 /// to the result of its calls, and `#[deprecated]` warns whoever uses it. With `#[no_mangle]` C calls it as
 /// well, after `DECLARE_STATIC_CALL(NAME, function)`. A crate that forbids unsafe code may define keys of
 /// safe functions; the lints that it may deny, but not forbid, are `non_camel_case_types`,
@@ -37,8 +38,8 @@ macro_rules! static_call {
 /// - `update(target: Fn) -> Result<(), Error>`: makes all calls reach `target`.
 /// - `target() -> Fn`: what calls reach now.
 /// - `update_return_zero() -> Result<(), Error>`: makes all calls return zero, without calling anything,
-///   where the function returns an integer, `bool` or a raw pointer ([`ReturnZero`](crate::ReturnZero));
-///   `change_return_zero()` is the same for a [`Batch`](crate::Batch).
+///   where the function returns an integer, `bool`, a raw pointer, an `Option` of a reference, or nothing
+///   ([`ReturnZero`](crate::ReturnZero)); `change_return_zero()` is the same for a [`Batch`](crate::Batch).
 ///
 /// and those of [`StaticCall`](crate::StaticCall).
 ///
@@ -88,11 +89,11 @@ macro_rules! define {
         $(#[$($attribute:tt)*])*
         $vis:vis static $name:ident : $(Option < $($option:literal)?)?
             $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
-            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? = $value:expr;
+            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? $(= $value:expr)?;
     )*) => {
         $($crate::__static_call_items! { @attributes
             { define $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
-              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$value] [$($parameter)*] }
+              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$($value)?] [$($parameter)*] }
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         })*
     };
@@ -240,11 +241,11 @@ macro_rules! __static_call_function {
         $(#[$($attribute:tt)*])*
         $vis:vis static $name:ident : $(Option < $($option:literal)?)?
             $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
-            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? = $value:expr;
+            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? $(= $value:expr)?;
     ) => {
         $crate::__static_call_items! { @attributes
             { define $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
-              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$value] [$($parameter)*] }
+              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$($value)?] [$($parameter)*] }
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         }
     };

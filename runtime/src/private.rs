@@ -39,7 +39,7 @@ pub use static_call_abi::__static_call_x86_64 as trampoline;
 
 use crate::change::Wish;
 use crate::error::Error;
-use crate::key::Change;
+use crate::key::{Change, ReturnZero};
 
 unsafe extern "C" {
     /// The intrinsic. The pass looks for calls through its result.
@@ -127,6 +127,18 @@ pub const fn count_up(key: &'static Key) -> Change {
 /// As above, counted.
 pub const fn count_down(key: &'static Key) -> Change {
     Change::branch(key, Wish::Dec)
+}
+
+/// The form of a function that returns zero, and drops arguments or not.
+#[must_use]
+pub const fn zero_form<Zero: ReturnZero>(drops: bool) -> Form {
+    match (drops, size_of::<Zero>()) {
+        // An argument that has to be dropped needs a function that drops it.
+        (true, _) => Form::Call,
+        // There is no result's register to clear, and some conventions preserve it then.
+        (false, 0) => Form::Nop,
+        (false, _) => Form::Zero,
+    }
 }
 
 /// The form of an `off` function whose arguments are dropped by it, or not.

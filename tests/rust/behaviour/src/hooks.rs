@@ -26,6 +26,23 @@ static_call::define! {
     static NUMBER: fn(u32) -> i64 = |value| i64::from(value);
     static POINTER: fn(&u32) -> *const u32 = |value| value;
     static CONSUMES: fn(Counted) -> u8 = |_| 5;
+
+    #[return_zero]
+    static LEVEL: fn() -> u8;
+    /// Documented.
+    #[return_zero]
+    static BORROWED: for<'a> fn(&'a u32) -> Option<&'a u32>;
+    #[return_zero]
+    static OWNER: fn(Counted) -> Option<std::ptr::NonNull<u32>>;
+    #[return_zero]
+    static NOTHING: fn(u64);
+}
+
+fn calls() -> u32 {
+    CALLS.swap(0, Ordering::Relaxed)
+}
+fn drops() -> u32 {
+    DROPS.swap(0, Ordering::Relaxed)
 }
 
 fn count(_: u64) {
@@ -54,9 +71,6 @@ fn tail_flag(value: u32) -> bool {
 }
 
 pub fn check() {
-    let calls = || CALLS.swap(0, Ordering::Relaxed);
-    let drops = || DROPS.swap(0, Ordering::Relaxed);
-
     assert!(OFF.target().is_none());
     OFF.call("a", 1);
     tail(1);
@@ -115,4 +129,26 @@ pub fn check() {
     assert!(POINTER.call(&7).is_null());
     CONSUMES.update_return_zero().unwrap();
     assert_eq!((CONSUMES.call(Counted), drops()), (0, 1));
+
+    zero_at_first();
+}
+
+/// Keys that return zero until they are updated, and results that are no integers.
+fn zero_at_first() {
+    static SEVEN: u32 = 7;
+    assert_eq!((LEVEL.call(), BORROWED.call(&7), OWNER.call(Counted), drops()), (0, None, None, 1));
+    NOTHING.call(1);
+    assert_eq!(std::hint::black_box(LEVEL.target())(), 0);
+    LEVEL.update(|| 3).unwrap();
+    BORROWED.update(|value| Some(value)).unwrap();
+    OWNER.update(|_| Some(std::ptr::NonNull::from(&SEVEN))).unwrap();
+    NOTHING.update(count).unwrap();
+    NOTHING.call(1);
+    assert_eq!((LEVEL.call(), BORROWED.call(&7), calls()), (3, Some(&7), 1));
+    assert_eq!((OWNER.call(Counted), drops()), (Some(std::ptr::NonNull::from(&SEVEN)), 1));
+    LEVEL.update_return_zero().unwrap();
+    OWNER.update_return_zero().unwrap();
+    NOTHING.update_return_zero().unwrap();
+    NOTHING.call(1);
+    assert_eq!((LEVEL.call(), OWNER.call(Counted), drops(), calls()), (0, None, 1, 0));
 }

@@ -1,0 +1,6 @@
+static_call::define! {
+    #[return_zero]
+    static HOOK: Option<fn(u32)>;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+static_call::define! {
+    #[return_zero]
+    static NAME: fn(u32) -> String;
+}
+
+fn main() {}
