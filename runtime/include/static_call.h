@@ -17,10 +17,11 @@
  * Overview
  *   keys       DEFINE_STATIC_CALL(key, func)            calls func to begin with
  *              DEFINE_STATIC_CALL_NULL(key, func)       has func's type and calls nothing: a hook that is off
+ *              DEFINE_STATIC_CALL_COND(key, func)       calls func to begin with, and may become NULL
  *              DEFINE_STATIC_CALL_RET0(key, func)       has func's type and returns 0
  *              DECLARE_STATIC_CALL(key, func)           another file defines it
  *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs; also ends in
- *                                                       _NULL or _RET0, without func
+ *                                                       _COND; in _NULL or _RET0, without func
  *   calls      static_call(key, args...)                a direct call
  *              static_call_cond(key, args...)           the same for a key that may be NULL
  *              static_call_fn(key)(args...)             the kernel's spelling
@@ -368,6 +369,10 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 			   STATIC_CALL_FORM_NOP,                                                    \
 			   __STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
 			   STATIC_CALL_FORM_NOP, name)
+#define __STATIC_CALL_INIT_COND(func, name)                                                         \
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
+			   __STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
+			   STATIC_CALL_FORM_NOP, name)
 #define __STATIC_CALL_INIT_RET0(name)                                                               \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_zero),      \
 			   STATIC_CALL_FORM_ZERO,                                                   \
@@ -697,6 +702,16 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
+/* Defines a key that calls func, a function, until it is updated, maybe to NULL. Otherwise as
+ * DEFINE_STATIC_CALL_NULL. */
+#define DEFINE_STATIC_CALL_COND(key, func)                                                          \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
+		__STATIC_CALL_INIT_COND(func, __STATIC_CALL_STRING(key));                             \
+	__STATIC_CALL_REQUIRE_CONSTANT(func)                                                         \
+	__STATIC_CALL_REQUIRE_NULL(func)                                                             \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
+	__STATIC_CALL_TYPEDEF(key, func)
+
 /* Defines a key of func's type whose calls return 0 until it is updated, and again after
  * static_call_update_ret0(). For functions that return an integer of at most 64 bits, bool or a
  * pointer; in C++ others do not compile, C cannot tell. */
@@ -714,6 +729,7 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
  *
  * A call is direct where the key's address is a constant; through a variable it loads the pointer. */
 #define STATIC_CALL_INIT(func) __STATIC_CALL_INIT_CALL(func, __STATIC_CALL_STRING(func))
+#define STATIC_CALL_INIT_COND(func) __STATIC_CALL_INIT_COND(func, __STATIC_CALL_STRING(func))
 #define STATIC_CALL_INIT_NULL __STATIC_CALL_INIT_NULL("NULL")
 #define STATIC_CALL_INIT_RET0 __STATIC_CALL_INIT_RET0("RET0")
 
@@ -772,9 +788,9 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 
 /* Makes all calls of the key call func: when it returns, every call that starts afterwards, on any
  * thread, reaches func; while it runs, each call reaches the old or the new function. func has the key's
- * type, anything else does not compile; NULL is for a key that DEFINE_STATIC_CALL_NULL made. May be
- * called at any time, also by the function that the key calls, in signal handlers (it is async-signal-safe:
- * it never waits for what the handler interrupted) and in children of fork.
+ * type, anything else does not compile; NULL is for a key that DEFINE_STATIC_CALL_NULL or
+ * _COND made. May be called at any time, also by the function that the key calls, in signal handlers (it is
+ * async-signal-safe: it never waits for what the handler interrupted) and in children of fork.
  *
  * 0, or a negative errno and nothing has changed (compilers warn if it is not looked at):
  *   -EINVAL  NULL for a key that has no NULL

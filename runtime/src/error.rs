@@ -140,7 +140,7 @@ impl fmt::Display for Error {
         match self.kind {
             ErrorKind::NoOffState => f.write_str(
                 "this key cannot be switched off: define it as an `Option` (in C with \
-                 DEFINE_STATIC_CALL_NULL or DEFINE_STATIC_CALL_RET0), or give it a function",
+                 DEFINE_STATIC_CALL_COND, _NULL or _RET0), or give it a function",
             ),
             ErrorKind::DuplicateKey => {
                 f.write_str("two changes of one batch name the same key: keep only the one that should win")

@@ -41,12 +41,14 @@ static DEFINE_STATIC_CALL(no_arguments, seven);
 static DEFINE_STATIC_CALL(one_argument, doubled);
 static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_NULL(quiet_hook, seven);
+static DEFINE_STATIC_CALL_COND(loud_hook, observe);
 static DEFINE_STATIC_CALL(counted, count);
 static DEFINE_STATIC_CALL_RET0(level, doubled);
 static DEFINE_STATIC_CALL_RET0(tint, green);
 static DEFINE_STATIC_CALL_RET0(label, text_of);
 static struct static_call_key table[] = { STATIC_CALL_INIT(plus), STATIC_CALL_INIT_NULL,
-					  STATIC_CALL_INIT_RET0, STATIC_CALL_INIT(seven) };
+					  STATIC_CALL_INIT_RET0, STATIC_CALL_INIT(seven),
+					  STATIC_CALL_INIT_COND(observe) };
 
 int declared_start(int a) { return a + 1; }
 
@@ -74,6 +76,14 @@ static int updates(void)
 	EXPECT(static_call_update(hook, observe) == 0);
 	static_call_cond(hook, 3);
 	EXPECT(seen == 3 && static_call_update(hook, NULL) == 0 && !static_call_query(hook));
+	static_call_cond(loud_hook, 1);
+	static_call_at(observe, &table[4], 1);
+	EXPECT(seen == 5 && static_call_update(loud_hook, NULL) == 0);
+	EXPECT(static_call_update_at(observe, &table[4], NULL) == 0);
+	static_call_cond(loud_hook, 1);
+	static_call_at(observe, &table[4], 1);
+	EXPECT(seen == 5 && !static_call_query_at(observe, &table[4]));
+	seen = 3;
 	EXPECT(static_call_update(counted, count) == 0 && static_call_query(counted) == count);
 	static_call(counted);
 	EXPECT(seen == 4);

@@ -32,6 +32,8 @@ static DEFINE_STATIC_CALL_NULL(hook_declared_only, never_defined);
 static DEFINE_STATIC_CALL_NULL(hook_as_value, never_defined);
 static DEFINE_STATIC_CALL_RET0(zero_as_value, with_result);
 DEFINE_STATIC_CALL(always, with_result);
+static DEFINE_STATIC_CALL_COND(begins_on, observe);
+static DEFINE_STATIC_CALL_COND(result_begins_on, with_result);
 
 static void null_keys(void)
 {
@@ -54,6 +56,26 @@ static void null_keys(void)
 		CHECK(seen == 1 + 28 + 1000 + 8 + 4);
 		CHECK(static_call_update(hook, NULL) == 0);
 		CHECK(static_call_update(hook_of_many, NULL) == 0);
+	}
+}
+
+/* Keys that begin with a function. */
+static void conditional_keys(void)
+{
+	seen = evaluated = 0;
+	for (int round = 0; round < 2; round++) {
+		CHECK(static_call_query(begins_on) == observe && static_call_query(result_begins_on));
+		static_call_cond(begins_on, argument(1));
+		static_call_cond(result_begins_on, argument(1));
+		CHECK(seen == 1 && evaluated == 2);
+		CHECK(static_call_update(begins_on, NULL) == 0 && !static_call_query(begins_on));
+		CHECK(static_call_update(result_begins_on, NULL) == 0);
+		static_call_cond(begins_on, argument(1));
+		static_call_cond(result_begins_on, argument(1));
+		CHECK(seen == 1 && evaluated == 4);
+		CHECK(static_call_update(begins_on, observe) == 0);
+		CHECK(static_call_update(result_begins_on, with_result) == 0);
+		seen = evaluated = 0;
 	}
 }
 
@@ -165,6 +187,7 @@ static void refused(void)
 int main(void)
 {
 	null_keys();
+	conditional_keys();
 	values();
 	tails();
 	preserved();

@@ -10,6 +10,8 @@ static DEFINE_STATIC_CALL_NULL(nothing, void(int));
 static DEFINE_STATIC_CALL_NULL(member, int Object::*(int));
 static DEFINE_STATIC_CALL_NULL(null, decltype(nullptr)(int));
 static DEFINE_STATIC_CALL_NULL(constant, const int(int));
+static void begin(int) {}
+static DEFINE_STATIC_CALL_COND(begins_on, begin);
 static DEFINE_STATIC_CALL_RET0(boolean, bool(int));
 static DEFINE_STATIC_CALL_RET0(enumeration, Small(int));
 static DEFINE_STATIC_CALL_RET0(pointer, const volatile char *const(int));
@@ -27,12 +29,16 @@ static DEFINE_STATIC_CALL_NULL(wrong, Object(int));
 static DEFINE_STATIC_CALL_RET0(wrong, int Object::*(int));
 #elif CASE == 6
 static DEFINE_STATIC_CALL_RET0(wrong, double(int));
+#elif CASE == 7
+static Object object(int field) { return { field }; }
+static DEFINE_STATIC_CALL_COND(wrong, object);
 #endif
 
 void call_all();
 void call_all()
 {
 	static_call_cond(nothing, 1);
+	static_call_cond(begins_on, 1);
 	static_call_cond(member, 1);
 	static_call_cond(null, 1);
 	static_call_cond(constant, 1);

@@ -448,7 +448,7 @@ fn cpp_refuses_results_that_cannot_be_zero_or_missing() {
 #[test]
 fn cpp_knows_every_kind_of_result() {
     for (program, flags) in [("clang++", &[][..]), ("g++", &[]), ("clang++", &["-m32", "-ffreestanding"])] {
-        for case in 0..=6 {
+        for case in 0..=7 {
             let mut command = compiler(program, "c++11");
             command.args(["-Wno-ignored-qualifiers", "-fsyntax-only", &format!("-DCASE={case}")]).args(flags);
             command.arg(source("results.cpp"));
