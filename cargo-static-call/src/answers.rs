@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::name::demangle;
 
@@ -21,6 +22,8 @@ pub struct Questions {
 pub struct Answers {
     /// The source of each instruction, by address: the innermost inlined function first.
     pub places: HashMap<u64, Vec<Place>>,
+    /// The compiler that made each instruction, by address.
+    pub compilers: HashMap<u64, Rc<str>>,
     /// The functions' types, by address.
     pub functions: HashMap<u64, String>,
     /// The variables that are keys, by address.
@@ -62,6 +65,8 @@ pub struct Load {
     pub ranges: Vec<Range<u64>>,
     /// Its source, the innermost function first.
     pub places: Vec<Place>,
+    /// The compiler that made it.
+    pub compiler: Option<Rc<str>>,
 }
 
 /// A place in the source.

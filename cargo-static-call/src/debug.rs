@@ -4,6 +4,7 @@
 //! kept.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::answers::{Answers, Questions};
 use crate::budget::Budget;
@@ -25,7 +26,11 @@ pub fn ask(path: &Path, elf: &Elf<'_>, mut questions: Questions, budget: &Budget
     answers.loads.sort_by_key(|load| load.ranges[0].start);
     answers.loads.dedup_by(|one, other| one.ranges == other.ranges);
     for load in &answers.loads {
-        answers.places.entry(load.ranges[0].start).or_insert_with(|| load.places.clone());
+        let start = load.ranges[0].start;
+        answers.places.entry(start).or_insert_with(|| load.places.clone());
+        if let Some(compiler) = &load.compiler {
+            answers.compilers.entry(start).or_insert_with(|| Rc::clone(compiler));
+        }
     }
     Some(answers)
 }

@@ -11,6 +11,7 @@
 //! | [`padding`] | the prefixes that align calls |
 //! | [`debug`], `walk`, [`answers`], `lines`, [`types`], [`dwarf`] | what debug information says |
 //! | [`name`] | readable names |
+//! | `compilers` | the compilers that the file names without debug information |
 //! | [`report`], [`process`] | reports on a file and on a running process |
 //! | [`schema`], [`print`], [`inspect`] | their JSON, their text, and the commands |
 //! | [`cargo`] | runs cargo with the pass |
@@ -24,6 +25,7 @@ pub mod branches;
 pub mod budget;
 pub mod cargo;
 pub mod code;
+mod compilers;
 pub mod constructors;
 pub mod debug;
 pub mod doctor;

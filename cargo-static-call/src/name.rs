@@ -83,6 +83,18 @@ impl From<Text> for String {
     }
 }
 
+/// The name and version of a compiler, from what it writes about itself into debug information. That may end
+/// with its options.
+#[must_use]
+pub fn compiler(producer: &[u8]) -> String {
+    let producer = String::from_utf8_lossy(&producer[..producer.len().min(4 * LONGEST)]);
+    // rustc puts its name behind that of a compiler whose bugs debuggers know.
+    let rustc = producer.strip_prefix("clang LLVM (").and_then(|rest| rest.strip_suffix(')'));
+    let name = rustc.unwrap_or(&producer);
+    let options = [" -", " /"].into_iter().filter_map(|start| name.find(start)).min();
+    printable(name[..options.unwrap_or(name.len())].trim())
+}
+
 /// `count thing`, or `count things`; `branches`, too.
 #[must_use]
 pub fn counted(count: usize, thing: &str) -> String {
@@ -126,6 +138,25 @@ mod tests {
         let long = "\u{e9}".repeat(LONGEST + 1);
         assert_eq!(printable(&long), "\u{e9}".repeat(LONGEST));
         assert_eq!(printable(&"\n".repeat(LONGEST + 1)), "\\n".repeat(LONGEST));
+    }
+
+    #[test]
+    fn compilers_without_their_options() {
+        let cases: [(&[u8], &str); 6] = [
+            (b"GNU C17 12.2.0 -mtune=generic -march=x86-64 -g -O2", "GNU C17 12.2.0"),
+            (b"GNU AS 2.40", "GNU AS 2.40"),
+            (b"Debian clang version 19.1.7 (3~deb12u1)", "Debian clang version 19.1.7 (3~deb12u1)"),
+            (b"clang version 19.1.7 /usr/lib/llvm-19/bin/clang -O2 -c a.c", "clang version 19.1.7"),
+            (
+                b"clang LLVM (rustc version 1.95.0 (59807616e 2026-04-14))",
+                "rustc version 1.95.0 (59807616e 2026-04-14)",
+            ),
+            (b"\x1b[31m\xff", "\\u{1b}[31m\u{fffd}"),
+        ];
+        for (producer, expected) in cases {
+            assert_eq!(compiler(producer), expected);
+        }
+        assert_eq!(compiler(&[b'x'; 1 << 20]).len(), LONGEST);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Prints a report as text for people.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::name::counted;
@@ -98,6 +99,7 @@ pub fn file(file: &File, length: Length) -> String {
         out += &format!("\n{count} whose key is unknown:\n{}", sites(&file.other_sites, length));
     }
     out += &branches(file, length);
+    out += &by_compiler(file);
     if file.is_image {
         out += &format!("\n{}", overhead(file));
     }
@@ -165,7 +167,7 @@ fn list_indirect(out: &mut String, title: &str, all: &[&Indirect], length: Lengt
     let mut table = Table { rows: Vec::new() };
     for Indirect { reason, place, .. } in all.iter().take(length.lines()) {
         let key = or_unknown(place.key.as_ref());
-        table.row([format!("{:#x}", place.address), key, function(place), source(place), reason.clone()]);
+        table.row(row(place, [key, function(place), source(place), reason.clone()]));
     }
     *out += &format!("\n{title} ({}):\n{table}{}", all.len(), more(all.len(), length));
 }
@@ -184,7 +186,7 @@ fn sites(sites: &[SiteReport], length: Length) -> String {
         if let Some(why) = site.stays_because {
             kind += &format!(" (stays on its trampoline: {why})");
         }
-        table.row([format!("{:#x}", site.place.address), kind, function(&site.place), source(&site.place)]);
+        table.row(row(&site.place, [kind, function(&site.place), source(&site.place)]));
     }
     format!("{table}{}", more(sites.len(), length))
 }
@@ -193,9 +195,41 @@ fn places(places: &[Place], length: Length) -> String {
     let mut table = Table { rows: Vec::new() };
     for place in places.iter().take(length.lines()) {
         let key = place.key.clone().unwrap_or_default();
-        table.row([format!("{:#x}", place.address), key, function(place), source(place)]);
+        table.row(row(place, [key, function(place), source(place)]));
     }
     format!("{table}{}", more(places.len(), length))
+}
+
+/// A place's address and, of a call, how it reaches its function; these columns; and, of a call, which
+/// compiler made it.
+fn row<const N: usize>(place: &Place, columns: [String; N]) -> Vec<String> {
+    let mut row = vec![format!("{:#x}", place.address)];
+    row.extend(place.dispatch.map(str::to_owned));
+    row.extend(columns);
+    if place.dispatch.is_some() {
+        row.push(or_unknown(place.compiler.as_ref()));
+    }
+    row
+}
+
+/// How the calls of each compiler reach their functions.
+fn by_compiler(file: &File) -> String {
+    let mut compilers: BTreeMap<Option<&str>, [usize; 3]> = BTreeMap::new();
+    for call in file.calls() {
+        let column = ["inline", "trampoline", "pointer"].iter().position(|&name| call.dispatch == Some(name));
+        if let Some(column) = column {
+            compilers.entry(call.compiler.as_deref()).or_default()[column] += 1;
+        }
+    }
+    if compilers.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["compiler", "inline", "trampoline", "pointer"]);
+    for (compiler, counts) in compilers {
+        let counts = counts.map(|count| count.to_string());
+        table.row([compiler.unwrap_or("unknown").to_owned()].into_iter().chain(counts));
+    }
+    format!("\ncalls by compiler:\n{table}")
 }
 
 fn more(count: usize, length: Length) -> String {

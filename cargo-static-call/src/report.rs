@@ -12,6 +12,7 @@ use crate::branch::{BranchKey, Stays};
 use crate::branches::read_tables;
 use crate::budget::Budget;
 use crate::code::{Code, trampoline_size};
+use crate::compilers;
 use crate::constructors;
 use crate::debug;
 use crate::elf::Elf;
@@ -43,6 +44,8 @@ fn caller(place: &answers::Place) -> Caller {
 struct Names<'a> {
     elf: &'a Elf<'a>,
     answers: Option<&'a Answers>,
+    /// The compilers that `.comment` names.
+    compilers: &'a [String],
     budget: &'a Budget,
 }
 
@@ -59,6 +62,16 @@ impl Names<'_> {
         symbol.or_else(|| self.source(address).first()?.function.clone())
     }
 
+    /// The compiler that made an instruction.
+    fn compiler(&self, address: u64) -> Option<String> {
+        let compiler = self.answers.and_then(|answers| answers.compilers.get(&address));
+        match (compiler, self.compilers) {
+            (Some(compiler), _) => Some(compiler.to_string()),
+            (None, [only]) => Some(only.clone()),
+            (None, _) => None,
+        }
+    }
+
     /// What is known about a place in the code. None: the memory budget is used up.
     fn place(&self, address: u64) -> Option<Place> {
         let symbol = self.elf.function(address).map(|symbol| demangle(symbol.name));
@@ -69,6 +82,8 @@ impl Names<'_> {
         let place = Place {
             address,
             key: None,
+            dispatch: None,
+            compiler: self.compiler(address),
             function: if inlined_at.is_empty() {
                 symbol.or(source.function)
             } else {
@@ -125,16 +140,21 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
         let Source { file, line, .. } = &sources[number];
         Some(format!("{}:{}", file.as_ref()?, (*line)?))
     });
-    let names = Names { elf, answers: answers.as_ref(), budget };
+    let compilers = compilers::of(elf, budget);
+    let names = Names { elf, answers: answers.as_ref(), compilers: &compilers, budget };
 
+    let idle_because = idle_because(elf, &tables, budget);
+    let is_idle = idle_because.is_some() || !tables.damage.is_empty();
     let padding = padding::of(elf, &tables.sites);
     let site = |site: &Site| {
+        let dispatch = if is_idle || site.stays.is_some() { "trampoline" } else { "inline" };
+        let dispatch = site.kind.map(|_| dispatch);
         Some(SiteReport {
             kind: site.kind.map(kind_name),
             is_behind_veneer: site.stays == Some(Stays::Veneer),
             stays_because: site.stays.map(Stays::as_str),
             padding: padding.get(&site.address).copied(),
-            place: names.place(site.address)?,
+            place: Place { dispatch, ..names.place(site.address)? },
         })
     };
     let mut keys: Vec<KeyReport> = tables
@@ -166,20 +186,23 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
         }
     }
     let branch_keys = branch_keys(&tables, &names);
-    let place = |found: &Use| {
-        let key = found.key.map(|key| tables.keys[key].name.clone());
-        Some(Place { key, ..names.place(found.address)? })
+    let places = |found: &[Use], dispatch: Option<&'static str>| {
+        let place = |found: &Use| {
+            let key = found.key.map(|key| tables.keys[key].name.clone());
+            Some(Place { key, dispatch, ..names.place(found.address)? })
+        };
+        found.iter().map_while(place).collect::<Vec<_>>()
     };
-    let places = |found: &[Use]| found.iter().map_while(place).collect::<Vec<_>>();
-    let unrecorded = places(&code.unrecorded);
+    let unrecorded = places(&code.unrecorded, Some("trampoline"));
     let left_indirect = notes.iter().map_while(|note| {
         let key = note.key.map(|key| tables.keys[key].name.clone()).or_else(|| note.name.clone());
-        let place = Place { key, ..names.place(note.address)? };
+        let dispatch = (!note.is_value).then_some("pointer");
+        let place = Place { key, dispatch, ..names.place(note.address)? };
         Some(Indirect { reason: note.reason.clone(), is_value: note.is_value, place })
     });
     let left_indirect = left_indirect.collect();
-    let loads = code.knows_loads.then(|| places(&code.loads));
-    let without_pass = places(&code.without_pass);
+    let loads = code.knows_loads.then(|| places(&code.loads, None));
+    let without_pass = places(&code.without_pass, Some("pointer"));
     let (mut crates, mut files) = (BTreeSet::new(), BTreeSet::new());
     for place in loads.iter().flatten().chain(&without_pass) {
         if names.is_rust(place) {
@@ -207,12 +230,13 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
         crates_without_pass: crates.into_iter().collect(),
         files_without_pass: files.into_iter().collect(),
         damage: tables.damage.clone(),
-        idle_because: idle_because(elf, &tables, budget),
+        idle_because,
         unknown: unknown(elf, &tables, &code, decoder.is_some()),
         all_direct: false,
         not_direct_because: Vec::new(),
     };
     file.unknown.extend(unknown_source(&file, answers.as_ref()));
+    file.unknown.extend(unknown_compilers(&file, &compilers));
     let loads = code.loads.iter().chain(&code.without_pass).map(|load| load.key);
     let loads = loads.chain(notes.iter().filter(|note| !note.is_value).map(|note| note.key));
     let loaded_only: HashSet<usize> = loads.flatten().collect();
@@ -443,6 +467,22 @@ fn unknown_source(file: &File, answers: Option<&Answers>) -> Vec<String> {
         "debug information does not have them (compile with -g or -Cdebuginfo=1)",
     );
     unknown
+}
+
+/// How many calls' compilers are unknown, and why.
+fn unknown_compilers(file: &File, compilers: &[String]) -> Option<String> {
+    let count = file.calls().filter(|call| call.compiler.is_none()).count();
+    let named = match compilers {
+        [] => "its .comment names none".to_owned(),
+        _ => format!("its .comment names several ({})", compilers.join("; ")),
+    };
+    (count > 0).then(|| {
+        format!(
+            "the compilers of {}: debug information does not have them (compile with -g or \
+             -Cdebuginfo=1), and {named}",
+            counted(count, "call")
+        )
+    })
 }
 
 fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Overhead {

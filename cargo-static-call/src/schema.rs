@@ -63,6 +63,14 @@ pub struct File {
 }
 
 impl File {
+    /// All places that are known to be calls.
+    pub fn calls(&self) -> impl Iterator<Item = &Place> {
+        let sites = self.keys.iter().flat_map(|key| &key.sites).chain(&self.other_sites);
+        let left = self.left_indirect.iter().filter(|indirect| !indirect.is_value);
+        let places = sites.map(|site| &site.place).chain(left.map(|indirect| &indirect.place));
+        places.chain(&self.unrecorded).chain(&self.without_pass)
+    }
+
     /// The number of a key's calls that go through its trampoline, and stay there.
     #[must_use]
     pub fn calls_of_trampoline(&self, key: &KeyReport) -> usize {
@@ -186,6 +194,14 @@ pub struct Place {
     /// The name of the key. Absent if the place is listed under its key, or the key is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// How a call reaches its function: "inline" (it becomes direct, as far as the file shows), "trampoline"
+    /// (it stays on it) or "pointer" (it loads the key). Absent where this is no call, may be none, or could
+    /// not be decoded, and in reports on processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispatch: Option<&'static str>,
+    /// The compiler that made it, with its version: the producer in debug information or, where there is none,
+    /// the only compiler that the file's `.comment` names. `null`: unknown.
+    pub compiler: Option<String>,
     /// The function that contains it in the source.
     pub function: Option<String>,
     /// If that function was inlined: the function that contains the instruction.
@@ -201,7 +217,7 @@ pub struct Place {
 impl Place {
     /// Roughly how much memory it takes, including its printed form.
     pub(crate) fn size(&self) -> usize {
-        let texts = [&self.key, &self.function, &self.inlined_into, &self.file];
+        let texts = [&self.key, &self.compiler, &self.function, &self.inlined_into, &self.file];
         let callers = self.inlined_at.iter().flat_map(|caller| [&caller.function, &caller.file]);
         let texts = texts.into_iter().chain(callers).flatten().map(String::len).sum::<usize>();
         4 * texts + 200 * (1 + self.inlined_at.len())

@@ -1,7 +1,9 @@
 //! One walk through the units of debug information, which answers all questions at once.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset, UnitRef};
 
@@ -9,7 +11,7 @@ use crate::answers::{Answers, Load, Place, Questions, Variable, is_loader};
 use crate::budget::Budget;
 use crate::dwarf::{self, Reader, Units, Visit};
 use crate::lines::{Line, file_name, lines};
-use crate::name::{demangle, printable};
+use crate::name::{compiler, demangle, printable};
 use crate::types::Types;
 
 /// A walk through all units.
@@ -61,6 +63,8 @@ struct Key {
 struct UnitWalk<'w, 'b, 'u, 'data> {
     walk: &'w mut Walk<'b>,
     place: &'w dwarf::Place<'u, 'data>,
+    /// Which compiler made the unit, once somebody asked.
+    compiler: OnceCell<Option<Rc<str>>>,
     levels: Vec<Level<'data>>,
     /// For each place, by index: the functions that contain it, the outermost first.
     chains: BTreeMap<usize, Vec<Frame>>,
@@ -88,6 +92,7 @@ impl Visit for Walk<'_> {
         let mut unit = UnitWalk {
             walk: self,
             place,
+            compiler: OnceCell::new(),
             levels: Vec::new(),
             chains: BTreeMap::new(),
             loaders: HashMap::new(),
@@ -237,7 +242,8 @@ impl<'data> UnitWalk<'_, '_, '_, 'data> {
                 .map(|level| Frame { function: self.name(level), call: level.call })
                 .collect();
             let places = source_of(self.place, chain, (None, None));
-            self.walk.answers.loads.push(Load { ranges, places });
+            let compiler = self.compiler();
+            self.walk.answers.loads.push(Load { ranges, places, compiler });
         }
         Ok(())
     }
@@ -262,6 +268,11 @@ impl<'data> UnitWalk<'_, '_, '_, 'data> {
             }
         }
         self.levels.push(level);
+    }
+
+    /// Which compiler made the unit.
+    fn compiler(&self) -> Option<Rc<str>> {
+        self.compiler.get_or_init(|| compiler_of(self.place, self.walk.budget)).clone()
     }
 
     fn name(&self, level: &Level<'data>) -> Option<String> {
@@ -316,7 +327,7 @@ impl<'data> UnitWalk<'_, '_, '_, 'data> {
 
     /// Adds the answers that need the whole unit.
     fn finish(self) {
-        let Self { walk, place, chains, has_types, without_any, variables, typedefs, .. } = self;
+        let Self { walk, place, compiler, chains, has_types, without_any, variables, typedefs, .. } = self;
         let budget = walk.budget;
         // With line tables alone, every function seems to have no parameters.
         walk.answers.functions.extend(without_any.into_iter().filter(|_| has_types));
@@ -345,18 +356,28 @@ impl<'data> UnitWalk<'_, '_, '_, 'data> {
             if chain.is_none() && own.is_none() {
                 continue;
             }
+            let compiler = compiler.get_or_init(|| compiler_of(place, budget)).clone();
             // A unit without functions may still have lines.
             let has_functions = chain.is_some();
             let chain = chain.unwrap_or_else(|| vec![Frame::default()]);
             let own = own.unwrap_or_default();
             let places = source_of(place, chain, own);
-            if has_functions {
+            if has_functions || !walk.answers.places.contains_key(&address) {
                 walk.answers.places.insert(address, places);
-            } else {
-                walk.answers.places.entry(address).or_insert(places);
+                walk.answers.compilers.extend(compiler.map(|compiler| (address, compiler)));
             }
         }
     }
+}
+
+/// Which compiler made a unit. A skeleton may leave that to the split unit.
+fn compiler_of(place: &dwarf::Place<'_, '_>, budget: &Budget) -> Option<Rc<str>> {
+    let of = |unit: UnitRef<'_, Reader<'_>>| {
+        let root = unit.entry(unit.header.root_offset()).ok()?;
+        let producer = unit.attr_string(root.attr_value(gimli::DW_AT_producer)?).ok()?;
+        Some(compiler(producer.slice())).filter(|name| !name.is_empty() && budget.bytes(name.len()))
+    };
+    of(place.unit).or_else(|| of(place.lines)).map(Rc::from)
 }
 
 /// The places of a chain of functions, the innermost first. `own` is the line of the instruction itself.

@@ -40,6 +40,20 @@ fn key<'a>(report: &'a Value, name: &str) -> &'a Value {
     keys.find(|key| key["name"] == name).unwrap_or_else(|| panic!("no key {name}: {report:#}"))
 }
 
+/// How each call reaches its function, and the compiler that made it, sorted.
+fn calls(report: &Value) -> Vec<(String, String)> {
+    let list = |value: &Value| value.as_array().expect("a list").clone();
+    let keys = list(&report["keys"]);
+    let mut calls: Vec<Value> = keys.iter().flat_map(|key| list(&key["sites"])).collect();
+    calls.extend(["other_sites", "unrecorded", "without_pass"].iter().flat_map(|name| list(&report[*name])));
+    calls.extend(list(&report["left_indirect"]).into_iter().filter(|left| left["is_value"] == false));
+    let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let mut calls: Vec<_> =
+        calls.iter().map(|call| (text(&call["dispatch"]), text(&call["compiler"]))).collect();
+    calls.sort();
+    calls
+}
+
 /// A program with calls and keys of all kinds.
 const PROGRAM: &str = r#"
 #include <static_call.h>
@@ -388,6 +402,12 @@ fn debug_information_of_every_kind() {
                 report["unknown"].to_string().matches("split debug information").count(),
             )
         };
+        let name = if language == "rust" { "rustc version " } else { "clang version " };
+        let compilers = calls(&inspect(&program));
+        assert!(
+            compilers.len() == 3 && compilers.iter().all(|(_, compiler)| compiler.contains(name)),
+            "{case:?}: {compilers:?}"
+        );
         let has_types = !["line-tables-only", "-gline-tables-only", "-g1"].contains(&level);
         let ty = if has_types { ty.into() } else { Value::Null };
         assert_eq!(lines(), (vec![("call", true), ("plain", true), ("plain", true)], ty, 0), "{case:?}");
@@ -481,7 +501,7 @@ fn chains_of_inlined_functions() {
     let file = workshop.path("one.c");
     let [inner, outer, main] =
         ["// inner", "// outer", "// main"].map(|mark| format!("{}:{}", file.display(), line(mark)));
-    assert!(text.contains(&format!("{inner} inlined into {outer} inlined into {main}\n")), "{text}");
+    assert!(text.contains(&format!("{inner} inlined into {outer} inlined into {main}  ")), "{text}");
 }
 
 /// Keys from one macro share a path. Their places in the source or their symbols distinguish them.
@@ -748,6 +768,154 @@ fn a_file_compiled_without_the_pass_beside_one_with_it() {
             "{message}"
         );
     }
+}
+
+/// One key, called by code of three compilers in every way.
+const CALLER: &str = "#include <static_call.h>\n\
+    DECLARE_STATIC_CALL(counted, int(int));\n\
+    int NAME(int x) { return static_call(counted, x) + 1; }\n";
+const CALLED: &str = "#include <static_call.h>\n\
+    static int one(int x) { return x + 1; }\n\
+    DEFINE_STATIC_CALL(counted, one);\n\
+    int pass(int), as(int), header(int), plain(int), pointer(int);\n\
+    int main(int c, char **v)\n\
+    { (void)v; return pass(c) + as(c) + header(c) + plain(c) + pointer(c) != 5 * (c + 2); }\n";
+
+fn gcc(flags: &[&str]) -> Command {
+    let mut gcc = Command::new("gcc");
+    gcc.args(flags).arg("-I").arg(prefix().join("include"));
+    gcc
+}
+
+/// gcc's version, and what clang and rustc say of themselves.
+fn compilers_here() -> [String; 3] {
+    let gcc = stdout(Command::new("gcc").arg("-dumpfullversion"));
+    let clang = stdout(plain_clang("clang").arg("--version"));
+    let rustc = stdout(Command::new("rustc").arg("--version"));
+    let rustc = rustc.trim().replacen("rustc ", "rustc version ", 1);
+    [gcc.trim().to_owned(), clang.lines().next().expect("a version").to_owned(), rustc]
+}
+
+/// Compiles and links a caller for each way to make a call.
+fn build_every_way(workshop: &Workshop, debug: &[&str]) -> PathBuf {
+    let recorder = format!("-B{}", prefix().join("lib/static-call/as").display());
+    let mut plain = plain_clang("clang");
+    plain.arg("-I").arg(prefix().join("include"));
+    let ways = [
+        ("pass", clang()),
+        ("as", gcc(&[&recorder])),
+        ("header", gcc(&[])),
+        ("plain", plain),
+        ("pointer", gcc(&["-DSTATIC_CALL_POINTERS"])),
+    ];
+    let mut objects = Vec::new();
+    for (name, mut compiler) in ways {
+        let [source, object] = ["c", "o"].map(|end| workshop.path(name).with_extension(end));
+        std::fs::write(&source, CALLER.replace("NAME", name)).expect("a file");
+        run(compiler.args(["-O1", "-c"]).args(debug).arg(source).arg("-o").arg(&object));
+        objects.push(object);
+    }
+    let [source, program] = ["called.c", "every-way"].map(|name| workshop.path(name));
+    std::fs::write(&source, CALLED).expect("a file");
+    run(gcc(&["-O1"]).args(debug).arg(source).args(objects).arg("-o").arg(&program).args(link_flags()));
+    program
+}
+
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the header has trampolines on Linux alone")]
+#[test]
+fn each_call_names_its_dispatch_and_its_compiler() {
+    let workshop = Workshop::new();
+    let [gcc, clang, rustc] = compilers_here();
+    for debug in [&["-g"][..], &["-g1"], &["-g", "-gdwarf-4"]] {
+        let program = build_every_way(&workshop, debug);
+        run(&mut Command::new(&program));
+        let report = inspect(&program);
+        let found = calls(&report);
+        let gcc_name = &found.iter().find(|(_, compiler)| compiler.starts_with("GNU C")).expect("gcc").1;
+        assert!(gcc_name.ends_with(&format!(" {gcc}")), "without options: {gcc_name}");
+        let expected = [
+            ("inline", gcc_name),
+            ("inline", &clang),
+            ("pointer", gcc_name),
+            ("trampoline", gcc_name),
+            ("trampoline", &clang),
+        ];
+        let mut expected = expected.map(|(dispatch, compiler)| (dispatch.to_owned(), compiler.clone()));
+        expected.sort();
+        assert_eq!(found, expected, "{debug:?}: {report:#}");
+        assert!(!report["unknown"].to_string().contains("the compilers of"), "{report:#}");
+
+        // The text for people: each call, and a summary.
+        let text = inspector().arg(&program).output().expect("it runs").stdout;
+        let text = String::from_utf8(text).expect("UTF-8");
+        let has = |line: &[&str]| {
+            text.lines().any(|text| line.iter().all(|word| text.contains(word)) && text.ends_with(line[0]))
+        };
+        for (function, dispatch, compiler) in [
+            ("pass", "inline", &clang),
+            ("as", "inline", gcc_name),
+            ("header", "trampoline", gcc_name),
+            ("plain", "trampoline", &clang),
+            ("pointer", "pointer", gcc_name),
+        ] {
+            let file = format!("{function}.c:3");
+            assert!(has(&[compiler, &format!("  {dispatch}  "), &file]), "{function}: {text}");
+        }
+        let (_, summary) = text.split_once("calls by compiler:\n").expect("the summary");
+        let counts: Vec<(&str, Vec<&str>)> = summary
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .map(|line| {
+                let (name, counts) = line.trim().split_once("  ").expect("columns");
+                (name, counts.split_whitespace().collect())
+            })
+            .collect();
+        assert_eq!(counts, [(&*clang, vec!["1", "1", "0"]), (&**gcc_name, vec!["1", "1", "1"])]);
+    }
+    for (compiler, dispatch) in [(wrapped_rustc(), "inline"), (Command::new("rustc"), "trampoline")] {
+        let program = build_rust(compiler, workshop.0.path(), "line-tables-only", "off");
+        let found = calls(&inspect(&program));
+        assert_eq!(found, vec![(dispatch.to_owned(), rustc.clone()); 3]);
+    }
+}
+
+/// Without debug information, `.comment` may name the compiler, if it names but one.
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the header has trampolines on Linux alone")]
+#[test]
+fn the_compiler_of_a_file_without_debug_information() {
+    let workshop = Workshop::new();
+    let program = build_every_way(&workshop, &[]);
+    // The compilers that the file's comment names, and the one of each call.
+    let with_comment = |comment: Option<&[u8]>| {
+        let [copy, text] = ["copy", "comment"].map(|name| workshop.path(name));
+        let mut objcopy = Command::new("objcopy");
+        objcopy.args(["--remove-section", ".comment"]);
+        if let Some(comment) = comment {
+            std::fs::write(&text, comment).expect("a file");
+            objcopy.arg("--add-section").arg(format!(".comment={}", text.display()));
+        }
+        run(objcopy.arg(&program).arg(&copy));
+        let report = inspect(&copy);
+        let compilers: Vec<String> = calls(&report).into_iter().map(|(_, compiler)| compiler).collect();
+        let unknown = report["unknown"].as_array().expect("a list").iter();
+        let unknown = unknown.filter_map(|line| line.as_str()?.strip_prefix("the compilers of "));
+        (compilers, unknown.map(str::to_owned).collect::<Vec<_>>())
+    };
+    // The load of the pointer is not known to be a call.
+    let all = |name: &str| vec![name.to_owned(); 4];
+    let only = with_comment(Some(b"GCC: (Debian 12.2.0-14) 12.2.0\0Linker: LLD 22.1.8\0mold 1.10.1\0"));
+    assert_eq!(only, (all("GCC: (Debian 12.2.0-14) 12.2.0"), Vec::new()));
+    let (compilers, unknown) = with_comment(Some(b"\0GCC: 12.2.0\0clang version 19\0GCC: 12.2.0\0"));
+    assert_eq!((compilers, unknown.len()), (all("unknown"), 1));
+    assert!(
+        unknown[0].starts_with("4 calls: ")
+            && unknown[0].ends_with("several (GCC: 12.2.0; clang version 19)"),
+        "{unknown:?}"
+    );
+    let (compilers, unknown) = with_comment(None);
+    assert_eq!((compilers, unknown.len()), (all("unknown"), 1));
+    assert!(unknown[0].ends_with("its .comment names none"), "{unknown:?}");
 }
 
 /// Builds a program from one file.
