@@ -31,6 +31,7 @@ use static_call_abi::{
 use crate::arch::{Action, WORD, native};
 use crate::branches;
 use crate::elf;
+use crate::error::{Error, ErrorKind};
 use crate::foreign_breakpoint::has_breakpoint;
 use crate::journal::{self, Step};
 use crate::lock::Guard;
@@ -97,6 +98,38 @@ impl<'lock> Images<'lock> {
         }
         // SAFETY: null or a registered image, which stays while the lock is held.
         unsafe { found.as_ref() }
+    }
+
+    /// The records of a key, each with its image. An error ends them: the next one belongs to another copy of
+    /// the runtime, and so does its link.
+    pub(crate) fn records_of(
+        &mut self,
+        key: &Key,
+    ) -> impl Iterator<Item = Result<(&'lock Record, &'lock Image), Error>> {
+        let mut next = key.records.load(Ordering::Relaxed).cast_const();
+        core::iter::from_fn(move || {
+            let record = next;
+            next = core::ptr::null();
+            if record.is_null() {
+                return None;
+            }
+            let Some(image) = self.of_record(record) else {
+                return Some(Err(Error::new(ErrorKind::OtherRuntime)));
+            };
+            // SAFETY: a record of a registered image, whose registration has linked it. It stays while the
+            // lock is held.
+            let record = unsafe { &*record };
+            next = record.next.get();
+            Some(Ok((record, image)))
+        })
+    }
+
+    /// The same of the images whose code is patched.
+    pub(crate) fn patched_records_of(
+        &mut self,
+        key: &Key,
+    ) -> impl Iterator<Item = Result<(&'lock Record, &'lock Image), Error>> {
+        self.records_of(key).filter(|found| found.is_err() || found.is_ok_and(|(_, image)| is_patched(image)))
     }
 
     /// The same among the images from `next` on, without `end` and what follows it.

@@ -114,19 +114,10 @@ fn culprit<'key>(changes: &mut [Change<'key>], error: &Error, lock: &Guard) -> O
         _ => false,
     };
     changes.iter().map(|change| change.key).find(|key| {
-        let mut next = key.records.load(Ordering::Relaxed).cast_const();
-        while !next.is_null() {
-            if images.of_record(next).is_none() {
-                return error.kind() == ErrorKind::OtherRuntime;
-            }
-            // SAFETY: it belongs to a registered image; the lock is held.
-            let record = unsafe { &*next };
-            if is_in_the_way(record) {
-                return true;
-            }
-            next = record.next.get();
-        }
-        false
+        images.records_of(key).any(|found| match found {
+            Ok((record, _)) => is_in_the_way(record),
+            Err(other) => error.kind() == other.kind(),
+        })
     })
 }
 

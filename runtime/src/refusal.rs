@@ -9,19 +9,12 @@
 //! Each update is remembered separately, by its keys: what refuses one need not refuse another. A child
 //! remembers nothing, since it has neither its parent's threads nor their masks. When an image goes,
 //! everything is forgotten, since another key may then lie where its keys were.
-//!
-//! # Safety
-//!
-//! As for `update.rs`: records are linked to a key only while their image is registered, and the lock is
-//! held.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
-use static_call_abi::Key;
-
 use crate::change::Change;
 use crate::error::{Error, ErrorKind, IS_BORROWED};
-use crate::image::{self, Images};
+use crate::image::Images;
 use crate::lock::{self, Guard};
 use crate::os;
 use crate::writer::{self, Writer};
@@ -68,7 +61,7 @@ pub(crate) fn ask(
     let known = Refusal::find(changes, lock);
     let is_patched = || {
         let mut images = Images::new(lock);
-        changes.iter().any(|change| has_patched_calls(change.key, &mut images))
+        changes.iter().any(|change| images.patched_records_of(change.key).any(|found| found.is_ok()))
     };
     if let Some(error) = known.and_then(Refusal::error_without_a_look).filter(|_| is_patched()) {
         return Err(error);
@@ -182,16 +175,4 @@ fn note(known: Option<&'static Refusal>, changes: &[Change<'_>], error: Error, l
     refusal.kind.store(error.kind().to_wire(), Ordering::Relaxed);
     refusal.address.store(error.address(), Ordering::Relaxed);
     refusal.os.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);
-}
-
-fn has_patched_calls(key: &Key, images: &mut Images<'_>) -> bool {
-    let mut next = key.records.load(Ordering::Relaxed).cast_const();
-    // SAFETY: see the module's head.
-    while let Some(record) = unsafe { next.as_ref() } {
-        if images.of_record(record).is_some_and(image::is_patched) {
-            return true;
-        }
-        next = record.next.get();
-    }
-    false
 }

@@ -71,7 +71,9 @@ fn update_to(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Error> {
     if changes.iter().all(|change| State::of(change.key) == change.state()) {
         return Ok(());
     }
-    changes.iter().for_each(|change| note_unrecorded(change.key));
+    if log::is_on() {
+        changes.iter().for_each(|change| note_unrecorded(change.key, lock));
+    }
     if !changes.iter().any(Change::moves) {
         return store(changes, lock);
     }
@@ -144,32 +146,32 @@ pub(crate) fn name(key: &Key) -> &str {
 }
 
 /// Logs, at a key's first update, that none of its calls is recorded.
-fn note_unrecorded(key: &Key) {
+fn note_unrecorded(key: &Key, lock: &Guard) {
     let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
-    if !log::is_on() || !is_first || key.name.is_null() {
+    if !is_first || key.name.is_null() {
         return;
     }
     let name = name(key);
-    let mut next = key.records.load(Ordering::Relaxed);
+    let has_records = !key.records.load(Ordering::Relaxed).is_null();
     if key.is_branch() {
-        if next.is_null() {
+        if !has_records {
             log!("branch {name}: no recorded instruction; whatever asks for it loads its key");
         }
         return;
     }
-    if next.is_null() {
+    if !has_records {
         log!(
             "key {name}: no recorded call; what calls it was built without the pass, is not loaded yet, or \
              is in a generic image"
         );
         return;
     }
-    // SAFETY: linked records belong to registered images; the lock is held.
-    while let Some(record) = unsafe { next.as_ref() } {
-        if record.count.get() != 0 {
-            return;
-        }
-        next = record.next.get();
+    // Nobody knows the sites of another copy's records.
+    if Images::new(lock)
+        .records_of(key)
+        .any(|found| found.map_or(true, |(record, _)| record.count.get() != 0))
+    {
+        return;
     }
     log!(
         "key {name}: no recorded call; calls go through its trampoline, since they were compiled without \
@@ -516,33 +518,13 @@ impl Foreign {
     }
 }
 
-/// Calls `visit` with the records of a key whose images are patched.
-fn for_each_record(
-    key: &Key,
-    images: &mut Images<'_>,
-    mut visit: impl FnMut(&Record, &Image) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut next = key.records.load(Ordering::Relaxed);
-    while !next.is_null() {
-        // SAFETY: linked records belong to registered images; the lock is held.
-        let record = unsafe { &*next };
-        let image = images.of_record(record).ok_or(Error::new(ErrorKind::OtherRuntime))?;
-        if image::is_patched(image) {
-            visit(record, image)?;
-        }
-        next = record.next.get();
-    }
-    Ok(())
-}
-
 /// Marks the pages of every word that a change of this key concerns, without reading their code. Words that
 /// need no change count as well: if another patcher alters one meanwhile, our write must still land inside a
 /// window.
 fn mark_key(key: &Key, mode: Mode, images: &mut Images<'_>) -> Result<(), Error> {
-    for_each_record(key, images, |record, image| {
-        mark_record(record, image, mode);
-        Ok(())
-    })
+    images
+        .patched_records_of(key)
+        .try_for_each(|found| found.map(|(record, image)| mark_record(record, image, mode)))
 }
 
 /// Whether the record's trampoline waits for the first update of its key. Until then it is as good as a
@@ -586,7 +568,8 @@ fn visit_key(
     if key.is_branch() && from.is_on(key) == to.is_on(key) {
         return Ok(());
     }
-    for_each_record(key, images, |record, image| {
+    images.patched_records_of(key).try_for_each(|found| {
+        let (record, image) = found?;
         visit_record(record, image, (from, to), mode, foreign, visitor)
     })
 }
