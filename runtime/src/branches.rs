@@ -10,10 +10,9 @@
 //!
 //! As for `image.rs`: everything here is done by the holder of the lock.
 
-use static_call_abi::{Branch, Image, JUMPS_WHEN_OFF, Key, Record};
+use static_call_abi::{Branch, Image, JUMPS_WHEN_OFF, Record};
 
 use crate::arch::{self, Action, Jumps};
-use crate::change::State;
 use crate::foreign_breakpoint::has_breakpoint;
 use crate::log::log;
 use crate::mode::Reason;
@@ -32,22 +31,40 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What the instruction does in this state of its key.
     #[inline]
-    pub(crate) fn action(&self, key: &Key, state: State) -> Action {
-        if self.jumps.jumps(state.is_on(key)) { Action::Branch(self.target) } else { Action::Nop }
+    fn of(entry: &Branch) -> Self {
+        let (pc, shifted) = (address(&entry.site), entry.record.get());
+        let check = pc.wrapping_add_signed((shifted >> Branch::CHECK) as isize);
+        Self { pc, target: address(&entry.target), jumps: jumps(shifted), check }
+    }
+
+    /// What the instruction does while its key is on, or is off.
+    #[inline]
+    pub(crate) fn action(&self, is_on: bool) -> Action {
+        if self.jumps.jumps(is_on) { Action::Branch(self.target) } else { Action::Nop }
+    }
+
+    /// Whether its instruction changed during the registration. Then it is left alone.
+    #[inline]
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.check == self.pc
     }
 }
 
-/// The instructions of a branch's record.
+/// The instructions of a branch's record that may be patched.
 pub(crate) fn entries(record: &Record) -> impl Iterator<Item = Entry> {
-    of_record(record).iter().filter_map(|entry| {
-        let (pc, shifted) = (address(&entry.site), entry.record.get());
-        let check = pc.wrapping_add_signed((shifted >> Branch::CHECK) as isize);
-        let entry = Entry { pc, target: address(&entry.target), jumps: jumps(shifted), check };
-        // What changed during the registration is left alone.
-        (check != pc).then_some(entry)
-    })
+    of_record(record).iter().map(Entry::of).filter(|entry| !entry.is_left_alone())
+}
+
+/// All instructions of a branch's record but the first ones, in the order of their addresses.
+#[inline]
+pub(crate) fn entries_from(record: &Record, start: usize) -> impl Iterator<Item = Entry> {
+    of_record(record).get(start..).unwrap_or_default().iter().map(Entry::of)
+}
+
+/// The addresses of all instructions of a branch's record.
+pub(crate) fn sites_unseen(record: &Record) -> impl Iterator<Item = usize> {
+    of_record(record).iter().map(|entry| address(&entry.site))
 }
 
 /// The entries of a branch's record, which the registration has put side by side.

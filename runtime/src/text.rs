@@ -17,7 +17,7 @@ use core::sync::atomic::Ordering;
 
 use static_call_abi::Image;
 
-use crate::arch::{self, WORD, native};
+use crate::arch::{self, BulkRewrite, WORD, native};
 use crate::elf;
 use crate::os::{self, Rights};
 use crate::patch::Patch;
@@ -149,13 +149,13 @@ impl Text {
             .is_some_and(|word| unsafe { word.replace_with(writer, |word| word.replace(patch)) })
     }
 
-    /// Counts how many of these sites, from the first one on, are what `rewrite` replaces.
+    /// Counts how many of these sites, from the first one on, are what their rewrites replace.
     ///
     /// Nearly all sites are, and the loop over them is short. It has its own function, where nothing else
     /// needs a register.
     #[inline(never)]
-    pub(crate) fn find_run(self, sites: impl Iterator<Item = usize>, rewrite: &native::Rewrite) -> usize {
-        self.take_while(sites, rewrite, |_, _, _| true)
+    pub(crate) fn find_run<R: BulkRewrite<WORD>>(self, sites: impl Iterator<Item = (usize, R)>) -> usize {
+        self.take_while(sites, |_, _, _, _| true)
     }
 
     /// Rewrites these sites from the first one on, until one is something else or cannot be replaced. Returns
@@ -165,32 +165,31 @@ impl Text {
     ///
     /// As for [`replace`](Self::replace), of the words of all these sites.
     #[inline(never)]
-    pub(crate) unsafe fn replace_run(
+    pub(crate) unsafe fn replace_run<R: BulkRewrite<WORD>>(
         self,
-        sites: impl Iterator<Item = usize>,
-        rewrite: &native::Rewrite,
+        sites: impl Iterator<Item = (usize, R)>,
         writer: Option<&dyn CodeWriter>,
     ) -> usize {
-        self.take_while(sites, rewrite, |word, old, pc| {
+        self.take_while(sites, |word, old, pc, rewrite| {
             // SAFETY: the caller's promise.
-            unsafe { word.replace_with(writer, |word| word.rewrite(rewrite, old, pc)) }
+            unsafe { word.replace_with(writer, |word| word.rewrite(&rewrite, old, pc)) }
         })
     }
 
-    /// Passes the sites that `rewrite` replaces to `take`: their word, what it holds, and their address.
-    /// Stops at the first other site, or when `take` returns false. Returns how many there were.
+    /// Passes the sites that are what their rewrites replace to `take`: their word, what it holds, their
+    /// address, and the rewrite. Stops at the first other site, or when `take` returns false. Returns how many
+    /// there were.
     #[inline]
-    fn take_while(
+    fn take_while<R: BulkRewrite<WORD>>(
         self,
-        sites: impl Iterator<Item = usize>,
-        rewrite: &native::Rewrite,
-        mut take: impl FnMut(CodeWord, [u8; WORD], usize) -> bool,
+        sites: impl Iterator<Item = (usize, R)>,
+        mut take: impl FnMut(CodeWord, [u8; WORD], usize, R) -> bool,
     ) -> usize {
-        let is_taken = |pc: usize| {
+        let is_taken = |(pc, rewrite): (usize, R)| {
             // Sites of other segments are visited alone: the rewrite may not reach its target from there.
             let word = self.in_first(pc / WORD * WORD)?;
             let old = word.load();
-            (rewrite.is_at(old, pc) && take(word, old, pc)).then_some(())
+            (rewrite.is_at(old, pc) && take(word, old, pc, rewrite)).then_some(())
         };
         sites.map_while(is_taken).count()
     }
@@ -308,7 +307,7 @@ impl CodeWord {
     ///
     /// As for [`replace`](Self::replace), and `rewrite` has found its instruction there.
     #[inline]
-    unsafe fn rewrite(self, rewrite: &native::Rewrite, old: [u8; WORD], pc: usize) -> bool {
+    unsafe fn rewrite(self, rewrite: &impl BulkRewrite<WORD>, old: [u8; WORD], pc: usize) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             match rewrite.only_displacement(pc) {
@@ -387,7 +386,7 @@ impl CodeWord {
     ///
     /// As for [`replace`](Self::replace).
     #[inline]
-    unsafe fn rewrite(self, rewrite: &native::Rewrite, old: [u8; WORD], pc: usize) -> bool {
+    unsafe fn rewrite(self, rewrite: &impl BulkRewrite<WORD>, old: [u8; WORD], pc: usize) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.compare_exchange(old, rewrite.apply(old, pc)) }
     }

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use static_call_abi::{Form, Image, Key, Record};
 
-use crate::arch::{self, Action, Code, Kind, WORD, native};
+use crate::arch::{self, Action, BulkRewrite, Code, Kind, WORD, native};
 use crate::branches::{self, Entry};
 use crate::change::{Change, State, Wish};
 use crate::error::{Error, ErrorKind};
@@ -388,13 +388,12 @@ trait Visitor {
     /// Visits one word.
     fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error>;
 
-    /// Visits many words at once: the sites that `rewrite` replaces, from the first one up to the first other
-    /// one. Returns how many; the next site is visited alone.
-    fn visit_run(
+    /// Visits many words at once: the sites that are what their rewrites replace, from the first one up to the
+    /// first other one. Returns how many; the next site is visited alone.
+    fn visit_run<R: BulkRewrite<WORD>>(
         &mut self,
         _text: Text,
-        _rewrite: &native::Rewrite,
-        _sites: impl Iterator<Item = usize>,
+        _sites: impl Iterator<Item = (usize, R)>,
     ) -> usize {
         0
     }
@@ -409,13 +408,12 @@ impl Visitor for Plan<'_> {
         Ok(())
     }
 
-    fn visit_run(
+    fn visit_run<R: BulkRewrite<WORD>>(
         &mut self,
         text: Text,
-        rewrite: &native::Rewrite,
-        sites: impl Iterator<Item = usize>,
+        sites: impl Iterator<Item = (usize, R)>,
     ) -> usize {
-        let count = text.find_run(sites, rewrite);
+        let count = text.find_run(sites);
         self.count += count;
         self.follow_keys &= count == 0;
         count
@@ -444,14 +442,13 @@ impl Visitor for Replace {
         replace(text, patch, self.writer)
     }
 
-    fn visit_run(
+    fn visit_run<R: BulkRewrite<WORD>>(
         &mut self,
         text: Text,
-        rewrite: &native::Rewrite,
-        sites: impl Iterator<Item = usize>,
+        sites: impl Iterator<Item = (usize, R)>,
     ) -> usize {
         // SAFETY: as in `replace`.
-        unsafe { text.replace_run(sites, rewrite, self.writer) }
+        unsafe { text.replace_run(sites, self.writer) }
     }
 }
 
@@ -550,7 +547,7 @@ fn mark_record(record: &Record, image: &Image, mode: Mode) {
             window::mark(image, core::iter::once(image::trampoline(record) + native::TRAMPOLINE_JUMP))
         }
         Mode::Inline if record.is_branch() => {
-            window::mark(image, branches::entries(record).map(|entry| entry.pc));
+            window::mark(image, branches::sites_unseen(record));
         }
         Mode::Inline => window::mark(image, image::sites_unseen(record)),
     }
@@ -605,12 +602,25 @@ fn visit_record(
         Mode::Inline if record.is_branch() => {
             // SAFETY: the registration has checked the key.
             let key = unsafe { &*record.key };
-            for entry in branches::entries(record) {
-                let actions = [from, to].map(|state| entry.action(key, state));
-                let patch = branch_patch(record, entry, text, actions);
-                if let Some(patch) = foreign.filter(patch)? {
+            let [from, to] = [from, to].map(|state| state.is_on(key));
+            let rewrite = move |entry: Entry| {
+                let exchange = arch::exchange_branch(entry.pc, entry.target, entry.jumps.jumps(to))?;
+                (from != to && !entry.is_left_alone()).then_some((entry.pc, exchange))
+            };
+            let all = record.count.get() as usize;
+            let mut visited = 0;
+            while visited < all {
+                let run = branches::entries_from(record, visited).map_while(rewrite);
+                visited += visitor.visit_run(text, run);
+                if let Some(entry) = branches::entries_from(record, visited).next()
+                    && !entry.is_left_alone()
+                    && let patch =
+                        branch_patch(record, entry, text, [from, to].map(|is_on| entry.action(is_on)))
+                    && let Some(patch) = foreign.filter(patch)?
+                {
                     visitor.visit(text, patch)?;
                 }
+                visited += 1;
             }
         }
         Mode::Inline => {
@@ -618,9 +628,9 @@ fn visit_record(
             let all = record.count.get() as usize;
             let mut visited = 0;
             'sites: while visited < all {
-                for rewrite in transition.rewrites.iter().flatten() {
-                    let sites = image::sites_from(record, visited);
-                    let count = visitor.visit_run(text, rewrite, sites);
+                for rewrite in transition.rewrites.into_iter().flatten() {
+                    let sites = image::sites_from(record, visited).map(move |pc| (pc, rewrite));
+                    let count = visitor.visit_run(text, sites);
                     visited += count;
                     if count > 0 {
                         continue 'sites;
@@ -834,10 +844,10 @@ fn visit_back(image: &Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(
                 }
             }
             Mode::Inline if record.is_branch() => {
+                // SAFETY: as above.
+                let is_on = now.is_on(unsafe { &*record.key });
                 for entry in branches::entries(record) {
-                    // SAFETY: as above.
-                    let now = entry.action(unsafe { &*record.key }, now);
-                    let actions = [now, Action::Branch(entry.check)];
+                    let actions = [entry.action(is_on), Action::Branch(entry.check)];
                     if let Ok(Some(patch)) = branch_patch(record, entry, text, actions) {
                         visitor.visit(text, patch)?;
                     }

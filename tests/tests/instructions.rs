@@ -142,6 +142,16 @@ fn a_site(few: &HashMap<String, f64>, many: &HashMap<String, f64>, function: &st
     (of(many) - of(few)) / 9_000.0
 }
 
+/// What programs of one site, of 1,000 and of 10,000 take.
+fn many_sites(flags: &[&str]) -> [HashMap<String, f64>; 3] {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    ["-DONE", "-DTHOUSAND_SITES", "-DTEN_THOUSAND"].map(|sites| {
+        let flags = [flags, &[sites]].concat();
+        let program = BUILD.link(&["many_sites.c"], &flags, &directory.path().join(&sites[2..]));
+        count(&program, "inline", &[])
+    })
+}
+
 #[test]
 fn an_update_and_a_load_take_few_instructions_a_site() {
     /// Bounds just above the current numbers, for one of many sites and for a single site.
@@ -152,11 +162,7 @@ fn an_update_and_a_load_take_few_instructions_a_site() {
     if !is_x86_64() {
         return;
     }
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let build =
-        |name: &str, flags: &[&str]| BUILD.link(&["many_sites.c"], flags, &directory.path().join(name));
-    let programs = [build("one", &["-DONE"]), build("few", &[]), build("many", &["-DTEN_THOUSAND"])];
-    let [one, few, many] = programs.map(|program| count(&program, "inline", &[]));
+    let [one, few, many] = many_sites(&[]);
     let update = a_site(&few, &many, "__static_call_update");
     let load = a_site(&few, &many, "__static_call_register");
     say("update, a site", update);
@@ -168,6 +174,22 @@ fn an_update_and_a_load_take_few_instructions_a_site() {
     say("load, one site in all", load);
     assert!(update <= UPDATE_OF_ONE, "{update} instructions for an update of one site");
     assert!(load <= LOAD_OF_ONE, "{load} instructions to load an image with one site");
+}
+
+#[test]
+fn an_update_of_branches_takes_few_instructions_a_branch() {
+    const UPDATE: f64 = 127.0;
+    const LOAD: f64 = 770.0;
+    if !is_x86_64() {
+        return;
+    }
+    let [_, few, many] = many_sites(&["-DBRANCHES"]);
+    let update = a_site(&few, &many, "__static_call_branch");
+    let load = a_site(&few, &many, "__static_call_register");
+    say("update, a branch", update);
+    say("load, a branch", load);
+    assert!(update <= UPDATE, "{update} instructions for each branch of an update");
+    assert!(load <= LOAD, "{load} instructions for each branch of an image that is loaded");
 }
 
 /// The cost of a batch is linear in its keys, and that of an update is linear in the images that call the

@@ -61,7 +61,7 @@ mod site;
 )]
 mod pair;
 
-pub(crate) use site::{Action, Code, Jumps, Kind, first, to_number};
+pub(crate) use site::{Action, BulkRewrite, Code, Exchange, Jumps, Kind, first, to_number};
 
 /// What the instruction of a static branch at `pc` does. `bytes` starts there.
 ///
@@ -90,6 +90,14 @@ pub(crate) fn encode_branch(pc: usize, action: Action) -> Option<Code> {
         Action::Nop => native::encode(Kind::Call, pc, action),
         Action::Zero => None,
     }
+}
+
+/// The instruction of a static branch when its key is switched, so that it jumps from then on or does not any
+/// more. None where a jump does not reach the target.
+#[inline]
+pub(crate) fn exchange_branch(pc: usize, target: usize, will_jump: bool) -> Option<Exchange> {
+    let (jump, nop) = (encode_branch(pc, Action::Branch(target))?, encode_branch(pc, Action::Nop)?);
+    Some(if will_jump { Exchange { from: nop, to: jump } } else { Exchange { from: jump, to: nop } })
 }
 
 /// The unit that is replaced at once, in bytes: aligned to its size, never torn.

@@ -123,6 +123,42 @@ fn from_number<const N: usize>(number: u64) -> [u8; N] {
     word
 }
 
+/// What one of many instructions becomes, where it is what it usually is. `N` is the size of a word.
+pub(crate) trait BulkRewrite<const N: usize> {
+    /// Whether the instruction at `pc` lies in this word, and is of those that this replaces. Otherwise it
+    /// has to be decoded.
+    fn is_at(&self, word: [u8; N], pc: usize) -> bool;
+
+    /// The word with the new instruction at `pc`.
+    fn apply(&self, word: [u8; N], pc: usize) -> [u8; N];
+
+    /// If nothing but a displacement changes: where in its word that of the instruction at `pc` starts, and
+    /// the new one.
+    #[inline]
+    fn only_displacement(&self, _pc: usize) -> Option<(usize, u32)> {
+        None
+    }
+}
+
+/// One instruction that becomes another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    pub(super) from: Code,
+    pub(super) to: Code,
+}
+
+impl<const N: usize> BulkRewrite<N> for Exchange {
+    #[inline]
+    fn is_at(&self, word: [u8; N], pc: usize) -> bool {
+        self.to.fits(N, pc % N) && self.from.splice(word, pc % N) == Some(word)
+    }
+
+    #[inline]
+    fn apply(&self, word: [u8; N], pc: usize) -> [u8; N] {
+        self.to.splice(word, pc % N).unwrap_or(word)
+    }
+}
+
 /// The rewrite of an architecture whose instructions are decoded and encoded as fast as they are compared:
 /// there is no shorter way.
 #[allow(dead_code, reason = "for those architectures")]
@@ -138,12 +174,14 @@ impl NoBulkRewrite {
     pub(crate) fn target<const N: usize>(_word: [u8; N], _pc: usize) -> Option<usize> {
         None
     }
+}
 
-    pub(crate) fn is_at<const N: usize>(&self, _word: [u8; N], _pc: usize) -> bool {
+impl<const N: usize> BulkRewrite<N> for NoBulkRewrite {
+    fn is_at(&self, _word: [u8; N], _pc: usize) -> bool {
         false
     }
 
-    pub(crate) fn apply<const N: usize>(&self, word: [u8; N], _pc: usize) -> [u8; N] {
+    fn apply(&self, word: [u8; N], _pc: usize) -> [u8; N] {
         word
     }
 }

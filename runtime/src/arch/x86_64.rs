@@ -39,7 +39,7 @@
 
 use core::ops::Range;
 
-use super::site::{Action, Code, Kind};
+use super::site::{Action, BulkRewrite, Code, Kind};
 
 pub(crate) const SUPPORTED: bool = true;
 pub(crate) const ARCHITECTURE: static_call_abi::Architecture = static_call_abi::X86_64;
@@ -218,28 +218,26 @@ impl Rewrite {
         let displacement = ((instruction >> 8) as u32).cast_signed();
         is_whole_branch.then(|| pc.wrapping_add(LEN).wrapping_add_signed(displacement as isize))
     }
+}
 
-    /// Whether the instruction at `pc` lies in this word, and is of those that this replaces. Otherwise it
-    /// has to be decoded.
+impl BulkRewrite<WORD> for Rewrite {
     #[inline]
-    pub(crate) fn is_at(&self, word: [u8; WORD], pc: usize) -> bool {
+    fn is_at(&self, word: [u8; WORD], pc: usize) -> bool {
         let offset = pc % WORD;
         offset <= WORD - LEN
             && u64::from_le_bytes(word) >> (8 * offset) & MASK == self.from.ending_at(pc.wrapping_add(LEN))
     }
 
-    /// The word with the new instruction at `pc`.
     #[inline]
-    pub(crate) fn apply(&self, word: [u8; WORD], pc: usize) -> [u8; WORD] {
+    fn apply(&self, word: [u8; WORD], pc: usize) -> [u8; WORD] {
         let shift = 8 * (pc % WORD);
         let new = self.to.ending_at(pc.wrapping_add(LEN)) << shift;
         (u64::from_le_bytes(word) & !(MASK << shift) | new).to_le_bytes()
     }
 
-    /// If both are branches, so that nothing else changes: where in its word the displacement of the
-    /// instruction at `pc` starts, and the new one.
+    /// If both are branches.
     #[inline]
-    pub(crate) fn only_displacement(&self, pc: usize) -> Option<(usize, u32)> {
+    fn only_displacement(&self, pc: usize) -> Option<(usize, u32)> {
         let is_all = self.from.mask & self.to.mask != 0;
         let displacement = self.to.target.wrapping_sub(pc.wrapping_add(LEN)) as u32;
         is_all.then_some((pc % WORD + 1, displacement))
@@ -285,7 +283,7 @@ fn go(end: usize, displacement: [u8; 4]) -> Action {
 /// `target - end`, if 32 bits hold it. The address space does not wrap: the sum of CALL and JMP is
 /// cut to 64 bits, but no program lies at both its ends.
 fn displacement(end: usize, target: usize) -> Option<[u8; 4]> {
-    let distance = (target as i64).checked_sub(end as i64)?;
+    let distance = target.wrapping_sub(end) as i64;
     Some(i32::try_from(distance).ok()?.to_le_bytes())
 }
 
