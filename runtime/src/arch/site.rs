@@ -135,6 +135,7 @@ pub(crate) trait BulkRewrite<const N: usize> {
     /// If nothing but a displacement changes: where in its word that of the instruction at `pc` starts, and
     /// the new one.
     #[inline]
+    #[allow(dead_code, reason = "for x86-64")]
     fn only_displacement(&self, _pc: usize) -> Option<(usize, u32)> {
         None
     }
