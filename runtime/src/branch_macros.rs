@@ -104,25 +104,11 @@ macro_rules! static_call_lazy {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_branch_items {
-    ($how:ident $name:ident [$vis:vis] $value:tt
-        { kept[$($kept:tt)*] used[$($used:tt)*] call $call:tt lints[$($lints:tt)*] cfg[$($cfg:tt)*]
-          export $export:tt }
+    ($how:ident $name:ident $vis:tt $value:tt
+        { kept $kept:tt used $used:tt call $call:tt lints[$($lints:tt)*] cfg[$($cfg:tt)*] export $export:tt }
     ) => {
-        $($cfg)*
-        $($kept)*
-        $($lints)*
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
-        $vis struct $name {
-            _key: (),
-        }
-
-        $($cfg)*
-        $($kept)*
-        $($used)*
-        $($lints)*
-        #[allow(non_upper_case_globals)]
-        $vis static $name: $name = $name { _key: () };
+        $crate::__static_call_items! { @handle $name $vis
+            { kept $kept used $used call $call lints[$($lints)*] cfg[$($cfg)*] export $export } }
 
         $($cfg)*
         $($lints)*
@@ -225,7 +211,9 @@ macro_rules! __static_call_branch_items {
         }
     };
     (@key declare $($key:tt)*) => {
-        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no `#[no_mangle]`");
+        $crate::private::compile_error!(
+            "a declared key is defined elsewhere: it takes no `#[no_mangle]`, and no initial value"
+        );
     };
     (@key define $name:ident [$([$($on:tt)*])*] [$value:expr]) => {
         $crate::__static_call_items! { @section $name [

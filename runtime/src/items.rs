@@ -84,7 +84,8 @@ macro_rules! __static_call_items {
     };
     (@place $head:tt $lists:tt [return_zero] $on:tt #$whole:tt $more:tt) => {
         $crate::private::compile_error!(
-            "`#[return_zero]` stands for the initial value of a key that `define!` makes: leave `= …` out"
+            "`#[return_zero]` stands for the initial value of a key that `define!` makes, and whose type is written \
+             out as a function type: leave `= …` out"
         );
     };
     // A `cfg` removes everything.
@@ -100,6 +101,22 @@ macro_rules! __static_call_items {
         $crate::__static_call_items! { @attributes $head
             { kept $k used[$($u)* #$whole] call $c lints $l cfg $f export $e } $more
         }
+    };
+    // A call's own.
+    (@place $head:tt { kept $k:tt used $u:tt call[$($c:tt)*] lints $l:tt cfg $f:tt export $e:tt }
+        [cold] $on:tt #$whole:tt $more:tt) => {
+        $crate::__static_call_items! { @attributes $head
+            { kept $k used $u call[$($c)* #$whole] lints $l cfg $f export $e } $more
+        }
+    };
+    (@place $head:tt $lists:tt [track_caller] $on:tt #$whole:tt $more:tt) => {
+        $crate::private::compile_error!(
+            "a call through a key does not pass on its caller's location: leave `#[track_caller]` out, and \
+             give the function a parameter `&'static core::panic::Location<'static>`"
+        );
+    };
+    (@place $head:tt $lists:tt [inline $($how:tt)*] $on:tt #$whole:tt $more:tt) => {
+        $crate::private::compile_error!("`call` is always inlined: leave `#[inline]` out");
     };
     // A call's result.
     (@place $head:tt { kept $k:tt used $u:tt call[$($c:tt)*] lints $l:tt cfg $f:tt export $e:tt }
@@ -136,8 +153,12 @@ macro_rules! __static_call_items {
         }
     };
 
-    (@kind { branch [$($items:tt)*] $($key:tt)* } $lists:tt) => {
+    (@kind { other [$($items:tt)*] $($key:tt)* } $lists:tt) => {
         $($items)* { $($key)* $lists }
+    };
+    (@kind { declare $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt [$value:expr]
+        $parameters:tt } $lists:tt) => {
+        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no initial value");
     };
     (@kind { define $name:ident $vis:tt [] $life:tt $unsafe:tt $extern:tt $result:tt [] $parameters:tt }
         $lists:tt) => {
@@ -194,12 +215,10 @@ macro_rules! __static_call_items {
         $crate::__static_call_items! { @parameters $head [$($done)* [argument $type]] [$($($more)*)?] }
     };
 
-    (@items
-        { $how:ident $kind:ident $name:ident [$vis:vis]
-          { kept[$($kept:tt)*] used[$($used:tt)*] call[$($call:tt)*] lints[$($lints:tt)*] cfg[$($cfg:tt)*]
-            export $export:tt }
-          [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$($result:ty)?] $value:tt }
-        [$([$argument:ident $type:ty])*]
+    // The value that stands for a key.
+    (@handle $name:ident [$vis:vis]
+        { kept[$($kept:tt)*] used[$($used:tt)*] call $call:tt lints[$($lints:tt)*] cfg[$($cfg:tt)*]
+          export $export:tt }
     ) => {
         $($cfg)*
         $($kept)*
@@ -216,6 +235,17 @@ macro_rules! __static_call_items {
         $($lints)*
         #[allow(non_upper_case_globals)]
         $vis static $name: $name = $name { _key: () };
+    };
+
+    (@items
+        { $how:ident $kind:ident $name:ident $vis:tt
+          { kept $kept:tt used $used:tt call[$($call:tt)*] lints[$($lints:tt)*] cfg[$($cfg:tt)*]
+            export $export:tt }
+          [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$($result:ty)?] $value:tt }
+        [$([$argument:ident $type:ty])*]
+    ) => {
+        $crate::__static_call_items! { @handle $name $vis
+            { kept $kept used $used call[] lints[$($lints)*] cfg[$($cfg)*] export $export } }
 
         $($cfg)*
         $($lints)*
@@ -263,6 +293,64 @@ macro_rules! __static_call_items {
 
             $crate::__static_call_items! { @methods $kind $name [$($life),*] [$($unsafe)*] [$($extern)*]
                 [$($result)?] [$([$argument $type])*] }
+        };
+    };
+
+    (@alias define $name:ident $vis:tt $type:tt [] $lists:tt) => {
+        $crate::private::compile_error!(
+            "a key needs an initial value: a function of its type after `=` (`#[return_zero]` is for keys \
+             whose function type is written out)"
+        );
+    };
+    // A key whose function type has a name, or came from another macro as a `ty`: nobody knows its parameters,
+    // so there is no method with them.
+    (@alias $how:ident $name:ident $vis:tt [$type:ty] $value:tt
+        { kept $kept:tt used $used:tt call[$($call:tt)*] lints[$($lints:tt)*] cfg[$($cfg:tt)*]
+          export $export:tt }
+    ) => {
+        $crate::__static_call_items! { @handle $name $vis
+            { kept $kept used $used call[] lints[$($lints)*] cfg[$($cfg)*] export $export } }
+
+        $($cfg)*
+        $($lints)*
+        #[allow(non_upper_case_globals, unexpected_cfgs)]
+        const _: () = {
+            type __StaticCallFn = $type;
+            // Nothing else that casts has a niche and casts to a number, too.
+            const _: () = ::core::assert!(
+                ::core::mem::size_of::<::core::option::Option<__StaticCallFn>>()
+                    == ::core::mem::size_of::<__StaticCallFn>(),
+                "the key's type is no function pointer",
+            );
+            #[allow(clippy::fn_to_numeric_cast_any)]
+            const _: fn(__StaticCallFn) -> ::core::primitive::usize = |function| function as _;
+
+            $crate::__static_call_items! { @key $how plain $name $export $value }
+
+            impl $name {
+                /// What the key points at, to be called at once: `KEY.function()(arguments…)`.
+                $($call)*
+                #[inline(always)]
+                pub fn function(self) -> __StaticCallFn {
+                    // SAFETY: the key only ever points at functions of this type.
+                    #[cfg(static_call_pass)]
+                    unsafe {
+                        $crate::private::transmute::<*const (), __StaticCallFn>(
+                            $crate::private::__static_call_target(&raw const $name),
+                        )
+                    }
+                    // A trampoline may need a register that this type's convention passes arguments in.
+                    // SAFETY: as above.
+                    #[cfg(not(static_call_pass))]
+                    unsafe {
+                        $crate::private::transmute::<*const (), __StaticCallFn>(
+                            $crate::private::load(&raw const $name)
+                        )
+                    }
+                }
+            }
+
+            $crate::__static_call_items! { @plain_methods $name }
         };
     };
 
@@ -340,7 +428,9 @@ macro_rules! __static_call_items {
         } }
     };
     (@key declare $kind:ident $name:ident $export:tt $value:tt $($function:tt)*) => {
-        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no `#[no_mangle]`");
+        $crate::private::compile_error!(
+            "a declared key is defined elsewhere: it takes no `#[no_mangle]`, and no initial value"
+        );
     };
 
     (@static $name:ident [$([$($on:tt)*])*] $value:block) => {
@@ -390,9 +480,14 @@ macro_rules! __static_call_items {
         ).as_ptr().cast();
     };
 
-    (@methods plain $name:ident [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] [$($result:ty)?]
-        [$([$argument:ident $type:ty])*]
-    ) => {
+    (@methods plain $name:ident $($function:tt)*) => {
+        $crate::__static_call_items! { @plain_methods $name }
+
+        impl $name {
+            $crate::__static_call_items! { @return_zero $name $($function)* }
+        }
+    };
+    (@plain_methods $name:ident) => {
         // SAFETY: the key only ever points at functions of this type.
         unsafe impl $crate::StaticCall for $name {
             type Target = __StaticCallFn;
@@ -435,9 +530,6 @@ macro_rules! __static_call_items {
             pub fn target(self) -> __StaticCallFn {
                 $crate::StaticCall::target(&self)
             }
-
-            $crate::__static_call_items! { @return_zero $name [$($life),*] [$($unsafe)*] [$($extern)*]
-                [$($result)?] [$([$argument $type])*] }
         }
     };
     (@methods option $name:ident [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] []

@@ -97,9 +97,9 @@ macro_rules! define {
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         })*
     };
-    // Keys of branches, or of both kinds.
+    // Keys of other kinds, or of several.
     ($($declaration:tt)+) => {
-        $crate::__static_call_split! { $($declaration)+ }
+        $crate::__static_call_each! { define $($declaration)+ }
     };
 }
 
@@ -153,100 +153,83 @@ macro_rules! declare {
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         })*)*
     };
-    // Keys of branches, or of both kinds.
+    // Keys of other kinds, or of several.
     ($(unsafe extern { $($declaration:tt)* })*) => {
-        $($crate::__static_call_declare! { $($declaration)* })*
+        $($crate::__static_call_each! { declare $($declaration)* })*
     };
 }
 
-/// Takes declarations of both kinds apart, one by one.
+/// Takes declarations of all kinds, one in each step: those of `define!`, or of `declare!`.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __static_call_split {
-    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : bool = $value:expr; $($more:tt)*) => {
+macro_rules! __static_call_each {
+    ($how:ident) => {};
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : bool $(= $value:expr)?; $($more:tt)*) => {
         $crate::__static_call_items! { @attributes
-            { branch [$crate::__static_call_branch_items!] define $name [$vis] [$value] }
+            { other [$crate::__static_call_branch_items!] $how $name [$vis] [$($value)?] }
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
-        $crate::define! { $($more)* }
+        $crate::__static_call_each! { $how $($more)* }
     };
-    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : $($more:tt)*) => {
-        $crate::__static_call_split! {
-            @one [$(#[$($attribute)*])* $vis static $name :] [$($more)*] $($more)*
-        }
-    };
-    // What is left comes twice: to find the semicolon, and to keep it, whose place a message may tell.
-    (@one [$($declaration:tt)*] [; $($rest:tt)*] $semicolon:tt $($more:tt)*) => {
-        $crate::__static_call_function! { $($declaration)* $semicolon }
-        $crate::define! { $($more)* }
-    };
-    (@one [$($declaration:tt)*] []) => {
-        $crate::__static_call_function! { $($declaration)* }
-    };
-    (@one [$($declaration:tt)*] [$first:tt $($rest:tt)*] $next:tt $($more:tt)*) => {
-        $crate::__static_call_split! { @one [$($declaration)* $next] [$($rest)*] $($more)* }
-    };
-}
-
-/// Takes declarations of both kinds apart, as `__static_call_split!` does.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __static_call_declare {
-    () => {};
-    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : bool; $($more:tt)*) => {
-        $crate::__static_call_items! { @attributes
-            { branch [$crate::__static_call_branch_items!] declare $name [$vis] [] }
-            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
-        $crate::__static_call_declare! { $($more)* }
-    };
-    ($(#[$($attribute:tt)*])* $vis:vis static $name:ident : $($more:tt)*) => {
-        $crate::__static_call_declare! {
-            @one [$(#[$($attribute)*])* $vis static $name :] [$($more)*] $($more)*
-        }
-    };
-    (@one [$($declaration:tt)*] [; $($rest:tt)*] $semicolon:tt $($more:tt)*) => {
-        $crate::__static_call_declare_function! { $($declaration)* $semicolon }
-        $crate::__static_call_declare! { $($more)* }
-    };
-    (@one [$($declaration:tt)*] []) => {
-        $crate::__static_call_declare_function! { $($declaration)* }
-    };
-    (@one [$($declaration:tt)*] [$first:tt $($rest:tt)*] $next:tt $($more:tt)*) => {
-        $crate::__static_call_declare! { @one [$($declaration)* $next] [$($rest)*] $($more)* }
-    };
-}
-
-/// One key of a function: as in `declare!`, which has many of them in one step.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __static_call_declare_function {
     (
-        $(#[$($attribute:tt)*])*
-        $vis:vis static $name:ident : $(Option < $($option:literal)?)?
-            $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
-            fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)?;
-    ) => {
-        $crate::__static_call_items! { @attributes
-            { declare $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
-              [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [] [$($parameter)*] }
-            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
-        }
-    };
-}
-
-/// One key of a function: as in `define!`, which has many of them in one step.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __static_call_function {
-    (
-        $(#[$($attribute:tt)*])*
-        $vis:vis static $name:ident : $(Option < $($option:literal)?)?
+        $how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : $(Option < $($option:literal)?)?
             $(for < $($life:lifetime),* $(,)? >)? $(unsafe $($unsafe:literal)?)? $(extern $($abi:literal)?)?
             fn ( $($parameter:tt)* ) $(-> $result:ty)? $(> $($close:literal)?)? $(= $value:expr)?;
+        $($more:tt)*
     ) => {
         $crate::__static_call_items! { @attributes
-            { define $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
+            { $how $name [$vis] [$(Option $($option)?)? $(> $($close)?)?] [$($($life),*)?]
               [$(unsafe $($unsafe)?)?] [$(extern $($abi)?)?] [$($result)?] [$($value)?] [$($parameter)*] }
             { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*]
         }
+        $crate::__static_call_each! { $how $($more)* }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : ::core::option::$($rest:tt)*) => {
+        $crate::__static_call_each! { $how $(#[$($attribute)*])* $vis static $name : $($rest)* }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : core::option::$($rest:tt)*) => {
+        $crate::__static_call_each! { $how $(#[$($attribute)*])* $vis static $name : $($rest)* }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : ::std::option::$($rest:tt)*) => {
+        $crate::__static_call_each! { $how $(#[$($attribute)*])* $vis static $name : $($rest)* }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : std::option::$($rest:tt)*) => {
+        $crate::__static_call_each! { $how $(#[$($attribute)*])* $vis static $name : $($rest)* }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : [$($array:tt)*] $($rest:tt)*) => {
+        $crate::private::compile_error!(
+            "keys are statics of their own: give each a name, and make the array one of handles, \
+             `[static_call::Key::new(&FIRST), static_call::Key::new(&SECOND)]`"
+        );
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : impl $($rest:tt)*) => {
+        $crate::__static_call_each! { @refuse }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : dyn $($rest:tt)*) => {
+        $crate::__static_call_each! { @refuse }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : Box < $($rest:tt)*) => {
+        $crate::__static_call_each! { @refuse }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : & $($rest:tt)*) => {
+        $crate::__static_call_each! { @refuse }
+    };
+    ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : * $($rest:tt)*) => {
+        $crate::__static_call_each! { @refuse }
+    };
+    // A name for a type, or a type from another macro.
+    (
+        $how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : $type:ty $(= $value:expr)?;
+        $($more:tt)*
+    ) => {
+        $crate::__static_call_items! { @attributes
+            { other [$crate::__static_call_items!] @alias $how $name [$vis] [$type] [$($value)?] }
+            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
+        $crate::__static_call_each! { $how $($more)* }
+    };
+    (@refuse) => {
+        $crate::private::compile_error!(
+            "a key's type is a function pointer: `fn(…) -> …`, or a name for one; closures that capture \
+             nothing are functions, and what others capture goes into a static or an argument"
+        );
     };
 }

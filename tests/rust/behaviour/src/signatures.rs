@@ -203,7 +203,69 @@ fn implied_bounds() {
     assert_eq!(FOR_EVER.call(&"text", |_| panic!("nobody calls it")), 0);
 }
 
+/// Function types that have names, or come from another macro; and names for `Option`.
+mod named {
+    pub type Shorten = for<'a> fn(&'a str, usize) -> &'a str;
+    pub type Foreign = unsafe extern "C" fn(*const u8) -> u8;
+
+    pub fn cut(text: &str, len: usize) -> &str {
+        &text[..len]
+    }
+    pub fn cut_front(text: &str, len: usize) -> &str {
+        &text[len..]
+    }
+    /// # Safety
+    ///
+    /// A live byte.
+    unsafe extern "C" fn first(bytes: *const u8) -> u8 {
+        // SAFETY: the caller's promise.
+        unsafe { *bytes }
+    }
+
+    static_call::define! {
+        /// Documented.
+        pub static SHORTEN: Shorten = cut;
+        pub static FOREIGN: self::Foreign = first;
+        pub static CORE: ::core::option::Option<fn(&mut u32)> = None;
+        pub static STD: std::option::Option<fn(&mut u32)> = Some(|value| *value += 1);
+        #[cold]
+        pub static RARE: fn(u32) -> u32 = |value| value + 1;
+    }
+
+    macro_rules! keys {
+        ($($name:ident: $type:ty = $value:expr;)*) => {
+            static_call::define! { $(pub static $name: $type = $value;)* }
+        };
+    }
+    keys! {
+        SUM: fn(u32, u32) -> u32 = u32::wrapping_add;
+        CUT: Shorten = cut;
+    }
+}
+
+fn named_types() {
+    use named::{CORE, CUT, FOREIGN, RARE, SHORTEN, STD, SUM};
+
+    assert_eq!(SHORTEN.function()("static", 4), "stat");
+    SHORTEN.update(named::cut_front).unwrap();
+    assert_eq!(SHORTEN.function()("static", 4), "ic");
+    assert_eq!(SHORTEN.target()("static", 5), "c");
+    // SAFETY: a live byte.
+    assert_eq!(unsafe { FOREIGN.function()(&9) }, 9);
+    assert_eq!((SUM.function()(1, 2), CUT.function()("key", 1)), (3, "k"));
+    SUM.update(u32::wrapping_mul).unwrap();
+    assert_eq!(SUM.function()(3, 2), 6);
+    let mut counted = 0;
+    CORE.call(&mut counted);
+    STD.call(&mut counted);
+    assert_eq!((counted, RARE.call(1)), (1, 2));
+    STD.update(None).unwrap();
+    STD.call(&mut counted);
+    assert_eq!(counted, 1);
+}
+
 pub fn check() {
+    named_types();
     assert_eq!(NAMED.call(5, 3), 2);
     assert_eq!(UNNAMED.call(5, 3), 2);
     assert_eq!(MIXED.call(5, 3, 1), 5);

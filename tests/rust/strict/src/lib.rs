@@ -101,6 +101,9 @@ const fn many(_: u8, _: u16, _: u32, _: u64, _: i8, _: i16, _: i32, _: i64, last
 #[deprecated(note = "for a key that may call it")]
 const fn old() {}
 
+/// The type of a key.
+pub type Named = fn(u32) -> u32;
+
 static_call::define! {
     /// A key whose initial value is the user's constant.
     pub static HOOK: Option<fn(u32)> = OFF;
@@ -126,6 +129,11 @@ static_call::define! {
     pub(crate) static SHORTER_HOOK: Option<for<'a, 'b> fn(&'a &'b str, &mut &'a &'b u8)> = None;
     /// Parameters with names that are keywords in some editions.
     pub static r#gen: fn(r#async: u32, r#try: u32) -> u32 = sum;
+    /// A key whose type has a name.
+    pub static OF_A_NAME: Named = NAME;
+    /// A key that returns zero at first.
+    #[return_zero]
+    pub static ZERO: fn(Zero) -> u32;
     #[doc(hidden)]
     pub static lower_case: fn(String) -> Result<(), String> = fails;
     /// More arguments than clippy accepts.
@@ -158,6 +166,7 @@ pub fn check() -> Result<(), static_call::Error> {
     OLD.call();
     std::assert_eq!((NAMED.call(5), ANSWER.call(), r#gen.call(1, 2)), (5, 42, 3));
     std::assert_eq!(static_call::static_call!(NAMED, 7), 7);
+    std::assert_eq!((OF_A_NAME.function()(5), ZERO.call(Zero)), (5, 0));
     std::assert_eq!(lower_case.call(String::new()), Err(String::new()));
     std::assert_eq!(MANY.call(1, 2, 3, 4, 5, 6, 7, 8, '9'), '9');
     let mut text = String::new();
