@@ -7,12 +7,14 @@
  *     int error = static_branch_enable(&trace);          // one jump from now on, if it is 0
  *
  * The names and their meaning are those of Linux's include/linux/jump_label.h. On Linux on x86-64, AArch64,
- * RISC-V, s390x, ARMv7 and i686, gcc and clang compile a branch to one no-op or one jump (`asm goto`), which
- * the library changes. Elsewhere, and in some position-independent code (see docs/branches.md), it is a
+ * RISC-V, s390x, ARMv7, POWER and i686, gcc and clang compile a branch to one no-op or one jump (`asm goto`),
+ * which the library changes. Elsewhere, and in some position-independent code (see docs/branches.md), it is a
  * relaxed load and a branch. No compiler plugin is needed. Link with libstatic_call, as for static_call.h.
  *
  *   keys       DEFINE_STATIC_KEY_FALSE(name), DEFINE_STATIC_KEY_TRUE(name)
  *              DECLARE_STATIC_KEY_FALSE(name), DECLARE_STATIC_KEY_TRUE(name)    another file defines it
+ *              DEFINE_STATIC_KEY_ARRAY_FALSE(name, count), ..._TRUE(name, count)    in C
+ *              STATIC_KEY_FALSE_INIT, STATIC_KEY_TRUE_INIT    initializers, in arrays and structs
  *   branches   static_branch_unlikely(&key)      whether it is on; a no-op while it is off
  *              static_branch_likely(&key)        the same; a no-op while it is on
  *   hooks      static_call_lazy(key, args...)    static_call_cond of a key that may be NULL, behind a branch:
@@ -20,6 +22,8 @@
  *   updates    static_branch_enable(&key), static_branch_disable(&key)
  *              static_branch_inc(&key), static_branch_dec(&key)    count who wants it on
  *              STATIC_BRANCH_CHANGE(&key, on)       one of static_call_update_batch's changes
+ *              static_key_enable(&key.key), static_key_disable(&key.key)
+ *              static_key_slow_inc(&key.key), static_key_slow_dec(&key.key)    of a `struct static_key`
  *   questions  static_key_enabled(&key), static_key_count(&key)
  *
  * A branch names its key as a constant, as `&key`. Otherwise (in a function that is given the key) use
@@ -49,29 +53,50 @@ struct static_key_false {
 	struct static_key key;
 };
 
+/* For the macros: in a module of C++, `struct static_key_true` would declare another struct. */
+typedef struct static_key_true __static_branch_true;
+typedef struct static_key_false __static_branch_false;
+
 #define __STATIC_BRANCH_KEY UINT32_C(0x8000)
 #define __STATIC_BRANCH_INIT(count, name)                                                           \
-	{ { { (__static_call_function *)(count), __STATIC_BRANCH_NONE, __STATIC_BRANCH_NONE, name, 0, \
-	      __STATIC_BRANCH_KEY | (STATIC_CALL_VERSION << 16) } } }
+	{ { count, __STATIC_CALL_NULL, __STATIC_CALL_NULL, name, 0,                                  \
+	    __STATIC_BRANCH_KEY | (STATIC_CALL_VERSION << 16) } }
 #ifdef __cplusplus
-#define __STATIC_BRANCH_NONE nullptr
+#define __STATIC_BRANCH_ONE \
+	reinterpret_cast<__static_call_function *>(static_cast<__UINTPTR_TYPE__>(1))
 #else
-#define __STATIC_BRANCH_NONE ((void *)0)
+#define __STATIC_BRANCH_ONE ((__static_call_function *)1)
 #endif
-#define STATIC_KEY_TRUE_INIT __STATIC_BRANCH_INIT(1, __STATIC_BRANCH_NONE)
-#define STATIC_KEY_FALSE_INIT __STATIC_BRANCH_INIT(0, __STATIC_BRANCH_NONE)
+#define __STATIC_BRANCH_ZERO __STATIC_CALL_NULL
+#define STATIC_KEY_INIT_TRUE __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, __STATIC_CALL_NULL)
+#define STATIC_KEY_INIT_FALSE __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, __STATIC_CALL_NULL)
+#define STATIC_KEY_TRUE_INIT { STATIC_KEY_INIT_TRUE }
+#define STATIC_KEY_FALSE_INIT { STATIC_KEY_INIT_FALSE }
 
 #ifdef __ELF__
 #define __STATIC_BRANCH_SECTION __attribute__((__section__("static_call_keys")))
 #else
 #define __STATIC_BRANCH_SECTION
 #endif
-#define DEFINE_STATIC_KEY_TRUE(name)                                                                \
-	struct static_key_true name __STATIC_BRANCH_SECTION = __STATIC_BRANCH_INIT(1, #name)
-#define DEFINE_STATIC_KEY_FALSE(name)                                                               \
-	struct static_key_false name __STATIC_BRANCH_SECTION = __STATIC_BRANCH_INIT(0, #name)
-#define DECLARE_STATIC_KEY_TRUE(name) extern struct static_key_true name
-#define DECLARE_STATIC_KEY_FALSE(name) extern struct static_key_false name
+#define DEFINE_STATIC_KEY_TRUE(name) \
+	__static_branch_true name __STATIC_BRANCH_SECTION = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) }
+#define DEFINE_STATIC_KEY_FALSE(name) \
+	__static_branch_false name __STATIC_BRANCH_SECTION = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) }
+#define DECLARE_STATIC_KEY_TRUE(name) extern __static_branch_true name
+#define DECLARE_STATIC_KEY_FALSE(name) extern __static_branch_false name
+/* The kernel's are read-only once it has booted; static_call_seal makes all keys so. */
+#define DEFINE_STATIC_KEY_TRUE_RO(name) DEFINE_STATIC_KEY_TRUE(name)
+#define DEFINE_STATIC_KEY_FALSE_RO(name) DEFINE_STATIC_KEY_FALSE(name)
+#ifndef __cplusplus /* which has no ranges of designators */
+#define DEFINE_STATIC_KEY_ARRAY_TRUE(name, count)                                                   \
+	__static_branch_true name[count] __STATIC_BRANCH_SECTION = {                                 \
+		[0 ...(count) - 1] = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) }            \
+	}
+#define DEFINE_STATIC_KEY_ARRAY_FALSE(name, count)                                                  \
+	__static_branch_false name[count] __STATIC_BRANCH_SECTION = {                                \
+		[0 ...(count) - 1] = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) }           \
+	}
+#endif
 
 #ifndef STATIC_CALL_WITHOUT_LIBRARY
 __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, uint32_t __wish);
@@ -81,22 +106,49 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 #define static_branch_disable(x) (__static_call_branch(&(x)->key.__key, 2))
 #define static_branch_inc(x) (__static_call_branch(&(x)->key.__key, 3))
 #define static_branch_dec(x) (__static_call_branch(&(x)->key.__key, 4))
+/* The same for a `struct static_key`. */
+#define static_key_enable(x) (__static_call_branch(&(x)->__key, 1))
+#define static_key_disable(x) (__static_call_branch(&(x)->__key, 2))
+#define static_key_slow_inc(x) (__static_call_branch(&(x)->__key, 3))
+#define static_key_slow_dec(x) (__static_call_branch(&(x)->__key, 4))
 
 /* As STATIC_CALL_CHANGE: switches the key on or off. Keys of functions and branches may change together. */
 #define STATIC_BRANCH_CHANGE(x, on)                                                                 \
-	{ &(x)->key.__key, __STATIC_BRANCH_NONE, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
+	{ &(x)->key.__key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
 
-/* How many want the key on. */
-#define static_key_count(x)                                                                         \
-	((int)(intptr_t)__atomic_load_n(&(x)->key.__key.__target, __ATOMIC_RELAXED))
+/* How many want the key on, which may be of each of the three types. Volatile: clang takes what a C++ module or
+ * a precompiled header defines in a section for a constant. */
+#ifdef __cplusplus
+extern "C++" {
+inline int static_key_count(const static_key *__key) noexcept
+{
+	__static_call_function *const volatile *__count = &__key->__key.__target;
+
+	return static_cast<int>(reinterpret_cast<intptr_t>(__atomic_load_n(__count, __ATOMIC_RELAXED)));
+}
+inline int static_key_count(const static_key_true *__key) noexcept { return static_key_count(&__key->key); }
+inline int static_key_count(const static_key_false *__key) noexcept { return static_key_count(&__key->key); }
+}
+#else
+#define static_key_count(x) ((int)(intptr_t)__atomic_load_n(__STATIC_BRANCH_COUNT(x), __ATOMIC_RELAXED))
+#define __STATIC_BRANCH_COUNT(x)                                                                    \
+	((__static_call_function *const volatile *)&__STATIC_BRANCH_ANY(x)->__key.__target)
+#define __STATIC_BRANCH_ANY(x)                                                                      \
+	__extension__ _Generic(*(x),                                                                \
+		struct static_key: (const struct static_key *)(x),                                  \
+		struct static_key_true: (const struct static_key *)(x),                             \
+		struct static_key_false: (const struct static_key *)(x))
+#endif
 #define static_key_enabled(x) (static_key_count(x) != 0)
 
-#if __STATIC_CALL_TRAMPOLINES && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
-/* `key` is the address of the library's part of a key. */
+#if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
+/* `key` is the address of the library's part of a key. The variable has no initializer: clang before 17 takes
+ * each branch's label for a target of each other's jump, and C++ lets no jump pass an initialization. */
 #define __STATIC_BRANCH(key, when, polarity, jumped)                                                  \
 	(__extension__({                                                                             \
 		__label__ __static_call_jump, __static_call_done;                                    \
-		__static_call_bool __static_call_is_on = !(jumped);                                   \
+		__static_call_bool __static_call_is_on;                                               \
+		__static_call_is_on = !(jumped);                                                     \
 		__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when(__STATIC_CALL_ASM_KEY)                  \
 				     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)   \
 			     :                                                                       \
@@ -119,7 +171,7 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 #define static_branch_likely(x) __builtin_expect(__STATIC_BRANCH(&(x)->key.__key, OFF, "1", 0), 1)
 #else
 #ifdef STATIC_CALL_WITHOUT_LIBRARY
-#define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_BRANCH_NONE)
+#define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_CALL_NULL)
 #else
 #define __STATIC_BRANCH_IS_SOME(key) \
 	((__atomic_load_n(&STATIC_CALL_KEY(key).__form, __ATOMIC_RELAXED) & 1) == 0)

@@ -428,22 +428,23 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_IN_GROUP(linked, group) "\"awoG\", %%progbits, " linked ", " group ", comdat"
 #endif
 
-#if !defined(__STATIC_CALL_ASM_BEGIN) || defined(STATIC_CALL_POINTERS) ||                                  \
+/* Whether there is assembler that suits the compiler and its flags, for branches and perhaps trampolines. */
+#if !defined(__STATIC_CALL_ASM_KEY) || defined(STATIC_CALL_POINTERS) ||                                  \
 	defined(STATIC_CALL_WITHOUT_LIBRARY) || !defined(__ELF__) || !defined(__linux__) ||                \
 	defined(__code_model_large__) || defined(__code_model_medium__) ||                                 \
 	defined(__AARCH64_CMODEL_LARGE__) || defined(__riscv_cmodel_large) || defined(__INTEL_COMPILER) || \
 	defined(__TINYC__) || defined(__CUDACC__)
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_ASSEMBLER 0
 #elif defined(__s390x__) && defined(STATIC_CALL_RETPOLINES) /* there is no text for them */
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_ASSEMBLER 0
 #elif defined(__cplusplus) && __cplusplus < 201703L
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_ASSEMBLER 0
 #elif defined(__clang__)
 #if __clang_major__ < 14 || __has_feature(__kcfi__) || __has_feature(__speculative_load_hardening__) || \
 	__has_feature(__cfi_sanitizer__)
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_ASSEMBLER 0
 #else
-#define __STATIC_CALL_TRAMPOLINES 1
+#define __STATIC_CALL_ASSEMBLER 1
 #if defined(__x86_64__) || defined(__i386__)
 #define __STATIC_CALL_SYMBOL "s"
 #elif defined(__aarch64__) && __clang_major__ >= 19
@@ -453,9 +454,9 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #endif
 #endif
 #elif defined(__arm__) && defined(__PIC__) && defined(__cplusplus)
-#define __STATIC_CALL_TRAMPOLINES 0
+#define __STATIC_CALL_ASSEMBLER 0
 #else
-#define __STATIC_CALL_TRAMPOLINES (__GNUC__ >= 12)
+#define __STATIC_CALL_ASSEMBLER (__GNUC__ >= 12)
 /* "i" where the compiler takes any symbol for one. Otherwise the architecture's own constraint; or "X", for
  * anything, on x86, where symbols have no anchors that an optimizer would write instead. */
 #if defined(__aarch64__)
@@ -467,6 +468,13 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #elif !defined(__PIC__) || !defined(__arm__)
 #define __STATIC_CALL_SYMBOL "i"
 #endif
+#endif
+
+/* POWER has branches alone: nothing restores its register 2 behind a call of a trampoline. */
+#if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_ASM_BEGIN)
+#define __STATIC_CALL_TRAMPOLINES 1
+#else
+#define __STATIC_CALL_TRAMPOLINES 0
 #endif
 
 #if __STATIC_CALL_TRAMPOLINES

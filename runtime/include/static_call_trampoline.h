@@ -166,8 +166,9 @@
 	"\t.subsection 1\n" \
 	"\t782: leaq -128(%%rsp), %%rsp\n" \
 	"\tpushq %%rax\n" \
-	"\tmovq " key "@GOTPCREL(%%rip), %%rax\n" \
-	"\tcmpq $0, (%%rax)\n" \
+	"\tmovq \".Lstatic_call_branch." key "\"(%%rip), %%rax\n" \
+	"\tmovq (%%rax), %%rax\n" \
+	"\ttestq %%rax, %%rax\n" \
 	"\tpopq %%rax\n" \
 	"\tleaq 128(%%rsp), %%rsp\n" \
 	"\tjne %l[__static_call_jump]\n" \
@@ -191,8 +192,9 @@
 	"\t.subsection 1\n" \
 	"\t782: leaq -128(%%rsp), %%rsp\n" \
 	"\tpushq %%rax\n" \
-	"\tmovq " key "@GOTPCREL(%%rip), %%rax\n" \
-	"\tcmpq $0, (%%rax)\n" \
+	"\tmovq \".Lstatic_call_branch." key "\"(%%rip), %%rax\n" \
+	"\tmovq (%%rax), %%rax\n" \
+	"\ttestq %%rax, %%rax\n" \
 	"\tpopq %%rax\n" \
 	"\tleaq 128(%%rsp), %%rsp\n" \
 	"\tje %l[__static_call_jump]\n" \
@@ -216,11 +218,12 @@
 	"\t.subsection 1\n" \
 	"\t782: leaq -128(%%rsp), %%rsp\n" \
 	"\tpushq %%rax\n" \
-	"\tmovq " key "@GOTPCREL(%%rip), %%rax\n" \
-	"\ttestb $1, 32(%%rax)\n" \
+	"\tmovq \".Lstatic_call_branch." key "\"(%%rip), %%rax\n" \
+	"\tmovb 32(%%rax), %%al\n" \
+	"\tshrb %%al\n" \
 	"\tpopq %%rax\n" \
 	"\tleaq 128(%%rsp), %%rsp\n" \
-	"\tje %l[__static_call_jump]\n" \
+	"\tjnc %l[__static_call_jump]\n" \
 	"\tjmp 781b\n" \
 	"\t.previous\n" \
 	"\t.ifndef .Lstatic_call_branch\n" \
@@ -911,22 +914,22 @@
 	"\tcall 775f\n" \
 	"\t775: pop %%ebx\n" \
 	"\tlea 772b-775b(%%ebx), %%eax\n" \
-	"\tadd $_GLOBAL_OFFSET_TABLE_+(.-775b), %%ebx\n" \
-	"\tsub $4, %%esp\n" \
+	"\tlea _GLOBAL_OFFSET_TABLE_+(.-775b)(%%ebx), %%ebx\n" \
+	"\tpush %%eax\n" \
 	"\tpush %%eax\n" \
 	"\tcall __static_call_register@PLT\n" \
-	"\tadd $8, %%esp\n" \
+	"\tlea 8(%%esp), %%esp\n" \
 	"\tpop %%ebx\n" \
 	"\tret\n" \
 	"\t774: push %%ebx\n" \
 	"\tcall 775f\n" \
 	"\t775: pop %%ebx\n" \
 	"\tlea 772b-775b(%%ebx), %%eax\n" \
-	"\tadd $_GLOBAL_OFFSET_TABLE_+(.-775b), %%ebx\n" \
-	"\tsub $4, %%esp\n" \
+	"\tlea _GLOBAL_OFFSET_TABLE_+(.-775b)(%%ebx), %%ebx\n" \
+	"\tpush %%eax\n" \
 	"\tpush %%eax\n" \
 	"\tcall __static_call_unregister@PLT\n" \
-	"\tadd $8, %%esp\n" \
+	"\tlea 8(%%esp), %%esp\n" \
 	"\tpop %%ebx\n" \
 	"\tret\n" \
 	"\t\n" \
@@ -1022,7 +1025,8 @@
 	"\tcall 783f\n" \
 	"\t783: popl %%eax\n" \
 	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
-	"\tcmpl $0, (%%eax)\n" \
+	"\tmovl (%%eax), %%eax\n" \
+	"\ttestl %%eax, %%eax\n" \
 	"\tpopl %%eax\n" \
 	"\tjne %l[__static_call_jump]\n" \
 	"\tjmp 781b\n" \
@@ -1047,7 +1051,8 @@
 	"\tcall 783f\n" \
 	"\t783: popl %%eax\n" \
 	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
-	"\tcmpl $0, (%%eax)\n" \
+	"\tmovl (%%eax), %%eax\n" \
+	"\ttestl %%eax, %%eax\n" \
 	"\tpopl %%eax\n" \
 	"\tje %l[__static_call_jump]\n" \
 	"\tjmp 781b\n" \
@@ -1072,9 +1077,10 @@
 	"\tcall 783f\n" \
 	"\t783: popl %%eax\n" \
 	"\tmovl \".Lstatic_call_branch." key "\"-783b(%%eax), %%eax\n" \
-	"\ttestb $1, 16(%%eax)\n" \
+	"\tmovb 16(%%eax), %%al\n" \
+	"\tshrb %%al\n" \
 	"\tpopl %%eax\n" \
-	"\tje %l[__static_call_jump]\n" \
+	"\tjnc %l[__static_call_jump]\n" \
 	"\tjmp 781b\n" \
 	"\t.previous\n" \
 	"\t.ifndef .Lstatic_call_branch\n" \
@@ -1300,6 +1306,178 @@
 	"\t.p2align 2\n" \
 	"\t\".Lstatic_call_branch." key "\":\n" \
 	"\t.long " key ", 0, 0, 0, -2143071486, 0, 0\n" \
+	"\t.popsection\n" \
+	"\t.endif\n" \
+	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \
+	"\t.p2align 2\n" \
+	"\t.long 780b - ., %l[__static_call_jump] - ., \".Lstatic_call_branch." key "\" + " \
+	polarity " - .\n" \
+	"\t.popsection\n"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2
+#define __STATIC_CALL_ASM_KEY "%0"
+#define __STATIC_CALL_ASM_IMAGE \
+	"\t.ifndef .Lstatic_call_image\n" \
+	"\t.set .Lstatic_call_image, 1\n" \
+	"\t.weak __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.weak __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.weak __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.weak __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.hidden __static_call_image, __ehdr_start, __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.hidden __start_static_call_records, __stop_static_call_records, __start_static_call_keys\n" \
+	"\t.hidden __stop_static_call_keys, __stop_static_call_end\n" \
+	"\t.hidden __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.pushsection static_call_keys, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.balign 65536\n" \
+	"\t.zero 8\n" \
+	"\t.section static_call_records, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.zero 40\n" \
+	"\t.section static_call_branches, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 12\n" \
+	"\t.section static_call_sites, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t.zero 4\n" \
+	"\t.section static_call_end, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.zero 65536\n" \
+	"\t.section .data.static_call_image, \"awG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"772:\n" \
+	"\t.long 2, 0\n" \
+	"\t.quad __start_static_call_sites, __stop_static_call_sites\n" \
+	"\t.quad __start_static_call_records, __stop_static_call_records\n" \
+	"\t.quad __start_static_call_keys, __stop_static_call_keys\n" \
+	"\t.quad __start_static_call_branches, __stop_static_call_branches\n" \
+	"\t.quad __stop_static_call_end, __ehdr_start, 0, 0, 0, 0, 0\n" \
+	"\t.long 0, 0\n" \
+	"\t.section .text.static_call_image, \"axG\", %%progbits, __static_call_image, comdat\n" \
+	"\t.p2align 2\n" \
+	"\t773: addis 2, 12, .TOC.-773b@ha\n" \
+	"\taddi 2, 2, .TOC.-773b@l\n" \
+	"\tmflr 0\n" \
+	"\tstd 0, 16(1)\n" \
+	"\tstdu 1, -32(1)\n" \
+	"\taddis 3, 2, 772b@toc@ha\n" \
+	"\taddi 3, 3, 772b@toc@l\n" \
+	"\tbl __static_call_register\n" \
+	"\tnop\n" \
+	"\taddi 1, 1, 32\n" \
+	"\tld 0, 16(1)\n" \
+	"\tmtlr 0\n" \
+	"\tblr\n" \
+	"\t.p2align 2\n" \
+	"\t774: addis 2, 12, .TOC.-774b@ha\n" \
+	"\taddi 2, 2, .TOC.-774b@l\n" \
+	"\tmflr 0\n" \
+	"\tstd 0, 16(1)\n" \
+	"\tstdu 1, -32(1)\n" \
+	"\taddis 3, 2, 772b@toc@ha\n" \
+	"\taddi 3, 3, 772b@toc@l\n" \
+	"\tbl __static_call_unregister\n" \
+	"\tnop\n" \
+	"\taddi 1, 1, 32\n" \
+	"\tld 0, 16(1)\n" \
+	"\tmtlr 0\n" \
+	"\tblr\n" \
+	"\t\n" \
+	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 773b\n" \
+	"\t.section .fini_array.101, \"awG\", %%fini_array, __static_call_image, comdat\n" \
+	"\t.p2align 3\n" \
+	"\t.quad 774b\n" \
+	"\t.popsection\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_CLOBBERS "r0", "r12", "cr0"
+#define __STATIC_CALL_ASM_BRANCH_ON(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mr 12, 12\n" \
+	"\tmflr 0\n" \
+	"\tbcl 20, 31, 784f\n" \
+	"\t784: mflr 12\n" \
+	"\tmtlr 0\n" \
+	"\taddis 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@ha\n" \
+	"\taddi 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@l\n" \
+	"\tld 12, 0(12)\n" \
+	"\tld 12, 0(12)\n" \
+	"\tcmpdi 12, 0\n" \
+	"\tbeq 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_OFF(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mr 12, 12\n" \
+	"\tmflr 0\n" \
+	"\tbcl 20, 31, 784f\n" \
+	"\t784: mflr 12\n" \
+	"\tmtlr 0\n" \
+	"\taddis 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@ha\n" \
+	"\taddi 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@l\n" \
+	"\tld 12, 0(12)\n" \
+	"\tld 12, 0(12)\n" \
+	"\tcmpdi 12, 0\n" \
+	"\tbne 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_SOME(key) __STATIC_CALL_ASM_IMAGE \
+	".Lstatic_branch.%=:\n" \
+	"\t780: b 782f\n" \
+	"781:\n" \
+	"\t.subsection 1\n" \
+	"\t782: mr 12, 12\n" \
+	"\tmflr 0\n" \
+	"\tbcl 20, 31, 784f\n" \
+	"\t784: mflr 12\n" \
+	"\tmtlr 0\n" \
+	"\taddis 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@ha\n" \
+	"\taddi 12, 12, 0+\".Lstatic_call_branch." key "\"-784b@l\n" \
+	"\tld 12, 0(12)\n" \
+	"\tlbz 12, 32(12)\n" \
+	"\tandi. 12, 12, 1\n" \
+	"\tbne 783f\n" \
+	"\tb %l[__static_call_jump]\n" \
+	"\t783: b 781b\n" \
+	"\t.previous\n" \
+	"\t.ifndef .Lstatic_call_branch\n" \
+	"\t.set .Lstatic_call_branch, 1\n" \
+	"\t.irp section, keys, records, branches, sites, end\n" \
+	"\t.pushsection static_call_\\section, \"awR\", %%progbits, unique, 1000000\n" \
+	".Lstatic_call_names_\\section:\n" \
+	"\t.popsection\n" \
+	"\t.endr\n" \
+	"\t.endif\n"
+#define __STATIC_CALL_ASM_BRANCH_END(key, polarity) \
+	"\t.ifndef \".Lstatic_call_branch." key "\"\n" \
+	"\t.pushsection static_call_records, \"awo\", %%progbits, .Lstatic_call_names_records\n" \
+	"\t.p2align 3\n" \
+	"\t\".Lstatic_call_branch." key "\":\n" \
+	"\t.quad " key ", 0, 0\n" \
+	"\t.long 0, -2143071486\n" \
+	"\t.quad 0\n" \
 	"\t.popsection\n" \
 	"\t.endif\n" \
 	"\t.pushsection static_call_branches, \"awo?\", %%progbits, .Lstatic_branch.%=\n" \

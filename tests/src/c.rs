@@ -113,12 +113,11 @@ impl Build {
     }
 
     /// Whether static branches of a program in C are patched: not in i686's position-independent code, which
-    /// is usual there, in Thumb code, which Debian's gcc writes, and on POWER.
+    /// is usual there, and in Thumb code, which Debian's gcc writes.
     #[must_use]
     pub fn header_has_branches(self) -> bool {
         let is_thumb = platform().name.starts_with("armv7-") && self.compiler == Compiler::Gcc;
-        let has_none = ["i686-", "powerpc64le-"].iter().any(|start| platform().name.starts_with(start));
-        platform().has_branches() && !is_thumb && !has_none
+        platform().has_branches() && !is_thumb && !platform().name.starts_with("i686-")
     }
 
     /// The modes and writers that make a difference. If calls load their keys, there is one mode, whatever

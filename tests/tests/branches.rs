@@ -2,12 +2,12 @@
 //! of a branch that is off.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use static_call_tests::c::{builds, in_mode, source};
+use static_call_tests::c::{Build, Compiler, builds, in_mode, source};
 use static_call_tests::platform::platform;
-use static_call_tests::rust::{Build, PLAIN};
+use static_call_tests::rust::{self, PLAIN};
 use static_call_tests::{execute, llvm, prefix, run, stdout};
 
 /// `STATIC_CALL_MODE` and `STATIC_CALL_WRITER`.
@@ -64,11 +64,11 @@ fn hot_path(program: &Path, function: &str) -> Vec<String> {
     panic!("it does not return: {listing}");
 }
 
-fn without_the_pass(name: &'static str) -> Build<'static> {
-    Build { name, wrapper: None, ..PLAIN }
+fn without_the_pass(name: &'static str) -> rust::Build<'static> {
+    rust::Build { name, wrapper: None, ..PLAIN }
 }
 
-fn built(build: Build<'_>) -> std::path::PathBuf {
+fn built(build: rust::Build<'_>) -> std::path::PathBuf {
     build.build(&["-p", "branches"]).join("branches")
 }
 
@@ -84,14 +84,14 @@ fn without_the_pass_in_debug_builds() {
 
 #[test]
 fn in_release_builds() {
-    check(&built(Build { name: "release", release: true, ..PLAIN }));
+    check(&built(rust::Build { name: "release", release: true, ..PLAIN }));
 }
 
 /// The argument moves to the result's register and is incremented, and the branch is one instruction. No
 /// register is saved, no argument of the other function is prepared, and nothing is loaded.
 #[test]
 fn a_branch_that_is_off_is_one_instruction() {
-    let program = built(Build { release: true, ..without_the_pass("without") });
+    let program = built(rust::Build { release: true, ..without_the_pass("without") });
     check(&program);
     for function in ["hot_leaf", "hot_likely", "hot_lazy"] {
         check_hot_path(&program, function);
@@ -117,23 +117,90 @@ fn check_hot_path(program: &Path, function: &str) {
 #[test]
 fn in_c() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    for (number, build) in builds().iter().enumerate() {
-        let program = build.link(&["branches.c"], &[], &directory.path().join(number.to_string()));
-        for (mode, writer) in WRITERS {
-            if writer == "breakpoint" && !platform().has_breakpoints {
-                continue;
-            }
-            let mut command = in_mode(&program, Some(mode));
-            let output = run(command.env("STATIC_CALL_WRITER", writer).env("STATIC_CALL_LOG", "1"));
-            let log = String::from_utf8_lossy(&output.stderr).into_owned();
-            if build.header_has_branches() && mode == "inline" {
-                assert!(log.contains(" keys, inline; "), "{build:?}, {writer}: {log}");
-            }
-        }
+    for build in builds() {
+        let program = check_c(*build, "branches.c", &[], directory.path());
         if build.level == "-O3" {
             check_hot_path(&program, "hot_leaf");
         }
     }
+}
+
+/// The source of a kernel module, with keys in arrays and structs.
+#[test]
+fn in_code_of_the_kernel() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for build in builds() {
+        check_c(*build, "kernel_keys.c", &[], directory.path());
+    }
+}
+
+/// clang takes no `$` in assembler then, and both compilers' own code is Intel's.
+#[test]
+fn in_intel_syntax() {
+    if !platform().is_x86() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for compiler in [Compiler::Clang, Compiler::Gcc, Compiler::Pass] {
+        for (level, flags) in
+            [("-O0", &["-masm=intel"][..]), ("-O2", &["-masm=intel", "-fno-pie", "-no-pie"])]
+        {
+            for name in ["branches.c", "kernel_keys.c"] {
+                check_c(Build { compiler, level }, name, flags, directory.path());
+            }
+        }
+    }
+}
+
+/// clang takes the keys for constants there, since they lie in a section and come from a compiled module.
+#[test]
+fn in_modules_of_cpp20() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    for compiler in [Compiler::Pass, Compiler::Clang] {
+        for level in ["-O0", "-O3"] {
+            let clang = || {
+                let mut clang = Build { compiler, level }.compiler(true);
+                clang.args(["-std=c++20", "-Wno-unused-command-line-argument"]);
+                clang
+            };
+            run(clang()
+                .arg("--precompile")
+                .arg(source("module_branch.cppm"))
+                .arg("-o")
+                .arg(at("module.pcm")));
+            run(clang().arg("-c").arg(at("module.pcm")).arg("-o").arg(at("module.o")));
+            let mut link = clang();
+            link.arg(format!("-fmodule-file=branches={}", at("module.pcm").display()));
+            link.arg(source("module_branch_main.cpp")).arg(at("module.o")).arg("-o").arg(at("program"));
+            run(link.arg(prefix().join("lib/libstatic_call.a")));
+            for mode in ["inline", "generic"] {
+                run(&mut in_mode(&at("program"), Some(mode)));
+            }
+        }
+    }
+}
+
+/// Builds and runs a program in each mode with each writer.
+fn check_c(build: Build, name: &str, flags: &[&str], directory: &Path) -> PathBuf {
+    let program = build.link(&[name], flags, &directory.join("program"));
+    // i686's are only patched there.
+    let is_fixed = platform().name.starts_with("i686-") && flags.contains(&"-no-pie");
+    for (mode, writer) in WRITERS {
+        if writer == "breakpoint" && !platform().has_breakpoints {
+            continue;
+        }
+        let mut command = in_mode(&program, Some(mode));
+        let output = run(command.env("STATIC_CALL_WRITER", writer).env("STATIC_CALL_LOG", "1"));
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        if (build.header_has_branches() || is_fixed) && mode == "inline" {
+            assert!(log.contains(" keys, inline; "), "{build:?}, {flags:?}, {writer}: {log}");
+        }
+    }
+    program
 }
 
 /// Every level, and all crates in one module.
@@ -148,7 +215,7 @@ fn at_other_levels() {
     let count = if platform().is_foreign() { 1 } else { levels.len() };
     for (name, flags) in levels.into_iter().take(count) {
         let environment: &[(&str, &str)] = &[("RUSTFLAGS", flags)];
-        check(&built(Build { environment, ..without_the_pass(name) }));
+        check(&built(rust::Build { environment, ..without_the_pass(name) }));
     }
 }
 

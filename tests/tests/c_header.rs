@@ -101,9 +101,10 @@ fn no_warnings_in_any_standard() {
     let mut clangpps = other_clangs("++");
     clangpps.push("clang++-22".into());
     clangpps.push("g++".into());
-    for (programs, standards, warnings, name) in
-        [(clangs, c, C_WARNINGS, "interface.c"), (clangpps, cpp, CPP_WARNINGS, "interface.cpp")]
-    {
+    for (programs, standards, warnings, names) in [
+        (clangs, c, C_WARNINGS, ["interface.c", "branch_interface.c"]),
+        (clangpps, cpp, CPP_WARNINGS, ["interface.cpp", "branch_interface.cpp"]),
+    ] {
         for program in programs {
             for standard in standards {
                 // clang 14 calls it by another name.
@@ -113,25 +114,25 @@ fn no_warnings_in_any_standard() {
                 let mut command = any_compiler(&program, standard);
                 command.args(WARNINGS).args(warnings);
                 command.args((program == "g++").then_some("-Wuseless-cast"));
-                run(command.arg("-fsyntax-only").arg(source(name)));
+                run(command.arg("-fsyntax-only").args(names.map(source)));
             }
             let mut command = Command::new(&program);
             command.args(WARNINGS).arg("-fsyntax-only").arg("-isystem").arg(prefix().join("include"));
-            run(command.arg(source(name)));
+            run(command.args(names.map(source)));
         }
     }
 }
 
 #[test]
 fn no_warnings_under_weverything() {
-    for (program, standards, name) in [
-        ("clang", ["c99", "c11", "c23"], "interface.c"),
-        ("clang++", ["c++11", "c++17", "c++23"], "interface.cpp"),
+    for (program, standards, names) in [
+        ("clang", ["c99", "c11", "c23"], ["interface.c", "branch_interface.c"]),
+        ("clang++", ["c++11", "c++17", "c++23"], ["interface.cpp", "branch_interface.cpp"]),
     ] {
         for standard in standards {
             let mut command = compiler(program, standard);
             command.args(["-Weverything", "-Werror", "-fsyntax-only"]).args(NOT_EVERYTHING);
-            run(command.arg(source(name)));
+            run(command.args(names.map(source)));
         }
     }
 }
@@ -142,9 +143,12 @@ fn the_whole_interface() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let program = directory.path().join("program");
     for &build in builds() {
-        for (name, standards) in
-            [("interface.c", ["-std=c99", "-std=c2x"]), ("interface.cpp", ["-std=c++11", "-std=c++23"])]
-        {
+        for (name, standards) in [
+            ("interface.c", ["-std=c99", "-std=c2x"]),
+            ("interface.cpp", ["-std=c++11", "-std=c++23"]),
+            ("branch_interface.c", ["-std=c99", "-std=c2x"]),
+            ("branch_interface.cpp", ["-std=c++11", "-std=c++23"]),
+        ] {
             for standard in standards {
                 let program = build.link(&[name], &[standard], &program);
                 let is_patched = build.has_pass() || build.has_trampolines();
@@ -175,9 +179,9 @@ fn flags_that_change_layouts() {
     }
 }
 
-/// The header's text, without comments and literals.
-fn header() -> String {
-    let text = std::fs::read_to_string(prefix().join("include/static_call.h")).expect("the header");
+/// A header's text, without comments and literals.
+fn header(name: &str) -> String {
+    let text = std::fs::read_to_string(prefix().join("include").join(name)).expect("the header");
     let mut code = String::new();
     let mut rest = &*text;
     while let Some(at) = rest.find(['/', '"']) {
@@ -212,12 +216,36 @@ fn is_of_the_interface(name: &str) -> bool {
 
 #[test]
 fn the_interface_is_tested_as_a_whole() {
-    let header = header();
+    let header = header("static_call.h");
     let test = std::fs::read_to_string(source("interface.c")).expect("the test");
     let tested = identifiers(&test);
     let names = identifiers(&header).into_iter().filter(|name| is_of_the_interface(name));
     let missing: Vec<_> = names.filter(|name| *name != "STATIC_CALL_H" && !tested.contains(name)).collect();
     assert!(missing.is_empty(), "tests/c/interface.c says nothing of {missing:?}");
+}
+
+#[test]
+fn the_interface_of_branches_is_tested_as_a_whole() {
+    let header = header("static_branch.h");
+    let read = |name| std::fs::read_to_string(source(name)).expect("the test");
+    let (test, arrays) = (read("branch_interface.c"), read("kernel_keys.c"));
+    let (tested, tested_arrays) = (identifiers(&test), identifiers(&arrays));
+    let is_of_branches = |name: &&str| {
+        ["static_", "STATIC_", "DEFINE_STATIC_", "DECLARE_STATIC_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    let names: Vec<_> = identifiers(&header).into_iter().filter(is_of_branches).collect();
+    assert!(names.len() > 25, "{names:?}");
+    // The header's own, the language's, and those of the other header.
+    const OTHERS: [&str; 2] = ["STATIC_BRANCH_H", "static_cast"];
+    let is_of_calls = |name: &str| is_of_the_interface(name) && name != "static_call_lazy";
+    let is_missing = |name: &&str| {
+        let tested = if name.contains("_ARRAY_") { &tested_arrays } else { &tested };
+        !tested.contains(name) && !OTHERS.contains(name) && !is_of_calls(name)
+    };
+    let missing: Vec<_> = names.into_iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "tests/c/branch_interface.c says nothing of {missing:?}");
 }
 
 /// Users may have macros like `#define N 100`. So this test defines every identifier of the header as a macro
@@ -253,7 +281,7 @@ fn macros_of_users_break_nothing() {
     // Users name these fields; a macro of that name has to survive the header.
     const FIELDS: [&str; 7] =
         ["keys", "sites", "direct", "through_trampoline", "images", "branches", "patched_branches"];
-    let header = header();
+    let header = header("static_call.h");
     let is_reserved = |name: &str| {
         name.strip_prefix('_')
             .is_some_and(|rest| rest.starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))

@@ -31,7 +31,8 @@ struct Machine {
     page: usize,
     image: [&'static str; 3],
     fields: &'static str,
-    near: &'static str,
+    /// The trampoline's code, if calls in C have trampolines there.
+    near: Option<&'static str>,
     /// The code for images that lie anywhere, if the machine has one.
     far: Option<&'static str>,
     /// Both with a thunk, if the machine has one.
@@ -52,7 +53,7 @@ struct Machine {
     record: &'static str,
 }
 
-const MACHINES: [Machine; 7] = [X86_64, AARCH64, RISCV64, S390X, X86, ARM, LOONGARCH64];
+const MACHINES: [Machine; 8] = [X86_64, AARCH64, RISCV64, S390X, X86, ARM, POWERPC64, LOONGARCH64];
 
 const ALIGNMENT: &str = ".p2align 3";
 const FRAME: [&str; 2] = [abi::__static_call_record!(start), abi::__static_call_record!(end)];
@@ -66,7 +67,7 @@ const X86_64: Machine = Machine {
         abi::__static_call_image!(close 64),
     ],
     fields: abi::__static_call_record!(fields 64),
-    near: abi::__static_call_x86_64!(near),
+    near: Some(abi::__static_call_x86_64!(near)),
     far: Some(abi::__static_call_x86_64!(far)),
     thunks: [
         Some(abi::__static_call_x86_64!(near abi::__static_call_x86_64!(retpoline))),
@@ -95,7 +96,7 @@ const AARCH64: Machine = Machine {
         abi::__static_call_image!(close 64),
     ],
     fields: abi::__static_call_record!(fields 64),
-    near: abi::__static_call_aarch64!(near),
+    near: Some(abi::__static_call_aarch64!(near)),
     far: Some(abi::__static_call_aarch64!(recorded)),
     thunks: [None; 2],
     data: "",
@@ -121,7 +122,7 @@ const RISCV64: Machine = Machine {
         abi::__static_call_image!(close 64),
     ],
     fields: abi::__static_call_record!(fields 64),
-    near: abi::__static_call_riscv64!(near),
+    near: Some(abi::__static_call_riscv64!(near)),
     far: Some(abi::__static_call_riscv64!(recorded)),
     thunks: [None; 2],
     data: "",
@@ -149,7 +150,7 @@ const S390X: Machine = Machine {
         abi::__static_call_image!(close 64),
     ],
     fields: abi::__static_call_record!(fields 64),
-    near: abi::__static_call_s390x!(near),
+    near: Some(abi::__static_call_s390x!(near)),
     far: Some(abi::__static_call_s390x!(recorded)),
     thunks: [None; 2],
     data: "",
@@ -177,7 +178,7 @@ const X86: Machine = Machine {
         abi::__static_call_image!(close 32),
     ],
     fields: abi::__static_call_record!(fields 32),
-    near: abi::__static_call_x86!(fixed),
+    near: Some(abi::__static_call_x86!(fixed)),
     far: None,
     thunks: [Some(abi::__static_call_x86!(fixed stacked)), None],
     data: "",
@@ -203,7 +204,7 @@ const ARM: Machine = Machine {
         abi::__static_call_image!(close 32),
     ],
     fields: abi::__static_call_record!(fields 32),
-    near: abi::__static_call_arm!(near),
+    near: Some(abi::__static_call_arm!(near)),
     far: Some(abi::__static_call_arm!(recorded)),
     thunks: [None; 2],
     data: "",
@@ -220,6 +221,34 @@ const ARM: Machine = Machine {
     record: abi::__static_call_branch!(record 32),
 };
 
+const POWERPC64: Machine = Machine {
+    condition: "defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2",
+    page: abi::POWERPC64.page_size,
+    image: [
+        abi::__static_call_image!(open 64),
+        abi::__static_call_powerpc64!(hooks),
+        abi::__static_call_image!(close 64),
+    ],
+    fields: abi::__static_call_record!(fields 64),
+    // Nothing restores R2 behind a call of a function in the same image, and a trampoline may lead to another
+    // image, which changes it.
+    near: None,
+    far: None,
+    thunks: [None; 2],
+    data: "",
+    bare: "",
+    dialect: Dialect::Only,
+    around: FRAME,
+    alignment: ALIGNMENT,
+    branches: Some([
+        abi::__static_call_powerpc64!(branch on),
+        abi::__static_call_powerpc64!(branch off),
+        abi::__static_call_powerpc64!(branch some),
+    ]),
+    clobbers: "\"r0\", \"r12\", \"cr0\"",
+    record: abi::__static_call_branch!(record 64),
+};
+
 const LOONGARCH64: Machine = Machine {
     condition: "defined(__loongarch64)",
     page: abi::LOONGARCH64.page_size,
@@ -229,7 +258,7 @@ const LOONGARCH64: Machine = Machine {
         abi::__static_call_image!(close 64),
     ],
     fields: abi::__static_call_record!(fields 64),
-    near: abi::__static_call_loongarch64!(near),
+    near: Some(abi::__static_call_loongarch64!(near)),
     far: Some(abi::__static_call_loongarch64!(recorded)),
     thunks: [None; 2],
     data: "",
@@ -324,27 +353,11 @@ impl Machine {
             Dialect::Att => ("\"{|.att_syntax prefix\\n\\t}\" ", " \"{|\\n\\t.intel_syntax noprefix}\""),
             Dialect::A32 => ("\"\\t.syntax unified\\n\\t.arm\\n\" ", ""),
         };
-        let place = PLACE.replace("{aligned}", self.alignment);
-        let [start, end] = self.around;
-        let place = [&place, start].join("\n");
-        let end = shared(&[end, self.fields, self.data, END].join("\n"));
         writeln!(text, "#define __STATIC_CALL_ASM_KEY \"{}\"", self.symbol(0)).expect("a string");
         self.define_one(text, "IMAGE", "", &self.image.join("\n"), "");
-        self.define_one(text, "IF_NEW(key)", "", BEGIN, "");
-        self.define_one(text, "PLACE(key)", "", &place, "");
-        let parts = ["IF_NEW(key)", "IMAGE", "PLACE(key)"].map(|part| format!("__STATIC_CALL_ASM_{part}"));
-        writeln!(text, "#define __STATIC_CALL_ASM_BEGIN(key) {enter}\\\n\t{}", parts.join(" "))
-            .expect("a string");
-        let [near_thunk, far_thunk] = self.thunks;
-        let codes = [Some(self.near), self.far, near_thunk, far_thunk];
-        for (name, code) in
-            ["NEAR(key)", "FAR(key)", "NEAR_THUNK(key)", "FAR_THUNK(key)"].into_iter().zip(codes)
-        {
-            if let Some(code) = code {
-                self.define_one(text, name, "", code, "");
-            }
+        if let Some(near) = self.near {
+            self.define_trampolines(text, near, enter, leave);
         }
-        self.define_one(text, "END(key, signature)", "", &end, leave);
         let Some(branches) = self.branches else { return };
         writeln!(text, "#define __STATIC_CALL_ASM_CLOBBERS {}", self.clobbers).expect("a string");
         // A branch is in the function, so it cannot be A32 code in a function of Thumb code.
@@ -359,6 +372,28 @@ impl Machine {
         let section = ".pushsection static_call_branches, \"awo?\", %progbits, .Lstatic_branch.{number}";
         let entry = [self.record, section, abi::__static_call_branch!(entry)].join("\n");
         self.define_one(text, "BRANCH_END(key, polarity)", "", &entry, leave);
+    }
+
+    fn define_trampolines(&self, text: &mut String, near: &str, enter: &str, leave: &str) {
+        let place = PLACE.replace("{aligned}", self.alignment);
+        let [start, end] = self.around;
+        let place = [&place, start].join("\n");
+        let end = shared(&[end, self.fields, self.data, END].join("\n"));
+        self.define_one(text, "IF_NEW(key)", "", BEGIN, "");
+        self.define_one(text, "PLACE(key)", "", &place, "");
+        let parts = ["IF_NEW(key)", "IMAGE", "PLACE(key)"].map(|part| format!("__STATIC_CALL_ASM_{part}"));
+        writeln!(text, "#define __STATIC_CALL_ASM_BEGIN(key) {enter}\\\n\t{}", parts.join(" "))
+            .expect("a string");
+        let [near_thunk, far_thunk] = self.thunks;
+        let codes = [Some(near), self.far, near_thunk, far_thunk];
+        for (name, code) in
+            ["NEAR(key)", "FAR(key)", "NEAR_THUNK(key)", "FAR_THUNK(key)"].into_iter().zip(codes)
+        {
+            if let Some(code) = code {
+                self.define_one(text, name, "", code, "");
+            }
+        }
+        self.define_one(text, "END(key, signature)", "", &end, leave);
     }
 
     fn define_one(&self, text: &mut String, name: &str, before: &str, assembler: &str, after: &str) {

@@ -106,16 +106,16 @@ macro_rules! __static_call_x86 {
     // A static branch, as in `x86_64.rs`. Only a call yields the address of code; the record has the key's.
     // No function may have anything below the stack pointer.
     (branch on) => {
-        $crate::__static_call_x86!(branch "cmpl $0, (%eax)" "jne")
+        $crate::__static_call_x86!(branch "movl (%eax), %eax" "testl %eax, %eax" "jne")
     };
     (branch off) => {
-        $crate::__static_call_x86!(branch "cmpl $0, (%eax)" "je")
+        $crate::__static_call_x86!(branch "movl (%eax), %eax" "testl %eax, %eax" "je")
     };
     // The lowest bit of `form` says that it calls none.
     (branch some) => {
-        $crate::__static_call_x86!(branch "testb $1, 16(%eax)" "je")
+        $crate::__static_call_x86!(branch "movb 16(%eax), %al" "shrb %al" "jnc")
     };
-    (branch $look:literal $jump:literal) => {
+    (branch $look:literal $test:literal $jump:literal) => {
         ::core::concat!(
             ".byte 0x64
             .p2align 3, 0x64, 4
@@ -128,6 +128,7 @@ macro_rules! __static_call_x86 {
             783: popl %eax
             movl \".Lstatic_call_branch.{key}\"-783b(%eax), %eax
             ", $look, "
+            ", $test, "
             popl %eax
             ", $jump, " {target}
             jmp 781b
@@ -141,18 +142,19 @@ macro_rules! __static_call_x86 {
         )
     };
     // The argument is on the stack, and the linkage table wants the global offset table in ebx. There is no
-    // landing pad: the first processors do not have it, and Linux asks for none in 32-bit programs.
+    // landing pad: the first processors do not have it, and Linux asks for none in 32-bit programs. The second
+    // PUSH aligns the stack.
     (@hook $label:literal $function:literal) => {
         ::core::concat!(
             $label, ": push %ebx
             call 775f
             775: pop %ebx
             lea 772b-775b(%ebx), %eax
-            add $_GLOBAL_OFFSET_TABLE_+(.-775b), %ebx
-            sub $4, %esp
+            lea _GLOBAL_OFFSET_TABLE_+(.-775b)(%ebx), %ebx
+            push %eax
             push %eax
             call ", $function, "@PLT
-            add $8, %esp
+            lea 8(%esp), %esp
             pop %ebx
             ret
             "

@@ -59,20 +59,22 @@ macro_rules! __static_call_x86_64 {
     };
     // A static branch. All prefixes belong to the instruction that changes: the first one never does, and a
     // probe may be set there. The code that looks at the key has no register to change; it leaves alone the
-    // 128 bytes below the stack pointer, which belong to the function.
+    // 128 bytes below the stack pointer, which belong to the function. The record has the key's address, since
+    // the global offset table has none of a key within an array or a struct. No operand is a number: clang
+    // drops `$` where the compiler's syntax is Intel's.
     //
     // `on` and `off` say when it jumps: while its key is on or off, or while a function's key calls one.
     (branch on) => {
-        $crate::__static_call_x86_64!(branch "cmpq $0, (%rax)" "jne")
+        $crate::__static_call_x86_64!(branch "movq (%rax), %rax" "testq %rax, %rax" "jne")
     };
     (branch off) => {
-        $crate::__static_call_x86_64!(branch "cmpq $0, (%rax)" "je")
+        $crate::__static_call_x86_64!(branch "movq (%rax), %rax" "testq %rax, %rax" "je")
     };
     // The lowest bit of `form` says that it calls none.
     (branch some) => {
-        $crate::__static_call_x86_64!(branch "testb $1, 32(%rax)" "je")
+        $crate::__static_call_x86_64!(branch "movb 32(%rax), %al" "shrb %al" "jnc")
     };
-    (branch $look:literal $jump:literal) => {
+    (branch $look:literal $test:literal $jump:literal) => {
         ::core::concat!(
             ".byte 0x2e
             .p2align 3, 0x2e, 4
@@ -82,8 +84,9 @@ macro_rules! __static_call_x86_64 {
             .subsection 1
             782: leaq -128(%rsp), %rsp
             pushq %rax
-            movq {key}@GOTPCREL(%rip), %rax
+            movq \".Lstatic_call_branch.{key}\"(%rip), %rax
             ", $look, "
+            ", $test, "
             popq %rax
             leaq 128(%rsp), %rsp
             ", $jump, " {target}

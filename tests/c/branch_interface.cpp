@@ -1,0 +1,1 @@
+branch_interface.c
