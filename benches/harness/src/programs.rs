@@ -126,9 +126,10 @@ fn table_of_hook_off(runs: &Runs) -> Table {
                  \"Registers\" replaces the call by no instruction, but still loads its two arguments and \
                  keeps no value in a caller-saved register across it. \"static-keys\" puts the static call \
                  behind a branch of that crate that is off, so the call affects registers only where the \
-                 branch is on. The compiler dispatches differently around a branch than around a call or \
-                 nothing (`interpreter::run`, target/bench/raw/code-programs-plain.txt), so the last two \
-                 rows contain more than the cost of the branch. More is better.";
+                 branch is on. The compiler copies less of the loop into its arms around a branch than \
+                 around a call or nothing (`interpreter::with_*`, \
+                 target/bench/raw/code-programs-plain.txt), so the last two rows contain more than the cost \
+                 of the branch. More is better.";
     let mut table = Table::new(
         Part::Programs,
         "programs-hook-off",

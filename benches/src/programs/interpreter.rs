@@ -36,57 +36,21 @@ const PROGRAM: [Instruction; 10] = [
 ];
 type Registers = [u64; 4];
 
-/// A hook whose second argument is evaluated before it.
-#[inline(always)]
-fn eager(hook: impl Fn(usize, u64)) -> impl Fn(usize, &Registers) {
-    move |place, registers| hook(place, registers[3])
-}
-
 const INSTRUCTIONS: usize = 3 + 6 * 20_000 + 1;
-
-/// One copy of the interpreter, whose loop is shifted by this many nops.
-#[inline(never)]
-fn run<const NOPS: usize>(hook: impl Fn(usize, &Registers)) -> u64 {
-    // SAFETY: nops do nothing.
-    unsafe {
-        std::arch::asm!(".rept {}", "nop", ".endr", const NOPS, options(nomem, nostack, preserves_flags))
-    };
-    let program = std::hint::black_box(&PROGRAM);
-    let mut registers: Registers = [0; 4];
-    let mut place = 0;
-    loop {
-        hook(place, &registers);
-        match program[place] {
-            Instruction::Set(to, value) => registers[to] = value,
-            Instruction::Add(to, from) => registers[to] = registers[to].wrapping_add(registers[from]),
-            Instruction::Multiply(to, from) => registers[to] = registers[to].wrapping_mul(registers[from]),
-            Instruction::ShiftRight(to, bits) => registers[to] >>= bits,
-            Instruction::Xor(to, from) => registers[to] ^= registers[from],
-            Instruction::Decrement(to) => registers[to] -= 1,
-            Instruction::JumpUnlessZero(register, to) if registers[register] != 0 => {
-                place = to;
-                continue;
-            }
-            Instruction::JumpUnlessZero(..) => {}
-            Instruction::End(register) => return registers[register],
-        }
-        place += 1;
-    }
-}
 
 /// Runs all copies, because the address of such a short loop matters more than a hook.
 macro_rules! copies {
-    ($hook:expr) => {
+    ($interpreter:ident) => {
         || {
             let results: [u64; COPIES] = [
-                run::<0>($hook),
-                run::<4>($hook),
-                run::<8>($hook),
-                run::<12>($hook),
-                run::<16>($hook),
-                run::<20>($hook),
-                run::<24>($hook),
-                run::<28>($hook),
+                $interpreter::<0>(),
+                $interpreter::<4>(),
+                $interpreter::<8>(),
+                $interpreter::<12>(),
+                $interpreter::<16>(),
+                $interpreter::<20>(),
+                $interpreter::<24>(),
+                $interpreter::<28>(),
             ];
             results.into_iter().fold(0, u64::wrapping_add)
         }
@@ -123,29 +87,72 @@ static_call::define! {
 static FLAG: AtomicBool = AtomicBool::new(false);
 define_static_key_false!(BRANCH);
 
-#[inline(always)]
-fn behind_static_branch(place: usize, registers: &Registers) {
-    if static_call::static_branch_unlikely!(TRACE) {
-        trace::by_key(place, registers[3]);
+/// Interpreters with a hook in their loop, shifted by this many nops.
+///
+/// The hook stands in the loop, as programs write it. A function that contains the hook and is given the
+/// registers would be given what the hook reads instead: LLVM's argument promotion reads it before the call,
+/// whether the hook is on or off, and the function is inlined later.
+macro_rules! interpreters {
+    ($($name:ident: |$place:ident, $registers:ident| $hook:block)*) => {$(
+        #[inline(never)]
+        fn $name<const NOPS: usize>() -> u64 {
+            // SAFETY: nops do nothing.
+            unsafe {
+                std::arch::asm!(
+                    ".rept {}", "nop", ".endr", const NOPS, options(nomem, nostack, preserves_flags)
+                )
+            };
+            let program = std::hint::black_box(&PROGRAM);
+            let mut registers: Registers = [0; 4];
+            let mut place = 0;
+            loop {
+                let ($place, $registers) = (place, &registers);
+                $hook
+                match program[place] {
+                    Instruction::Set(to, value) => registers[to] = value,
+                    Instruction::Add(to, from) => {
+                        registers[to] = registers[to].wrapping_add(registers[from]);
+                    }
+                    Instruction::Multiply(to, from) => {
+                        registers[to] = registers[to].wrapping_mul(registers[from]);
+                    }
+                    Instruction::ShiftRight(to, bits) => registers[to] >>= bits,
+                    Instruction::Xor(to, from) => registers[to] ^= registers[from],
+                    Instruction::Decrement(to) => registers[to] -= 1,
+                    Instruction::JumpUnlessZero(register, to) if registers[register] != 0 => {
+                        place = to;
+                        continue;
+                    }
+                    Instruction::JumpUnlessZero(..) => {}
+                    Instruction::End(register) => return registers[register],
+                }
+                place += 1;
+            }
+        }
+    )*};
+}
+
+interpreters! {
+    without: |_place, _registers| {}
+    with_count: |place, registers| { count(place, registers[3]) }
+    with_registers: |place, registers| { self::registers(place, registers[3]) }
+    with_static: |place, registers| { trace::by_key(place, registers[3]) }
+    with_pointer: |place, registers| { trace::by_pointer(place, registers[3]) }
+    with_lazy: |place, registers| { static_call_lazy!(trace::KEY, place, registers[3]) }
+    with_branch: |place, registers| {
+        if static_call::static_branch_unlikely!(TRACE) {
+            trace::by_key(place, registers[3]);
+        }
     }
-}
-
-#[inline(always)]
-fn lazy(place: usize, registers: &Registers) {
-    static_call_lazy!(trace::KEY, place, registers[3]);
-}
-
-#[inline(always)]
-fn behind_load(place: usize, registers: &Registers) {
-    if FLAG.load(Ordering::Relaxed) {
-        trace::by_key(place, registers[3]);
+    with_load: |place, registers| {
+        if FLAG.load(Ordering::Relaxed) {
+            trace::by_key(place, registers[3]);
+        }
     }
-}
-
-#[inline(always)]
-fn behind_branch(place: usize, registers: &Registers) {
-    if static_branch_unlikely!(BRANCH) {
-        trace::by_key(place, registers[3]);
+    with_static_keys: |place, registers| {
+        if static_branch_unlikely!(BRANCH) {
+            trace::by_key(place, registers[3]);
+        }
     }
 }
 
@@ -161,20 +168,17 @@ pub(crate) fn cases(hooks: &str) -> Vec<Case<'static>> {
         amount: COPIES * INSTRUCTIONS,
         run: Box::new(run),
     };
-    let mut cases = vec![
-        case("static", copies!(eager(trace::by_key))),
-        case("pointer", copies!(eager(trace::by_pointer))),
-    ];
+    let mut cases = vec![case("static", copies!(with_static)), case("pointer", copies!(with_pointer))];
     if hooks == "on" {
-        cases.push(case("direct", copies!(eager(count))));
+        cases.push(case("direct", copies!(with_count)));
     } else {
         cases.extend([
-            case("direct", copies!(|_, _: &Registers| ())),
-            case("registers", copies!(eager(registers))),
-            case("static-keys", copies!(behind_branch)),
-            case("branch", copies!(behind_static_branch)),
-            case("load", copies!(behind_load)),
-            case("lazy", copies!(lazy)),
+            case("direct", copies!(without)),
+            case("registers", copies!(with_registers)),
+            case("static-keys", copies!(with_static_keys)),
+            case("branch", copies!(with_branch)),
+            case("load", copies!(with_load)),
+            case("lazy", copies!(with_lazy)),
         ]);
     }
     cases
