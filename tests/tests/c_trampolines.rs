@@ -42,10 +42,17 @@ fn compiler(name: &str, flags: &[&str]) -> Command {
     command
 }
 
+/// A compiler with sources of `tests/c`.
+fn compiler_of(name: &str, flags: &[&str], sources: &[&str]) -> Command {
+    let mut command = compiler(name, flags);
+    command.args(sources.iter().map(|name| source(name)));
+    command
+}
+
 /// Builds `trampolines.c`.
 fn build(name: &str, flags: &[&str], program: &Path) -> PathBuf {
-    let mut command = compiler(name, flags);
-    command.args(["trampolines.c", "trampolines_other.c"].map(source)).arg("-o").arg(program);
+    let mut command = compiler_of(name, flags, &["trampolines.c", "trampolines_other.c"]);
+    command.arg("-o").arg(program);
     run(command.arg(prefix().join("lib/libstatic_call.a")));
     program.to_owned()
 }
@@ -101,6 +108,27 @@ fn every_call_is_a_direct_call_of_a_trampoline() {
             assert_eq!(found.count, expected, "{case}");
             assert!(found.branches >= 8, "{case}: {} calls", found.branches);
             assert_eq!(found.through_keys, [""; 0], "{case}");
+        }
+    }
+}
+
+/// The header takes it for too old.
+#[test]
+fn a_clang_that_is_too_old_for_trampolines_loads_the_keys() {
+    const OLD: &str = "clang-13";
+    if platform().is_foreign() || compiler(OLD, &["--version"]).output().is_err() {
+        eprintln!("skipped: there is no {OLD}");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    for level in ["-O0", "-O2"] {
+        let c = compiler_of(OLD, &[level], &["trampolines.c", "trampolines_other.c"]);
+        let cpp = compiler_of(&cpp(OLD), &[level, "-std=c++17"], &["keys.cpp"]);
+        for mut command in [c, cpp] {
+            run(command.arg("-o").arg(&program).arg(prefix().join("lib/libstatic_call.a")));
+            assert!(!is_registered(&program), "{level}");
+            run(&mut in_mode(&program, None));
         }
     }
 }
@@ -345,6 +373,33 @@ fn trampolines_that_cannot_be_told_apart_are_an_error() {
     link.args(objects).arg("-o").arg(directory.path().join("program"));
     let message = failure(link.arg(prefix().join("lib/libstatic_call.a")));
     assert!(message.contains("static-call: two static keys"), "{message}");
+}
+
+/// By the compiler in one file, and by the linker in two: both name the key.
+#[test]
+fn two_definitions_of_one_key_are_an_error() {
+    const KEY: &str = "#include <static_call.h>\nint one(int x);\nDEFINE_STATIC_CALL(twice, one);\n";
+    const CALL: &str = "int NAME(int x);\nint NAME(int x) { return static_call(twice, x); }\n";
+    const TARGET: &str = "int one(int x) { return x + 1; }\n";
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = |name: &str| directory.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(at(name), text).expect("a file");
+    write("both.c", &format!("{KEY}DEFINE_STATIC_CALL(twice, one);\n{CALL}"));
+    let main = "int main(void) { return 0; }\n";
+    write("main.c", &format!("{KEY}{TARGET}{}{main}", CALL.replace("NAME", "first")));
+    write("other.c", &format!("{KEY}{}", CALL.replace("NAME", "other")));
+    let recorder = format!("-B{}", prefix().join("lib/static-call/as").display());
+    for (name, flags) in [("gcc", &[][..]), ("gcc", &[&*recorder]), ("clang-22", &[])] {
+        let message = failure(compiler(name, flags).args(["-c", "-o", "/dev/null"]).arg(at("both.c")));
+        let message = message.replace(['\u{2018}', '\u{2019}'], "'");
+        assert!(message.contains("redefinition of 'twice__static_call_key'"), "{name}: {message}");
+        for level in ["-O0", "-O2"] {
+            let mut link = compiler(name, flags);
+            link.arg(level).args(["main.c", "other.c"].map(at)).arg("-o").arg(at("program"));
+            let message = failure(link.arg(prefix().join("lib/libstatic_call.a")));
+            assert!(message.contains("multiple definition of `twice__static_call_key'"), "{name}: {message}");
+        }
+    }
 }
 
 /// With one macro and no library.

@@ -1,16 +1,17 @@
-//! `cargo xtask test --compilers`: the pass in the compilers of newer Debian releases.
+//! `cargo xtask test --compilers`: the pass in the compilers of newer Debian releases, and the C header in
+//! theirs and in old ones.
 //!
 //! They are unpacked below `target/compilers` and made to run from there. They compile and link with this
 //! machine's headers, C library and linker, so their programs run here.
 
-use std::env::join_paths;
+use std::env::{join_paths, split_paths, var_os};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::run::{cargo, run, target};
+use crate::run::{cargo, output, run, target};
 use crate::unpack::{files, foreign_apt, mirror, unpack_archives};
 use crate::{install, packages};
 
@@ -26,7 +27,15 @@ struct Release {
     has_rust: bool,
 }
 
-const RELEASES: [Release; 3] = [
+const RELEASES: [Release; 4] = [
+    // For the header alone: the pass supports none of these LLVMs.
+    Release {
+        name: "bookworm",
+        suites: "bookworm",
+        packages: &["libc6", "clang-13", "clang-15", "clang-16"],
+        llvms: &[],
+        has_rust: false,
+    },
     Release {
         name: "trixie",
         suites: "trixie",
@@ -50,8 +59,8 @@ const RELEASES: [Release; 3] = [
     },
 ];
 
-/// Builds the pass for all these LLVMs and this machine's own, and runs the suite `compilers` with all of
-/// them, and the suite `rust_programs` with each rustc.
+/// Builds the pass for all these LLVMs and this machine's own. Runs the suite `compilers` with all of them,
+/// the suite `rust_programs` with each rustc, and those of the C header with each clang.
 pub fn test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(&["patchelf"])?;
@@ -67,12 +76,21 @@ pub fn test() -> Result<()> {
     run(suite("compilers")
         .args(["--", "--nocapture"])
         .env("STATIC_CALL_TEST_COMPILERS", join_paths(&programs)?))?;
+    // They find compilers by their names.
+    let here = var_os("PATH").unwrap_or_default();
+    let path = join_paths(split_paths(&here).chain(programs.iter().cloned()))?;
+    for name in HEADER {
+        run(suite(name).env("PATH", &path))?;
+    }
     for (release, programs) in RELEASES.iter().zip(programs).filter(|(release, _)| release.has_rust) {
         println!("rust_programs with the rustc of Debian {}", release.name);
         run(suite("rust_programs").env("STATIC_CALL_TEST_RUSTC", programs.join("rustc")))?;
     }
     Ok(())
 }
+
+/// The suites of the C header that use every clang that they find.
+const HEADER: [&str; 2] = ["c_header", "c_trampolines"];
 
 fn suite(name: &str) -> Command {
     let mut test = cargo();
@@ -98,21 +116,32 @@ impl Release {
         unpack_archives(&archives.join("cache/archives"), root)?;
         fs::remove_dir_all(&archives)?;
 
-        let mut headers = apt()?;
-        headers.args(["-t", preferred, "download"]).current_dir(&archives);
-        run(headers.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
-        for archive in files(&archives)? {
-            // The rest is static libraries of several hundred megabytes.
-            const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
-                                  './usr/include/*' './usr/lib/llvm-*/include*'";
-            if archive.extension().is_some_and(|extension| extension == "deb") {
-                run(Command::new("sh").args(["-c", UNPACK]).arg(archive).arg(root))?;
-            }
+        if !self.llvms.is_empty() {
+            let mut headers = apt()?;
+            headers.args(["-t", preferred, "download"]).current_dir(&archives);
+            run(headers.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
+            unpack_headers(&archives, root)?;
+            fs::remove_dir_all(&archives)?;
         }
-        fs::remove_dir_all(&archives)?;
         use_own_libraries(root)?;
+        // The suites skip compilers that do not run.
+        for name in self.packages.iter().filter(|name| name.starts_with("clang") || **name == "rustc") {
+            output(Command::new(root.join("usr/bin").join(name)).arg("--version"))?;
+        }
         fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
     }
+}
+
+/// Unpacks the headers of LLVM, without its static libraries of several hundred megabytes.
+fn unpack_headers(archives: &Path, root: &Path) -> Result<()> {
+    const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
+                          './usr/include/*' './usr/lib/llvm-*/include*'";
+    for archive in files(archives)? {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("sh").args(["-c", UNPACK]).arg(archive).arg(root))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the compilers find their libraries, and this machine's linker and assembler.
@@ -123,6 +152,17 @@ fn use_own_libraries(root: &Path) -> Result<()> {
         fs::remove_dir_all(&gcc).with_context(|| format!("cannot remove {}", gcc.display()))?;
     }
     let libraries = root.join("usr/lib/x86_64-linux-gnu");
+    // Debian 12's C library lies outside of /usr.
+    let outside = root.join("lib/x86_64-linux-gnu");
+    if outside.exists() {
+        for file in files(&outside)? {
+            let name = file.file_name().unwrap_or_default();
+            fs::rename(&file, libraries.join(name))
+                .with_context(|| format!("cannot move {}", file.display()))?;
+        }
+    }
+    let interpreter = [root.join("usr/lib64"), libraries.clone()].map(|it| it.join("ld-linux-x86-64.so.2"));
+    let interpreter = interpreter.into_iter().find(|it| it.exists()).context("there is no dynamic linker")?;
     let mut patched = Vec::new();
     for program in files(&root.join("usr/bin"))? {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
@@ -152,7 +192,7 @@ fn use_own_libraries(root: &Path) -> Result<()> {
             // Unlike RUNPATH, RPATH also applies to the libraries' dependencies.
             let mut patch = Command::new("patchelf");
             if is_program {
-                patch.arg("--set-interpreter").arg(root.join("usr/lib64/ld-linux-x86-64.so.2"));
+                patch.arg("--set-interpreter").arg(&interpreter);
             }
             run(patch.args(["--force-rpath", "--set-rpath"]).arg(&libraries).arg(&file))?;
         }
