@@ -1,5 +1,7 @@
 //! What is known of a static branch and its key, and why code stays as it is.
 
+use static_call::inspect::Instruction;
+
 /// A key that branches ask about.
 #[derive(Clone, Debug)]
 pub struct BranchKey {
@@ -31,6 +33,8 @@ pub struct Branch {
     pub key: usize,
     /// Why the runtime will leave it looking at its key. None: it becomes a no-op or a jump.
     pub stays: Option<Stays>,
+    /// What the runtime writes while the key is what it is to begin with. None: not known, or it stays.
+    pub after: Option<Instruction>,
 }
 
 /// The static branches of a file.

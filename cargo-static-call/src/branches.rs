@@ -68,6 +68,7 @@ impl Reader<'_, '_> {
         let has = self.elf.from(range.start).len() as u64;
         let end = range.end.min(range.start.saturating_add(has));
         while place.checked_add(self.layout.key()).is_some_and(|behind| behind <= end) {
+            self.elf.passed(place - range.start, self.elf.pointer, self.budget);
             let is_new = !self.known.contains_key(&Place::Here(place));
             match self.key_at(place, is_in_section).filter(|_| is_new) {
                 Some(key) => {
@@ -252,7 +253,10 @@ impl Reader<'_, '_> {
                 Some(Fate::OutOfReach) => Some(Stays::OutOfReach),
                 Some(Fate::Direct) | None => None,
             };
-            self.branches.branches.push(Branch { address, check, is_likely, key, stays });
+            let jumps = self.branches.keys[key].is_on.map(|is_on| is_on != is_likely);
+            let after = decoder.zip(jumps).filter(|_| stays.is_none());
+            let after = after.and_then(|(decoder, jumps)| decoder.branch(address, bytes, target, jumps));
+            self.branches.branches.push(Branch { address, check, is_likely, key, stays, after });
         }
         damaged.report(&mut tables.damage, "entries of the branch table");
         self.branches.branches.sort_by_key(|branch| branch.address);

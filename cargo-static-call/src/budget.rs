@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::progress::Progress;
+
 /// The remaining budget of a run.
 #[derive(Debug)]
 pub struct Budget {
@@ -16,6 +18,8 @@ pub struct Budget {
     /// The steps until the next look at the clock.
     until_clock: Cell<u64>,
     ended: Cell<Option<&'static str>>,
+    /// Shows how far the run is.
+    pub progress: Progress,
 }
 
 /// The steps for any run, and the additional steps for each byte of a file. A step takes some nanoseconds: an
@@ -46,7 +50,14 @@ impl Budget {
             deadline: processor_time().saturating_add(time),
             until_clock: Cell::new(CLOCK),
             ended: Cell::new(None),
+            progress: Progress::default(),
         }
+    }
+
+    /// The same budget, with this to show how far the run is.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Adds the steps for a file of this size. Call it once per file, even if the file has several names.

@@ -58,6 +58,7 @@ impl Code {
                     if !budget.steps(1) {
                         break;
                     }
+                    elf.passed(offset, decoder.step as u64, budget);
                     let address = segment.address.wrapping_add(offset);
                     let bytes = &segment.data[offset as usize..];
                     let Some((_, Action::Branch(target))) = decoder.decode(address, bytes) else { continue };
@@ -157,6 +158,7 @@ fn loaders(elf: &Elf<'_>) -> HashSet<u64> {
 fn for_each_call_by_slot(elf: &Elf<'_>, budget: &Budget, mut visit: impl FnMut(u64, Pointer<'_>)) {
     for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
         for (offset, bytes) in segment.data.windows(6).enumerate() {
+            elf.passed(offset as u64, 1, budget);
             if !matches!(bytes[..2], [0xff, 0x15 | 0x25]) {
                 continue;
             }

@@ -91,8 +91,9 @@ fn is_anywhere(elf: &Elf<'_>, addresses: &HashSet<u64>, budget: &Budget) -> bool
         let start = segment.address.next_multiple_of(elf.pointer) - segment.address;
         let words = segment.data.get(start as usize..).unwrap_or_default();
         budget.steps(words.len())
-            && words
-                .chunks_exact(elf.pointer as usize)
-                .any(|word| addresses.contains(&function(elf, elf.number(word))))
+            && words.chunks_exact(elf.pointer as usize).enumerate().any(|(number, word)| {
+                elf.passed(number as u64 * elf.pointer, elf.pointer, budget);
+                addresses.contains(&function(elf, elf.number(word)))
+            })
     })
 }

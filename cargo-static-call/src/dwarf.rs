@@ -20,7 +20,7 @@ use object::{Object, ObjectSection};
 
 use crate::budget::Budget;
 use crate::elf::Elf;
-use crate::file::Mapped;
+use crate::file::{Mapped, RELEASE};
 
 /// The reader of debug information.
 pub type Reader<'data> = EndianSlice<'data, RunTimeEndian>;
@@ -266,9 +266,6 @@ pub struct Debug<'data> {
     package: PathBuf,
 }
 
-/// The mapping's pages are freed each time this many bytes of units were read.
-const RELEASE: usize = 64 << 20;
-
 /// Split debug information that cannot be read: the first file, and the number of units.
 pub type Missing = Option<(PathBuf, usize)>;
 
@@ -284,20 +281,28 @@ impl<'data> Debug<'data> {
     }
 
     /// Whether the file has a name with one of these parts. Split units have strings of their own.
-    fn may_name(&self, parts: &[&str]) -> bool {
+    fn may_name(&self, parts: &[&str], budget: &Budget) -> bool {
         let sections =
             [".debug_str", ".debug_info"].into_iter().filter_map(|name| self.own.contents.get(name));
         let longest = parts.iter().map(|part| part.len()).max().unwrap_or_default();
         sections.into_iter().any(|contents| {
-            (0..contents.len()).step_by(RELEASE).any(|start| {
-                let end = contents.len().min(start + RELEASE + longest);
+            (0..contents.len()).step_by(RELEASE as usize).any(|start| {
+                let end = contents.len().min(start + RELEASE as usize + longest);
                 let has =
                     |part: &&str| memchr::memmem::find(&contents[start..end], part.as_bytes()).is_some();
                 let has_one = parts.iter().any(has);
                 self.release();
+                budget.progress.advance(RELEASE);
                 has_one
             })
         })
+    }
+
+    /// The bytes that [`visit`](Self::visit) reads: names once, and units twice.
+    fn size(&self) -> u64 {
+        let len =
+            |name| self.own.contents.get(name).map_or(0, |contents: &Cow<'_, [u8]>| contents.len() as u64);
+        len(".debug_str") + 3 * len(".debug_info")
     }
 
     /// Frees the pages that were read: the kernel may keep them cached, but they no longer count as this
@@ -310,14 +315,15 @@ impl<'data> Debug<'data> {
 
     /// Visits each unit once.
     pub fn visit<V: Visit>(&self, visitor: &mut V, budget: &Budget) -> Missing {
-        let may_name = self.may_name(V::NAMES);
+        budget.progress.begin("debug information", self.size());
+        let may_name = self.may_name(V::NAMES, budget);
         let own = self.own.dwarf(|id| Some(id.name()))?;
         let mut units = Units::new(&own, budget);
         let mut looked_at = 0;
         let mut pass = |header: &UnitHeader<Reader<'_>>| {
-            looked_at += header.length_including_self();
+            looked_at += header.length_including_self() as u64;
             if looked_at > RELEASE {
-                looked_at = 0;
+                budget.progress.advance(std::mem::take(&mut looked_at));
                 self.release();
             }
         };

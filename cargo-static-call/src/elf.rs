@@ -13,7 +13,7 @@ use object::{Endian, Endianness, FileKind};
 use static_call::inspect;
 
 use crate::budget::Budget;
-use crate::file::Mapped;
+use crate::file::{Mapped, RELEASE};
 
 /// A linked file.
 #[derive(Debug)]
@@ -238,7 +238,7 @@ impl<'data> Elf<'data> {
                 continue;
             }
             let name = table.section_name(endian, section).unwrap_or_default();
-            if !budget.steps(1 + name.len()) {
+            if !budget.steps(1 + name.len()) || !budget.item::<Section<'_>>(&[]) {
                 break;
             }
             elf.sections.push(Section {
@@ -248,7 +248,7 @@ impl<'data> Elf<'data> {
                 data: section.data(endian, data).unwrap_or_default(),
             });
         }
-        elf.read_dynamic(dynamic.unwrap_or_default());
+        elf.read_dynamic(dynamic.unwrap_or_default(), budget);
         let symbols = table.symbols(endian, data, elf::SHT_SYMTAB).unwrap_or_default();
         if symbols.is_empty() {
             let symbols = table.symbols(endian, data, elf::SHT_DYNSYM).unwrap_or_default();
@@ -286,12 +286,15 @@ impl<'data> Elf<'data> {
             if self.machine == elf::EM_ARM.0 {
                 address &= !1; // Thumb code.
             }
+            if !budget.item::<Symbol<'_>>(&[]) {
+                break;
+            }
             list.push(Symbol { address, size: symbol.st_size(self.endian).into(), name });
         }
     }
 
     /// Finds the relocations as the dynamic linker does. Those outside of any segment are ignored.
-    fn read_dynamic(&mut self, tags: &[u8]) {
+    fn read_dynamic(&mut self, tags: &[u8], budget: &Budget) {
         let word = self.pointer as usize;
         let mut found = [None; 34];
         for tag in tags.chunks_exact(2 * word) {
@@ -318,6 +321,10 @@ impl<'data> Elf<'data> {
         let with_addends = table(elf::DT_RELA, elf::DT_RELASZ).unwrap_or_default();
         let without = table(elf::DT_REL, elf::DT_RELSZ).unwrap_or_default();
         let symbol = |info: u64| (if word == 8 { info >> 32 } else { info >> 8 }) as u32;
+        let count = with_addends.len() / (3 * word) + without.len() / (2 * word);
+        if !budget.bytes(count * size_of::<Relocation>()) {
+            return;
+        }
         let mut relocations = Vec::with_capacity(with_addends.len() / (3 * word));
         for entry in with_addends.chunks_exact(3 * word) {
             let field = |index| self.number(&entry[index * word..][..word]);
@@ -349,6 +356,17 @@ impl<'data> Elf<'data> {
     #[must_use]
     pub fn data(&self) -> &'data [u8] {
         self.data
+    }
+
+    /// To be called by a scan that is at this offset and goes on in steps of this many bytes: what it has read
+    /// need not stay in memory.
+    pub fn passed(&self, offset: u64, step: u64, budget: &Budget) {
+        if offset % RELEASE < step && offset >= RELEASE {
+            budget.progress.advance(RELEASE);
+            if let Some(mapped) = self.mapped {
+                mapped.release();
+            }
+        }
     }
 
     /// The file's size.

@@ -45,6 +45,9 @@ pub fn open(path: &Path) -> Result<File> {
     file.context("cannot be read")
 }
 
+/// A scan frees the mapping's pages each time it has read this many bytes.
+pub const RELEASE: u64 = 16 << 20;
+
 /// A mapped file.
 #[derive(Debug)]
 pub struct Mapped {

@@ -2,7 +2,7 @@
 //!
 //! | modules | purpose |
 //! |---|---|
-//! | [`file`], [`budget`] | untrusted files, and limits on the work for them |
+//! | [`file`], [`budget`], [`progress`] | untrusted files, limits on the work for them, and how far it is |
 //! | [`elf`] | an ELF file as the dynamic linker sees it |
 //! | [`tables`] | its keys, records and sites |
 //! | [`branches`] | its static branches |
@@ -13,7 +13,11 @@
 //! | [`name`] | readable names |
 //! | `compilers` | the compilers that the file names without debug information |
 //! | [`report`], [`process`] | reports on a file and on a running process |
-//! | [`schema`], [`print`], [`inspect`] | their JSON, their text, and the commands |
+//! | [`schema`], [`print`], [`inspect`] | their JSON, their text, and the command |
+//! | [`commands`], [`share`] | the command lines; their manual pages and completions |
+//! | [`table`], [`terminal`] | columns, colours and the width of a terminal |
+//! | [`page`] | a report as a page of HTML |
+//! | [`watch`] | what changes in a process |
 //! | [`cargo`] | runs cargo with the pass |
 //! | [`doctor`], [`permissions`] | checks the installation |
 
@@ -25,6 +29,7 @@ pub mod branches;
 pub mod budget;
 pub mod cargo;
 pub mod code;
+pub mod commands;
 mod compilers;
 pub mod constructors;
 pub mod debug;
@@ -40,11 +45,17 @@ pub mod loads;
 pub mod name;
 pub mod notes;
 pub mod padding;
+pub mod page;
 pub mod permissions;
 pub mod print;
 pub mod process;
+pub mod progress;
 pub mod report;
 pub mod schema;
+pub mod share;
+pub mod table;
 pub mod tables;
+pub mod terminal;
 pub mod types;
 mod walk;
+pub mod watch;

@@ -7,6 +7,7 @@ use static_call_abi::{INDIRECT_SECTION, USED_AS_A_VALUE};
 
 use crate::budget::Budget;
 use crate::elf::Elf;
+use crate::file::RELEASE;
 use crate::name::printable;
 use crate::tables::{Tables, key_name};
 
@@ -79,13 +80,25 @@ pub fn read(elf: &Elf<'_>, tables: &Tables, budget: &Budget) -> Vec<Note> {
 /// Whether the file has the note that a copy of the runtime with operating system support carries: see the
 /// runtime's `copies.rs`.
 #[must_use]
-pub fn has_runtime(elf: &Elf<'_>) -> bool {
+pub fn has_runtime(elf: &Elf<'_>, budget: &Budget) -> bool {
     const NAME: &[u8] = b"static-call\0";
+    if elf.section(".note.static_call").is_some() {
+        return true;
+    }
     // A linker script may merge all notes into one section.
-    let is_note = |bytes: &[u8]| {
-        let (sizes, name) = bytes.split_at(12);
-        name == NAME && [&sizes[..4], &sizes[4..8]].map(|size| elf.number(size)) == [NAME.len() as u64, 4]
-    };
-    let mut parts = elf.segments.iter().map(|segment| segment.data);
-    elf.section(".note.static_call").is_some() || parts.any(|part| part.windows(12 + NAME.len()).any(is_note))
+    elf.segments.iter().any(|segment| {
+        let part = |start: usize| {
+            elf.passed(start as u64, RELEASE, budget);
+            let end = segment.data.len().min(start + RELEASE as usize + NAME.len());
+            memchr::memmem::find_iter(&segment.data[start..end], NAME).map(move |at| start + at)
+        };
+        let mut names = (0..segment.data.len()).step_by(RELEASE as usize).flat_map(part);
+        names.any(|at| {
+            // Before the name are its size, that of the content, and the type.
+            let sizes = at.checked_sub(12).map(|start| &segment.data[start..start + 8]);
+            sizes.is_some_and(|sizes| {
+                [&sizes[..4], &sizes[4..]].map(|size| elf.number(size)) == [NAME.len() as u64, 4]
+            })
+        })
+    })
 }

@@ -14,13 +14,17 @@ use static_call::inspect::{Action, Decoder, ImageState, reason};
 use static_call::{Mode, Writer};
 use static_call_abi::{Form, Layout, VERSION};
 
+use crate::answers::Questions;
 use crate::branch::{BranchKey, Branches, Stays};
 use crate::branches::read_tables;
 use crate::budget::Budget;
+use crate::compilers;
+use crate::debug;
 use crate::elf::Elf;
 use crate::file::Mapped;
 use crate::name::{counted, demangle, printable};
-use crate::schema::{FORMAT, LiveBranchKey, LiveImage, LiveKey, Place, Process};
+use crate::report::{Names, code, kind_name};
+use crate::schema::{FORMAT, LiveBranchKey, LiveCall, LiveImage, LiveKey, Place, Process};
 use crate::tables::Tables;
 
 /// Reads a process.
@@ -29,6 +33,19 @@ use crate::tables::Tables;
 ///
 /// If there is no such process, or its memory cannot be read.
 pub fn read(pid: u32) -> Result<Process> {
+    look(pid, false)
+}
+
+/// The same, with each recorded call and its source.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub fn read_with_calls(pid: u32) -> Result<Process> {
+    look(pid, true)
+}
+
+fn look(pid: u32, with_calls: bool) -> Result<Process> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     if !Path::new("/proc/self").exists() {
         bail!("/proc is not mounted, and processes are read through it");
@@ -60,6 +77,7 @@ pub fn read(pid: u32) -> Result<Process> {
         branches: 0,
         patched_branches: 0,
         indirect: Vec::new(),
+        calls: Vec::new(),
         unknown: Vec::new(),
         all_direct: false,
         not_direct_because: Vec::new(),
@@ -74,6 +92,7 @@ pub fn read(pid: u32) -> Result<Process> {
         branch_keys: HashMap::new(),
         files: HashSet::new(),
         targets: Vec::new(),
+        with_calls,
     };
     for file in &files {
         inspection.file(file);
@@ -183,6 +202,9 @@ impl Memory {
     }
 }
 
+/// Stands for the name of a key's target until all files are known.
+const TARGET: &str = "\0";
+
 /// The steps that opening a file costs.
 const FILE: usize = 2000;
 
@@ -256,6 +278,8 @@ struct Inspection<'a> {
     files: HashSet<(u64, u64)>,
     /// The indices of keys and their targets' addresses, which are named once all files are known.
     targets: Vec<(usize, u64)>,
+    /// Whether each call and its source is wanted.
+    with_calls: bool,
 }
 
 impl Inspection<'_> {
@@ -369,6 +393,9 @@ impl Inspection<'_> {
             }
         }
         self.branches(elf, &tables, decoder, base, &mut live);
+        if let Some(decoder) = decoder.filter(|_| self.with_calls) {
+            self.calls(file, elf, &tables, &keys, decoder, base);
+        }
         self.process.sites += live.sites;
         self.process.direct += live.direct;
         if state == Some(ImageState::Patched) {
@@ -381,6 +408,52 @@ impl Inspection<'_> {
             }
         }
         self.process.images.push(live);
+    }
+
+    /// Lists each recorded call of a file with its source.
+    fn calls(
+        &mut self,
+        file: &LoadedFile<'_>,
+        elf: &Elf<'_>,
+        tables: &Tables,
+        keys: &[Option<usize>],
+        decoder: &Decoder,
+        base: u64,
+    ) {
+        let places = tables.sites.iter().map(|site| site.address).collect();
+        let questions = Questions { places, ..Questions::default() };
+        let answers = debug::ask(Path::new(&file.map.path), elf, questions, self.budget);
+        let compilers = compilers::of(elf, self.budget);
+        let names = Names { elf, answers: answers.as_ref(), compilers: &compilers, budget: self.budget };
+        for site in &tables.sites {
+            let number = site.record.and_then(|record| *keys.get(record)?);
+            let name = number.map(|number| self.process.keys[number].name.clone());
+            let key = name.as_deref();
+            let at = base.wrapping_add(site.address);
+            // The length of an instruction does not change.
+            let len = site.after.map(|after| after.bytes().len());
+            let bytes = len.and_then(|len| self.memory.bytes(at, len).ok());
+            let now = bytes.and_then(|bytes| {
+                let (kind, action) = decoder.decode(at, &bytes)?;
+                let trampoline = site.record.map(|record| tables.records[record].trampoline);
+                let trampoline = trampoline.map(|trampoline| base.wrapping_add(trampoline));
+                let target = |target: u64| match number.map(|number| self.process.keys[number].target_address)
+                {
+                    _ if Some(target) == trampoline => format!("the trampoline of {}", key.unwrap_or("?")),
+                    Some(Some(current)) if current == target => TARGET.into(),
+                    _ => format!("{target:#x}"),
+                };
+                Some(code(Some(kind), &bytes, action, target))
+            });
+            let [before, _] = names.codes(site, key);
+            let Some(mut place) = names.place(site.address) else { break };
+            place.address = at;
+            if !self.budget.item::<[LiveCall; 2]>(&[]) {
+                break;
+            }
+            let kind = site.kind.map(kind_name);
+            self.process.calls.push(LiveCall { key_number: number, kind, before, now, place });
+        }
     }
 
     fn is_direct(&self, decoder: Option<&Decoder>, at: u64, trampoline: Option<u64>) -> bool {
@@ -441,9 +514,9 @@ impl Inspection<'_> {
             return None;
         }
         let form = address.wrapping_add(Layout { pointer: elf.pointer }.key_form());
+        let form = self.number(elf, form, 4).map(|form| form as u32);
         let (is_on, count) = if key.is_hook {
-            let form = self.number(elf, form, 4).and_then(|form| Form::of_word(form as u32));
-            (form.map(|form| !form.is_none()), None)
+            (form.and_then(Form::of_word).map(|form| !form.is_none()), None)
         } else {
             let count = self.number(elf, address, elf.pointer);
             (count.map(|count| count != 0), count)
@@ -454,6 +527,7 @@ impl Inspection<'_> {
             address,
             is_on,
             count,
+            stores: form.map(stores),
             branches: 0,
             patched_branches: 0,
         });
@@ -471,8 +545,8 @@ impl Inspection<'_> {
         }
         let layout = Layout { pointer: elf.pointer };
         let target = self.number(elf, address, elf.pointer);
-        let form = self.number(elf, address.wrapping_add(layout.key_form()), 4);
-        let form = form.and_then(|form| Form::of_word(form as u32));
+        let word = self.number(elf, address.wrapping_add(layout.key_form()), 4).map(|word| word as u32);
+        let form = word.and_then(Form::of_word);
         let number = self.process.keys.len();
         let known = match form {
             Some(Form::Nop | Form::OffCall) => Some("off"),
@@ -488,6 +562,7 @@ impl Inspection<'_> {
             target: known.map(str::to_owned),
             target_address: target,
             target_file: None,
+            stores: word.map(stores),
             sites: 0,
             direct: 0,
             trampolines: 0,
@@ -520,6 +595,12 @@ impl Inspection<'_> {
         for (key, target) in targets {
             self.process.keys[key].target = Some(format!("{target:#x}"));
         }
+        for call in &mut self.process.calls {
+            let key = call.key_number.map(|number| &self.process.keys[number]);
+            if let (Some(target), Some(now)) = (key.and_then(|key| key.target.as_ref()), &mut call.now) {
+                now.does = now.does.replace(TARGET, target);
+            }
+        }
     }
 
     fn number(&self, elf: &Elf<'_>, address: u64, len: u64) -> Option<u64> {
@@ -528,6 +609,11 @@ impl Inspection<'_> {
         }
         Some(elf.number(&self.memory.bytes(address, len as usize).ok()?))
     }
+}
+
+/// How often a key was stored, which its form's word counts.
+fn stores(form: u32) -> u32 {
+    form >> Form::BITS
 }
 
 /// The name of the function at an address of a file.
@@ -622,6 +708,7 @@ mod tests {
             branches,
             patched_branches,
             indirect: Vec::new(),
+            calls: Vec::new(),
             unknown: Vec::new(),
             all_direct: false,
             not_direct_because: Vec::new(),

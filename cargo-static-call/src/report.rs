@@ -4,24 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use static_call::inspect::{Decoder, Kind};
+use static_call::inspect::{Action, Decoder, Kind};
 use static_call_abi::{INDIRECT_SECTION, Layout, REGISTER};
 
 use crate::answers::{self, Answers, Questions};
-use crate::branch::{BranchKey, Stays};
+use crate::branch::{Branch, BranchKey, Stays};
 use crate::branches::read_tables;
 use crate::budget::Budget;
 use crate::code::{Code, trampoline_size};
 use crate::compilers;
 use crate::constructors;
 use crate::debug;
-use crate::elf::Elf;
+use crate::elf::{Elf, Segment};
 use crate::file::Mapped;
 use crate::name::{counted, demangle, is_rust, printable};
 use crate::notes::{self, Note};
 use crate::padding;
+use crate::progress::Progress;
 use crate::schema::{
-    BranchKeyReport, BranchReport, Caller, FORMAT, File, Indirect, KeyReport, Overhead, Place, SiteReport,
+    BranchKeyReport, BranchReport, Caller, Code as Bytes, FORMAT, File, Indirect, KeyReport, Overhead, Place,
+    SiteReport,
 };
 use crate::tables::{Key, Record, Site, Tables, Target, Use};
 
@@ -35,18 +37,42 @@ pub fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
+/// An instruction's bytes and what it does. `name` names what it goes to.
+#[must_use]
+pub(crate) fn code(kind: Option<Kind>, bytes: &[u8], action: Action, name: impl Fn(u64) -> String) -> Bytes {
+    let does = match (kind, action) {
+        (Some(Kind::Call), Action::Branch(target)) => format!("call {}", name(target)),
+        (Some(Kind::ConditionalJump), Action::Branch(target)) => {
+            format!("jump if \u{2026} to {}", name(target))
+        }
+        (_, Action::Branch(target)) => format!("jump to {}", name(target)),
+        (Some(Kind::Call), Action::Nop) => "nothing".into(),
+        (Some(Kind::Call), Action::Zero) => "zero, instead of a result".into(),
+        (Some(Kind::ConditionalJump), Action::Nop) => "return if \u{2026}".into(),
+        (_, Action::Nop) => "return".into(),
+        (_, Action::Zero) => "return zero".into(),
+    };
+    Bytes { bytes: hexadecimal(bytes), does }
+}
+
+/// Bytes with spaces between them.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
+}
+
 fn caller(place: &answers::Place) -> Caller {
     Caller { function: place.function.clone(), file: place.file.clone(), line: place.line }
 }
 
 /// Finds names for places and functions of a file.
 #[derive(Debug)]
-struct Names<'a> {
-    elf: &'a Elf<'a>,
-    answers: Option<&'a Answers>,
+pub(crate) struct Names<'a> {
+    pub(crate) elf: &'a Elf<'a>,
+    pub(crate) answers: Option<&'a Answers>,
     /// The compilers that `.comment` names.
-    compilers: &'a [String],
-    budget: &'a Budget,
+    pub(crate) compilers: &'a [String],
+    pub(crate) budget: &'a Budget,
 }
 
 impl Names<'_> {
@@ -72,8 +98,38 @@ impl Names<'_> {
         }
     }
 
+    /// A call in the file, and what becomes of it.
+    pub(crate) fn codes(&self, site: &Site, key: Option<&str>) -> [Option<Bytes>; 2] {
+        let Some(after) = &site.after else { return [None, None] };
+        let trampoline = |_| format!("the trampoline of {}", key.unwrap_or("?"));
+        let before = self.elf.read(site.address, after.bytes().len() as u64);
+        let before = before.map(|bytes| code(site.kind, bytes, Action::Branch(0), trampoline));
+        let after = code(site.kind, after.bytes(), after.action, |target| self.target(target));
+        [before, Some(after).filter(|_| site.stays.is_none())]
+    }
+
+    /// The same for a branch.
+    fn codes_of_branch(&self, branch: &Branch) -> [Option<Bytes>; 2] {
+        let Some(after) = &branch.after else { return [None, None] };
+        let before = self.elf.read(branch.address, after.bytes().len() as u64);
+        let before = before.map(|bytes| Bytes {
+            bytes: hexadecimal(bytes),
+            does: "jump to code that looks at the key".into(),
+        });
+        let does = match after.action {
+            Action::Branch(target) => format!("jump to {target:#x}"),
+            _ => "nothing".into(),
+        };
+        [before, Some(Bytes { bytes: hexadecimal(after.bytes()), does })]
+    }
+
+    /// What a call goes to.
+    fn target(&self, address: u64) -> String {
+        self.function(address).unwrap_or_else(|| format!("{address:#x}"))
+    }
+
     /// What is known about a place in the code. None: the memory budget is used up.
-    fn place(&self, address: u64) -> Option<Place> {
+    pub(crate) fn place(&self, address: u64) -> Option<Place> {
         let symbol = self.elf.function(address).map(|symbol| demangle(symbol.name));
         let mut places = self.source(address).iter();
         let source = places.next().cloned().unwrap_or_default();
@@ -111,7 +167,7 @@ impl Names<'_> {
 /// If it cannot be read, is not a linked ELF file, or changes meanwhile.
 pub fn read(path: &Path) -> Result<File> {
     let data = Mapped::open(path)?;
-    let budget = Budget::default();
+    let budget = Budget::default().with_progress(Progress::shown_for(data.len() as u64));
     budget.add_file(data.len());
     let mut elf = Elf::parse(&data, &budget)?;
     elf.mapped = Some(&data);
@@ -127,6 +183,7 @@ pub fn read(path: &Path) -> Result<File> {
 pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
     let decoder =
         Decoder::of(elf.machine, elf.pointer as u32 * 8, object::Endian::is_little_endian(elf.endian()));
+    budget.progress.begin("code and data", scanned(elf));
     let mut tables = read_tables(elf, decoder, budget);
     let mut code = Code::read(elf, &tables, decoder, budget);
     let notes = notes::read(elf, &tables, budget);
@@ -147,9 +204,17 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
     let is_idle = idle_because.is_some() || !tables.damage.is_empty();
     let padding = padding::of(elf, &tables.sites);
     let site = |site: &Site| {
+        let key = site.record.map(|record| &*tables.keys[tables.records[record].key].name);
+        let [before, after] = names.codes(site, key);
+        let texts = [&before, &after].map(|code| code.as_ref().map_or("", |code| &code.does));
+        if !budget.item::<[Bytes; 2]>(&texts) {
+            return None;
+        }
         let dispatch = if is_idle || site.stays.is_some() { "trampoline" } else { "inline" };
         let dispatch = site.kind.map(|_| dispatch);
         Some(SiteReport {
+            before,
+            after,
             kind: site.kind.map(kind_name),
             is_behind_veneer: site.stays == Some(Stays::Veneer),
             stays_because: site.stays.map(Stays::as_str),
@@ -231,7 +296,7 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
         files_without_pass: files.into_iter().collect(),
         damage: tables.damage.clone(),
         idle_because,
-        unknown: unknown(elf, &tables, &code, decoder.is_some()),
+        unknown: unknown(elf, &tables, &code, decoder.is_some(), budget),
         all_direct: false,
         not_direct_because: Vec::new(),
     };
@@ -263,6 +328,15 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
     }
     file.all_direct = file.not_direct_because.is_empty();
     file
+}
+
+/// By and large, the bytes that are read for keys, and for code that uses them.
+fn scanned(elf: &Elf<'_>) -> u64 {
+    let times = |segment: &Segment<'_>| match (segment.is_executable, segment.is_writable) {
+        (true, _) | (_, true) => 3,
+        _ => 0,
+    };
+    elf.segments.iter().map(|segment| times(segment) * segment.data.len() as u64).sum()
 }
 
 /// Why no recorded call will become direct although the tables are intact.
@@ -391,7 +465,7 @@ pub(crate) const RUNTIME_WITHOUT_OS: &str = "whether the runtime patches any cal
      provides (set_writer)";
 
 /// What cannot be determined from the file.
-fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec<String> {
+fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool, budget: &Budget) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
     let machine = elf.machine_name();
     if !is_decoded {
@@ -410,7 +484,7 @@ fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool) -> Vec
         unknown.push("whether the runtime registers it: no image descriptor was found".into());
     }
     let register = elf.functions().iter().find(|symbol| symbol.name == REGISTER.as_bytes());
-    if register.is_some_and(|symbol| elf.is_code(symbol.address)) && !notes::has_runtime(elf) {
+    if register.is_some_and(|symbol| elf.is_code(symbol.address)) && !notes::has_runtime(elf, budget) {
         unknown.push(RUNTIME_WITHOUT_OS.into());
     }
     if !code.knows_loads {
@@ -531,16 +605,16 @@ fn branch_keys(tables: &Tables, names: &Names<'_>) -> Vec<BranchKeyReport> {
     for branch in &tables.branches.branches {
         let Some(place) = names.place(branch.address) else { break };
         let stays_because = branch.stays.map(Stays::of_branch);
-        keys[branch.key].branches.push(BranchReport { is_likely: branch.is_likely, stays_because, place });
+        let [before, after] = names.codes_of_branch(branch);
+        let is_likely = branch.is_likely;
+        keys[branch.key].branches.push(BranchReport { is_likely, stays_because, before, after, place });
     }
     keys
 }
 
 fn default_target(key: &Key, names: &Names<'_>) -> Option<String> {
     match &key.target {
-        Target::Function(address) => {
-            Some(names.function(*address).unwrap_or_else(|| format!("{address:#x}")))
-        }
+        Target::Function(address) => Some(names.target(*address)),
         Target::Import(name) => Some(name.clone()),
         Target::Off => Some("off".into()),
         Target::Zero => Some("returns zero".into()),

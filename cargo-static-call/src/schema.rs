@@ -138,6 +138,11 @@ pub struct SiteReport {
     pub stays_because: Option<&'static str>,
     /// The bytes of prefixes that align the call. `null`: unknown on this machine, or without symbols.
     pub padding: Option<u64>,
+    /// The instruction in the file. `null`: its length is not known.
+    pub before: Option<Code>,
+    /// What the runtime will write there while the key is what it is to begin with. `null`: it stays as it
+    /// is, or another file decides.
+    pub after: Option<Code>,
     /// Where it is.
     #[serde(flatten)]
     pub place: Place,
@@ -169,9 +174,23 @@ pub struct BranchReport {
     /// Why the runtime will leave it looking at its key. `null`: it becomes a no-op or a jump, as far as the
     /// file shows.
     pub stays_because: Option<&'static str>,
+    /// The instruction in the file. `null`: its length is not known.
+    pub before: Option<Code>,
+    /// What the runtime will write there while the key is what it is to begin with. `null`: it stays as it
+    /// is, or another file decides.
+    pub after: Option<Code>,
     /// Where it is.
     #[serde(flatten)]
     pub place: Place,
+}
+
+/// An instruction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Code {
+    /// Its bytes, in hexadecimal.
+    pub bytes: String,
+    /// What it does, in words.
+    pub does: String,
 }
 
 /// A call that the pass could not lower, or another use of a key's pointer.
@@ -285,6 +304,9 @@ pub struct Process {
     pub patched_branches: usize,
     /// The other recorded calls.
     pub indirect: Vec<Place>,
+    /// All recorded calls, if they were asked for. Not part of the JSON.
+    #[serde(skip)]
+    pub calls: Vec<LiveCall>,
     /// What could not be determined.
     pub unknown: Vec<String>,
     /// Whether `--require-all-direct` passes.
@@ -306,6 +328,8 @@ pub struct LiveKey {
     pub target_address: Option<u64>,
     /// The file that contains the target.
     pub target_file: Option<String>,
+    /// How often it was updated, modulo 2^30. `null`: its memory could not be read.
+    pub stores: Option<u32>,
     /// The number of its recorded calls in all images.
     pub sites: usize,
     /// How many of them are direct calls or no-ops now.
@@ -314,6 +338,21 @@ pub struct LiveKey {
     pub trampolines: usize,
     /// How many of them are patched: they jump to the target without reading the key.
     pub patched_trampolines: usize,
+}
+
+/// A recorded call in the memory of a process.
+#[derive(Clone, Debug)]
+pub struct LiveCall {
+    /// Its key, as an index into [`Process::keys`].
+    pub key_number: Option<usize>,
+    /// "call", "tail call" or "conditional tail call".
+    pub kind: Option<&'static str>,
+    /// The instruction in the file.
+    pub before: Option<Code>,
+    /// The instruction in memory.
+    pub now: Option<Code>,
+    /// Where it is: its address in memory, and its source in the file.
+    pub place: Place,
 }
 
 /// A branch's key in the memory of a process.
@@ -327,6 +366,8 @@ pub struct LiveBranchKey {
     pub is_on: Option<bool>,
     /// How many want it on. `null`: it is a hook, which counts nothing, or could not be read.
     pub count: Option<u64>,
+    /// How often it was switched or counted, modulo 2^30. `null`: its memory could not be read.
+    pub stores: Option<u32>,
     /// The number of its recorded branches in all images.
     pub branches: usize,
     /// How many of them are one no-op or one jump now.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use static_call::inspect::{Action, Decoder, Fate, Kind, Start};
+use static_call::inspect::{Action, Decoder, Fate, Instruction, Kind, Start};
 use static_call_abi::{
     BEHIND, BRANCH_RECORD, BRANCHES_SECTION, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout, RECORD_PREFIX,
     RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_THUNK,
@@ -94,6 +94,9 @@ pub struct Site {
     pub record: Option<usize>,
     /// Why the runtime will leave it on its trampoline. None: it can become direct.
     pub stays: Option<Stays>,
+    /// What the runtime writes while the key calls its initial target; of a call that stays, what it is.
+    /// None: not known.
+    pub after: Option<Instruction>,
 }
 
 /// An instruction that uses a key.
@@ -128,7 +131,7 @@ impl Tables {
     /// Reads a file's tables, but for the branches.
     #[must_use]
     pub fn read_calls(elf: &Elf<'_>, decoder: Option<&Decoder>, budget: &Budget) -> Self {
-        let places = Places::find(elf);
+        let places = Places::find(elf, budget);
         let mut tables = Self {
             places,
             keys: Vec::new(),
@@ -194,8 +197,8 @@ impl Tables {
 impl Places {
     /// Finds the tables through the image descriptor, as the runtime does, or else by the names of their
     /// sections.
-    fn find(elf: &Elf<'_>) -> Option<Self> {
-        if let Some(places) = descriptor(elf) {
+    fn find(elf: &Elf<'_>, budget: &Budget) -> Option<Self> {
+        if let Some(places) = descriptor(elf, budget) {
             return Some(places);
         }
         let section = |name| {
@@ -220,7 +223,7 @@ impl Places {
 /// Finds the image descriptor by its symbol or else by its content: pointers to the tables, which are
 /// adjacent and in this order, and to the file's ELF header. (mold leaves their anchors between them, and
 /// puts the branches first.)
-fn descriptor(elf: &Elf<'_>) -> Option<Places> {
+fn descriptor(elf: &Elf<'_>, budget: &Budget) -> Option<Places> {
     // Without the pass the symbol is undefined, which mold makes an absolute one.
     let mut symbols = elf.objects().iter().filter(|symbol| symbol.name == IMAGE.as_bytes());
     symbols.find_map(|symbol| descriptor_at(elf, symbol.address)).or_else(|| {
@@ -230,7 +233,10 @@ fn descriptor(elf: &Elf<'_>) -> Option<Places> {
                 let end = segment.address.saturating_add(segment.data.len() as u64);
                 (segment.address.next_multiple_of(elf.pointer)..end).step_by(elf.pointer as usize)
             })
-            .find_map(|place| descriptor_at(elf, place))
+            .find_map(|place| {
+                elf.passed(place, elf.pointer, budget);
+                descriptor_at(elf, place)
+            })
     })
 }
 
@@ -326,6 +332,7 @@ impl Reader<'_, '_> {
         let has = self.elf.from(range.start).len() as u64;
         let end = range.end.min(range.start.saturating_add(has));
         while place.checked_add(self.layout.key()).is_some_and(|behind| behind <= end) {
+            self.elf.passed(place - range.start, self.elf.pointer, self.budget);
             if !self.known.contains_key(&place) && self.is_key(place) {
                 if self.add_key(tables, place, is_in_section).is_none() {
                     break;
@@ -500,23 +507,33 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// Why the runtime will leave a site of this record on its trampoline.
-    fn stays(&self, tables: &Tables, decoder: &Decoder, address: u64, record: usize) -> Option<Stays> {
+    /// Why the runtime will leave a site of this record on its trampoline, and what it makes of it.
+    fn fate(
+        &self,
+        tables: &Tables,
+        decoder: &Decoder,
+        address: u64,
+        record: usize,
+    ) -> (Option<Stays>, Option<Instruction>) {
         let Record { key, trampoline, may_be_nop, .. } = tables.records[record];
         let start = tables.keys[key].start;
         let start = start.map(|(target, form)| Start { target, form, may_be_nop });
         let [site, first] = [address, tables.records[0].trampoline].map(|address| self.elf.segment(address));
-        let (site, first) = (site?, first?);
+        let (Some(site), Some(first)) = (site, first) else { return (None, None) };
         if !site.is_readable || !first.is_readable {
-            return Some(Stays::Unreadable);
+            return (Some(Stays::Unreadable), None);
         }
         let text = first.range();
         let load = |address| self.elf.u32(address).unwrap_or_default();
-        match decoder.fate(address, self.elf.from(address), trampoline, start, &text, &load)? {
+        let fate = decoder.fate(address, self.elf.from(address), trampoline, start, &text, &load);
+        let Some((fate, instruction)) = fate else { return (None, None) };
+        let stays = match fate {
             Fate::Direct => None,
             Fate::AcrossWords => Some(Stays::AcrossWords),
             Fate::OutOfReach => Some(Stays::OutOfReach),
-        }
+        };
+        // What another file's key starts with is not known here.
+        (stays, Some(instruction).filter(|_| start.is_some() || stays.is_some()))
     }
 
     fn read_sites(&mut self, tables: &mut Tables, decoder: Option<&Decoder>) {
@@ -543,7 +560,7 @@ impl Reader<'_, '_> {
             }
             let address = place.wrapping_add_signed(distance.into());
             let Some(decoder) = decoder else {
-                tables.sites.push(Site { address, kind: None, record: None, stays: None });
+                tables.sites.push(Site { address, kind: None, record: None, stays: None, after: None });
                 continue;
             };
             let decoded = decoder.decode(address, elf.from(address)).filter(|_| elf.is_code(address));
@@ -562,11 +579,11 @@ impl Reader<'_, '_> {
                 });
             }
             let kind = decoded.map(|(kind, _)| kind);
-            let stays = match record {
-                Some(record) => self.stays(tables, decoder, address, record),
-                None => is_behind_veneer.then_some(Stays::Veneer),
+            let (stays, after) = match record {
+                Some(record) => self.fate(tables, decoder, address, record),
+                None => (is_behind_veneer.then_some(Stays::Veneer), None),
             };
-            tables.sites.push(Site { address, kind, record, stays });
+            tables.sites.push(Site { address, kind, record, stays, after });
         }
         tables.sites.sort_by_key(|site| site.address);
         damaged.report(&mut tables.damage, "entries of the site table");

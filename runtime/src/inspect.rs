@@ -90,6 +90,32 @@ pub enum Fate {
     OutOfReach,
 }
 
+/// An instruction as the runtime writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    code: arch::Code,
+    /// What it does.
+    pub action: Action,
+}
+
+impl Instruction {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.code.as_bytes()
+    }
+}
+
+impl From<arch::Action> for Action {
+    fn from(action: arch::Action) -> Self {
+        match action {
+            arch::Action::Branch(target) => Self::Branch(target as u64),
+            arch::Action::Nop => Self::Nop,
+            arch::Action::Zero => Self::Zero,
+        }
+    }
+}
+
 type Decode = fn(usize, &[u8]) -> Option<(arch::Kind, arch::Action)>;
 type Encode = fn(arch::Kind, usize, arch::Action, &[u8]) -> Option<arch::Code>;
 type Entry = fn(usize, usize, &Range<usize>, &dyn Fn(usize) -> u32) -> Option<usize>;
@@ -160,12 +186,7 @@ impl Decoder {
             arch::Kind::ConditionalJump(_) => Kind::ConditionalJump,
             arch::Kind::StaticBranch(_) => unreachable!("the table says so, not the code"),
         };
-        let action = match action {
-            arch::Action::Branch(target) => Action::Branch(target as u64),
-            arch::Action::Nop => Action::Nop,
-            arch::Action::Zero => Action::Zero,
-        };
-        Some((kind, action))
+        Some((kind, action.into()))
     }
 }
 
@@ -191,8 +212,19 @@ impl Decoder {
         }
     }
 
-    /// What the runtime makes of the site at `pc`, whose code is `bytes` and goes to `trampoline`. None: it
-    /// is no site.
+    /// The static branch at `pc` as it is while it jumps to `target`, or does not.
+    #[must_use]
+    pub fn branch(&self, pc: u64, bytes: &[u8], target: u64, jumps: bool) -> Option<Instruction> {
+        let (kind, action) = match jumps {
+            true => (arch::Kind::Jump, arch::Action::Branch(usize::try_from(target).ok()?)),
+            false => (arch::Kind::Call, arch::Action::Nop),
+        };
+        let code = (self.encode)(kind, usize::try_from(pc).ok()?, action, bytes)?;
+        Some(Instruction { code, action: action.into() })
+    }
+
+    /// What the runtime makes of the site at `pc`, whose code is `bytes` and goes to `trampoline`, and the
+    /// instruction that it writes if it does not stay. None: it is no site.
     ///
     /// `start` is what it reaches to begin with, if that is known, and `load` loads an instruction. The
     /// segment that the code lies in is `text`.
@@ -205,7 +237,7 @@ impl Decoder {
         start: Option<Start>,
         text: &Range<u64>,
         load: &dyn Fn(u64) -> u32,
-    ) -> Option<Fate> {
+    ) -> Option<(Fate, Instruction)> {
         let [pc, trampoline, from, to] =
             [pc, trampoline, text.start, text.end].map(|address| usize::try_from(address).ok());
         let (pc, trampoline, text) = (pc?, trampoline?, from?..to?);
@@ -222,11 +254,12 @@ impl Decoder {
         };
         let (action, code) =
             arch::first([best, call, stay], |action| (self.encode)(kind, pc, action, bytes))?;
-        Some(match start {
+        let fate = match start {
             _ if !code.fits(self.word, pc % self.word) => Fate::AcrossWords,
             Some(_) if action == stay => Fate::OutOfReach,
             _ => Fate::Direct,
-        })
+        };
+        Some((fate, Instruction { code, action: action.into() }))
     }
 }
 

@@ -9,28 +9,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use cargo_static_call::doctor::Doctor;
-use cargo_static_call::inspect::Inspect;
-use clap::{Parser, Subcommand};
-
-/// Run cargo with the static-call pass, and inspect the static calls of programs
-///
-/// All other commands are cargo's: `cargo static-call build`, `run`, `test`, `bench`, `nextest run` and so on
-/// run with the pass, and build in the directory `static-call` below cargo's target directory.
-#[derive(Parser)]
-#[command(name = "cargo static-call", bin_name = "cargo static-call", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Inspect(Inspect),
-    Doctor(Doctor),
-    #[command(external_subcommand)]
-    Cargo(Vec<OsString>),
-}
+use cargo_static_call::commands::{CargoStaticCall, Command};
+use clap::Parser;
 
 fn main() -> ExitCode {
     // Cargo runs this program as `cargo-static-call static-call …`.
@@ -45,9 +25,10 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    match Arguments::parse_from(words).command {
+    match CargoStaticCall::parse_from(words).command {
         Command::Inspect(inspect) => inspect.run("cargo-static-call"),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Share(share) => share.run(),
         Command::Cargo(arguments) => {
             let Err(error) = cargo_static_call::cargo::run(&arguments);
             eprintln!("cargo-static-call: error: {error:#}");

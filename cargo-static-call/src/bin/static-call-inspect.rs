@@ -2,15 +2,9 @@
 
 use std::process::ExitCode;
 
+use cargo_static_call::commands::StaticCallInspect;
 use clap::Parser;
 
-#[derive(Parser)]
-#[command(name = "static-call-inspect", version)]
-struct Arguments {
-    #[command(flatten)]
-    inspect: cargo_static_call::inspect::Inspect,
-}
-
 fn main() -> ExitCode {
-    Arguments::parse().inspect.run("static-call-inspect")
+    StaticCallInspect::parse().inspect.run("static-call-inspect")
 }

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::keys::{INSTRUCTIONS, Keys, Meaning, Reads};
 use crate::budget::Budget;
-use crate::elf::Segment;
+use crate::elf::{Elf, Segment};
 
 /// The offset in a page, which `adrp` leaves zero.
 const PAGE: u64 = 0xfff;
 
 /// Reads a segment's code.
 pub(super) fn read(
+    elf: &Elf<'_>,
     segment: &Segment<'_>,
     keys: &Keys,
     skip: &dyn Fn(u64) -> bool,
@@ -21,6 +22,7 @@ pub(super) fn read(
     let pages: HashSet<u64> = keys.meanings.keys().map(|address| address & !PAGE).collect();
     let words = segment.data.as_chunks().0;
     for (number, &word) in words.iter().enumerate() {
+        elf.passed(4 * number as u64, 4, budget);
         let address = segment.address + 4 * number as u64;
         let made = made(u32::from_le_bytes(word), address);
         if made.is_some_and(|made| pages.contains(&(made & !PAGE))) && !skip(address) {

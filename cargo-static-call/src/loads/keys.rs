@@ -67,6 +67,7 @@ fn meanings(elf: &Elf<'_>, tables: &Tables, budget: &Budget) -> HashMap<u64, Mea
             if !budget.steps(4) {
                 break;
             }
+            elf.passed(place - first, elf.pointer, budget);
             let key = match elf.pointer(place) {
                 Some(Pointer::Address(address)) => match meanings.get(&address) {
                     Some(Meaning::Key(key)) => Some(*key),

@@ -31,7 +31,7 @@ pub(crate) fn find(
     let mut reads = Reads::default();
     if !keys.meanings.is_empty() {
         for segment in elf.segments.iter().filter(|segment| segment.is_executable) {
-            read(segment, &keys, &skip, &mut reads, budget);
+            read(elf, segment, &keys, &skip, &mut reads, budget);
         }
     }
     Some(reads.loads())

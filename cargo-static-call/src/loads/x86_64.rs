@@ -9,10 +9,11 @@ use iced_x86::{
 
 use super::keys::{INSTRUCTIONS, Keys, Meaning, Reads};
 use crate::budget::Budget;
-use crate::elf::Segment;
+use crate::elf::{Elf, Segment};
 
 /// Reads a segment's code.
 pub(super) fn read(
+    elf: &Elf<'_>,
     segment: &Segment<'_>,
     keys: &Keys,
     skip: &dyn Fn(u64) -> bool,
@@ -20,6 +21,7 @@ pub(super) fn read(
     budget: &Budget,
 ) {
     for offset in 0..segment.data.len() {
+        elf.passed(offset as u64, 1, budget);
         let code = &segment.data[offset..];
         let Some(names) = names(code, segment.address + offset as u64, keys.is_relocatable) else { continue };
         if !keys.meanings.contains_key(&names) {

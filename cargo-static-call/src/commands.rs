@@ -1,0 +1,41 @@
+//! The command lines of both programs. Their manual pages and their completions are made of them.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::doctor::Doctor;
+use crate::inspect::Inspect;
+use crate::share::Share;
+
+/// Run cargo with the static-call pass, and inspect the static calls of programs
+///
+/// All other commands are cargo's: `cargo static-call build`, `run`, `test`, `bench`, `nextest run` and so on
+/// run with the pass, and build in the directory `static-call` below cargo's target directory.
+#[derive(Parser, Debug)]
+#[command(name = "cargo static-call", bin_name = "cargo static-call", version)]
+pub struct CargoStaticCall {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands of `cargo static-call`.
+#[derive(Subcommand, Debug)]
+#[allow(missing_docs, reason = "they have their own, which would hide those")]
+pub enum Command {
+    Inspect(Inspect),
+    Doctor(Doctor),
+    Share(Share),
+    #[command(external_subcommand)]
+    Cargo(Vec<OsString>),
+}
+
+/// The command line of `static-call-inspect`.
+#[derive(Parser, Debug)]
+#[command(name = "static-call-inspect", version)]
+pub struct StaticCallInspect {
+    /// The inspection.
+    #[command(flatten)]
+    pub inspect: Inspect,
+}

@@ -1,0 +1,80 @@
+//! `cargo static-call share`: the manual pages and completions, which are made of the command lines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory};
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+
+use crate::commands::{CargoStaticCall, StaticCallInspect};
+
+/// Write the manual pages and the completions of bash, zsh and fish below a directory
+///
+/// They go where programs look for them: into man/man1, bash-completion/completions, zsh/site-functions and
+/// fish/vendor_completions.d. For one user that directory is ~/.local/share, for all /usr/local/share.
+#[derive(Args, Debug)]
+pub struct Share {
+    /// The directory, such as ~/.local/share
+    directory: PathBuf,
+}
+
+impl Share {
+    /// Writes them.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        match write_all(&self.directory) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cargo-static-call: error: {}", crate::name::printable(&format!("{error:#}")));
+                ExitCode::from(2)
+            }
+        }
+    }
+}
+
+fn write_all(directory: &Path) -> Result<()> {
+    let write = |name: String, content: &[u8]| {
+        let path = directory.join(name);
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+    };
+    // The name by which `man` and shells know the program.
+    let cargo = CargoStaticCall::command().name("cargo-static-call").bin_name("cargo-static-call");
+    for mut command in [cargo, StaticCallInspect::command()] {
+        let name = command.get_name().to_owned();
+        for (shell, place) in [
+            (Shell::Bash, format!("bash-completion/completions/{name}")),
+            (Shell::Zsh, format!("zsh/site-functions/_{name}")),
+            (Shell::Fish, format!("fish/vendor_completions.d/{name}.fish")),
+        ] {
+            let mut script = Vec::new();
+            generate(shell, &mut command, &name, &mut script);
+            write(place, &script)?;
+        }
+        command = command.disable_help_subcommand(true);
+        command.build();
+        let subcommands = command.get_subcommands().cloned().map(|subcommand| {
+            let full = format!("{name}-{}", subcommand.get_name());
+            // The words that a user types.
+            let typed = full.replacen("cargo-static-call-", "cargo static-call ", 1);
+            (full.clone(), subcommand.name(full).bin_name(typed))
+        });
+        let pages: Vec<_> = subcommands.collect();
+        for (name, command) in pages.into_iter().chain([(name, command)]) {
+            write(format!("man/man1/{name}.1"), &page(name.clone(), command)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn page(name: String, command: clap::Command) -> Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let version = concat!("static-call ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command).title(name.to_uppercase()).section("1").source(version).manual("static-call");
+    man.render(&mut page).context("cannot make a manual page")?;
+    Ok(page)
+}
