@@ -31,7 +31,8 @@ pub enum Command {
     Cargo(Vec<OsString>),
 }
 
-/// The command line of `static-call-inspect`.
+// Its help is that of the inspection, which a text here would hide.
+#[allow(missing_docs)]
 #[derive(Parser, Debug)]
 #[command(name = "static-call-inspect", version)]
 pub struct StaticCallInspect {

@@ -47,7 +47,7 @@ pub(crate) fn code(kind: Option<Kind>, bytes: &[u8], action: Action, name: impl 
         }
         (_, Action::Branch(target)) => format!("jump to {}", name(target)),
         (Some(Kind::Call), Action::Nop) => "nothing".into(),
-        (Some(Kind::Call), Action::Zero) => "zero, instead of a result".into(),
+        (Some(Kind::Call), Action::Zero) => "the result is 0".into(),
         (Some(Kind::ConditionalJump), Action::Nop) => "return if \u{2026}".into(),
         (_, Action::Nop) => "return".into(),
         (_, Action::Zero) => "return zero".into(),

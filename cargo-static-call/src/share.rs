@@ -44,6 +44,8 @@ fn write_all(directory: &Path) -> Result<()> {
     };
     // The name by which `man` and shells know the program.
     let cargo = CargoStaticCall::command().name("cargo-static-call").bin_name("cargo-static-call");
+    // `--help` does the same, and needs no page of its own.
+    let cargo = cargo.disable_help_subcommand(true);
     for mut command in [cargo, StaticCallInspect::command()] {
         let name = command.get_name().to_owned();
         for (shell, place) in [
@@ -55,7 +57,6 @@ fn write_all(directory: &Path) -> Result<()> {
             generate(shell, &mut command, &name, &mut script);
             write(place, &script)?;
         }
-        command = command.disable_help_subcommand(true);
         command.build();
         let subcommands = command.get_subcommands().cloned().map(|subcommand| {
             let full = format!("{name}-{}", subcommand.get_name());
@@ -73,8 +74,16 @@ fn write_all(directory: &Path) -> Result<()> {
 
 fn page(name: String, command: clap::Command) -> Result<Vec<u8>> {
     let mut page = Vec::new();
-    let version = concat!("static-call ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command).title(name.to_uppercase()).section("1").source(version).manual("static-call");
-    man.render(&mut page).context("cannot make a manual page")?;
-    Ok(page)
+    let title = format!(
+        ".TH {} 1 \"\" \"static-call {}\" static-call",
+        name.to_uppercase(),
+        env!("CARGO_PKG_VERSION")
+    );
+    Man::new(command).section("1").render(&mut page).context("cannot make a manual page")?;
+    let page = String::from_utf8(page).context("cannot make a manual page")?;
+    // clap_mangen breaks a line twice where a paragraph ends, and leaves out an empty date, which moves what
+    // follows. With a date, two builds would differ.
+    let page = page.replace("\n.br\n\n.br\n", "\n.sp\n");
+    let lines = page.lines().map(|line| if line.starts_with(".TH ") { &title } else { line });
+    Ok(lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes())
 }

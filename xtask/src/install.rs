@@ -10,6 +10,8 @@
 //! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
 //! include/static_branch.h, static_call.h, static_call_registry.h, static_call_trampoline.h,
 //!     static_call_without_library.h
+//! share/man/man1/*.1, share/man/man3/*.3
+//! share/bash-completion/completions/*  share/zsh/site-functions/_*  share/fish/vendor_completions.d/*.fish
 //! ```
 //!
 //! Every program finds the others relative to its own path, so the directory may be moved.
@@ -27,6 +29,7 @@ pub use static_call_abi::installation::PASS_PATH as PLUGIN;
 use crate::headers;
 use crate::hide::hide;
 use crate::machines::Machine;
+use crate::manual;
 use crate::run::{cargo, root, run, target};
 use crate::weaken::weaken;
 
@@ -115,6 +118,9 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         copy(&root().join("runtime/include").join(header), &prefix.join("include").join(header))?;
     }
     cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass, &assembler, &llvms)?;
+    let share = prefix.join("share");
+    run(Command::new(prefix.join("bin/cargo-static-call")).arg("share").arg(&share))?;
+    manual::write(&share)?;
 
     let library = products.join("c-library");
     copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;

@@ -8,6 +8,7 @@ mod headers;
 mod hide;
 pub mod install;
 pub mod machines;
+pub mod manual;
 pub mod packages;
 pub mod run;
 mod unpack;

@@ -50,6 +50,11 @@ pub const TEST: &[&str] = &[
     "ninja-build",
     "meson",
     "pkg-config",
+    // To check the manual pages and the completions.
+    "mandoc",
+    "man-db",
+    "zsh",
+    "fish",
     "ccache",
     "sccache",
     // To boot the example kernel, and the source of its `core`.
