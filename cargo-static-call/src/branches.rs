@@ -12,7 +12,7 @@ use static_call_abi::{BRANCH, BRANCH_RECORD, JUMPS_WHEN_OFF, Layout, VERSION};
 use crate::branch::{Branch, BranchKey, Branches, Stays};
 use crate::budget::Budget;
 use crate::elf::{Elf, Pointer};
-use crate::name::{demangle, printable};
+use crate::name::{demangle, is_rust, printable};
 use crate::tables::{Counted, Tables, Target, is_key, key_name};
 
 /// Reads a file's tables.
@@ -106,13 +106,7 @@ impl Reader<'_, '_> {
             Pointer::Address(name) => Some(elf.string(name)?),
             Pointer::Import(..) => return None,
         };
-        let name = match (name.filter(|name| !name.is_empty()), symbol) {
-            // C++'s macros know only the last part of the path.
-            (_, Some(symbol)) if symbol.starts_with(b"_Z") => demangle(symbol),
-            (Some(name), _) => printable(&String::from_utf8_lossy(name)),
-            (None, Some(symbol)) => demangle(symbol),
-            (None, None) => format!("branch key at {place:#x}"),
-        };
+        let name = name_of(name, symbol, place);
         Some(BranchKey {
             address: Some(place),
             name,
@@ -292,9 +286,34 @@ impl Stays {
     }
 }
 
+/// What people call a key: by the name that it has itself, which patterns match. C++'s macros know only the last
+/// part of the path.
+fn name_of(name: Option<&[u8]>, symbol: Option<&[u8]>, place: u64) -> String {
+    match (name.filter(|name| !name.is_empty()), symbol) {
+        (_, Some(symbol)) if symbol.starts_with(b"_Z") && !is_rust(symbol) => demangle(symbol),
+        (Some(name), _) => printable(&String::from_utf8_lossy(name)),
+        (None, Some(symbol)) => demangle(symbol),
+        (None, None) => format!("branch key at {place:#x}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rust's older symbols begin as C++'s do.
+    #[test]
+    fn a_key_has_the_name_that_patterns_match() {
+        let of = |name: &str, symbol: &str| {
+            let symbol = Some(symbol.as_bytes()).filter(|symbol| !symbol.is_empty());
+            name_of(Some(name.as_bytes()), symbol, 16)
+        };
+        assert_eq!(of("calc::net::TRACE", "_ZN4calc3net1_5TRACE17h0123456789abcdefE"), "calc::net::TRACE");
+        assert_eq!(of("calc::net::TRACE", "_RNvCskwGfYPst2Cb_3foo3bar"), "calc::net::TRACE");
+        assert_eq!(of("trace", "_ZN3net5traceE"), "net::trace");
+        assert_eq!((of("trace", "trace"), of("", "trace")), ("trace".into(), "trace".into()));
+        assert_eq!(of("", ""), "branch key at 0x10");
+    }
     use crate::fabricated::{CODE, DESCRIPTOR, KEYS, LAYOUT, Memory, NAME, RECORDS, SITES, file, image};
 
     /// Behind everything that the image without branches has, in the order that the runtime wants.

@@ -14,7 +14,9 @@
  *   keys       DEFINE_STATIC_KEY_FALSE(name), DEFINE_STATIC_KEY_TRUE(name)
  *              DECLARE_STATIC_KEY_FALSE(name), DECLARE_STATIC_KEY_TRUE(name)    another file defines it
  *              DEFINE_STATIC_KEY_ARRAY_FALSE(name, count), ..._TRUE(name, count)    in C
- *              STATIC_KEY_FALSE_INIT, STATIC_KEY_TRUE_INIT    initializers, in arrays and structs
+ *              STATIC_KEY_FALSE_INIT, STATIC_KEY_TRUE_INIT    initializers, in arrays and structs, and in classes:
+ *                  static inline struct static_key_false trace = STATIC_KEY_FALSE_INIT;
+ *              (g++ puts no key of a class or a template into the section of others.)
  *   branches   static_branch_unlikely(&key)      whether it is on; a no-op while it is off
  *              static_branch_likely(&key)        the same; a no-op while it is on
  *   hooks      static_call_lazy(key, args...)    static_call_cond of a key that may be NULL, behind a branch:
@@ -142,25 +144,42 @@ inline int static_key_count(const static_key_false *__key) noexcept { return sta
 #define static_key_enabled(x) (static_key_count(x) != 0)
 
 #if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
-/* `key` is the address of the library's part of a key. The variable has no initializer: clang before 17 takes
- * each branch's label for a target of each other's jump, and C++ lets no jump pass an initialization. */
-#define __STATIC_BRANCH(key, when, polarity, jumped)                                                  \
-	(__extension__({                                                                             \
-		__label__ __static_call_jump, __static_call_done;                                    \
-		__static_call_bool __static_call_is_on;                                               \
-		__static_call_is_on = !(jumped);                                                     \
-		__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when(__STATIC_CALL_ASM_KEY)                  \
-				     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)   \
-			     :                                                                       \
-			     : __STATIC_CALL_SYMBOL(key)                                             \
-			     : __STATIC_CALL_ASM_CLOBBERS                                            \
-			     : __static_call_jump);                                                  \
-		goto __static_call_done;                                                             \
+/* A block without its end, where `__static_call_is_on` is the answer. `key` is the address of the library's part of a key. The
+ * variable has no initializer: clang before 17 takes each branch's label for a target of each other's jump, and
+ * C++ lets no jump pass an initialization. */
+#define __STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                           \
+	__label__ __static_call_jump, __static_call_done;                                            \
+	__static_call_bool __static_call_is_on;                                                      \
+	__static_call_is_on = !(jumped);                                                             \
+	__asm__ goto(__STATIC_CALL_ASM_BRANCH_##when(__STATIC_CALL_ASM_KEY)                          \
+			     __STATIC_CALL_ASM_BRANCH_END(__STATIC_CALL_ASM_KEY, polarity)           \
+		     :                                                                               \
+		     : __STATIC_CALL_SYMBOL(key)                                                     \
+		     : __STATIC_CALL_ASM_CLOBBERS                                                    \
+		     : __static_call_jump);                                                          \
+	goto __static_call_done;                                                                     \
 	__static_call_jump:                                                                          \
-		__static_call_is_on = (jumped);                                                      \
-	__static_call_done:                                                                          \
+	__STATIC_BRANCH_COLD __static_call_is_on = (jumped);                                                              \
+	__static_call_done:
+#ifdef __clang__
+#define __STATIC_BRANCH_COLD
+#else /* Otherwise gcc saves registers for this way before it branches. */
+#define __STATIC_BRANCH_COLD __attribute__((__cold__));
+#endif
+#if defined(__clang__) && defined(__cpp_impl_coroutine)
+/* clang compiles no label in a coroutine, but one in a function that is inlined there. */
+#define __STATIC_BRANCH(key, when, polarity, jumped)                                                 \
+	([]() __attribute__((__always_inline__)) -> bool {                                           \
+		__STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                   \
+		return __static_call_is_on;                                                          \
+	}())
+#else
+#define __STATIC_BRANCH(key, when, polarity, jumped)                                                 \
+	(__extension__({                                                                             \
+		__STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                   \
 		__static_call_is_on;                                                                 \
 	}))
+#endif
 #ifdef __cplusplus
 #define __static_call_bool bool
 #else

@@ -88,7 +88,11 @@ pub(crate) fn report(lock: &Guard) {
             is_found |= key.is_branch() && matches(pattern, update::name(key).as_bytes());
         });
         if !is_found {
-            log!("STATIC_CALL_ENABLE: no branch's key matches {} so far", pattern.escape_ascii());
+            log!(
+                "STATIC_CALL_ENABLE: no branch's key matches {} so far; patterns match whole names, paths \
+                 included",
+                pattern.escape_ascii()
+            );
         }
     }
 }

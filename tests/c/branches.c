@@ -111,22 +111,51 @@ static void check_batches(void)
 __attribute__((noinline, cold)) void cold(long value, long other);
 void cold(long value, long other) { __asm__ volatile("" : : "r"(value + other)); }
 
+static long last;
+static void see_four(long a, long b, long c, long d) { last = 1000 * a + 100 * b + 10 * c + d; }
+static DEFINE_STATIC_CALL_NULL(hot_hook, see_four);
+
 #ifdef __cplusplus
-extern "C"
+extern "C" {
 #endif
-	__attribute__((noinline)) long hot_leaf(long value);
-/* The test inspects its machine code. */
+__attribute__((noinline)) long hot_leaf(long value);
+__attribute__((noinline)) long hot_likely(long value);
+__attribute__((noinline)) long hot_lazy(long value);
+#ifdef __cplusplus
+}
+#endif
+/* The test inspects their machine code: one addition each. */
 long hot_leaf(long value)
 {
 	if (static_branch_unlikely(&off))
 		cold(value, 3);
 	return value + 1;
 }
+long hot_likely(long value)
+{
+	if (static_branch_likely(&on))
+		return value + 1;
+	cold(value, 4);
+	return 0;
+}
+long hot_lazy(long value)
+{
+	static_call_lazy(hot_hook, value, value * 3, 5, value ^ 9);
+	return value + 1;
+}
+
+static void check_hot(void)
+{
+	CHECK(hot_leaf(1) == 2 && hot_likely(1) == 2 && hot_lazy(1) == 2 && last == 0);
+	CHECK(static_call_update(hot_hook, see_four) == 0 && hot_lazy(1) == 2 && last == 1000 + 300 + 50 + 8);
+	CHECK(static_call_update(hot_hook, NULL) == 0);
+	CHECK(static_branch_disable(&on) == 0 && hot_likely(1) == 0 && static_branch_enable(&on) == 0);
+}
 
 int main(void)
 {
 	check_ways(0, 1);
-	CHECK(hot_leaf(1) == 2);
+	check_hot();
 	check_lazy();
 	for (int round = 0; round < 3; round++) {
 		static_branch_enable(&off);

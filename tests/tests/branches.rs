@@ -118,9 +118,35 @@ fn check_hot_path(program: &Path, function: &str) {
 fn in_c() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for build in builds() {
-        let program = check_c(*build, "branches.c", &[], directory.path());
-        if build.level == "-O3" {
-            check_hot_path(&program, "hot_leaf");
+        check_c(*build, "branches.c", &[], directory.path());
+    }
+}
+
+#[test]
+fn a_branch_that_is_off_is_one_instruction_in_c() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for compiler in [Compiler::Pass, Compiler::Clang, Compiler::Gcc] {
+        for level in ["-O2", "-O3"] {
+            let build = Build { compiler, level };
+            let program = build.link(&["branches.c"], &[], &directory.path().join("program"));
+            for function in ["hot_leaf", "hot_likely", "hot_lazy"] {
+                check_hot_path(&program, function);
+            }
+        }
+    }
+}
+
+/// Templates, classes, exceptions and coroutines.
+#[test]
+fn in_code_of_cpp_alone() {
+    // What differs between machines is in C as well.
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for compiler in [Compiler::Pass, Compiler::Clang, Compiler::Gcc] {
+        for (level, standard) in [("-O0", "-std=c++20"), ("-O2", "-std=c++17"), ("-O2", "-std=c++20")] {
+            check_c(Build { compiler, level }, "branch_scopes.cpp", &[standard], directory.path());
         }
     }
 }

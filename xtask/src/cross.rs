@@ -13,7 +13,7 @@ use xtask::run::{cargo, run, target};
 use xtask::{install, packages};
 
 /// The tests that build programs for the machine. All others test only this machine's compilers.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "branches",
     "c_programs",
     "c_shared",
@@ -24,6 +24,7 @@ const TESTS: [&str; 12] = [
     "gcc_inline",
     "machine",
     "pages",
+    "registry",
     "rust_programs",
     "torture",
 ];

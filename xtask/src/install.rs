@@ -280,7 +280,7 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
         "{head}\
          \n\
          Name: static-call-generic\n\
-         Description: static-call without its pass (for any compiler): calls go through pointers\n\
+         Description: static-call without its pass, for any compiler\n\
          Version: {version}\n\
          Cflags: -I${{includedir}}\n\
          Libs: -L${{libdir}} -lstatic_call\n"
