@@ -14,7 +14,7 @@
  *   keys       DEFINE_STATIC_KEY_FALSE(name), DEFINE_STATIC_KEY_TRUE(name)
  *              DECLARE_STATIC_KEY_FALSE(name), DECLARE_STATIC_KEY_TRUE(name)    another file defines it
  *              DEFINE_STATIC_KEY_ARRAY_FALSE(name, count), ..._TRUE(name, count)    in C
- *              STATIC_KEY_FALSE_INIT, STATIC_KEY_TRUE_INIT    initializers, in arrays and structs, and in classes:
+ *              STATIC_KEY_FALSE_INIT, STATIC_KEY_TRUE_INIT    initializers, in arrays, structs and classes:
  *                  static inline struct static_key_false trace = STATIC_KEY_FALSE_INIT;
  *              (g++ puts no key of a class or a template into the section of others.)
  *   branches   static_branch_unlikely(&key)      whether it is on; a no-op while it is off
@@ -80,10 +80,14 @@ typedef struct static_key_false __static_branch_false;
 #else
 #define __STATIC_BRANCH_SECTION
 #endif
-#define DEFINE_STATIC_KEY_TRUE(name) \
-	__static_branch_true name __STATIC_BRANCH_SECTION = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) }
-#define DEFINE_STATIC_KEY_FALSE(name) \
-	__static_branch_false name __STATIC_BRANCH_SECTION = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) }
+#define DEFINE_STATIC_KEY_TRUE(name)                                                                \
+	__static_branch_true name __STATIC_BRANCH_SECTION = {                                        \
+		__STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name)                                     \
+	}
+#define DEFINE_STATIC_KEY_FALSE(name)                                                               \
+	__static_branch_false name __STATIC_BRANCH_SECTION = {                                       \
+		__STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name)                                    \
+	}
 #define DECLARE_STATIC_KEY_TRUE(name) extern __static_branch_true name
 #define DECLARE_STATIC_KEY_FALSE(name) extern __static_branch_false name
 /* The kernel's are read-only once it has booted; static_call_seal makes all keys so. */
@@ -118,8 +122,8 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 #define STATIC_BRANCH_CHANGE(x, on)                                                                 \
 	{ &(x)->key.__key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
 
-/* How many want the key on, which may be of each of the three types. Volatile: clang takes what a C++ module or
- * a precompiled header defines in a section for a constant. */
+/* How many want the key on, which may be of each of the three types. Volatile: clang takes what a C++ module
+ * or a precompiled header defines in a section for a constant. */
 #ifdef __cplusplus
 extern "C++" {
 inline int static_key_count(const static_key *__key) noexcept
@@ -144,9 +148,9 @@ inline int static_key_count(const static_key_false *__key) noexcept { return sta
 #define static_key_enabled(x) (static_key_count(x) != 0)
 
 #if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
-/* A block without its end, where `__static_call_is_on` is the answer. `key` is the address of the library's part of a key. The
- * variable has no initializer: clang before 17 takes each branch's label for a target of each other's jump, and
- * C++ lets no jump pass an initialization. */
+/* A block without its end, where `__static_call_is_on` is the answer. `key` is the address of the library's
+ * part of a key. The variable has no initializer: clang 14 takes each branch's label for a target of each
+ * other's jump, and C++ lets no jump pass an initialization. */
 #define __STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                           \
 	__label__ __static_call_jump, __static_call_done;                                            \
 	__static_call_bool __static_call_is_on;                                                      \
@@ -159,7 +163,7 @@ inline int static_key_count(const static_key_false *__key) noexcept { return sta
 		     : __static_call_jump);                                                          \
 	goto __static_call_done;                                                                     \
 	__static_call_jump:                                                                          \
-	__STATIC_BRANCH_COLD __static_call_is_on = (jumped);                                                              \
+	__STATIC_BRANCH_COLD __static_call_is_on = (jumped);                                         \
 	__static_call_done:
 #ifdef __clang__
 #define __STATIC_BRANCH_COLD

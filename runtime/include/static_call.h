@@ -429,7 +429,7 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #endif
 
 /* Whether there is assembler that suits the compiler and its flags, for branches and perhaps trampolines. */
-#if !defined(__STATIC_CALL_ASM_KEY) || defined(STATIC_CALL_POINTERS) ||                                  \
+#if !defined(__STATIC_CALL_ASM_KEY) || defined(STATIC_CALL_POINTERS) ||                                    \
 	defined(STATIC_CALL_WITHOUT_LIBRARY) || !defined(__ELF__) || !defined(__linux__) ||                \
 	defined(__code_model_large__) || defined(__code_model_medium__) ||                                 \
 	defined(__AARCH64_CMODEL_LARGE__) || defined(__riscv_cmodel_large) || defined(__INTEL_COMPILER) || \

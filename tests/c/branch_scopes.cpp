@@ -17,7 +17,10 @@ DEFINE_STATIC_KEY_TRUE(check);
 struct Codec {
 	static inline static_key_false fast = STATIC_KEY_FALSE_INIT;
 	int bits() const { return static_branch_unlikely(&fast) ? 1 : 0; }
-	template <typename T> T scaled(T value) const { return static_branch_unlikely(&fast) ? value * 2 : value; }
+	template <typename T> T scaled(T value) const
+	{
+		return static_branch_unlikely(&fast) ? value * 2 : value;
+	}
 };
 
 template <typename T> struct Counted {
@@ -76,7 +79,10 @@ static inline int in_line() { return static_branch_likely(&outer::check) ? 0 : 3
 struct Values {
 	struct promise_type {
 		int value = 0;
-		Values get_return_object() { return { std::coroutine_handle<promise_type>::from_promise(*this) }; }
+		Values get_return_object()
+		{
+			return { std::coroutine_handle<promise_type>::from_promise(*this) };
+		}
 		std::suspend_always initial_suspend() noexcept { return {}; }
 		std::suspend_always final_suspend() noexcept { return {}; }
 		std::suspend_always yield_value(int next)
@@ -122,7 +128,8 @@ static void check_coroutines() {}
 static void check_ways(bool is_on)
 {
 	const Codec codec{};
-	CHECK(codec.bits() == is_on && codec.scaled(3) == (is_on ? 6 : 3) && codec.scaled(2L) == (is_on ? 4 : 2));
+	CHECK(codec.bits() == is_on && codec.scaled(3) == (is_on ? 6 : 3) &&
+	      codec.scaled(2L) == (is_on ? 4 : 2));
 	CHECK(Counted<int>::is_on() == is_on && !Counted<long>::is_on());
 	CHECK(by_argument<&outer::trace>() == is_on && by_argument<&Codec::fast>() == is_on);
 	CHECK(in_handlers() == (is_on ? 111 : 0));

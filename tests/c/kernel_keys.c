@@ -40,15 +40,9 @@ struct sk_buff {
 	unsigned int len;
 };
 
-static void net_enable_timestamp(void)
-{
-	static_branch_inc(&netstamp_needed_key);
-}
+static void net_enable_timestamp(void) { static_branch_inc(&netstamp_needed_key); }
 
-static void net_disable_timestamp(void)
-{
-	static_branch_dec(&netstamp_needed_key);
-}
+static void net_disable_timestamp(void) { static_branch_dec(&netstamp_needed_key); }
 
 static inline void net_timestamp_set(struct sk_buff *skb)
 {
@@ -66,10 +60,8 @@ static noinline int nf_hook(struct sk_buff *skb, int pf)
 			return -EINVAL;
 	}
 	switch (pf) {
-	case 0:
-		return static_branch_unlikely(&hooks_needed[0]) ? 10 : 0;
-	case 1:
-		return static_branch_unlikely(&hooks_needed[1]) ? 11 : 1;
+	case 0: return static_branch_unlikely(&hooks_needed[0]) ? 10 : 0;
+	case 1: return static_branch_unlikely(&hooks_needed[1]) ? 11 : 1;
 	case 3:
 		if (!static_branch_likely(&hooks_checked[1]))
 			return 13;

@@ -178,6 +178,24 @@ fn in_intel_syntax() {
     }
 }
 
+/// They follow their keys all the same.
+#[test]
+fn branches_that_are_loads_say_so() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for compiler in [Compiler::Clang, Compiler::Gcc] {
+        let build = Build { compiler, level: "-O2" };
+        let program =
+            build.link(&["branches.c"], &["-DSTATIC_CALL_POINTERS"], &directory.path().join("program"));
+        let output = run(in_mode(&program, None).env("STATIC_CALL_LOG", "1"));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            log.contains("branch off: no recorded instruction; whatever asks for it loads its key\n"),
+            "{log}"
+        );
+        assert!(!log.contains(" branches of "), "{log}");
+    }
+}
+
 /// clang takes the keys for constants there, since they lie in a section and come from a compiled module.
 #[test]
 fn in_modules_of_cpp20() {
