@@ -218,6 +218,14 @@ pub fn file(file: &File, presentation: impl Into<Presentation>) -> String {
         }
     };
     remark("compiled without the pass, or part of a larger object", &outside.join(", "), "");
+    let is_gcc = |name: &&String| ["GNU C", "GCC: "].iter().any(|start| name.starts_with(start));
+    let by_gcc = file.unrecorded.iter().filter_map(|call| call.compiler.as_ref()).find(is_gcc);
+    remark(
+        "trampolines are called by code of gcc's",
+        by_gcc.map_or("", |name| name),
+        " (it records its calls with the flags of `pkg-config --cflags static-call-gcc`, or by CMake's \
+         StaticCall::static_call)",
+    );
     remark(
         "crates that seem to be built without the pass",
         &file.crates_without_pass.join(", "),
