@@ -614,6 +614,9 @@ fn branch_keys(tables: &Tables, names: &Names<'_>) -> Vec<BranchKeyReport> {
 
 fn default_target(key: &Key, names: &Names<'_>) -> Option<String> {
     match &key.target {
+        Target::Function(address) if key.is_dispatched => {
+            Some(format!("{} until it is resolved", names.target(*address)))
+        }
         Target::Function(address) => Some(names.target(*address)),
         Target::Import(name) => Some(name.clone()),
         Target::Off => Some("off".into()),

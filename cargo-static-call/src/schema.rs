@@ -105,7 +105,8 @@ pub struct KeyReport {
     pub file: Option<String>,
     /// The line of its definition.
     pub line: Option<u32>,
-    /// The name of its initial target, or "off", or "returns zero".
+    /// The name of its initial target, or "off", or "returns zero". "… until it is resolved": another one is
+    /// chosen when the file is loaded.
     pub default_target: Option<String>,
     /// Its recorded calls.
     pub sites: Vec<SiteReport>,

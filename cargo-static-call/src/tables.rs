@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Fate, Instruction, Kind, Start};
 use static_call_abi::{
-    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout, RECORD_PREFIX,
+    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout, PLAIN_RESOLVER, RECORD_PREFIX,
     RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_THUNK,
     SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
@@ -51,6 +51,8 @@ pub struct Key {
     pub start: Option<(u64, Form)>,
     /// The function that stands for "off".
     pub off: Target,
+    /// Whether its function is chosen when its image is loaded.
+    pub is_dispatched: bool,
 }
 
 /// What a key calls.
@@ -354,7 +356,7 @@ impl Reader<'_, '_> {
         let Some(flags) = elf.u32(place + layout.key_flags()) else { return false };
         let is_form = |form| Form::from_u32(form).is_some();
         if flags >> 16 != VERSION
-            || !is_form(flags & 0xffff)
+            || !(is_form(flags & 0xffff) || is_dispatched(flags))
             || !elf.u32(place + layout.key_form()).is_some_and(is_form)
         {
             return false;
@@ -401,6 +403,7 @@ impl Reader<'_, '_> {
             Some(Form::Zero) => Target::Zero,
             _ => points_at(elf.pointer(place)),
         };
+        let is_dispatched = elf.u32(place + layout.key_flags()).is_some_and(is_dispatched);
         let key = Key {
             address: Some(place),
             name,
@@ -408,7 +411,9 @@ impl Reader<'_, '_> {
             is_in_section,
             target,
             start: elf.pointer(place).and_then(Pointer::address).zip(form),
-            off: points_at(elf.pointer(place + layout.key_off())),
+            // A resolver says nothing about the key's functions.
+            off: if is_dispatched { Target::Unknown } else { points_at(elf.pointer(place + layout.key_off())) },
+            is_dispatched,
         };
         let number = self.push(tables, key)?;
         self.known.insert(place, number);
@@ -486,6 +491,7 @@ impl Reader<'_, '_> {
             target: Target::Unknown,
             start: None,
             off: Target::Unknown,
+            is_dispatched: false,
         };
         let number = self.push(tables, key)?;
         self.known.insert(address, number);
@@ -615,7 +621,13 @@ fn imported_key(symbol: &[u8], offset: i64) -> Key {
         target: Target::Unknown,
         start: None,
         off: Target::Unknown,
+        is_dispatched: false,
     }
+}
+
+/// Whether these are the flags of a key whose function is chosen by a resolver.
+fn is_dispatched(flags: u32) -> bool {
+    flags & 0xffff & !PLAIN_RESOLVER == DISPATCH
 }
 
 /// A key's name from its symbol.
@@ -832,6 +844,7 @@ mod tests {
             target: Target::Unknown,
             start: None,
             off: Target::Unknown,
+            is_dispatched: false,
         };
         let names = |keys: [Key; 2], places: [Option<&str>; 2]| {
             let mut tables = read(image());

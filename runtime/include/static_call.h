@@ -19,6 +19,8 @@
  *              DEFINE_STATIC_CALL_NULL(key, func)       has func's type and calls nothing: a hook that is off
  *              DEFINE_STATIC_CALL_COND(key, func)       calls func to begin with, and may become NULL
  *              DEFINE_STATIC_CALL_RET0(key, func)       has func's type and returns 0
+ *              DEFINE_STATIC_CALL_DISPATCH(key, func, resolver)
+ *                                                       calls what resolver() returns: a variant of func
  *              DECLARE_STATIC_CALL(key, func)           another file defines it
  *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs; also ends in
  *                                                       _COND; in _NULL or _RET0, without func
@@ -65,22 +67,19 @@
  *     export { DEFINE_STATIC_CALL(key, func); }
  *     extern "C++" { DECLARE_STATIC_CALL(key_of_c, int (int)); }
  *
- * Dispatch at the first call
- *   A key may start with a function that chooses. It updates the key and then calls its choice, not the key:
- *   where the update is refused (sealed, no right to write code, a thread that blocks SIGTRAP), the key still
- *   calls the chooser, which would recurse for ever.
+ * Dispatch
+ *   A key may call the best variant of a function for the processor, as an ifunc does:
  *
- *     static long choose(const char *p, size_t n);
- *     DEFINE_STATIC_CALL(sum, choose);
- *     static long choose(const char *p, size_t n)
+ *     static long sum_plain(const char *p, size_t n);
+ *     static long sum_avx2(const char *p, size_t n);  // __attribute__((target("avx2")))
+ *     static long (*choose(void))(const char *, size_t)
  *     {
- *         long (*best)(const char *, size_t) = has_avx2() ? sum_avx2 : sum_plain;
- *         if (static_call_update(sum, best)) {}    // refused: the next call chooses again
- *         return best(p, n);
+ *         __builtin_cpu_init();                       // for constructors that call the key early
+ *         return __builtin_cpu_supports("avx2") ? sum_avx2 : sum_plain;
  *     }
+ *     DEFINE_STATIC_CALL_DISPATCH(sum, sum_plain, choose);
  *
- *   Several threads may run it at once. While updates are refused, each call costs a choice and a refused
- *   update: keep expensive results in a variable. Call such a key once before static_call_seal.
+ *   See DEFINE_STATIC_CALL_DISPATCH.
  *
  * What to define for it
  *   STATIC_CALL_RETPOLINES        where indirect jumps are retpolines (-mretpoline, -mindirect-branch=,
@@ -150,8 +149,9 @@ struct __STATIC_CALL_ALIGNED static_call_key {
 	__static_call_function *__off;    /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *__name;
 	uint32_t __form;  /* of __target, in the lowest two bits; the others count the stores */
-	uint32_t __flags; /* the form of __off, and the layout's version in the upper half */
+	uint32_t __flags; /* the form of __off, or the next line, and the layout's version in the upper half */
 };
+#define __STATIC_CALL_DISPATCH UINT32_C(0x6000) /* __off is a resolver without parameters */
 
 /* For the macros: in a module of C++, `struct static_call_key` would declare another struct. */
 typedef struct static_call_key __static_call_object;
@@ -216,6 +216,22 @@ __static_call_update(struct static_call_key *__key, __static_call_function *__ta
 __STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *__key);
 __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *__key);
 
+/* Resolves a key that dispatches, unless the library has done so when it loaded the image. */
+extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) void
+__static_call_resolve(struct static_call_key *__key)
+{
+	__static_call_function *(*__resolver)(void), *__target;
+
+	if (__atomic_load_n(&__key->__form, __ATOMIC_RELAXED) > 3)
+		return;
+	__resolver = (__static_call_function * (*)(void)) __key->__off;
+	__target = __resolver();
+	/* A refusal is final: the process is sealed. But then the library does not know the key, or it would
+	 * have resolved it: so nothing is patched for it, and its memory is not protected. */
+	if (__target && __static_call_update(__key, __target))
+		__atomic_store_n(&__key->__target, __target, __ATOMIC_RELEASE);
+}
+
 /* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope
  * before it. */
 #define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(key, __static_call_key)
@@ -230,6 +246,7 @@ __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct s
  *   DISCARD(call)         a call without its result
  *   CHECKED(type, f)      the same for an f that has to be a `type *` or NULL: another type is an error.
  *                         C also takes any `void *`, since NULL is one
+ *   RESOLVER(func, f)     a function f without parameters that returns a pointer to a function of func's type
  *   REQUIRE_*             errors for keys that could not work, declared beside the key */
 #ifdef __cplusplus
 }
@@ -320,6 +337,8 @@ struct __static_call_signature<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...
 #endif
 template <typename _Function> constexpr bool __static_call_is_constant(_Function *) { return true; }
 template <typename _Type> constexpr _Type *__static_call_checked(_Type *__function) { return __function; }
+template <typename _Type> constexpr bool __static_call_is_resolver(_Type *(*)()) { return true; }
+template <typename _Type> constexpr bool __static_call_is_resolver(...) { return false; }
 }
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
@@ -329,6 +348,10 @@ extern "C" {
 #define __STATIC_CALL_DISCARD(call) ((call), void())
 #define __STATIC_CALL_CHECKED(type, f)                                                              \
 	__STATIC_CALL_CAST(__static_call_function, __static_call_checked<type>(f))
+#define __STATIC_CALL_RESOLVER(func, f) __STATIC_CALL_CAST(__static_call_function, f)
+#define __STATIC_CALL_REQUIRE_RESOLVER(func, f)                                                     \
+	static_assert(__static_call_is_resolver<__STATIC_CALL_FUNCTION_TYPE(func)>(f),               \
+		      "a resolver takes nothing and returns a pointer to a function of the key's type");
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)                                                        \
 	static_assert(__static_call_is_constant(func), "a static call key starts with a function");
 #define __STATIC_CALL_REQUIRE_NULL(func)                                                            \
@@ -354,6 +377,10 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #else
 #define __STATIC_CALL_CHECKED_NULLPTR
 #endif
+#define __STATIC_CALL_RESOLVER(func, f)                                                             \
+	__extension__ _Generic((f)(),                                                               \
+		__STATIC_CALL_FUNCTION_TYPE(func) *: (__static_call_function *)(f))
+#define __STATIC_CALL_REQUIRE_RESOLVER(func, f)
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)
 #define __STATIC_CALL_REQUIRE_NULL(func)
 #define __STATIC_CALL_REQUIRE_RET0(func)
@@ -364,6 +391,10 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_INIT_CALL(func, name)                                                         \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
 			   __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
+/* The fields in their order: the flags of a key without `off`, and a resolver in its place. */
+#define __STATIC_CALL_INIT_DISPATCH(func, resolver, name)                                           \
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
+			   __STATIC_CALL_RESOLVER(func, resolver), __STATIC_CALL_DISPATCH, name)
 #define __STATIC_CALL_INIT_NULL(name)                                                               \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
 			   STATIC_CALL_FORM_NOP,                                                    \
@@ -728,6 +759,35 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 		__STATIC_CALL_INIT_RET0(__STATIC_CALL_STRING(key));                                   \
 	__STATIC_CALL_REQUIRE_RET0(func)                                                             \
 	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
+	__STATIC_CALL_TYPEDEF(key, func)
+
+/* Defines a key that calls what resolver() returns: a variant of func for this processor. It replaces an
+ * ifunc, and works where ifuncs do not: under sanitizers, in static programs, with every C library.
+ *
+ *   - resolver takes nothing, and returns a pointer to a function of func's type, the same whenever it is
+ *     asked; with NULL, the key goes on calling func. It is called when the first image is loaded that calls
+ *     the key, before that image's code is patched and before most constructors, and in any case by a
+ *     constructor of this file. So it must not rely on constructors (before __builtin_cpu_supports call
+ *     __builtin_cpu_init), nor on other static calls being updated: updates by a resolver fail (-EBUSY).
+ *   - func runs on every processor, and gives what the variants give: calls of constructors that run earlier
+ *     reach it.
+ *   - Nothing has to be patched for the choice. So no process can refuse it, and its calls cost the same as a
+ *     call of any key: direct with the pass, and otherwise never more than a call through a pointer.
+ *
+ * At the level of a file or of a namespace; `static` may precede it. Others declare the key with
+ * DECLARE_STATIC_CALL, and may update it like any other. A call costs what static_call costs; the choice
+ * costs what resolver costs, once. */
+#define DEFINE_STATIC_CALL_DISPATCH(key, func, resolver)                                            \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
+		__STATIC_CALL_INIT_DISPATCH(func, resolver, __STATIC_CALL_STRING(key));               \
+	__STATIC_CALL_REQUIRE_CONSTANT(func)                                                         \
+	__STATIC_CALL_REQUIRE_RESOLVER(func, resolver)                                               \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
+	__attribute__((__constructor__)) static void                                                 \
+	__STATIC_CALL_PASTE(key, __static_call_constructor)(void)                                    \
+	{                                                                                            \
+		__static_call_resolve(&STATIC_CALL_KEY(key));                                         \
+	}                                                                                            \
 	__STATIC_CALL_TYPEDEF(key, func)
 
 /* Initializers, for keys that lie in an array or a struct:

@@ -54,32 +54,34 @@
 //! update, that update is finished or undone in the child: by fork(2) before it returns, and otherwise by the
 //! child's first update.
 //!
-//! # Dispatch at the first call
+//! # Dispatch
 //!
-//! A key may start with a function that looks at the processor once, and then replaces itself:
+//! [`dispatch!`] defines a function with variants for processors that have some features:
 //!
 //! ```
-//! static_call::define! {
-//!     static SUM: fn(data: &[u8]) -> u64 = choose;
+//! static_call::dispatch! {
+//!     fn sum(data: &[u8]) -> u64 {
+//!         #[cfg(target_arch = "x86_64")]
+//!         "avx2" => wide,
+//!         _ => plain,
+//!     }
 //! }
 //!
-//! fn choose(data: &[u8]) -> u64 {
-//!     let best = if wide_is_supported() { wide } else { plain };
-//!     let _ = SUM.update(best); // refused: the next call chooses again
-//!     best(data)
+//! #[cfg(target_arch = "x86_64")]
+//! #[target_feature(enable = "avx2")]
+//! fn wide(data: &[u8]) -> u64 {
+//!     plain(data) // imagine vector instructions
 //! }
-//! # fn wide_is_supported() -> bool { true }
-//! # fn wide(data: &[u8]) -> u64 { plain(data) }
-//! # fn plain(data: &[u8]) -> u64 { data.iter().map(|&byte| u64::from(byte)).sum() }
+//! fn plain(data: &[u8]) -> u64 {
+//!     data.iter().map(|&byte| u64::from(byte)).sum()
+//! }
 //!
-//! assert_eq!(SUM.call(&[1, 2, 3]), 6);
-//! # assert!(SUM.target() == wide as fn(&[u8]) -> u64);
+//! assert_eq!(sum(&[1, 2, 3]), 6);
 //! ```
 //!
-//! It calls its choice, and not the key again: where the update is refused (after [`seal`], without the right
-//! to write code, while a thread blocks SIGTRAP), the key still calls the function that chooses, which would
-//! recurse for ever. While updates are refused, each call costs a choice and a refused update: keep
-//! expensive results in a `OnceLock`. Call each such key once before [`seal`].
+//! A key of [`define!`] whose first target chooses another one has to call its choice, and not the key: where
+//! the update is refused (after [`seal`], without the right to write code, while a thread blocks SIGTRAP), the
+//! key still calls the function that chooses, which would recurse for ever.
 //!
 //! # Cost
 //!
@@ -90,7 +92,7 @@
 //! # Names
 //!
 //! The module [`registry`] lists the process's keys by their names, and switches branches by patterns. The
-//! variable `STATIC_CALL_ENABLE` does so at the start.
+//! variable `STATIC_CALL_ENABLE` does so at the start, and `STATIC_CALL_DISPATCH` chooses variants.
 //!
 //! # Features
 //!
@@ -119,10 +121,14 @@ mod copies;
 #[cfg(all(test, target_arch = "x86_64", target_pointer_width = "64", not(loom)))]
 mod core_tests;
 mod critical;
+#[doc(hidden)]
+pub mod dispatch;
+mod dispatch_macros;
 mod elf;
 mod error;
 #[cfg(doc)]
 pub mod example;
+mod features;
 mod foreign_breakpoint;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -153,6 +159,7 @@ pub mod private;
 mod protect;
 mod refusal;
 pub mod registry;
+mod resolve;
 mod seal;
 mod sealed;
 mod steps;
@@ -160,6 +167,7 @@ mod sync;
 mod tables;
 mod text;
 mod update;
+mod variable;
 mod walk;
 mod windows;
 mod wire;

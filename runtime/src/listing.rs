@@ -10,7 +10,7 @@
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use static_call_abi::{Form, Key, Record};
+use static_call_abi::{Form, Key, Record, Variant};
 
 use crate::branches;
 use crate::change::{Change, State, Wish};
@@ -26,7 +26,7 @@ use crate::seal;
 use crate::sealed;
 use crate::update;
 use crate::walk;
-use crate::wire::{CEntry, KeyState};
+use crate::wire::{CEntry, KeyState, NAME};
 
 /// Puts the next key whose name matches into `entry`, which holds the last one. Returns whether there is one.
 ///
@@ -97,6 +97,22 @@ fn describe(key: &Key, entry: &mut CEntry, lock: &Guard) {
     entry.state = state.to_wire();
     entry.info = info::count(key, lock).into();
     entry.set_name(update::name(key));
+    if key.is_dispatched() {
+        describe_variants(key, target, entry);
+    }
+}
+
+/// Puts the variants' names behind the key's.
+fn describe_variants(key: &Key, target: *const (), entry: &mut CEntry) {
+    let mut len = entry.name.iter().position(|&byte| byte == 0).unwrap_or(NAME) + 1;
+    let variants = || (0..).map_while(|index| key.variant(index));
+    // SAFETY: so many bytes, in an image that stays while the lock is held.
+    let name = |Variant { name, len, .. }| unsafe { core::slice::from_raw_parts(name, len) };
+    let chosen = variants().find(|variant| variant.function == target);
+    len = entry.add_variant(chosen.map_or(&[], name), len);
+    for variant in variants() {
+        len = entry.add_variant(name(variant), len);
+    }
 }
 
 /// The first key whose change cannot be made, or whose branch is where the error says.

@@ -18,6 +18,7 @@ use crate::mode::{self, Mode, Reason};
 use crate::os;
 use crate::protect;
 use crate::refusal;
+use crate::resolve;
 use crate::sealed;
 use crate::tables::{self, records};
 use crate::text::Text;
@@ -67,6 +68,7 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
             descriptor.state.set(ImageState::Registered.to_wire());
             image::push(image, lock);
             journal::step(Step::Preparing, lock);
+            resolve::resolve(descriptor, lock);
             at_start::enable(descriptor, lock);
             patch(descriptor, lock);
             if sealed::is_set(lock)
@@ -106,6 +108,7 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
     }
     if is_program(descriptor) {
         at_start::report(lock);
+        resolve::report(lock);
     }
 }
 
@@ -133,6 +136,7 @@ fn refuse(image: &Image, reason: Reason, lock: &Guard) {
     }
     image.reason.set(reason.to_wire());
     image::push_refused(image, lock);
+    resolve::resolve(image, lock);
     at_start::enable(image, lock);
     if sealed::is_set(lock)
         && let Err(error) = protect::protect_late(image, lock)
@@ -220,6 +224,7 @@ pub(crate) fn recover(image: *mut Image, is_linking: bool, lock: &Guard) {
     if is_registered(image, lock) {
         journal::step(Step::Preparing, lock);
         descriptor.state.set(ImageState::Registered.to_wire());
+        resolve::resolve(descriptor, lock);
         at_start::enable(descriptor, lock);
         patch(descriptor, lock);
         if sealed::is_set(lock) {

@@ -12,6 +12,7 @@ use crate::load;
 use crate::log::{self, log};
 use crate::mode;
 use crate::os;
+use crate::resolve;
 use crate::seal;
 use crate::sealed;
 use crate::update;
@@ -76,6 +77,7 @@ extern "C" fn exiting() {
         && let Ok(lock) = critical::enter()
     {
         at_start::report(&lock);
+        resolve::report(&lock);
     }
     leave();
 }

@@ -6,10 +6,10 @@ pub use crate::page::PAGE;
 pub use core::arch::asm;
 pub use core::marker::PhantomData;
 pub use core::mem::{needs_drop, transmute};
-pub use core::primitive::bool;
+pub use core::primitive::{bool, str, u8, usize};
 pub use core::ptr::null;
 pub use core::stringify;
-pub use core::{compile_error, concat};
+pub use core::{assert, compile_error, concat, module_path};
 #[cfg(static_call_branches)]
 pub use static_call_abi::{__static_call_branch, BRANCH_RECORD};
 #[cfg(any(static_call_trampolines, static_call_branches))]
@@ -36,6 +36,9 @@ pub use static_call_abi::__static_call_s390x as trampoline;
 pub use static_call_abi::__static_call_x86 as trampoline;
 #[cfg(all(any(static_call_trampolines, static_call_branches), target_arch = "x86_64"))]
 pub use static_call_abi::__static_call_x86_64 as trampoline;
+
+pub use crate::dispatch::{Dispatch, Variant};
+pub use crate::features::{are_known, is_first_enabled};
 
 use crate::change::Wish;
 use crate::error::Error;

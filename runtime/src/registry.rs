@@ -166,6 +166,35 @@ impl Entry {
         name.to_str().unwrap_or_default()
     }
 
+    /// The variant that it calls, if it is a function of [`dispatch!`](crate::dispatch): its path, as the
+    /// program writes it.
+    ///
+    /// ```
+    /// # static_call::dispatch! { fn double(number: u32) -> u32 { _ => plain } }
+    /// # fn plain(number: u32) -> u32 { 2 * number }
+    /// # assert_eq!(double(1), 2);
+    /// for key in static_call::registry::matching("*::crc32c") {
+    ///     let key = key?;
+    ///     println!("{:?}, one of {:?}", key.variant(), key.variants().collect::<Vec<_>>());
+    /// }
+    /// # Ok::<(), static_call::Error>(())
+    /// ```
+    #[must_use]
+    pub fn variant(&self) -> Option<&str> {
+        self.texts().nth(1).filter(|name| !name.is_empty())
+    }
+
+    /// All its variants, the best first, if it is a function of [`dispatch!`](crate::dispatch). The names
+    /// have 255 bytes together, the key's included; those that do not fit are left out.
+    pub fn variants(&self) -> impl Iterator<Item = &str> {
+        self.texts().skip(2).take_while(|name| !name.is_empty())
+    }
+
+    /// The texts between NULs.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.name.split(|&byte| byte == 0).map(|text| str::from_utf8(text).unwrap_or_default())
+    }
+
     /// What it does.
     #[must_use]
     pub const fn state(&self) -> State {
@@ -187,7 +216,8 @@ impl Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name(), self.state())
+        write!(f, "{}: {}", self.name(), self.state())?;
+        self.variant().map_or(Ok(()), |variant| write!(f, ", {variant}"))
     }
 }
 

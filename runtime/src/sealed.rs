@@ -9,7 +9,7 @@
 //! - The lock: loads, unloads and updates are refused, or wait for ever. Calls do not take it.
 //! - Mode, writer and environment (`mode.rs`, `writer/mod.rs`, `log.rs`): later images are patched in another
 //!   way, or not at all.
-//! - Refused updates (`refusal.rs`), noted changes (`journal.rs`), patterns (`at_start.rs`), room for changes
+//! - Refused updates (`refusal.rs`), noted changes (`journal.rs`), variables (`variable.rs`), room for changes
 //!   (`listing.rs`), keys outside of any image (`protect.rs`): only updates read them, and the seal, whose
 //!   result may be wrong.
 //! - Actions that were for one signal only (`trap.rs`): the next such signal ends the process.

@@ -10,7 +10,7 @@
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use static_call_abi::{BRANCH, Form, Image, Key, VERSION};
+use static_call_abi::{BRANCH, DISPATCH, Form, Image, Key, PLAIN_RESOLVER, VERSION};
 
 use crate::image;
 use crate::lock::Guard;
@@ -29,6 +29,20 @@ pub(crate) fn for_each<'lock>(lock: &'lock Guard, visit: &mut dyn FnMut(&'lock K
             }
         }
     });
+}
+
+/// The keys that an image defines or uses, while none of its branches and calls is patched yet.
+pub(crate) fn of_image<'lock>(image: &'lock Image, lock: &'lock Guard) -> impl Iterator<Item = &'lock Key> {
+    let is_registered = image.state.get() != image::ImageState::Unregistered.to_wire();
+    // Those that another image defines, which may not be registered itself. The records of an image that was
+    // refused are not believed.
+    let records = tables::records(image).filter(move |_| is_registered);
+    // SAFETY: the registration has checked the keys.
+    let used = records.map(|record| unsafe { &*record.key });
+    // Whoever else has a record of such a key has patched its own branches.
+    let own = Section::of(image, lock)
+        .filter(move |key| is_registered || key.records.load(Ordering::Relaxed).is_null());
+    own.chain(used)
 }
 
 /// The wanted key with the lowest address above `after`.
@@ -125,6 +139,7 @@ fn is_key(key: &Key) -> bool {
         && match Form::from_u32(form) {
             Some(Form::Call) => key.off.is_null() && has_target,
             Some(_) => !key.off.is_null() && has_target,
+            None if form & !PLAIN_RESOLVER == DISPATCH => !key.off.is_null() && has_target,
             None => form == BRANCH && key.off.is_null(),
         }
 }

@@ -67,6 +67,8 @@ pub struct CEntry {
     pub info: CInfo,
     /// A `KeyState`.
     pub state: u32,
+    /// The name and a NUL; of a key that dispatches, also the variant that it calls, and a NUL, and all of
+    /// them, with a NUL behind each, as far as there is room.
     pub name: [u8; NAME],
 }
 
@@ -94,6 +96,17 @@ impl CEntry {
         let len = ends.into_iter().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
         self.name = [0; NAME];
         self.name[..len].copy_from_slice(&name.as_bytes()[..len]);
+    }
+
+    /// Adds the name of a variant behind what there is, of which `len` bytes are used, with their NULs. One
+    /// for which there is no room is left out. Returns how many are used then.
+    pub(crate) fn add_variant(&mut self, name: &[u8], len: usize) -> usize {
+        let end = len + name.len();
+        if end >= NAME || name.contains(&0) {
+            return len;
+        }
+        self.name[len..end].copy_from_slice(name);
+        end + 1
     }
 }
 

@@ -237,7 +237,13 @@ impl Report {
 #[must_use]
 pub fn in_mode(program: &Path, mode: Option<&str>) -> Command {
     let mut command = execute(program);
-    for variable in ["STATIC_CALL_ENABLE", "STATIC_CALL_MODE", "STATIC_CALL_WRITER", "STATIC_CALL_LOG"] {
+    for variable in [
+        "STATIC_CALL_ENABLE",
+        "STATIC_CALL_DISPATCH",
+        "STATIC_CALL_MODE",
+        "STATIC_CALL_WRITER",
+        "STATIC_CALL_LOG",
+    ] {
         command.env_remove(variable);
     }
     if let Some(mode) = mode {

@@ -13,6 +13,8 @@ pub const MODE: &CStr = c"STATIC_CALL_MODE";
 pub const WRITER: &CStr = c"STATIC_CALL_WRITER";
 /// Patterns of branches that are on from the start of a program.
 pub const ENABLE: &CStr = c"STATIC_CALL_ENABLE";
+/// The variants that a program's dispatched functions use: `name=variant,…`.
+pub const DISPATCH: &CStr = c"STATIC_CALL_DISPATCH";
 /// If set to anything but `0`, a program's runtime prints what it does.
 pub const LOG: &CStr = c"STATIC_CALL_LOG";
 

@@ -31,18 +31,46 @@ pub struct Key {
     pub target: AtomicPtr<()>,
     /// The records of all images that call this key.
     pub records: AtomicPtr<Record>,
-    /// Function that stands for "no function" or "return zero", or null where a key has none.
+    /// Function that stands for "no function" or "return zero", or null where a key has none. A key that
+    /// dispatches has its [`Resolver`] here.
     pub off: *const c_void,
     /// Name for people, NUL-terminated, or null.
     pub name: *const c_char,
     /// The [`Form`] of `target` in its lowest two bits; those above count the stores.
     pub form: AtomicU32,
-    /// The [`Form`] of `off`, or [`BRANCH`], and [`VERSION`] in the upper half.
+    /// The [`Form`] of `off`, or [`BRANCH`] or [`DISPATCH`], and [`VERSION`] in the upper half.
     pub flags: u32,
 }
 
 /// In [`Key::flags`]: this is a branch's key.
 pub const BRANCH: u32 = 1 << 15;
+
+/// In [`Key::flags`]: this key's function is chosen by a [`Resolver`] before anything is stored into it.
+pub const DISPATCH: u32 = 1 << 14;
+
+/// In [`Key::flags`], beside [`DISPATCH`]: the resolver is C's, a function without parameters that returns
+/// the one to call.
+pub const PLAIN_RESOLVER: u32 = 1 << 13;
+
+/// Chooses a key's function. It always chooses the same.
+///
+/// - With a name of `len` bytes: the variant of this name, if there is one that the processor can run, and
+///   otherwise the best one.
+/// - With null and 0: the best one.
+/// - With null and a number: no choice, but that [`Variant`], counted from 1; null if there are fewer.
+pub type Resolver = extern "C" fn(name: *const u8, len: usize) -> *const ();
+
+/// A function that a key may be resolved to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Its name, for people.
+    pub name: *const u8,
+    /// How many bytes that has.
+    pub len: usize,
+    /// The function.
+    pub function: *const (),
+}
 
 // SAFETY: the pointers name functions, strings and records that live as long as the key, and what
 // changes is atomic.
@@ -124,6 +152,19 @@ impl Key {
         }
     }
 
+    /// A key that calls `target` until `resolver` has chosen.
+    #[must_use]
+    pub const fn dispatch(target: *const (), resolver: Resolver, name: *const c_char) -> Self {
+        Self {
+            target: AtomicPtr::new(target.cast_mut()),
+            records: AtomicPtr::new(core::ptr::null_mut()),
+            off: resolver as *const c_void,
+            name,
+            form: AtomicU32::new(Form::Call as u32),
+            flags: DISPATCH | (VERSION << 16),
+        }
+    }
+
     /// The key of a static branch.
     #[must_use]
     pub const fn branch(is_on: bool, name: *const c_char) -> Self {
@@ -149,6 +190,46 @@ impl Key {
     #[must_use]
     pub const fn is_branch(&self) -> bool {
         self.flags & BRANCH != 0
+    }
+
+    /// Whether a resolver chooses this key's function.
+    #[must_use]
+    pub fn is_dispatched(&self) -> bool {
+        self.flags & DISPATCH != 0 && !self.off.is_null()
+    }
+
+    /// Has this key's resolver choose, with the name of a variant or none. Null leaves the key as it is.
+    #[must_use]
+    pub fn resolve(&self, name: Option<&[u8]>) -> *const () {
+        self.ask(name.map_or(core::ptr::null(), <[u8]>::as_ptr), name.map_or(0, <[u8]>::len), true)
+    }
+
+    /// One of the functions that this key may be resolved to, counted from 0.
+    #[must_use]
+    pub fn variant(&self, index: usize) -> Option<Variant> {
+        let variant = self.ask(core::ptr::null(), index.checked_add(1)?, false).cast::<Variant>();
+        // SAFETY: as the resolver promises.
+        unsafe { variant.as_ref() }.copied()
+    }
+
+    fn ask(&self, name: *const u8, len: usize, is_choice: bool) -> *const () {
+        if !self.is_dispatched() {
+            return core::ptr::null();
+        }
+        if self.flags & PLAIN_RESOLVER != 0 {
+            // SAFETY: whoever set the flags put such a function there.
+            let resolver = unsafe { core::mem::transmute::<*const c_void, extern "C" fn() -> *const ()>(self.off) };
+            return if is_choice { resolver() } else { core::ptr::null() };
+        }
+        // SAFETY: as above.
+        let resolver = unsafe { core::mem::transmute::<*const c_void, Resolver>(self.off) };
+        resolver(name, len)
+    }
+
+    /// Whether nothing was stored into this key yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.form.load(Ordering::Relaxed) <= FORM
     }
 
     /// Version of the layout that this key was built for.

@@ -11,7 +11,6 @@ use super::fabricated::{BRANCH_KEYS, Fabricated, KEYS};
 use super::faults::{self, BREAKPOINT, Plan};
 use super::world::{World, register, unregister, update};
 use crate::arch::Action;
-use crate::at_start;
 use crate::change::{Change, State, Wish};
 use crate::critical;
 use crate::error::{Error, ErrorKind};
@@ -20,6 +19,7 @@ use crate::listing;
 use crate::mode::{self, Mode};
 use crate::registry::Entry;
 use crate::seal;
+use crate::variable::ENABLE;
 use crate::walk;
 use crate::wire::CEntry;
 
@@ -69,7 +69,7 @@ fn unregistered(mode: Mode) -> World {
 }
 
 fn ask_at_start(patterns: &str) {
-    at_start::set_for_test(patterns.as_bytes(), &critical::enter().expect("no update is under way"));
+    ENABLE.set_for_test(patterns.as_bytes(), &critical::enter().expect("no update is under way"));
 }
 
 fn count(image: &Fabricated, key: usize) -> usize {

@@ -10,7 +10,6 @@ use static_call_abi::{Form, Image, Key};
 use super::fabricated::{BRANCH_KEYS, Fabricated, KEYS};
 use super::faults::{self, Faulty, Plan};
 use crate::arch::Action;
-use crate::at_start;
 use crate::change::{Change, State};
 use crate::critical;
 use crate::error::Error;
@@ -20,6 +19,7 @@ use crate::mode::{self, Mode};
 use crate::operations;
 use crate::sealed::SEALED;
 use crate::update;
+use crate::variable::ENABLE;
 
 /// The runtime has one list of images and one writer.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -150,7 +150,7 @@ impl Drop for World {
         }
         let lock = critical::enter().expect("no update is under way");
         image::for_each_known(&lock, |image| panic!("still known: {image:?}"));
-        at_start::set_for_test(b"", &lock);
+        ENABLE.set_for_test(b"", &lock);
         mode::choose_again(&lock);
     }
 }
