@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Fate, Instruction, Kind, Start};
 use static_call_abi::{
-    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout, PLAIN_RESOLVER, RECORD_PREFIX,
-    RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_THUNK,
-    SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
+    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout,
+    PLAIN_RESOLVER, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY,
+    SIGNATURE_THUNK, SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
 
 use crate::branch::{Branches, Stays};
@@ -412,7 +412,11 @@ impl Reader<'_, '_> {
             target,
             start: elf.pointer(place).and_then(Pointer::address).zip(form),
             // A resolver says nothing about the key's functions.
-            off: if is_dispatched { Target::Unknown } else { points_at(elf.pointer(place + layout.key_off())) },
+            off: if is_dispatched {
+                Target::Unknown
+            } else {
+                points_at(elf.pointer(place + layout.key_off()))
+            },
             is_dispatched,
         };
         let number = self.push(tables, key)?;

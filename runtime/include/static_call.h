@@ -216,22 +216,6 @@ __static_call_update(struct static_call_key *__key, __static_call_function *__ta
 __STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *__key);
 __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *__key);
 
-/* Resolves a key that dispatches, unless the library has done so when it loaded the image. */
-extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) void
-__static_call_resolve(struct static_call_key *__key)
-{
-	__static_call_function *(*__resolver)(void), *__target;
-
-	if (__atomic_load_n(&__key->__form, __ATOMIC_RELAXED) > 3)
-		return;
-	__resolver = (__static_call_function * (*)(void)) __key->__off;
-	__target = __resolver();
-	/* A refusal is final: the process is sealed. But then the library does not know the key, or it would
-	 * have resolved it: so nothing is patched for it, and its memory is not protected. */
-	if (__target && __static_call_update(__key, __target))
-		__atomic_store_n(&__key->__target, __target, __ATOMIC_RELEASE);
-}
-
 /* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope
  * before it. */
 #define STATIC_CALL_KEY(key) __STATIC_CALL_PASTE(key, __static_call_key)
@@ -786,9 +770,20 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	__attribute__((__constructor__)) static void                                                 \
 	__STATIC_CALL_PASTE(key, __static_call_constructor)(void)                                    \
 	{                                                                                            \
-		__static_call_resolve(&STATIC_CALL_KEY(key));                                         \
+		__STATIC_CALL_RESOLVE(&STATIC_CALL_KEY(key), (resolver)())                            \
 	}                                                                                            \
 	__STATIC_CALL_TYPEDEF(key, func)
+
+/* Nothing to do if the library has resolved the key, or if the default stays. A refusal means that the process
+ * is sealed: then the library does not know the key, or it would have resolved it. So nothing is patched for it,
+ * and its memory is not protected. */
+#define __STATIC_CALL_RESOLVE(key, func)                                                            \
+	if (__atomic_load_n(&(key)->__form, __ATOMIC_RELAXED) <= STATIC_CALL_FORM_OFF_CALL) {        \
+		__static_call_function *const __target =                                              \
+			__STATIC_CALL_CAST(__static_call_function, func);                             \
+		if (__target && __static_call_update(key, __target))                                  \
+			__atomic_store_n(&(key)->__target, __target, __ATOMIC_RELEASE);               \
+	}
 
 /* Initializers, for keys that lie in an array or a struct:
  *

@@ -34,7 +34,8 @@ fn enable_in(image: &Image, lock: &Guard) {
     }
     for key in walk::of_image(image, lock).filter(|key| key.is_branch() && key.is_new()) {
         let name = update::name(key);
-        if ENABLE.entries(lock).any(|pattern| matches(pattern, name.as_bytes())) && !State::of(key).is_on(key) {
+        if ENABLE.entries(lock).any(|pattern| matches(pattern, name.as_bytes())) && !State::of(key).is_on(key)
+        {
             key.store(core::ptr::without_provenance(1), Form::Call);
             log!("STATIC_CALL_ENABLE: {name} is on");
         }

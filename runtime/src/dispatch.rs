@@ -81,7 +81,9 @@ impl Dispatch {
     pub unsafe fn resolve(&self, key: &Key, name: *const u8, len: usize) -> *const () {
         if name.is_null() {
             return match len.checked_sub(1) {
-                Some(index) => self.variants.get(index).map_or(null(), |variant| (&raw const variant.named).cast()),
+                Some(index) => {
+                    self.variants.get(index).map_or(null(), |variant| (&raw const variant.named).cast())
+                }
                 None => self.choose(key, None),
             };
         }

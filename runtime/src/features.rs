@@ -219,11 +219,7 @@ features! {
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
 const FEATURES: &[Feature] = &[];
 
-#[cfg(not(any(
-    target_arch = "x86",
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", feature = "std")
-)))]
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", all(target_arch = "aarch64", feature = "std"))))]
 fn is_detected(_name: &str) -> bool {
     false
 }

@@ -106,9 +106,8 @@ fn variants_are_chosen_by_name() {
     }
     for build in [PLAIN, WITHOUT, UNREGISTERED] {
         let path = built(build, "dispatch");
-        let with = |variable: &str| {
-            said(program(&path, ("inline", "window")).env("STATIC_CALL_DISPATCH", variable))
-        };
+        let with =
+            |variable: &str| said(program(&path, ("inline", "window")).env("STATIC_CALL_DISPATCH", variable));
         for variable in [
             "chosen=by_default",
             "dispatch::numbers::chosen = variants::by_default",

@@ -13,6 +13,7 @@ mod code;
 mod compile;
 mod counters;
 mod directories;
+mod dispatch;
 mod goals;
 mod images;
 mod instructions;
@@ -137,6 +138,7 @@ fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
         match part {
             Part::Calls => {
                 bench.attempt("call cost", calls::measure)?;
+                bench.attempt("dispatched functions", dispatch::measure)?;
                 bench.attempt("instruction counts", instructions::measure)?;
             }
             Part::Update => {

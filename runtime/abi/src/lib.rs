@@ -23,8 +23,8 @@ mod tables;
 
 pub use layout::{Field, IMAGE_FIELDS, Layout, RECORD_FIELDS, RECORD_KEY, RECORD_TRAMPOLINE};
 pub use tables::{
-    BRANCH, BRANCH_RECORD, Branch, DISPATCH, Form, Image, JUMPS_WHEN_OFF, Key, PLAIN_RESOLVER, Record, Resolver,
-    SITE_ANCHOR, Site, VERSION, Variant, is_entry,
+    BRANCH, BRANCH_RECORD, Branch, DISPATCH, Form, Image, JUMPS_WHEN_OFF, Key, PLAIN_RESOLVER, Record,
+    Resolver, SITE_ANCHOR, Site, VERSION, Variant, is_entry,
 };
 
 /// Facts of an architecture that the pass, the assembler's wrapper and the runtime share.

@@ -218,7 +218,8 @@ impl Key {
         }
         if self.flags & PLAIN_RESOLVER != 0 {
             // SAFETY: whoever set the flags put such a function there.
-            let resolver = unsafe { core::mem::transmute::<*const c_void, extern "C" fn() -> *const ()>(self.off) };
+            let resolver =
+                unsafe { core::mem::transmute::<*const c_void, extern "C" fn() -> *const ()>(self.off) };
             return if is_choice { resolver() } else { core::ptr::null() };
         }
         // SAFETY: as above.

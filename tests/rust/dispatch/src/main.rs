@@ -49,14 +49,17 @@ mod numbers {
     pub mod variants {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "tbm")]
+        #[inline(never)]
         pub fn by_absent(number: u32) -> u32 {
             number + 3
         }
         #[cfg_attr(target_arch = "x86_64", target_feature(enable = "sse4.2"))]
         #[cfg_attr(target_arch = "aarch64", target_feature(enable = "crc"))]
+        #[inline(never)]
         pub fn by_features(number: u32) -> u32 {
             number + 2
         }
+        #[inline(never)]
         pub fn by_default(number: u32) -> u32 {
             number + 1
         }
