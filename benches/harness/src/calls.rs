@@ -11,10 +11,10 @@ use crate::code::{self, Loop, Stubs};
 use crate::counters;
 use crate::directories::raw_directory;
 use crate::model::{Part, Table, Unit};
-use crate::rows::{POINTER_WITHOUT_PASS, WITHOUT_PASS};
+use crate::rows::{POINTER_OF_GCC, POINTER_OF_GCC_ALONE, POINTER_WITHOUT_PASS, STATIC_OF_GCC, WITHOUT_PASS};
 use crate::samples::Runs;
 use crate::statistics::Summary;
-use crate::toolchain::{c_program, c_source, rust_program, without_pass};
+use crate::toolchain::{c_program, c_source, clang, gcc, rust_program, without_pass};
 
 const SOURCES: [&str; 2] = ["benches/src/calls.rs", "benches/c/calls.c"];
 /// The copies of a loop, named after how many bytes into a cache line the code before the loop starts.
@@ -50,14 +50,19 @@ enum Mitigation {
     ExternalFence,
     /// A fence before every indirect branch and every return.
     Lvi,
-    /// No mitigation and no pass, in Rust.
+    /// No mitigation and no pass.
     WithoutPass,
     /// A retpoline, without the pass.
     RetpolineWithoutPass,
+    /// The same four with gcc, in C: `static-call-as` takes the pass's place.
+    Gcc,
+    GccRetpoline,
+    GccAlone,
+    GccAloneRetpoline,
 }
 
 impl Mitigation {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::None,
         Self::Retpoline,
         Self::ExternalRetpoline,
@@ -65,10 +70,25 @@ impl Mitigation {
         Self::Lvi,
         Self::WithoutPass,
         Self::RetpolineWithoutPass,
+        Self::Gcc,
+        Self::GccRetpoline,
+        Self::GccAlone,
+        Self::GccAloneRetpoline,
     ];
 
+    fn is_gcc(self) -> bool {
+        matches!(self, Self::Gcc | Self::GccRetpoline | Self::GccAlone | Self::GccAloneRetpoline)
+    }
+
+    /// Whether its calls are recorded.
     fn has_pass(self) -> bool {
-        !matches!(self, Self::WithoutPass | Self::RetpolineWithoutPass)
+        let is_without = matches!(self, Self::WithoutPass | Self::RetpolineWithoutPass);
+        !(is_without || matches!(self, Self::GccAlone | Self::GccAloneRetpoline))
+    }
+
+    /// Whether a C compiler puts a retpoline into the PLT.
+    fn has_retpolines_in_plt(self) -> bool {
+        matches!(self, Self::Retpoline | Self::RetpolineWithoutPass)
     }
 
     fn as_str(self) -> &'static str {
@@ -80,6 +100,10 @@ impl Mitigation {
             Self::Lvi => "lvi",
             Self::WithoutPass => "without-pass",
             Self::RetpolineWithoutPass => "retpoline-without-pass",
+            Self::Gcc => "gcc",
+            Self::GccRetpoline => "gcc-retpoline",
+            Self::GccAlone => "gcc-alone",
+            Self::GccAloneRetpoline => "gcc-alone-retpoline",
         }
     }
 
@@ -98,6 +122,9 @@ impl Mitigation {
                  --cfg bench_thunk=\"lfence\""
             }
             Self::Lvi => "-Ctarget-feature=+lvi-cfi",
+            Self::Gcc | Self::GccRetpoline | Self::GccAlone | Self::GccAloneRetpoline => {
+                unreachable!("there is no Rust of gcc's")
+            }
         }
     }
 
@@ -113,7 +140,11 @@ impl Mitigation {
             Self::None | Self::WithoutPass => Vec::new(),
             // A call of an ifunc jumps through the PLT, which is the linker's.
             Self::Retpoline | Self::RetpolineWithoutPass => {
-                ["-mretpoline", "-fuse-ld=lld", "-Wl,-z,retpolineplt"].map(str::to_owned).into()
+                ["-mretpoline", "-fuse-ld=lld", "-Wl,-z,retpolineplt", HARDENED].map(str::to_owned).into()
+            }
+            Self::Gcc | Self::GccAlone => GCC.map(str::to_owned).into(),
+            Self::GccRetpoline | Self::GccAloneRetpoline => {
+                GCC.into_iter().chain(["-mindirect-branch=thunk", HARDENED]).map(str::to_owned).collect()
             }
             Self::ExternalRetpoline => thunk("thunk-retpoline.s"),
             Self::ExternalFence => thunk("thunk-lfence.s"),
@@ -124,7 +155,8 @@ impl Mitigation {
     /// The thunk of indirect calls, by a part of its name.
     fn thunk(self) -> Option<&'static str> {
         match self {
-            Self::None | Self::WithoutPass => None,
+            Self::None | Self::WithoutPass | Self::Gcc | Self::GccAlone => None,
+            Self::GccRetpoline | Self::GccAloneRetpoline => Some("__x86_indirect_thunk"),
             Self::Retpoline | Self::RetpolineWithoutPass => Some("llvm_retpoline"),
             Self::ExternalRetpoline | Self::ExternalFence => Some("__x86_indirect_thunk"),
             Self::Lvi => Some("llvm_lvi_thunk"),
@@ -132,8 +164,18 @@ impl Mitigation {
     }
 }
 
+/// Makes the header's trampolines retpolines.
+const HARDENED: &str = "-DSTATIC_CALL_RETPOLINES";
+
+/// gcc keeps equal functions apart, forgets what it knows of a function that it calls directly, and leaves
+/// instructions in their order: so the loops differ in their calls alone. GNU as warns of an empty space
+/// before a loop.
+const GCC: [&str; 5] =
+    ["-fno-ipa-icf", "-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-schedule-insns2", "-Wa,--no-warn"];
+
 /// Whether the program has the work loads with many sites.
-const HAVE_SITES: [Mitigation; 3] = [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass];
+const HAVE_SITES: [Mitigation; 5] =
+    [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass, Mitigation::Gcc, Mitigation::GccAlone];
 
 /// A form in a build and a mode: a row of a table.
 struct Row {
@@ -151,7 +193,7 @@ const INLINE: &str = "inline";
 const TRAMPOLINE: &str = "trampoline";
 const GENERIC: &str = "generic";
 
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 44] = [
     row("inlined code", Mitigation::None, INLINE, "inlined"),
     row("direct", Mitigation::None, INLINE, "direct"),
     row("direct, a second copy", Mitigation::None, INLINE, "again"),
@@ -185,6 +227,18 @@ const ROWS: [Row; 32] = [
     row("pointer, without the pass", Mitigation::WithoutPass, TRAMPOLINE, "pointer"),
     row("static call, without the pass, retpolines", Mitigation::RetpolineWithoutPass, TRAMPOLINE, "static"),
     row(POINTER_WITHOUT_PASS, Mitigation::RetpolineWithoutPass, TRAMPOLINE, "pointer"),
+    row("direct, gcc", Mitigation::Gcc, INLINE, "direct"),
+    row("direct, a second copy, gcc", Mitigation::Gcc, INLINE, "again"),
+    row(STATIC_OF_GCC, Mitigation::Gcc, INLINE, "static"),
+    row("pointer, gcc", Mitigation::Gcc, INLINE, "pointer"),
+    row("direct, gcc, retpolines", Mitigation::GccRetpoline, INLINE, "direct"),
+    row("direct, a second copy, gcc, retpolines", Mitigation::GccRetpoline, INLINE, "again"),
+    row("static call, inline, gcc, retpolines", Mitigation::GccRetpoline, INLINE, "static"),
+    row(POINTER_OF_GCC, Mitigation::GccRetpoline, INLINE, "pointer"),
+    row("static call, gcc alone", Mitigation::GccAlone, TRAMPOLINE, "static"),
+    row(POINTER_OF_GCC_ALONE[0], Mitigation::GccAlone, TRAMPOLINE, "pointer"),
+    row("static call, gcc alone, retpolines", Mitigation::GccAloneRetpoline, TRAMPOLINE, "static"),
+    row(POINTER_OF_GCC_ALONE[1], Mitigation::GccAloneRetpoline, TRAMPOLINE, "pointer"),
 ];
 
 /// A way to run a program, in a process of its own.
@@ -278,10 +332,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 
 /// The dependent chain alone.
 pub(crate) fn measure_chain(bench: &mut Bench) -> Result<()> {
-    let wanted =
-        [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass, Mitigation::RetpolineWithoutPass];
-    let programs = build(bench, 3, &wanted.map(|mitigation| (mitigation, false)))?;
-    let found = measure_work(bench, &programs, "chain", 3, |row| wanted.contains(&row.mitigation))?;
+    let is_wanted = |mitigation: &Mitigation| {
+        !matches!(mitigation, Mitigation::ExternalRetpoline | Mitigation::ExternalFence | Mitigation::Lvi)
+    };
+    let wanted: Vec<Mitigation> = Mitigation::ALL.into_iter().filter(is_wanted).collect();
+    let wanted: Vec<(Mitigation, bool)> = wanted.iter().map(|&mitigation| (mitigation, false)).collect();
+    let programs = build(bench, 3, &wanted)?;
+    let found = measure_work(bench, &programs, "chain", 3, |row| is_wanted(&row.mitigation))?;
     let table = table_of_forms(&found, WORK_LOADS[0], 3);
     bench.add(table);
     Ok(())
@@ -356,9 +413,11 @@ fn add_tables(bench: &mut Bench, programs: &Programs, level: u32, found: &Found)
     if cfg!(target_arch = "x86_64") {
         bench.add(table_of_places(programs, found, level)?);
     }
-    for language in Language::ALL {
-        bench.add(table_of_sites(found, language, level));
-    }
+    const BUILDS: [Mitigation; 3] = [Mitigation::None, Mitigation::Retpoline, Mitigation::WithoutPass];
+    bench.add(table_of_sites(found, Language::Rust, "rust", "Rust", BUILDS, level));
+    bench.add(table_of_sites(found, Language::C, "c", "C", BUILDS, level));
+    let of_gcc = [Mitigation::Gcc, Mitigation::GccRetpoline, Mitigation::GccAlone];
+    bench.add(table_of_sites(found, Language::C, "gcc", "C compiled by gcc", of_gcc, level));
     bench.add(table_of_hooks(found, level));
     bench.add(table_of_hook_places(found, level));
     Ok(())
@@ -438,16 +497,21 @@ fn starts_of_chains(program: &Path) -> Result<Vec<(u64, u32)>> {
     PLACES.into_iter().map(start).collect()
 }
 
-fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
-    let (name, source) = match language {
-        Language::Rust => ("Rust", SOURCES[0]),
-        Language::C => ("C", SOURCES[1]),
+/// `builds` are one that records calls, one with retpolines, and one that does not record them.
+fn table_of_sites(
+    found: &Found,
+    language: Language,
+    id: &str,
+    name: &str,
+    builds: [Mitigation; 3],
+    level: u32,
+) -> Table {
+    let source = match language {
+        Language::Rust => SOURCES[0],
+        Language::C => SOURCES[1],
     };
-    let (id, title) = of_level(
-        level,
-        &format!("calls-sites-{}", language.as_str()),
-        &format!("Calls from many sites, {name}"),
-    );
+    let (id, title) =
+        of_level(level, &format!("calls-sites-{id}"), &format!("Calls from many sites, {name}"));
     let about = "A loop over this many call instructions, as a dependent chain. Between two runs of one \
                  form, all other forms run, so many sites compete for the branch predictor.";
     let mut table = Table::new(Part::Calls, &id, &title, "sites", &[source], about).columns([
@@ -461,11 +525,9 @@ fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
         ("pointer to direct, retpolines", Unit::Ratio),
         ("pointer to static, without the pass", Unit::Ratio),
     ]);
-    let of = |mitigation| found.get(&Setting { language, mitigation, mode: INLINE, work: "sites" });
-    let (Some(plain), Some(mitigated)) = (of(Mitigation::None), of(Mitigation::Retpoline)) else {
-        return table;
-    };
-    let without = Setting { language, mitigation: Mitigation::WithoutPass, mode: TRAMPOLINE, work: "sites" };
+    let of = |mitigation, mode| found.get(&Setting { language, mitigation, mode, work: "sites" });
+    let Some(plain) = of(builds[0], INLINE) else { return table };
+    let (mitigated, without) = (of(builds[1], INLINE), of(builds[2], TRAMPOLINE));
     for sites in SITES {
         let work = format!("sites{sites}");
         table.counted(
@@ -477,9 +539,9 @@ fn table_of_sites(found: &Found, language: Language, level: u32) -> Table {
                 ratio(plain, &work, "again", "direct", &PLACES),
                 nanoseconds(plain, &work, "pointer"),
                 ratio(plain, &work, "pointer", "direct", &PLACES),
-                nanoseconds(mitigated, &work, "pointer"),
-                ratio(mitigated, &work, "pointer", "direct", &PLACES),
-                found.get(&without).and_then(|runs| ratio(runs, &work, "pointer", "static", &PLACES)),
+                mitigated.and_then(|runs| nanoseconds(runs, &work, "pointer")),
+                mitigated.and_then(|runs| ratio(runs, &work, "pointer", "direct", &PLACES)),
+                without.and_then(|runs| ratio(runs, &work, "pointer", "static", &PLACES)),
             ],
         );
     }
@@ -571,7 +633,7 @@ fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> R
             continue;
         }
         for language in Language::ALL {
-            if language == Language::C && !mitigation.has_pass() {
+            if language == Language::Rust && mitigation.is_gcc() {
                 continue;
             }
             let short = if has_sites { "" } else { "-short" };
@@ -594,7 +656,8 @@ fn build(bench: &mut Bench, level: u32, mitigations: &[(Mitigation, bool)]) -> R
                     flags.extend((!has_sites).then(|| "-DSHORT_ONLY".into()));
                     let flags: Vec<&str> =
                         std::iter::once(&*level).chain(flags.iter().map(String::as_str)).collect();
-                    c_program("calls.c", &name, &flags)
+                    let compiler = if mitigation.is_gcc() { gcc } else { clang };
+                    c_program(compiler(mitigation.has_pass()), "calls.c", &name, &flags)
                 }
             };
             let program = match program {
@@ -690,7 +753,7 @@ fn check_code(program: &Path, mitigation: Mitigation, has_sites: bool, name: &st
                     )
                 })?;
                 ensure!(
-                    is_jump == (mitigation != Mitigation::Retpoline),
+                    is_jump != mitigation.has_retpolines_in_plt(),
                     "the PLT's entry of {work}_ifunc_{place} {}",
                     if is_jump { "jumps where it should go through a retpoline" } else { "is no jump" }
                 );

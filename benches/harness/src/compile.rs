@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::directories::{output_directory, raw_directory};
 use crate::model::{Part, Table, Unit};
 use crate::statistics::Summary;
-use crate::toolchain::{clang, rust_program, wrapper};
+use crate::toolchain::{clang, gcc, rust_program, wrapper};
 use xtask::install::prefix;
 use xtask::run::host;
 use xtask::run::{processor_time_of_children, run};
@@ -27,7 +27,55 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let directory = output_directory()?.join("compile");
     fs::create_dir_all(&directory)?;
     bench.attempt("compile time of clang", |bench| measure_clang(bench, &directory))?;
-    bench.attempt("compile time of rustc", |bench| measure_rustc(bench, &directory))
+    bench.attempt("compile time of rustc", |bench| measure_rustc(bench, &directory))?;
+    bench.attempt("time of the assembler", |bench| measure_assembler(bench, &directory))
+}
+
+/// About a megabyte of gcc's assembler.
+const ASSEMBLED_FUNCTIONS: usize = 380;
+
+fn measure_assembler(bench: &mut Bench, directory: &Path) -> Result<()> {
+    let about = "Processor time of gcc -c for a megabyte of its own assembler (-O2) without static calls, with \
+                 static-call-as before the assembler and without, in turns. The object is the same.";
+    let [source, text] = ["c", "s"].map(|end| directory.join("assemble").with_extension(end));
+    write(&source, &c_source_of(ASSEMBLED_FUNCTIONS, 0))?;
+    run(gcc(false).args(["-O2", "-S"]).arg(&source).arg("-o").arg(&text))?;
+    let size = fs::metadata(&text).with_context(|| format!("cannot see {}", text.display()))?.len();
+    ensure!((700_000..1_400_000).contains(&size), "{} has {size} bytes", text.display());
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let mut objects = [Vec::new(), Vec::new()];
+    for round in 0..bench.quick_or_full(60, 300) {
+        if round % 20 == 0 {
+            bench.step(format!("assembling, {round}"));
+        }
+        for is_first in [true, false] {
+            let with_recorder = is_first == (round % 2 == 0);
+            let object = object(directory, with_recorder, "s");
+            let mut assemble = gcc(with_recorder);
+            assemble.arg("-c").arg(&text).arg("-o").arg(&object);
+            let time = children_time(|| run(&mut assemble))?;
+            if with_recorder { &mut with } else { &mut without }.push(time);
+            objects[usize::from(with_recorder)] =
+                fs::read(&object).with_context(|| format!("cannot read {}", object.display()))?;
+        }
+        ensure!(objects[0] == objects[1], "the objects differ");
+    }
+    let pairs = || with.iter().zip(&without);
+    let (ratios, more): (Vec<f64>, Vec<f64>) =
+        pairs().map(|(with, without)| (with / without, with - without)).unzip();
+    let raw = raw_directory()?.join("build-as.txt");
+    write(&raw, &format!("nanoseconds without: {without:?}\nwith: {with:?}\n"))?;
+    let sources = ["benches/harness/src/compile.rs"];
+    let title = "Assembling 1 MB without static calls";
+    let mut table = Table::new(Part::Build, "build-as", title, "command", &sources, about).columns([
+        ("without", Unit::Nanoseconds),
+        ("with", Unit::Nanoseconds),
+        ("ratio", Unit::Ratio),
+        ("more", Unit::Nanoseconds),
+    ]);
+    table.row("gcc -c", [without, with, ratios, more].map(Summary::of));
+    bench.add(table);
+    Ok(())
 }
 
 fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
@@ -241,6 +289,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn c_source(sites: usize) -> String {
+    c_source_of(FUNCTIONS, sites)
+}
+
+fn c_source_of(functions: usize, sites: usize) -> String {
     let mut c = String::from("long first(long x);\n");
     if sites > 0 {
         let _ = writeln!(
@@ -257,7 +309,7 @@ fn c_source(sites: usize) -> String {
         }
         return c;
     }
-    for function in 0..FUNCTIONS {
+    for function in 0..functions {
         let _ = writeln!(
             c,
             "long f{function}(long x, const long *p, long n)\n{{\n\

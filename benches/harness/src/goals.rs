@@ -1,7 +1,7 @@
 //! The goals, and whether they are met here.
 
 use crate::model::{Report, Table, Unit};
-use crate::rows::{POINTER_WITHOUT_PASS, WITHOUT_PASS};
+use crate::rows::{POINTER_OF_GCC, POINTER_OF_GCC_ALONE, POINTER_WITHOUT_PASS, STATIC_OF_GCC, WITHOUT_PASS};
 use crate::statistics::{Summary, slope};
 
 pub(crate) struct Goal {
@@ -180,6 +180,50 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             "≥ 7",
             Bound::AtLeast(7.0),
             columns(report, "calls-chain", POINTER_WITHOUT_PASS, " to static"),
+        )
+        .because("the price of a retpoline depends on the processor."),
+        Goal::new(
+            "gcc with static-call-as, static call, inline / direct, dependent chain",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            columns(report, "calls-chain", STATIC_OF_GCC, " to direct"),
+        )
+        .because("the loops have the same instructions but for a prefix (checked), at other addresses."),
+        Goal::new(
+            "gcc alone, pointer / static call: the worst of all work loads",
+            "≥ 0.98",
+            Bound::AtLeast(0.98),
+            ["chain", "throughput", "neighbours", "flush"].into_iter().flat_map(|work| {
+                let row = POINTER_OF_GCC_ALONE[0];
+                let ratio = columns(report, &format!("calls-{work}"), row, " to static");
+                ratio.into_iter().map(move |ratio| ratio.and(&format!(", {work}")))
+            }),
+        )
+        .because(
+            "a call through a trampoline takes two jumps, and the branch predictor must know both, which may \
+             matter when many sites compete for it.",
+        ),
+        Goal::new(
+            "without the pass, pointer / static call, 1 to 4,096 sites: the worst",
+            "≥ 0.91",
+            Bound::AtLeast(1.0 / 1.1),
+            ["rust", "c", "gcc"].into_iter().flat_map(|name| {
+                let table = format!("calls-sites-{name}");
+                let ratios = branches(report, &table, "pointer to static, without the pass", |_| true);
+                ratios.into_iter().map(move |ratio| ratio.and(&format!(" sites, {name}")))
+            }),
+        )
+        .because(
+            "each call takes two jumps, and both take a place in the branch predictor: a loop over more sites \
+             than it has places runs as fast as it mispredicts.",
+        ),
+        Goal::new(
+            "gcc, retpolined pointer / static call, dependent chain, with static-call-as and alone",
+            "≥ 7",
+            Bound::AtLeast(7.0),
+            [POINTER_OF_GCC, POINTER_OF_GCC_ALONE[1]]
+                .into_iter()
+                .flat_map(|row| columns(report, "calls-chain", row, " to static")),
         )
         .because("the price of a retpoline depends on the processor."),
         Goal::new(
@@ -416,6 +460,17 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             compile_times(report, "0"),
         )
         .because(TOO_SLOW),
+        Goal::new(
+            "assembling 1 MB without static calls, with static-call-as / without",
+            "≤ 1.01",
+            Bound::AtMost(1.01),
+            cell(report, "build-as", "gcc -c", "ratio", Unit::Ratio),
+        )
+        .because(
+            "static-call-as is a program more that starts, searches the text for trampolines, and becomes the \
+             assembler: about a millisecond. A hundredth of this time is less than any program's start takes \
+             (a shell that does nothing but run the assembler makes this 1.02).",
+        ),
     ]
 }
 

@@ -261,5 +261,5 @@ pub(crate) fn build(images: &[Image]) -> Result<()> {
 
 /// The program that loads images, from `benches/c/image.c`.
 pub(crate) fn driver() -> Result<PathBuf> {
-    c_program("image.c", "image", &["-O2", "-pthread"])
+    c_program(clang(true), "image.c", "image", &["-O2", "-pthread"])
 }

@@ -39,7 +39,7 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
     let programs: Vec<Image> =
         sizes.iter().flat_map(|&sites| [program(sites, true), program(sites, false)]).collect();
     images::build(&programs)?;
-    let driver = c_program("start.c", "start", &["-O2"])?;
+    let driver = c_program(clang(true), "start.c", "start", &["-O2"])?;
     let about = "Processor time from exec to main, alternating with and without the pass. Both programs have \
                  the same source and the same static C library (with 0 sites, neither contains static-call). \
                  \"More\" is the difference of each pair, and \"elapsed\" is that by the clock. Memory is \
@@ -98,7 +98,7 @@ fn measure_start(bench: &mut Bench) -> Result<()> {
 fn measure_symbols(bench: &mut Bench) -> Result<()> {
     let counts = bench.quick_or_full(&[1_000, 10_000, 100_000][..], &[1_000, 10_000, 100_000, 1_000_000]);
     bench.step("building programs with many symbols");
-    let driver = c_program("start.c", "start", &["-O2"])?;
+    let driver = c_program(clang(true), "start.c", "start", &["-O2"])?;
     let about = "Processor time from exec to main of a program with pointers to functions of a shared \
                  object, which the dynamic linker looks up by name (as it does for calls through the PLT \
                  with -z now), less that of a program with pointers to its own functions.";

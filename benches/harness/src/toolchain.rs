@@ -49,17 +49,16 @@ pub(crate) fn wrapper() -> PathBuf {
 }
 
 /// A program of `benches/c`.
-pub(crate) fn c_program(source: &str, name: &str, flags: &[&str]) -> Result<PathBuf> {
+pub(crate) fn c_program(mut compiler: Command, source: &str, name: &str, flags: &[&str]) -> Result<PathBuf> {
     let program = output_directory()?.join(name);
-    let mut clang = clang(true);
-    clang.args(flags).arg(c_source(source)).arg("-o").arg(&program).args(link_flags());
+    compiler.args(flags).arg(c_source(source)).arg("-o").arg(&program).args(link_flags());
     // All files that it may include.
     let mut sources: Vec<PathBuf> =
         fs::read_dir(c_source("."))?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
     sources.sort();
-    let stamp = Stamp::new(&program, &[&clang], &sources)?;
+    let stamp = Stamp::new(&program, &[&compiler], &sources)?;
     if stamp.is_stale()? {
-        run(&mut clang)?;
+        run(&mut compiler)?;
         stamp.set()?;
     }
     Ok(program)
@@ -76,10 +75,12 @@ impl Stamp {
     pub(crate) fn new(product: &Path, commands: &[&Command], sources: &[PathBuf]) -> Result<Self> {
         let installed = [
             "include/static_call.h",
+            "include/static_call_trampoline.h",
             "include/static_branch.h",
             "lib/libstatic_call.a",
             "lib/libstatic_call.so.0",
             PLUGIN,
+            RECORDER,
         ];
         let installed = installed.iter().map(|file| prefix().join(file));
         let mut hasher = DefaultHasher::new();
@@ -89,7 +90,9 @@ impl Stamp {
         for command in commands {
             hasher.write(format!("{command:?}").as_bytes());
         }
-        hasher.write(output(Command::new("clang-22").arg("--version"))?.as_bytes());
+        for compiler in ["clang-22", "gcc"] {
+            hasher.write(output(Command::new(compiler).arg("--version"))?.as_bytes());
+        }
         Ok(Self { product: product.into(), made_of: format!("{:016x}", hasher.finish()) })
     }
 
@@ -129,6 +132,19 @@ pub(crate) fn clang(with_pass: bool) -> Command {
         clang.arg(format!("-fpass-plugin={}", plugin.display()));
     }
     clang
+}
+
+/// The assembler that gcc runs instead of its own.
+const RECORDER: &str = "lib/static-call/as/as";
+
+/// gcc with the header and, if wanted, the assembler that records calls.
+pub(crate) fn gcc(with_recorder: bool) -> Command {
+    let prefix = prefix();
+    let mut gcc = Command::new("gcc");
+    gcc.arg("-I").arg(prefix.join("include"));
+    let directory = prefix.join(RECORDER).with_file_name("");
+    gcc.args(with_recorder.then(|| format!("-B{}", directory.display())));
+    gcc
 }
 
 /// The flags that link the C library.
