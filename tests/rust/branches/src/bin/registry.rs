@@ -75,7 +75,7 @@ fn check_list() {
     net::CHECK.inc().unwrap();
     let [entry] = listed("registry::net::CHECK")[..] else { panic!("one key") };
     assert_eq!(entry.to_string(), "registry::net::CHECK: on, 2 times");
-    assert_eq!(entry.info(), static_call::StaticBranch::info(net::CHECK));
+    assert_eq!(entry.info(), static_call::StaticBranch::info(&net::CHECK));
     net::CHECK.dec().unwrap();
     net::CHECK.dec().unwrap();
 }
