@@ -48,6 +48,9 @@ static IMAGES: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 /// Images that were refused and stay on their trampolines: only the seal needs them.
 static REFUSED: AtomicPtr<Image> = AtomicPtr::new(null_mut());
 
+/// The number of the lists' present content. Never 0.
+static LISTS: AtomicUsize = AtomicUsize::new(1);
+
 /// The number of images that another version of the pass made, whose layout is unknown.
 static UNKNOWN: AtomicUsize = AtomicUsize::new(0);
 
@@ -66,6 +69,15 @@ numbered! {
         /// Its code is patched.
         Patched = 2,
     }
+}
+
+/// A number that is another one when an image has come or gone, registered or refused. Never 0.
+pub(crate) fn number_of_lists(_lock: &Guard) -> usize {
+    LISTS.load(Ordering::Relaxed)
+}
+
+fn change_lists(_lock: &Guard) {
+    LISTS.store(LISTS.load(Ordering::Relaxed).wrapping_add(1).max(1), Ordering::Relaxed);
 }
 
 /// The first of the registered images.
@@ -209,12 +221,14 @@ pub(crate) fn has_thunk(record: &Record, text: Text) -> bool {
 pub(crate) fn push(image: *mut Image, lock: &Guard) {
     // SAFETY: an image that was just linked is alive.
     unsafe { (*image).next.set(first(lock)) };
+    change_lists(lock);
     // A child that inherits the image in its list inherits it whole.
     IMAGES.store(image, Ordering::Release);
 }
 
 /// Takes a registered image out of the list.
 pub(crate) fn remove(image: *mut Image, lock: &Guard) {
+    change_lists(lock);
     // SAFETY: a registered image is alive, see the module's head.
     let behind = unsafe { (*image).next.get() };
     if first(lock) == image {
@@ -228,7 +242,8 @@ pub(crate) fn remove(image: *mut Image, lock: &Guard) {
 }
 
 /// Puts an image in front of the refused ones, if it is not among them.
-pub(crate) fn push_refused(image: &Image, _lock: &Guard) {
+pub(crate) fn push_refused(image: &Image, lock: &Guard) {
+    change_lists(lock);
     let mut is_noted = false;
     for_each_of(&REFUSED, |other| is_noted |= core::ptr::eq(other, image));
     if !is_noted {
@@ -238,7 +253,8 @@ pub(crate) fn push_refused(image: &Image, _lock: &Guard) {
 }
 
 /// Forgets an image that stayed on its trampolines.
-pub(crate) fn forget_refused(image: *mut Image, _lock: &Guard) {
+pub(crate) fn forget_refused(image: *mut Image, lock: &Guard) {
+    change_lists(lock);
     // SAFETY: of an image that goes away, the version is the first number, whatever it is.
     if unsafe { (*image).version } != VERSION {
         UNKNOWN.store(UNKNOWN.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);

@@ -3,9 +3,10 @@
 use static_call_abi::{Image, Key, Record};
 
 use crate::critical;
-use crate::image;
+use crate::image::{self, Images};
 use crate::lock::Guard;
 use crate::protect;
+use crate::sealed;
 use crate::tables;
 use crate::update;
 use crate::wire::CInfo;
@@ -65,16 +66,24 @@ pub(crate) fn of_key(key: &Key) -> Info {
 #[inline(never)]
 pub(crate) fn count(key: &Key, lock: &Guard) -> Info {
     let mut info = Info::default();
-    image::for_each(lock, |image| {
-        let records = tables::records(image).filter(|record| core::ptr::eq(record.key, key));
-        let mut is_called = false;
-        for record in records {
-            is_called = true;
-            info.add(record, image);
-        }
-        info.images += usize::from(is_called);
-        info.keys += usize::from(is_called);
-    });
+    // Those of an image come side by side.
+    let mut last: *const Image = core::ptr::null();
+    let mut add = |record: &Record, image: &Image| {
+        info.add(record, image);
+        let is_another = usize::from(!core::ptr::eq(last, image));
+        info.images += is_another;
+        info.keys += is_another;
+        last = image;
+    };
+    if sealed::is_set(lock) {
+        // The lists lack the images that came since, and lead to those that went.
+        image::for_each(lock, |image| {
+            let records = tables::records(image).filter(|record| core::ptr::eq(record.key, key));
+            records.for_each(|record| add(record, image));
+        });
+    } else {
+        Images::new(lock).records_of(key).flatten().for_each(|(record, image)| add(record, image));
+    }
     info
 }
 

@@ -160,6 +160,7 @@ mod protect;
 mod refusal;
 pub mod registry;
 mod resolve;
+mod room;
 mod seal;
 mod sealed;
 mod steps;

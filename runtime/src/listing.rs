@@ -8,7 +8,6 @@
 //! As for `update.rs`. The memory for many changes belongs to the holder of the lock.
 
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use static_call_abi::{Form, Key, Record, Variant};
 
@@ -20,8 +19,9 @@ use crate::image::Images;
 use crate::info;
 use crate::lock::Guard;
 use crate::log::log;
-use crate::os::{self, Refused};
+use crate::os;
 use crate::pattern::matches;
+use crate::room::Room;
 use crate::seal;
 use crate::sealed;
 use crate::update;
@@ -58,7 +58,8 @@ pub(crate) fn switch(pattern: &[u8], wish: Wish, failed: &mut CEntry) -> Result<
     let mut count = 0;
     walk::for_each(&lock, &mut |key| count += usize::from(is_meant(key)));
     let mut few = [const { MaybeUninit::<Change<'_>>::uninit() }; FEW];
-    let memory = if count <= FEW { few.as_mut_ptr().cast() } else { room(count, &lock)? };
+    let memory: *mut Change<'_> =
+        if count <= FEW { few.as_mut_ptr().cast() } else { MANY.of(count, &lock)?.cast() };
     let mut written = 0;
     walk::for_each(&lock, &mut |key| {
         if is_meant(key) && written < count {
@@ -140,16 +141,4 @@ fn culprit<'key>(changes: &mut [Change<'key>], error: &Error, lock: &Guard) -> O
 /// Changes that need no memory of their own.
 const FEW: usize = 32;
 
-/// Room for many changes. As in `journal.rs`, memory that has become too small is not given back.
-fn room<'key>(count: usize, _lock: &Guard) -> Result<*mut Change<'key>, Error> {
-    static MEMORY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
-    static CAPACITY: AtomicUsize = AtomicUsize::new(0);
-    if CAPACITY.load(Ordering::Relaxed) < count {
-        let capacity = count.next_power_of_two();
-        let memory = os::map_memory(capacity * size_of::<Change<'_>>())
-            .map_err(|Refused(os)| Error::with_os(ErrorKind::NotWritable, 0, os))?;
-        MEMORY.store(memory, Ordering::Relaxed);
-        CAPACITY.store(capacity, Ordering::Relaxed);
-    }
-    Ok(MEMORY.load(Ordering::Relaxed).cast())
-}
+static MANY: Room<Change<'static>> = Room::new();

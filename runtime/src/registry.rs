@@ -121,8 +121,9 @@ fn switch(pattern: &str, wish: Wish) -> Result<usize, Refused> {
 /// The keys of the process, one after the other, by address.
 ///
 /// Each is looked for when it is asked for, so the program may do anything in between: also load and unload
-/// images, and switch keys. A key that is there all the time comes once. Each step takes time in proportion
-/// to the keys that images use; the first error ends it.
+/// images, and switch keys. A key that is there all the time comes once. Each step takes about as long as the
+/// key's own calls and branches take to count; after the seal it looks at all keys that images use. The first
+/// error ends it.
 ///
 /// # Errors
 ///

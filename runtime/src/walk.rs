@@ -8,17 +8,24 @@
 //! and go under the lock; so keys are references for as long as the lock is held.
 
 use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use static_call_abi::{BRANCH, DISPATCH, Form, Image, Key, PLAIN_RESOLVER, VERSION};
 
 use crate::image;
 use crate::lock::Guard;
+use crate::room::Room;
+use crate::sealed;
 use crate::tables;
 
 /// Calls `visit` with each key, once.
 pub(crate) fn for_each<'lock>(lock: &'lock Guard, visit: &mut dyn FnMut(&'lock Key)) {
     image::for_each_known(lock, |image| Section::of(image, lock).for_each(&mut *visit));
+    for_each_elsewhere(lock, visit);
+}
+
+/// Calls `visit` with each key that lies in no section, once.
+fn for_each_elsewhere<'lock>(lock: &'lock Guard, visit: &mut dyn FnMut(&'lock Key)) {
     image::for_each(lock, |image| {
         for record in tables::records(image).filter(|record| is_elsewhere(record.key, image, lock)) {
             // SAFETY: the registration has checked the key.
@@ -45,6 +52,50 @@ pub(crate) fn of_image<'lock>(image: &'lock Image, lock: &'lock Guard) -> impl I
     own.chain(used)
 }
 
+/// The keys that lie in no section, by address. None if there is no memory for the list, and after the seal,
+/// when anybody might have written there.
+///
+/// It is made anew when an image has come or gone. So a walk of all keys does not look at all records for
+/// each of them.
+fn elsewhere(lock: &Guard) -> Option<&[&Key]> {
+    static KEYS: Room<&Key> = Room::new();
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    /// The number of the lists of images that the list is made of, or 0.
+    static MADE_OF: AtomicUsize = AtomicUsize::new(0);
+
+    if sealed::is_set(lock) {
+        return None;
+    }
+    let lists = image::number_of_lists(lock);
+    if MADE_OF.load(Ordering::Relaxed) != lists {
+        let mut count = 0;
+        for_each_elsewhere(lock, &mut |_| count += 1);
+        let memory: *mut &Key = KEYS.of(count, lock).ok()?.cast();
+        // A child of fork(2) in the middle of this makes its own.
+        MADE_OF.store(0, Ordering::Release);
+        count = 0;
+        for_each_elsewhere(lock, &mut |key| {
+            // SAFETY: there is room for as many; nothing has changed since they were counted.
+            unsafe { memory.add(count).write(key) };
+            count += 1;
+        });
+        COUNT.store(count, Ordering::Relaxed);
+        if count > 0 {
+            // SAFETY: so many are written, and nobody else has the memory.
+            let keys = unsafe { core::slice::from_raw_parts_mut(memory, count) };
+            keys.sort_unstable_by_key(|key| address(key));
+        }
+        MADE_OF.store(lists, Ordering::Release);
+    }
+    let count = COUNT.load(Ordering::Relaxed);
+    if count == 0 {
+        return Some(&[]);
+    }
+    let memory: *const &Key = KEYS.of(count, lock).ok()?.cast_const().cast();
+    // SAFETY: as many are there. They are keys as long as no image comes or goes, which takes the lock.
+    Some(unsafe { core::slice::from_raw_parts(memory, count) })
+}
+
 /// The wanted key with the lowest address above `after`.
 ///
 /// Images may come and go between two calls: a key that is there all the time is found once if each call
@@ -54,20 +105,21 @@ pub(crate) fn next<'lock>(
     is_wanted: impl Fn(&Key) -> bool,
     lock: &'lock Guard,
 ) -> Option<&'lock Key> {
+    let mut from = after;
     let mut best: Option<&'lock Key> = None;
+    while best.is_none()
+        && let Some(section) = Section::lowest(from, lock)
+    {
+        from = section.end;
+        best = section.after(after).find(|key| address(key) > after && is_wanted(key));
+    }
     let is_better =
         |key: usize, best: Option<&Key>| key > after && best.is_none_or(|best| key < address(best));
-    image::for_each_known(lock, |image| {
-        let Range { start, end } = range(image);
-        if end <= after || best.is_some_and(|best| address(best) <= start) {
-            return;
-        }
-        let mut keys = Section::of(image, lock).after(after);
-        best = keys
-            .find(|key| address(key) > after && is_wanted(key))
-            .filter(|key| is_better(address(key), best))
-            .or(best);
-    });
+    if let Some(keys) = elsewhere(lock) {
+        let keys = &keys[keys.partition_point(|key| address(key) <= after)..];
+        let mut nearer = keys.iter().take_while(|key| is_better(address(key), best));
+        return nearer.find(|key| is_wanted(key)).copied().or(best);
+    }
     image::for_each(lock, |image| {
         let own = range(image);
         for record in tables::records(image) {
@@ -93,6 +145,18 @@ impl<'lock> Section<'lock> {
     pub(crate) fn of(image: &Image, lock: &'lock Guard) -> Self {
         let Range { start, end } = range(image);
         Self { start: image.keys, next: start.next_multiple_of(align_of::<Key>()), end, _lock: lock }
+    }
+
+    /// The section with the lowest addresses that ends above this one.
+    fn lowest(from: usize, lock: &'lock Guard) -> Option<Self> {
+        let mut lowest: Option<Self> = None;
+        image::for_each_known(lock, |image| {
+            let section = Self::of(image, lock);
+            if section.end > from && lowest.as_ref().is_none_or(|lowest| section.next < lowest.next) {
+                lowest = Some(section);
+            }
+        });
+        lowest
     }
 
     /// Starts behind the key at this address, if it is one of the section's.

@@ -192,6 +192,23 @@ fn an_update_of_branches_takes_few_instructions_a_branch() {
     assert!(load <= LOAD, "{load} instructions for each branch of an image that is loaded");
 }
 
+/// A walk takes its steps one by one, and none of them looks at all keys.
+#[test]
+fn a_walk_is_linear_in_keys() {
+    if !is_x86_64() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for place in ["-DSECTION", "-DELSEWHERE"] {
+        let [few, many] = ["-DTHOUSAND_KEYS", "-DTWO_THOUSAND"].map(|keys| {
+            let program = directory.path().join(format!("{place}{keys}"));
+            let program = BUILD.link(&["many_branches.c"], &[place, keys], &program);
+            count(&program, "inline", &[])["__static_call_next"]
+        });
+        assert!(many < 2.5 * few, "{few} instructions for a walk of 1,000 keys, {many} of 2,000 ({place})");
+    }
+}
+
 /// The cost of a batch is linear in its keys, and that of an update is linear in the images that call the
 /// key.
 #[test]

@@ -12,6 +12,7 @@ use crate::change::{Change, State, Wish};
 use crate::critical;
 use crate::error::ErrorKind;
 use crate::image;
+use crate::info;
 use crate::mode::{self, Mode, Reason};
 use crate::seal;
 use crate::tables;
@@ -364,6 +365,9 @@ fn branches_of_a_hook_follow_it() {
         unsafe { (*image.record(super::fabricated::KEYS)).key = world.key(1) };
     }
     world.images().into_iter().for_each(register);
+    // Each image has two records of it.
+    let info = info::count(world.key(1), &critical::enter().expect("no update is under way"));
+    assert_eq!((info.images, info.keys, info.branches), (2, 2, 8));
     let check = |is_on: bool| {
         for image in world.images() {
             let branches = (0..BRANCHES).filter(|&branch| {

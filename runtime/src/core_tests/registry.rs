@@ -116,6 +116,14 @@ fn keys_that_lie_in_no_section_are_listed_once() {
     assert_eq!(switch("*", Wish::On), Ok(4));
     unregister(&world.second);
     assert_eq!(listed("*"), keys(&world.first));
+    // Nor are they when nothing uses them any more.
+    unregister(&world.first);
+    assert!(listed("*").is_empty());
+    register(&world.second);
+    assert_eq!(listed("*"), sorted(&[keys(&world.first), keys(&world.second)]));
+    // After the seal, the list is not believed.
+    seal::protect_own().expect("no update is under way");
+    assert_eq!(listed("app::net::*").len(), 4);
 }
 
 #[test]
