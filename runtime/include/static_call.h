@@ -22,8 +22,8 @@
  *              DEFINE_STATIC_CALL_DISPATCH(key, func, resolver)
  *                                                       calls what resolver() returns: a variant of func
  *              DECLARE_STATIC_CALL(key, func)           another file defines it
- *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs; also ends in
- *                                                       _COND; in _NULL or _RET0, without func
+ *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs
+ *              STATIC_CALL_INIT_COND(func)              the same; ends in _NULL or _RET0 without func
  *   calls      static_call(key, args...)                a direct call
  *              static_call_cond(key, args...)           the same for a key that may be NULL
  *              static_call_fn(key)(args...)             the kernel's spelling

@@ -395,6 +395,13 @@ macro_rules! __static_call_items {
             )
         } }
     };
+    // A method of an object, with its name.
+    (@key define plain $name:ident $export:tt [$label:expr, $value:expr] $($function:tt)*) => {
+        $crate::__static_call_items! { @static $name $export {
+            const __STATIC_CALL_INITIAL: __StaticCallFn = $value;
+            $crate::private::Key::new(__STATIC_CALL_INITIAL as *const (), $label.as_ptr().cast())
+        } }
+    };
     (@key define plain $name:ident $export:tt [$value:expr] $($function:tt)*) => {
         $crate::__static_call_items! { @static $name $export {
             const __STATIC_CALL_INITIAL: __StaticCallFn = $value;

@@ -148,6 +148,7 @@ mod log;
 mod macros;
 mod mode;
 mod numbered;
+mod object_macros;
 mod operations;
 mod os;
 mod page;

@@ -75,6 +75,50 @@ macro_rules! static_call {
 /// # Ok::<(), static_call::Error>(())
 /// ```
 ///
+/// # Objects
+///
+/// `dyn` makes a key for each method of an object, and sets them together. The object's methods are listed
+/// as in its trait, which must be dyn-compatible:
+///
+/// ```
+/// pub trait Log {
+///     fn enabled(&self, level: u8) -> bool;
+///     fn log(&self, text: &str);
+/// }
+///
+/// struct Nothing;
+/// impl Log for Nothing {
+///     fn enabled(&self, _: u8) -> bool { false }
+///     fn log(&self, _: &str) {}
+/// }
+///
+/// struct Standard { level: u8 }
+/// impl Log for Standard {
+///     fn enabled(&self, level: u8) -> bool { level <= self.level }
+///     fn log(&self, text: &str) { println!("{text}") }
+/// }
+///
+/// static_call::define! {
+///     /// Where log lines go.
+///     pub dyn LOGGER: Log {
+///         fn enabled(&self, level: u8) -> bool;
+///         fn log(&self, text: &str);
+///     } = Nothing;
+/// }
+///
+/// assert!(!LOGGER.enabled(1));            // a static call of Nothing's method
+/// static STANDARD: Standard = Standard { level: 3 };
+/// LOGGER.set(|| &STANDARD)?;
+/// assert!(LOGGER.enabled(1));
+/// LOGGER.log("set");
+/// # Ok::<(), static_call::Error>(())
+/// ```
+///
+/// `LOGGER` implements the trait itself. `set` takes a closure that captures nothing and returns the object,
+/// which is then a constant of each call; an object that is made at run time comes from a `OnceLock`
+/// (`|| &**LOG.get().expect("it was set before")`), and may be a `&'static dyn Log`. A result that borrows
+/// from the object is written with `'static`.
+///
 /// # Errors
 ///
 /// `update` and `update_return_zero` change nothing and return an [`Error`](crate::Error) if the process
@@ -215,6 +259,16 @@ macro_rules! __static_call_each {
     };
     ($how:ident $(#[$($attribute:tt)*])* $vis:vis static $name:ident : * $($rest:tt)*) => {
         $crate::__static_call_each! { @refuse }
+    };
+    (
+        $how:ident $(#[$($attribute:tt)*])* $vis:vis dyn $name:ident : $trait:path { $($method:tt)* }
+            = $initial:expr;
+        $($more:tt)*
+    ) => {
+        $crate::__static_call_object! {
+            [$(#[$($attribute)*])*] [$vis] $name $trait, $initial; $($method)*
+        }
+        $crate::__static_call_each! { $how $($more)* }
     };
     // A name for a type, or a type from another macro.
     (

@@ -97,6 +97,46 @@ pub fn commit(change: Change) -> Result<(), Error> {
     change.commit()
 }
 
+/// A closure that returns the object of a `dyn` key, wherever it is called.
+pub trait Object<Named: ?Sized + 'static>: Fn() -> &'static Named + Copy + Send + Sync + 'static {}
+
+impl<Named: ?Sized + 'static, Closure> Object<Named> for Closure where
+    Closure: Fn() -> &'static Named + Copy + Send + Sync + 'static
+{
+}
+
+/// A value of a type that has only one, as a closure that captures nothing. Others do not compile:
+///
+/// ```compile_fail,E0080
+/// pub trait Log {
+///     fn log(&self);
+/// }
+/// struct Standard(u32);
+/// impl Log for Standard {
+///     fn log(&self) {}
+/// }
+/// static_call::define! { dyn LOGGER: Log { fn log(&self); } = Standard(1); }
+///
+/// let standard: &'static Standard = Box::leak(Box::new(Standard(2)));
+/// LOGGER.set(move || standard);
+/// ```
+///
+/// # Safety
+///
+/// The caller, or whoever chose the type, has had one, which `Copy` allows to have again on any thread.
+#[inline(always)]
+#[must_use]
+pub unsafe fn conjure<One: Copy + Send + Sync>() -> One {
+    const {
+        assert!(
+            size_of::<One>() == 0,
+            "the closure that names an object captures nothing: put what it captured into a static"
+        );
+    }
+    // SAFETY: it has no bytes, and the caller's promise says that there is such a value.
+    unsafe { core::mem::MaybeUninit::uninit().assume_init() }
+}
+
 /// Marks code that rarely runs: `core`'s needs a newer Rust.
 #[cold]
 #[inline]

@@ -4,6 +4,7 @@
 mod hooks;
 mod lazy;
 mod mixed;
+mod objects;
 mod sealed;
 mod signatures;
 mod torture;
@@ -67,6 +68,7 @@ fn main() {
         ("signatures", signatures::check),
         ("hooks", hooks::check),
         ("transactions", transactions::check),
+        ("objects", objects::check),
         ("unwinding", unwinding::check),
         ("lazy dispatch", lazy::check),
         ("mixed with C", mixed::check),
