@@ -396,9 +396,9 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
                 .chain(interpreter(report, "time to none", "static branch")),
         )
         .because(
-            "a compiler does not unroll a loop with a branch (`hash_*`, target/bench/raw/code-branches.txt), and \
-             does not copy an interpreter's dispatch with one into each arm: an instruction takes a no-op and a \
-             jump more. docs/internals/branches.md has the machine code and what was tried.",
+            "a compiler does not unroll a loop with a branch (`hash_*`, target/bench/raw/code-branches.txt), \
+             and does not copy an interpreter's dispatch with one into each arm: an instruction takes a no-op \
+             and a jump more. docs/internals/measuring.md has the machine code and what was tried.",
         ),
         Goal::new(
             "branch that is off / relaxed load and branch: the worst loop",
