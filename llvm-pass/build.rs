@@ -56,12 +56,11 @@ fn build() -> Result<(), String> {
 /// Compiles the C++ part for one LLVM to one object.
 fn compile(major: u32, include: &Path, out: &Path) -> Result<PathBuf, String> {
     let table = format!("static_call_shim_{major}");
+    let compiled = out.join(format!("{table}.compiled.o"));
     let object = out.join(format!("{table}.o"));
-    let compiled = cc::Build::new()
+    let compiler = cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file("cpp/one_llvm.cpp")
-        .out_dir(out.join(&table))
         .define("STATIC_CALL_SHIM", &*table)
         .flag("-isystem")
         .flag(include)
@@ -79,10 +78,18 @@ fn compile(major: u32, include: &Path, out: &Path) -> Result<PathBuf, String> {
         // LLVM's symbols come from the process that loads the plugin.
         .pic(true)
         .cargo_metadata(false)
-        .try_compile_intermediates()
-        .map_err(|error| format!("LLVM {major} ({}): {error}", include.display()))?;
+        .try_get_compiler()
+        .map_err(|error| error.to_string())?;
+    let mut compile = compiler.to_command();
+    let output = compile.args(["-c", "cpp/one_llvm.cpp", "-o"]).arg(&compiled).output();
+    let output = output.map_err(|error| format!("cannot run {}: {error}", compiler.path().display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(headers::do_not_compile(major, include, &said));
+    }
+    said.lines().for_each(|line| println!("cargo::warning={line}"));
     // Without groups, whose members the linker would merge with those of another LLVM.
-    run(Command::new("ld").args(["-r", "--force-group-allocation", "-o"]).arg(&object).args(compiled))?;
+    run(Command::new("ld").args(["-r", "--force-group-allocation", "-o"]).arg(&object).arg(compiled))?;
     run(Command::new("objcopy").arg(format!("--keep-global-symbol={table}")).arg(&object))?;
     Ok(object)
 }

@@ -59,24 +59,33 @@ pub(crate) fn find(choice: &str, places: &[PathBuf]) -> Result<Headers, String> 
     if choice.is_empty() { all(places) } else { chosen(choice, places) }
 }
 
+/// The headers at these places of LLVMs that we do not know: a sentence for each.
+pub(crate) fn unknown(places: &[PathBuf]) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for include in places {
+        if let Some(major) = major(include).filter(|major| !KNOWN.contains(major)) {
+            let sentence = format!("{} has LLVM {major}, which the pass does not know.", include.display());
+            // `llvm-config` and the directories may both name them.
+            if !unknown.contains(&sentence) {
+                unknown.push(sentence);
+            }
+        }
+    }
+    unknown
+}
+
 fn all(places: &[PathBuf]) -> Result<Headers, String> {
     let mut found = Headers::new();
-    let mut others = String::new();
     for include in places {
-        match major(include) {
-            Some(major) if KNOWN.contains(&major) => {
-                _ = found.entry(major).or_insert_with(|| include.clone())
-            }
-            Some(major) => {
-                others += &format!(" {} has LLVM {major}, which the pass does not know.", include.display());
-            }
-            None => {}
+        if let Some(major) = major(include).filter(|major| KNOWN.contains(major)) {
+            found.entry(major).or_insert_with(|| include.clone());
         }
     }
     if !found.is_empty() {
         return Ok(found);
     }
     let [first, last] = [KNOWN.start(), KNOWN.end()];
+    let others: String = unknown(places).iter().map(|sentence| format!(" {sentence}")).collect();
     Err(format!(
         "found no headers of LLVM {first} to {last}.{others} Install those of your compilers' LLVM (on \
          Debian: apt install llvm-22-dev), or name a directory that has them ({})",
@@ -109,6 +118,18 @@ fn chosen(choice: &str, places: &[PathBuf]) -> Result<Headers, String> {
         }
     }
     Ok(headers)
+}
+
+/// The error for headers that the C++ compiler, which said this, does not take.
+#[cfg_attr(not(test), allow(dead_code, reason = "only the build script compiles"))]
+pub(crate) fn do_not_compile(major: u32, include: &Path, said: &str) -> String {
+    let error = said.lines().find(|line| line.contains("error")).or(said.lines().next());
+    format!(
+        "the headers of LLVM {major} in {} do not compile: {}. Leave this LLVM out of {}",
+        include.display(),
+        error.unwrap_or("the compiler does not say why"),
+        choice()
+    )
 }
 
 /// How the choice is called in messages.
@@ -196,7 +217,22 @@ mod tests {
         let [old, new] = [1, 2].map(|number: usize| places[number].display().to_string());
         let named = [format!("{old} has LLVM 17, which the"), format!("{new} has LLVM 25, which the")];
         fails(find("", &places), &["found no headers of LLVM 18 to 24", &named[0], &named[1]]);
+        let twice = [&*places, &places].concat();
+        assert_eq!(unknown(&twice), named.each_ref().map(|start| format!("{start} pass does not know.")));
         fails(find(&new, &places), &[&new, "LLVM 25, but the pass knows LLVM 18 to 24", CHOICE]);
+    }
+
+    #[test]
+    fn headers_that_do_not_compile_are_named_with_the_error() {
+        let problem = |said| do_not_compile(24, Path::new("/llvm/include"), said);
+        let said = problem("In file included from a.cpp:1:\na.cpp:3:4: fatal error: no such file\n  more\n");
+        assert_eq!(
+            said,
+            "the headers of LLVM 24 in /llvm/include do not compile: a.cpp:3:4: fatal error: no such file. \
+             Leave this LLVM out of the list of LLVMs (--llvm, or STATIC_CALL_LLVM)"
+        );
+        assert!(problem("killed\n").contains("do not compile: killed. Leave"));
+        assert!(problem("").contains("does not say why"));
     }
 
     #[test]

@@ -62,7 +62,8 @@ fn make() {
     check("shared", &[], DIRECT, Some(true));
     check("static", &["STATIC=1"], DIRECT, None);
     check("gcc", &["CC=gcc", "CXX=g++"], DIRECT, Some(true));
-    check("clang", &["CC=clang-19", "CXX=clang++-19"], GENERIC, Some(true));
+    check("another LLVM", &["CC=clang-19", "CXX=clang++-19"], DIRECT, Some(true));
+    check("an old clang", &["CC=clang-14", "CXX=clang++-14"], GENERIC, Some(true));
 }
 
 #[test]
@@ -80,6 +81,8 @@ fn meson() {
     let clang = ["clang-22", "clang++-22"];
     check("shared", clang, &["-Dbuildtype=release"], DIRECT, true);
     check("static", clang, &["-Dprefer_static=true"], DIRECT, false);
+    check("another LLVM", ["clang-19", "clang++-19"], &["-Dbuildtype=release"], DIRECT, true);
+    check("an old clang", ["clang-14", "clang++-14"], &["-Dbuildtype=release"], GENERIC, true);
     check("gcc", ["gcc", "g++"], &["-Dbuildtype=release"], DIRECT, true);
     check("optimized by gcc", ["gcc", "g++"], &["-Dbuildtype=release", "-Db_lto=true"], DIRECT, true);
     // The linker generates the code, so it needs the pass.

@@ -76,6 +76,7 @@ pub fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) ->
 }
 
 fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
+    let is_default = llvms.is_empty();
     let mut build = cargo();
     build
         .args(["build", "--quiet", "--release"])
@@ -133,6 +134,9 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         write(&prefix.join("lib/pkgconfig").join(name), &text)?;
     }
     println!("installed in {}, with the pass for LLVM {llvms}", prefix.display());
+    if is_default {
+        headers::unknown(&headers::places()).iter().for_each(|unknown| println!("left out: {unknown}"));
+    }
     Ok(())
 }
 
@@ -247,12 +251,14 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
     let with_pass = format!(
         "{head}\
          plugin=${{libdir}}/static-call/libstatic_call_pass.so\n\
+         llvms={}\n\
          \n\
          Name: static-call\n\
          Description: direct calls through function pointers that rarely change (for clang {llvms})\n\
          Version: {version}\n\
          Requires: static-call-generic = {version}\n\
-         Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n"
+         Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n",
+        llvms.replace(',', "")
     );
     // `-Wl,` would split a path at its commas. cmake/StaticCallConfig.cmake.in explains the last flag.
     let optimized = format!(

@@ -1,22 +1,30 @@
 //! The Debian packages that the commands need.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Error, Result, bail};
 
-use crate::headers::Item;
+use crate::headers::{self, Item};
 use crate::run::run;
 
-/// To build and install: the headers of these LLVMs, a C++ compiler for the pass, and a linker. An error if
-/// there can be no such LLVM.
+/// To build and install: a C++ compiler for the pass, a linker, and those headers of these LLVMs that are
+/// nowhere. By default it is enough that those of any LLVM are there. An error if there can be no such LLVM.
 pub fn build(llvms: &[String]) -> Result<Vec<String>> {
+    build_with(llvms, &headers::places())
+}
+
+fn build_with(llvms: &[String], places: &[PathBuf]) -> Result<Vec<String>> {
     let mut packages = vec!["g++".to_owned(), "binutils".to_owned()];
+    let is_missing = |choice| headers::find(choice, places).is_err();
     for llvm in llvms {
-        if let Item::Installed(version) = Item::parse(llvm).map_err(Error::msg)? {
+        if let Item::Installed(version) = Item::parse(llvm).map_err(Error::msg)?
+            && is_missing(llvm)
+        {
             packages.push(format!("llvm-{version}-dev"));
         }
     }
-    if llvms.is_empty() {
+    if llvms.is_empty() && is_missing("") {
         packages.push("llvm-22-dev".to_owned());
     }
     Ok(packages)
@@ -109,4 +117,31 @@ fn is_installed(package: &str) -> bool {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_are_there_need_no_package() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let include = root.path().join("include");
+        let file = headers::configuration(&include);
+        std::fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        std::fs::write(file, "#define LLVM_VERSION_MAJOR 19\n").expect("a file");
+        let needed = |llvms: &[&str], places: &[PathBuf]| {
+            let llvms: Vec<String> = llvms.iter().map(|&llvm| llvm.to_owned()).collect();
+            build_with(&llvms, places).expect("a choice")[2..].to_vec()
+        };
+        let none: [&str; 0] = [];
+        let places = [include.clone()];
+        assert_eq!(needed(&[], &places), none);
+        assert_eq!(needed(&["19"], &places), none);
+        assert_eq!(needed(&["19", "22"], &places), ["llvm-22-dev"]);
+        assert_eq!(needed(&[include.to_str().expect("UTF-8")], &[]), none);
+        assert_eq!(needed(&["19"], &[]), ["llvm-19-dev"]);
+        assert_eq!(needed(&[], &[]), ["llvm-22-dev"]);
+        assert!(build_with(&["25".to_owned()], &places).is_err());
+    }
 }
