@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -179,20 +179,22 @@ fn rustc(compiler: &OsStr, llvms: Option<&str>) -> Finding {
     let output = Command::new(compiler).arg("-vV").output();
     let answer = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout)).unwrap_or_default();
     let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
+    let major = field("LLVM version: ").and_then(|llvm| llvm.split('.').next()).unwrap_or("VERSION");
     let install = format!(
-        "install a Rust release with LLVM {}, such as 1.95 with LLVM 22 (https://rustup.rs), or static-call \
-         with the headers of this one's LLVM (`cargo xtask install --llvm VERSION`)",
-        llvms.unwrap_or("22")
+        "install a Rust release (https://rustup.rs) whose LLVM the pass is built for (`rustc -vV` names it), \
+         or static-call with the headers of this one's LLVM (`cargo xtask install --llvm {major}`)"
     );
     match (field("release: "), field("LLVM version: "), llvms) {
         (Some(release), Some(llvm), Some(llvms)) => {
             let text =
                 format!("rustc {release} has LLVM {llvm} ({shown}); the pass is built for LLVM {llvms}");
-            let major = llvm.split('.').next().unwrap_or_default();
             if llvms.split(", ").any(|other| other == major) { Good(text) } else { Bad(text, install) }
         }
         (Some(release), Some(llvm), None) => Good(format!("rustc {release} has LLVM {llvm} ({shown})")),
-        _ => Bad(format!("`{shown} -vV` prints no version"), install),
+        _ => {
+            let install = "install a Rust release (https://rustup.rs)".into();
+            Bad(format!("`{shown} -vV` prints no version"), install)
+        }
     }
 }
 
@@ -223,17 +225,24 @@ fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
     judge(compile(rustc, "doctor.rs", RUST), "rustc", &pass)
 }
 
-/// Each clang that is installed with the version in its name.
+/// Each clang that the pass is built for: those with the version in their name, and `clang`.
 fn c_pass(wrapper: &Path, llvms: Option<&str>) -> Vec<Finding> {
     let pass = pass(wrapper);
-    let llvms = llvms.unwrap_or("22");
-    let clangs = llvms.split(", ").map(|llvm| format!("clang-{llvm}"));
-    let is_installed = |clang: &String| {
-        let mut clang = Command::new(clang);
-        clang.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    let Some(llvms) = llvms else {
+        let shown = pass.display();
+        return vec![Bad(format!("the pass {shown} is missing or damaged"), install_again())];
     };
-    let findings: Vec<Finding> = clangs
-        .filter(is_installed)
+    let is_served = |clang: &String| {
+        let output = Command::new(clang).arg("-dumpversion").output();
+        let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let major = version.ok().and_then(|version| Some(version.split('.').next()?.to_owned()));
+        major.is_some_and(|major| llvms.split(", ").any(|llvm| llvm == major))
+    };
+    let findings: Vec<Finding> = llvms
+        .split(", ")
+        .map(|llvm| format!("clang-{llvm}"))
+        .chain(["clang".to_owned()])
+        .filter(is_served)
         .map(|name| {
             let mut clang = Command::new(&name);
             clang
@@ -244,20 +253,24 @@ fn c_pass(wrapper: &Path, llvms: Option<&str>) -> Vec<Finding> {
         })
         .collect();
     if findings.is_empty() {
+        let last = llvms.rsplit(' ').next().unwrap_or_default();
         return vec![Note(format!(
             "no clang for the pass (LLVM {llvms}) is installed; only C and C++ need it (on Debian: apt \
-             install clang-22)"
+             install clang-{last})"
         ))];
     }
     findings
 }
 
-fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
-    let pass = pass.display();
-    let again = format!(
+fn install_again() -> String {
+    format!(
         "install static-call again (`cargo xtask install --prefix …`), or set {} to this compiler's pass",
         installation::PASS
-    );
+    )
+}
+
+fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
+    let pass = pass.display();
     match compiled {
         Ok(true) => Good(format!("{compiler} loads the pass {pass}, which records a call")),
         Ok(false) => Bad(
@@ -267,7 +280,9 @@ fn judge(compiled: Result<bool>, compiler: &str, pass: &Path) -> Finding {
             ),
             "nothing: calls go through their keys' pointers, which is correct but slower".into(),
         ),
-        Err(error) => Bad(format!("{compiler} does not compile with the pass {pass}: {error:#}"), again),
+        Err(error) => {
+            Bad(format!("{compiler} does not compile with the pass {pass}: {error:#}"), install_again())
+        }
     }
 }
 

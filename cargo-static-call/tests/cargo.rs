@@ -397,6 +397,22 @@ fn the_doctor() {
     let (code, said) = doctor(&|doctor| _ = doctor.env("STATIC_CALL_PASS", &damaged));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is not an ELF file") && said.contains("what to do"), "{said}");
+    assert!(said.contains("damaged.so is missing or damaged"), "{said}");
+
+    // A clang without a version in its name.
+    let clang = project.path("programs/clang");
+    fs::create_dir(project.path("programs")).expect("a directory");
+    for (version, is_served) in [("22", true), ("14", false)] {
+        script(&clang, &format!("#!/bin/sh\nexec clang-{version} \"$@\"\n"));
+        let (code, said) = doctor(&|doctor| {
+            let path = doctor.get_envs().find(|variable| variable.0 == "PATH").expect("it is set").1;
+            let paths = std::env::split_paths(path.expect("a path"));
+            let path = std::env::join_paths(std::iter::once(project.path("programs")).chain(paths));
+            doctor.env("PATH", path.expect("a path"));
+        });
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(said.contains("ok    clang loads the pass"), is_served, "{said}");
+    }
 
     let rustc = project.path("rustc");
     script(&rustc, "#!/bin/sh\necho 'release: 1.76.0'\necho 'LLVM version: 17.0.6'\n");

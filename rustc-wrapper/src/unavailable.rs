@@ -39,8 +39,8 @@ impl fmt::Display for Unavailable {
                 write!(
                     f,
                     "rustc {release} ({compiler}) has LLVM {llvm}, but the plugin {plugin} is built for LLVM \
-                     {llvms}; use a rustc with one of these (1.95 has LLVM 22), build static-call with the \
-                     headers of this one (`cargo xtask install --llvm {major}`), or set {variable} to a \
+                     {llvms}; use a rustc with one of these (`rustc -vV` names it), build static-call with \
+                     the headers of this one (`cargo xtask install --llvm {major}`), or set {variable} to a \
                      plugin for it"
                 )
             }
