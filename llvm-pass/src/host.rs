@@ -37,7 +37,13 @@ impl Host {
                 format!("LLVM {major} with another C++ library than libstdc++, which the pass was built for")
             }
             Some(_) => return Self::Ours,
-            None => format!("an LLVM older than 16, but the pass was built for LLVM {}", shim::llvms()),
+            None => {
+                format!(
+                    "an LLVM older than 16, or one that hides its symbols from plugins, but the pass was built \
+                     for LLVM {}",
+                    shim::llvms()
+                )
+            }
         };
         let required = std::env::var_os(REQUIRE).is_some_and(|value| !value.is_empty() && value != "0");
         let outcome = if required {
@@ -68,7 +74,8 @@ pub(crate) fn plugin_api_version(llvm_major: Option<c_uint>) -> u32 {
     }
 }
 
-/// LLVM's major version in this process. LLVM before 16 has no function for it.
+/// LLVM's major version in this process. LLVM before 16 has no function for it, and a program that LLVM is
+/// linked into statically may not export the function.
 pub(crate) fn llvm_major() -> Option<c_uint> {
     type GetVersion = unsafe extern "C" fn(*mut c_uint, *mut c_uint, *mut c_uint);
     let symbol = symbol(c"LLVMGetVersion");
