@@ -3,6 +3,9 @@
 //! llvm-sys declares these functions with Rust enums, which may hold only the values that they list. A type,
 //! linkage or predicate that a newer LLVM adds would be undefined behavior. A number may be unknown. Only the
 //! user's code needs this, because the pass knows the kinds of what it creates.
+//!
+//! These numbers are the same from LLVM 18 to 24. Others are not: LLVM 23 has a new `LLVMValueKind` in the
+//! middle.
 
 use std::ffi::c_uint;
 
