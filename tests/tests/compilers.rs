@@ -106,24 +106,34 @@ fn as_many_calls_are_recorded_as_with_llvm_22() {
     }
 }
 
-/// Objects of two compilers in one program.
+/// Objects of two compilers in one program. Their bitcode is linked by the LLD of the newer one.
 #[test]
 fn two_compilers_make_one_program() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| directory.path().join(name);
+    let pass = format!("-Wl,--load-pass-plugin={}", plugin().display());
     for clang in clangs() {
         let ours = Build { compiler: Compiler::Pass, level: "-O2" };
-        for (first, second) in [(ours, clang.build("-O2")), (clang.build("-O2"), ours)] {
-            run(first.compiler(false).arg("-c").arg(source("two_files.c")).arg("-o").arg(at("first.o")));
-            run(second
-                .compiler(false)
-                .arg("-c")
-                .arg(source("two_files_other.c"))
-                .arg("-o")
-                .arg(at("second.o")));
-            let objects = [at("first.o"), at("second.o")];
-            run(ours.compiler(false).args(&objects).args(link_flags()).arg("-o").arg(at("program")));
-            check(ours, &at("program"), &[&at("program")], &(0..=0));
+        let theirs = clang.build("-O2");
+        let is_newer = clang.llvm.parse::<u32>().expect("a number") > 22;
+        let (linker, lld) =
+            if is_newer { (theirs, clang.find("ld.lld")) } else { (ours, Some("ld.lld-22".to_owned())) };
+        let lld = lld.map(|lld| format!("--ld-path={lld}"));
+        let with_bitcode = lld.as_ref().map(|lld| (linker, vec!["-flto", lld, &pass]));
+        for (linker, flags) in [Some((ours, Vec::new())), with_bitcode].into_iter().flatten() {
+            for (first, second) in [(ours, theirs), (theirs, ours)] {
+                let compile = |build: Build, name: &str, object: &str| {
+                    let mut compile = build.compiler(false);
+                    compile.args(flags.first()).arg("-c").arg(source(name)).arg("-o").arg(at(object));
+                    run(&mut compile);
+                };
+                compile(first, "two_files.c", "first.o");
+                compile(second, "two_files_other.c", "second.o");
+                let objects = [at("first.o"), at("second.o")];
+                let mut link = linker.compiler(false);
+                run(link.args(&flags).args(&objects).args(link_flags()).arg("-o").arg(at("program")));
+                check(ours, &at("program"), &[&at("program")], &(0..=0));
+            }
         }
     }
 }
