@@ -29,6 +29,12 @@ pub fn clang() -> Command {
     clang
 }
 
+/// The oldest CMake that the package supports, if there is one: `cargo xtask test --compilers` fetches it.
+#[must_use]
+pub fn old_cmake() -> Option<PathBuf> {
+    std::env::var_os("STATIC_CALL_TEST_CMAKE").map(PathBuf::from)
+}
+
 /// The flags that link the static C library.
 #[must_use]
 pub fn link_flags() -> Vec<PathBuf> {

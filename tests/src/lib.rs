@@ -15,7 +15,7 @@ pub mod rust;
 mod scratch;
 
 pub use commands::{failure, run, stdout};
-pub use compilers::{clang, execute, link_flags, llvm, plain_clang};
+pub use compilers::{clang, execute, link_flags, llvm, old_cmake, plain_clang};
 pub use installation::{install_another_pass, moved, pass_llvms, plugin, plugin_in, prefix};
 pub use paths::{root, target};
 pub use scratch::Scratch;

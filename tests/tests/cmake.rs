@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use static_call_tests::{failure, install_another_pass, moved, plugin_in, prefix, root, run, stdout};
+use static_call_tests::{
+    failure, install_another_pass, moved, old_cmake, plugin_in, prefix, root, run, stdout,
+};
 use tempfile::TempDir;
 
 const CLANG: [&str; 2] = ["clang-22", "clang++-22"];
@@ -71,6 +73,36 @@ fn clang_22_builds_direct_calls_wherever_the_prefix_is_moved() {
         assert_eq!(consumer(&prefix, CLANG, &build(name), options), [DIRECT, DIRECT], "{name}");
         let dynamic = stdout(Command::new("readelf").arg("-d").arg(build(name).join("consumer_c")));
         assert_eq!(dynamic.contains("libstatic_call.so.0"), name == "ninja, shared", "{dynamic}");
+    }
+}
+
+#[test]
+fn an_old_cmake_builds_direct_calls() {
+    let Some(program) = old_cmake() else {
+        eprintln!("skipped: there is no old CMake");
+        return;
+    };
+    let directory = temporary();
+    for compilers in [CLANG, GCC] {
+        for optimized in ["OFF", "ON"] {
+            let case = format!("{} {optimized}", compilers[0]);
+            let build = directory.path().join(&case);
+            fs::create_dir(&build).expect("a directory");
+            let cmake = || {
+                let mut cmake = Command::new(&program);
+                cmake.current_dir(&build).env("CC", compilers[0]).env("CXX", compilers[1]);
+                cmake
+            };
+            let mut configure = cmake();
+            configure.arg(root().join("tests/consumer")).arg("-GUnix Makefiles");
+            configure.arg(format!("-DCMAKE_INTERPROCEDURAL_OPTIMIZATION={optimized}"));
+            let output = run(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix().display())));
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{case}");
+            run(cmake().args(["--build", "."]));
+            for name in ["consumer_c", "consumer_cpp"] {
+                assert_eq!(stdout(&mut Command::new(build.join(name))), DIRECT, "{case}: {name}");
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use static_call_tests::c::{Build, Compiler};
-use static_call_tests::{prefix, root, run, stdout};
+use static_call_tests::{old_cmake, prefix, root, run, stdout};
 use tempfile::TempDir;
 
 /// The consumer's output: one call, which is direct.
@@ -52,14 +52,23 @@ fn consumers_need_neither_the_pass_nor_a_warning() {
         };
         for compiler in ["gcc", "clang-22", "clang-14"] {
             let case = |name: &str| directory.path().join(format!("{name}-{compiler}"));
-            for minimum in ["3.10", "3.25"] {
-                let build = case(minimum);
-                let mut cmake = Command::new("cmake");
-                cmake.arg("-S").arg(sources().join("consumer")).arg("-B").arg(&build).arg("-Wno-dev");
-                cmake.arg(format!("-DMINIMUM={minimum}")).arg(format!("-DCMAKE_C_COMPILER={compiler}"));
-                run_silently(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", list(";", ""))));
-                run_silently(Command::new("cmake").arg("--build").arg(&build));
-                assert_eq!(printed(&build.join("consumer"), &paths), DIRECT, "{compiler} {minimum}");
+            let here = PathBuf::from("cmake");
+            let ways = [("3.10", &here), ("3.25", &here)].into_iter();
+            let old = old_cmake();
+            for (number, (minimum, program)) in ways.chain(old.iter().map(|old| ("3.10", old))).enumerate() {
+                let build = case(&number.to_string());
+                std::fs::create_dir(&build).expect("a directory");
+                let cmake = || {
+                    let mut cmake = Command::new(program);
+                    cmake.current_dir(&build);
+                    cmake
+                };
+                let mut configure = cmake();
+                configure.arg(sources().join("consumer")).args(["-Wno-dev", "-GUnix Makefiles"]);
+                configure.arg(format!("-DMINIMUM={minimum}")).arg(format!("-DCMAKE_C_COMPILER={compiler}"));
+                run_silently(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", list(";", ""))));
+                run_silently(cmake().args(["--build", "."]));
+                assert_eq!(printed(&build.join("consumer"), &paths), DIRECT, "{compiler} {number}");
             }
             let build = case("make");
             std::fs::create_dir(&build).expect("a directory");

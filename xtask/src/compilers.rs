@@ -1,5 +1,5 @@
-//! `cargo xtask test --compilers`: the pass in the compilers of newer Debian releases, and the C header in
-//! theirs and in old ones.
+//! `cargo xtask test --compilers`: the pass in the compilers of newer Debian releases, the C header in theirs
+//! and in old ones, and the CMake package in an old CMake.
 //!
 //! They are unpacked below `target/compilers` and made to run from there. They compile and link with this
 //! machine's headers, C library and linker, so their programs run here.
@@ -60,7 +60,8 @@ const RELEASES: [Release; 4] = [
 ];
 
 /// Builds the pass for all these LLVMs and this machine's own. Runs the suite `compilers` with all of them,
-/// the suite `rust_programs` with each rustc, and those of the C header with each clang.
+/// the suite `rust_programs` with each rustc, those of the C header with each clang, and those of the CMake
+/// package.
 pub fn test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(&["patchelf"])?;
@@ -82,6 +83,10 @@ pub fn test() -> Result<()> {
     for name in HEADER {
         run(suite(name).env("PATH", &path))?;
     }
+    let cmake = old_cmake()?;
+    for name in CMAKE {
+        run(suite(name).env("STATIC_CALL_TEST_CMAKE", &cmake))?;
+    }
     for (release, programs) in RELEASES.iter().zip(programs).filter(|(release, _)| release.has_rust) {
         println!("rust_programs with the rustc of Debian {}", release.name);
         run(suite("rust_programs").env("STATIC_CALL_TEST_RUSTC", programs.join("rustc")))?;
@@ -91,6 +96,25 @@ pub fn test() -> Result<()> {
 
 /// The suites of the C header that use every clang that they find.
 const HEADER: [&str; 2] = ["c_header", "c_trampolines"];
+
+/// The suites of the CMake package.
+const CMAKE: [&str; 2] = ["cmake", "embedding"];
+
+/// The oldest CMake that the package supports, as PyPI has it.
+fn old_cmake() -> Result<PathBuf> {
+    packages::ensure(&["python3-pip"])?;
+    let directory = target().join("cmake-3.10");
+    let program = directory.join("cmake/data/bin/cmake");
+    if !program.exists() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]);
+        // The wheel is for an old Python, which its programs do not need.
+        pip.args(["--only-binary", ":all:", "--python-version", "36", "--abi", "cp36m"]);
+        pip.args(["--platform", "manylinux1_x86_64", "cmake==3.10.3", "--target"]);
+        run(pip.arg(&directory))?;
+    }
+    Ok(program)
+}
 
 fn suite(name: &str) -> Command {
     let mut test = cargo();

@@ -53,8 +53,9 @@ enum Command {
         /// on other machines
         #[arg(long, conflicts_with_all = ["filter", "target"])]
         all: bool,
-        /// Only the suite `compilers`, with the clangs and rustcs of newer Debian releases, and those of the C
-        /// header, also with older clangs; they are unpacked below target/compilers
+        /// Only the suite `compilers`, with the clangs and rustcs of newer Debian releases, those of the C
+        /// header, also with older clangs, and those of the CMake package with an old CMake; all of them are
+        /// unpacked below target/
         #[arg(long, conflicts_with_all = ["filter", "all", "target"])]
         compilers: bool,
         /// Only the tests of programs, for this machine (such as riscv64gc-unknown-linux-gnu), in an emulator
