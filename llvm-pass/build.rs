@@ -89,9 +89,19 @@ fn compile(major: u32, include: &Path, out: &Path) -> Result<PathBuf, String> {
     }
     said.lines().for_each(|line| println!("cargo::warning={line}"));
     // Without groups, whose members the linker would merge with those of another LLVM.
-    run(Command::new("ld").args(["-r", "--force-group-allocation", "-o"]).arg(&object).arg(compiled))?;
-    run(Command::new("objcopy").arg(format!("--keep-global-symbol={table}")).arg(&object))?;
+    run(tool("ld")?.args(["-r", "--force-group-allocation", "-o"]).arg(&object).arg(compiled))?;
+    run(tool("objcopy")?.arg(format!("--keep-global-symbol={table}")).arg(&object))?;
     Ok(object)
+}
+
+/// The compiler's own program of this name: for another machine, it is that one's.
+fn tool(name: &str) -> Result<Command, String> {
+    let compiler = cc::Build::new().cpp(true).cargo_metadata(false).get_compiler();
+    let found = compiler.to_command().arg(format!("-print-prog-name={name}")).output();
+    let found = found.map_err(|error| format!("cannot run {}: {error}", compiler.path().display()))?;
+    let found = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    // A compiler that knows no such program prints nothing, or the name.
+    Ok(Command::new(if found.is_empty() { name } else { &found }))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
@@ -106,7 +116,9 @@ fn run(command: &mut Command) -> Result<(), String> {
 /// Rust code that finds the table of a version.
 fn table(majors: &[u32]) -> String {
     let list = majors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    let mut text = format!("const LLVMS: &str = \"static_call_llvms={list};\";\n");
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text =
+        format!("const FACTS: &str = \"static_call_version={version};static_call_llvms={list};\";\n");
     text += "unsafe extern \"C\" {\n";
     text.extend(majors.iter().map(|major| format!("    safe static static_call_shim_{major}: Shim;\n")));
     text += "}\nfn for_llvm(major: c_uint) -> Option<&'static Shim> {\n    match major {\n";

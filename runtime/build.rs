@@ -1,9 +1,11 @@
 //! Decides whether calls without the pass go through trampolines.
 //!
 //! Besides, cargo asks for a build script where a package has a `links` key, by which it refuses two
-//! versions of this crate in one program. Both would define the functions that the pass calls.
+//! versions of this crate in one program. Both would define the functions that the pass calls. By the same
+//! key, the build scripts of dependants find the C headers: `DEP_STATIC_CALL_INCLUDE` is their directory.
 
 use std::env;
+use std::path::PathBuf;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -11,6 +13,8 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(static_call_trampolines)");
     println!("cargo::rustc-check-cfg=cfg(static_call_retpolines)");
     println!("cargo::rustc-check-cfg=cfg(static_call_branches)");
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    println!("cargo::metadata=include={}", package.join("include").display());
     let options = Options::parse(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     // Miri runs no assembler.
     let is_miri = env::var_os("CARGO_CFG_MIRI").is_some();

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use static_call_abi::installation::{CHAINED_WRAPPER, PASS, PASS_FILE, PASS_PATH};
+use static_call_abi::installation::{CHAINED_WRAPPER, PASS, PASS_FILE, PASS_PATH, SETUP_PATH};
 
 const WRAPPER: &str = "RUSTC_WRAPPER";
 const TARGET: &str = "CARGO_TARGET_DIR";
@@ -217,21 +217,44 @@ fn directory() -> PathBuf {
     own.parent().unwrap_or_else(|| Path::new("")).to_owned()
 }
 
-fn wrapper() -> Result<PathBuf> {
-    let wrapper = directory().join("static-call-rustc");
-    if !wrapper.is_file() {
-        bail!(
-            "the wrapper is missing: {}; install all of static-call (`cargo xtask install`)",
-            wrapper.display()
-        );
-    }
-    Ok(wrapper)
+/// The directory of what `cargo static-call setup` installs. None: the user has no home.
+#[must_use]
+pub fn data_directory() -> Option<PathBuf> {
+    set_up().and_then(|current| Some(current.parent()?.to_owned()))
 }
 
-/// The directory in which static-call is installed.
+/// The installation that `cargo static-call setup` has chosen, if any.
+fn set_up() -> Option<PathBuf> {
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || Some(absolute("HOME")?.join(".local/share"));
+    Some(absolute("XDG_DATA_HOME").or_else(home)?.join(SETUP_PATH))
+}
+
+/// The wrapper beside this program, or the one that was set up.
+fn wrapper() -> Result<PathBuf> {
+    const NAME: &str = "static-call-rustc";
+    let beside = directory().join(NAME);
+    let set_up = set_up().map(|prefix| prefix.join("bin").join(NAME));
+    let places: Vec<PathBuf> = [beside].into_iter().chain(set_up).collect();
+    if let Some(wrapper) = places.iter().find(|wrapper| wrapper.is_file()) {
+        return Ok(wrapper.clone());
+    }
+    let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    bail!(
+        "the wrapper is missing: {}; get it with the pass (`cargo static-call setup --from ARCHIVE`), or \
+         install all of static-call",
+        places.join(" or ")
+    )
+}
+
+/// The directory in which this wrapper's installation is.
 #[must_use]
-pub fn prefix() -> PathBuf {
-    directory().parent().unwrap_or_else(|| Path::new("")).to_owned()
+pub fn prefix(wrapper: &Path) -> PathBuf {
+    let prefix = wrapper.parent().and_then(Path::parent).unwrap_or_else(|| Path::new("")).to_owned();
+    match set_up() {
+        Some(set_up) if !prefix.join("include/static_call.h").exists() => set_up,
+        _ => prefix,
+    }
 }
 
 /// The path where the wrapper looks for the pass.
@@ -240,11 +263,12 @@ pub fn pass(wrapper: &Path) -> PathBuf {
     let directory = wrapper.parent().unwrap_or_else(|| Path::new(""));
     let installed = directory.with_file_name(PASS_PATH);
     let beside = directory.join(PASS_FILE);
-    match variable(PASS) {
-        Some(path) => path.into(),
-        None if !installed.exists() && beside.exists() => beside,
-        None => installed,
+    let set_up = set_up().map(|prefix| prefix.join(PASS_PATH));
+    if let Some(path) = variable(PASS) {
+        return path.into();
     }
+    let others = [beside].into_iter().chain(set_up);
+    [installed.clone()].into_iter().chain(others).find(|path| path.exists()).unwrap_or(installed)
 }
 
 /// A hash of the pass, or a text that says that there is none.

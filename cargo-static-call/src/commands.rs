@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::doctor::Doctor;
 use crate::inspect::Inspect;
+use crate::setup::Setup;
 use crate::share::Share;
 
 /// Run cargo with the static-call pass, and inspect the static calls of programs
@@ -26,6 +27,7 @@ pub struct CargoStaticCall {
 pub enum Command {
     Inspect(Inspect),
     Doctor(Doctor),
+    Setup(Setup),
     Share(Share),
     #[command(external_subcommand)]
     Cargo(Vec<OsString>),

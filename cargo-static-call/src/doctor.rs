@@ -10,7 +10,7 @@ use clap::Args;
 use object::{Object, ObjectSection};
 use static_call_abi::installation;
 
-use crate::cargo::{Plan, pass, prefix};
+use crate::cargo::{Plan, data_directory, pass, prefix};
 use crate::name::counted;
 use crate::permissions::Permissions;
 use crate::print;
@@ -57,12 +57,17 @@ impl Doctor {
         say(rustc);
         match &plan {
             Ok(plan) => {
-                if has_rustc {
+                let which = which_pass(&pass(&plan.wrapper));
+                let has_pass = matches!(which, Good(..));
+                say(which);
+                if has_rustc && has_pass {
                     say(rust_pass(&plan.wrapper, &compiler));
                 }
-                c_pass(&plan.wrapper, llvms.as_deref()).into_iter().for_each(&mut say);
+                if has_pass {
+                    c_pass(&plan.wrapper, llvms.as_deref()).into_iter().for_each(&mut say);
+                }
             }
-            Err(error) => say(Bad(format!("{error:#}"), "install static-call again".into())),
+            Err(error) => say(Bad(format!("{error:#}"), GET_PASS.into())),
         }
         kernel().into_iter().chain(settings()).for_each(&mut say);
         if let Ok(plan) = &plan {
@@ -169,6 +174,35 @@ fn writable(target: &Path) -> Finding {
     }
 }
 
+/// How to get a pass.
+const GET_PASS: &str = "get the archive of this version, and run `cargo static-call setup --from ARCHIVE`; or build \
+                        static-call from its sources (`cargo xtask install --prefix ~/.local`)";
+
+/// Which pass is used, and whether it is of this program's version.
+fn which_pass(pass: &Path) -> Finding {
+    let shown = pass.display();
+    let data = match fs::read(pass) {
+        Ok(data) => data,
+        Err(error) => return Bad(format!("no pass is installed: {shown}: {error}"), GET_PASS.into()),
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    let version = static_call_abi::pass_version(&data).unwrap_or("unknown");
+    if version != own {
+        return Bad(
+            format!("the pass {shown} is of static-call {version}, but this program of {own}"),
+            GET_PASS.into(),
+        );
+    }
+    let is_named = std::env::var_os(installation::PASS).is_some_and(|path| !path.is_empty());
+    let is_set_up = data_directory().is_some_and(|directory| pass.starts_with(directory));
+    let origin = match (is_named, is_set_up) {
+        (true, _) => installation::PASS,
+        (_, true) => "`cargo static-call setup`",
+        _ => "the installation of the wrapper",
+    };
+    Good(format!("the pass is {shown}, of static-call {version}, from {origin}"))
+}
+
 /// The LLVMs that a plugin is built for, such as `19, 22`.
 fn llvms(pass: &Path) -> Option<String> {
     static_call_abi::pass_llvms(&fs::read(pass).ok()?).map(str::to_owned)
@@ -248,7 +282,7 @@ fn c_pass(wrapper: &Path, llvms: Option<&str>) -> Vec<Finding> {
             clang
                 .arg(format!("-fpass-plugin={}", pass.display()))
                 .args(["-O1", "-c", "-I"])
-                .arg(prefix().join("include"));
+                .arg(prefix(wrapper).join("include"));
             judge(compile(clang, "doctor.c", C), &name, &pass)
         })
         .collect();

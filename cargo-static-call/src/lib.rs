@@ -20,6 +20,7 @@
 //! | [`watch`] | what changes in a process |
 //! | [`cargo`] | runs cargo with the pass |
 //! | [`doctor`], [`permissions`] | checks the installation |
+//! | [`setup`], `glibc`, `system` | installs a released archive |
 
 #![deny(unsafe_code)]
 
@@ -39,6 +40,7 @@ pub mod elf;
 #[cfg(test)]
 mod fabricated;
 pub mod file;
+mod glibc;
 pub mod inspect;
 mod lines;
 pub mod loads;
@@ -52,7 +54,9 @@ pub mod process;
 pub mod progress;
 pub mod report;
 pub mod schema;
+pub mod setup;
 pub mod share;
+mod system;
 pub mod table;
 pub mod tables;
 pub mod terminal;

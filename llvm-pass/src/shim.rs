@@ -95,7 +95,7 @@ functions! {
     fn static_call_shim_set_associated(global: LLVMValueRef, with: LLVMValueRef);
 }
 
-// From the build script: `LLVMS`, and `for_llvm`, which has the shim of a major version.
+// From the build script: `FACTS`, and `for_llvm`, which has the shim of a major version.
 include!(concat!(env!("OUT_DIR"), "/shims.rs"));
 
 static CHOSEN: OnceLock<&'static Shim> = OnceLock::new();
@@ -115,9 +115,9 @@ pub(crate) fn choose(llvm_major: c_uint) -> bool {
 
 /// The versions of LLVM that have a shim, as `19, 22`.
 pub(crate) fn llvms() -> &'static str {
-    // `static_call_abi::pass_llvms` looks for the whole text in the plugin's file.
-    let list = std::hint::black_box(LLVMS);
-    list.trim_start_matches(static_call_abi::PASS_LLVMS).trim_end_matches(';')
+    // `static_call_abi::pass_llvms` and `pass_version` look for the whole text in the plugin's file.
+    let facts = std::hint::black_box(FACTS);
+    static_call_abi::pass_llvms(facts.as_bytes()).expect("the build script lists them")
 }
 
 /// An instruction of the user's code: a call of the intrinsic or a call through its result.

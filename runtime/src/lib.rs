@@ -105,6 +105,8 @@
 //! the program sets; until there is one, every call goes through its key.
 
 #![no_std]
+// Where docs.rs builds it, items name the features that they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(feature = "std", test, fuzzing))]
 extern crate std;

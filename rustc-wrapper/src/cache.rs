@@ -69,10 +69,9 @@ fn hash(bytes: &[u8]) -> String {
 
 /// The directory of the cache, created if necessary. None: there is no safe one.
 fn directory() -> Option<PathBuf> {
-    let absolute = |name| variables::get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || Some(absolute(variables::HOME)?.join(".cache"));
+    let home = || Some(variables::directory(variables::HOME)?.join(".cache"));
     let user = fs::metadata("/proc/self").ok()?.uid();
-    let directory = match absolute(variables::XDG_CACHE_HOME).or_else(home) {
+    let directory = match variables::directory(variables::XDG_CACHE_HOME).or_else(home) {
         Some(base) => {
             fs::create_dir_all(&base).ok()?;
             base.join("static-call")

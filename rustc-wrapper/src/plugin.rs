@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use static_call_abi::installation::{PASS_FILE, PASS_PATH};
+use static_call_abi::installation::{PASS_FILE, PASS_PATH, SETUP_PATH};
 
 use crate::unavailable::Unavailable;
 use crate::{cache, variables};
@@ -34,7 +34,12 @@ impl Plugin {
         }
         check_elf(&path).map_err(bad)?;
         let facts = cache::remember(&path, || facts(&path)).map_err(bad)?;
-        let (hash, llvms) = facts.split_once(' ').unwrap_or((&facts, ""));
+        let mut facts = facts.splitn(3, ' ');
+        let mut fact = || facts.next().unwrap_or_default();
+        let (version, hash, llvms) = (fact(), fact(), fact());
+        if version != env!("CARGO_PKG_VERSION") {
+            return Err(Unavailable::OtherVersion { path, version: version.to_owned() });
+        }
         Ok(Self { path: name.to_owned(), hash: hash.to_owned(), llvms: llvms.to_owned() })
     }
 
@@ -44,17 +49,19 @@ impl Plugin {
     }
 }
 
-/// The hash of a plugin and the list of its LLVMs.
+/// The version of a plugin, its hash, and the list of its LLVMs.
 fn facts(plugin: &Path) -> Result<String, String> {
     let content = std::fs::read(plugin).map_err(|error| cannot_read(&error))?;
     let llvms = static_call_abi::pass_llvms(&content);
     let llvms = llvms.ok_or("does not say which LLVM it is for, so it is not ours or is too old")?;
+    let version = static_call_abi::pass_version(&content).unwrap_or("0.1");
     let mut hasher = std::hash::DefaultHasher::new();
     hasher.write(&content);
-    Ok(format!("{:016x} {llvms}", hasher.finish()))
+    Ok(format!("{version} {:016x} {llvms}", hasher.finish()))
 }
 
-/// The plugin from the environment, or the one installed with this program.
+/// The plugin from the environment, the one installed with this program, or the one that `cargo static-call
+/// setup` has installed.
 fn locate() -> Result<PathBuf, Unavailable> {
     if let Some(path) = variables::get(variables::PLUGIN) {
         return Ok(path.into());
@@ -63,7 +70,10 @@ fn locate() -> Result<PathBuf, Unavailable> {
     let directory = own.ok().and_then(|path| Some(path.parent()?.to_owned())).unwrap_or_default();
     let installed = directory.join("..").join(PASS_PATH);
     let beside = directory.join(PASS_FILE); // In `target/release`.
-    let searched = vec![installed, beside];
+    let home = || Some(variables::directory(variables::HOME)?.join(".local/share"));
+    let data = variables::directory(variables::XDG_DATA_HOME).or_else(home);
+    let set_up = data.map(|data| data.join(SETUP_PATH).join(PASS_PATH));
+    let searched: Vec<PathBuf> = [installed, beside].into_iter().chain(set_up).collect();
     match searched.iter().find(|path| path.exists()) {
         Some(path) => Ok(path.clone()),
         None => Err(Unavailable::NoPlugin { searched }),

@@ -12,6 +12,8 @@ pub(crate) enum Unavailable {
     NoPlugin { searched: Vec<PathBuf> },
     /// A plugin that rustc could not load.
     BadPlugin { path: PathBuf, problem: String },
+    /// A plugin of another version of static-call than this wrapper.
+    OtherVersion { path: PathBuf, version: String },
     /// The compiler did not print its version.
     UnknownToolchain { compiler: String, problem: String },
     /// The plugin was built for other LLVMs than the compiler's.
@@ -25,11 +27,24 @@ impl fmt::Display for Unavailable {
             Self::NoPlugin { searched } => {
                 let places: Vec<_> = searched.iter().map(|path| path.display().to_string()).collect();
                 let places = places.join(" or ");
-                write!(f, "no plugin at {places}; install it there or set {variable} to its path")
+                write!(
+                    f,
+                    "no plugin at {places}; get one with `cargo static-call setup --from ARCHIVE`, or set \
+                     {variable} to its path"
+                )
             }
             Self::BadPlugin { path, problem } => {
                 let path = path.display();
                 write!(f, "the plugin {path} {problem}; reinstall it or set {variable} to another")
+            }
+            Self::OtherVersion { path, version } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "the plugin {path} is of static-call {version}, but this wrapper of {}; install both of \
+                     one version (`cargo static-call setup --from ARCHIVE`)",
+                    env!("CARGO_PKG_VERSION")
+                )
             }
             Self::UnknownToolchain { compiler, problem } => {
                 write!(f, "`{compiler} -vV` {problem}; run it by hand, and repair the toolchain")

@@ -8,3 +8,5 @@ mod branches {}
 mod guide {}
 #[doc = include_str!("../../docs/migrating.md")]
 mod migrating {}
+#[doc = include_str!("../../runtime/README.md")]
+mod runtime {}

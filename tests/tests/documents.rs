@@ -136,7 +136,7 @@ fn commands_of_the_installation_exist() {
         for found in command.captures_iter(&text) {
             let (name, arguments) = (&found[1], &found[2]);
             let mut help = match name {
-                "doctor" | "inspect" => Command::new(prefix().join("bin/cargo-static-call")),
+                "doctor" | "inspect" | "setup" => Command::new(prefix().join("bin/cargo-static-call")),
                 // Cargo's own tools, which are not installed everywhere.
                 "nextest" => continue,
                 _ => Command::new("cargo"),

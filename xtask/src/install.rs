@@ -16,6 +16,7 @@
 //!
 //! Every program finds the others relative to its own path, so the directory may be moved.
 
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::symlink;
@@ -67,15 +68,53 @@ pub fn install(prefix: &Path, llvms: &[String]) -> Result<()> {
             c.escape_default()
         );
     }
-    install_all(prefix, llvms, None)
+    install_built(prefix, llvms, &Build::here(), &Build::here())
 }
 
 /// Installs the programs for this machine, and the C library for another one, built by this rustc.
 pub fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
-    install_all(prefix, &[], machine)
+    let Some((machine, rustc)) = machine else {
+        return install_built(prefix, &[], &Build::here(), &Build::here());
+    };
+    let library = Build {
+        prepare: &|cargo| machine.prepare(cargo, rustc),
+        products: machine.products(&target()),
+        gnu: &|name| machine.gnu_program(name),
+        runner: None,
+        drops_garbage: machine.drops_garbage,
+    };
+    install_built(prefix, &[], &Build::here(), &library)
 }
 
-fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Option<&Path>)>) -> Result<()> {
+/// How a part of the installation is built.
+pub struct Build<'a> {
+    /// Tells cargo for which machine, and with what.
+    pub prepare: &'a dyn Fn(&mut Command),
+    /// Where cargo puts what it builds.
+    pub products: PathBuf,
+    /// GNU's tools for that machine.
+    pub gnu: &'a dyn Fn(&str) -> Command,
+    /// The emulator that runs that machine's programs, with its arguments. None: they run here.
+    pub runner: Option<Vec<OsString>>,
+    /// Whether GNU ld drops unused sections there.
+    pub drops_garbage: bool,
+}
+
+impl Build<'_> {
+    /// For this machine, as cargo builds by itself.
+    fn here() -> Self {
+        let (prepare, gnu) = (&|_: &mut Command| {}, &|name: &str| Command::new(name));
+        Self { prepare, products: target(), gnu, runner: None, drops_garbage: true }
+    }
+}
+
+/// Builds and installs the programs and the pass in one way, and the C library in another.
+pub fn install_built(
+    prefix: &Path,
+    llvms: &[String],
+    programs: &Build<'_>,
+    library: &Build<'_>,
+) -> Result<()> {
     let is_default = llvms.is_empty();
     let mut build = cargo();
     build
@@ -85,19 +124,14 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
         .args(["-p", "static-call-rustc"])
         .args(["-p", "cargo-static-call"])
         .env(headers::CHOICE, headers_of(llvms)?);
+    (programs.prepare)(&mut build);
     run(&mut build)?;
-    let mut library = cargo();
-    library.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
-    let products = match machine {
-        Some((machine, rustc)) => {
-            machine.prepare(&mut library, rustc);
-            machine.products(&target())
-        }
-        None => target(),
-    };
-    run(&mut library)?;
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
+    (library.prepare)(&mut build);
+    run(&mut build)?;
 
-    let release = target().join("release");
+    let release = programs.products.join("release");
     for program in ["static-call-rustc", "cargo-static-call", "static-call-inspect"] {
         copy(&release.join(program), &prefix.join("bin").join(program))?;
     }
@@ -120,16 +154,16 @@ fn install_all(prefix: &Path, llvms: &[String], machine: Option<(&Machine, Optio
     }
     cmake_package(&prefix.join("lib/cmake/StaticCall"), &pass, &assembler, &llvms)?;
     let share = prefix.join("share");
-    run(Command::new(prefix.join("bin/cargo-static-call")).arg("share").arg(&share))?;
+    let words = programs.runner.iter().flatten().cloned();
+    let mut words = words.chain([prefix.join("bin/cargo-static-call").into_os_string()]);
+    let mut program = Command::new(words.next().expect("a program"));
+    run(program.args(words).arg("share").arg(&share))?;
     manual::write(&share)?;
 
-    let library = products.join("c-library");
-    copy(&library.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
+    let built = library.products.join("c-library");
+    copy(&built.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
     link(&prefix.join("lib/libstatic_call.so"), "libstatic_call.so.0")?;
-    let gnu =
-        |name: &str| machine.map_or_else(|| Command::new(name), |(machine, _)| machine.gnu_program(name));
-    let drops_garbage = machine.is_none_or(|(machine, _)| machine.drops_garbage);
-    archive(&library.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), drops_garbage, gnu)?;
+    archive(&built.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), library)?;
     for (name, text) in pkg_config(&pass, &assembler, &llvms) {
         write(&prefix.join("lib/pkgconfig").join(name), &text)?;
     }
@@ -181,10 +215,11 @@ pub fn cargo_with_pass(directory: &Path) -> Result<Command> {
 /// Makes the static library: the single object that link-time optimization makes of the runtime, with its C
 /// symbols but no Rust symbols, so that it can be linked beside any other Rust library. Also makes the
 /// variant for libraries that embed it, with hidden symbols.
-fn archive(from: &Path, to: &Path, drops_garbage: bool, gnu: impl Fn(&str) -> Command) -> Result<()> {
+fn archive(from: &Path, to: &Path, build: &Build<'_>) -> Result<()> {
+    let gnu = build.gnu;
     let directory = to.parent().expect("a file in lib/");
     let object = directory.join("static_call.o");
-    let garbage: &[&str] = if drops_garbage { &["--gc-sections", "--gc-keep-exported"] } else { &[] };
+    let garbage: &[&str] = if build.drops_garbage { &["--gc-sections", "--gc-keep-exported"] } else { &[] };
     run(gnu("ld")
         .arg("-r")
         .args(garbage)

@@ -11,5 +11,6 @@ pub mod machines;
 pub mod manual;
 pub mod packages;
 pub mod run;
-mod unpack;
+pub mod sysroot;
+pub mod unpack;
 mod weaken;

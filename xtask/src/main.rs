@@ -1,12 +1,16 @@
 //! Every developer command of this repository: `cargo xtask --help` lists them. CI runs nothing else.
 
 mod bench;
+mod crates;
 mod cross;
 mod demo;
+mod dist;
 #[cfg(test)]
 mod documents;
 mod features;
 mod fuzz;
+#[path = "../../cargo-static-call/src/glibc.rs"]
+mod glibc;
 mod imports;
 mod lines;
 mod lint;
@@ -97,6 +101,21 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<OsString>,
     },
+    /// Pack the crates for crates.io, and use them outside of the repository: in a new package, and to
+    /// install the tools
+    Crates,
+    /// Build the archive and the Debian packages of a release: target/dist. They run with glibc 2.31 and newer
+    Dist {
+        /// The LLVMs that the pass is built for, as for `install`. By default all that are installed
+        #[arg(long, value_delimiter = ',')]
+        llvm: Vec<String>,
+        /// The machine: x86_64-unknown-linux-gnu (the default) or aarch64-unknown-linux-gnu
+        #[arg(long)]
+        target: Option<String>,
+        /// Also build everything from a copy of the sources in another directory, and compare the bytes
+        #[arg(long)]
+        twice: bool,
+    },
     /// Install sccache, cargo-llvm-cov and cargo-nextest from crates.io below target/, and test with them
     /// (compiling them once takes a quarter of an hour)
     Tools,
@@ -128,6 +147,15 @@ fn main() -> anyhow::Result<()> {
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { options } => bench::run_harness(&options),
+        Command::Crates => {
+            packages::ensure(packages::TEST)?;
+            install::install_here()?;
+            crates::test()
+        }
+        Command::Dist { llvm, target, twice } => {
+            packages::ensure(&packages::build(&llvm)?)?;
+            dist::dist(&llvm, target.as_deref(), twice)
+        }
         Command::Tools => tools::tools(),
         Command::Real { pairs } => real::real(pairs),
     }

@@ -9,6 +9,10 @@ use xtask::run::{cargo, output, root};
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) directory: PathBuf,
+    /// Whether it may be published.
+    pub(crate) is_published: bool,
+    /// What `cargo metadata` says of it.
+    pub(crate) description: Value,
     pub(crate) features: Vec<String>,
     pub(crate) targets: Vec<Target>,
 }
@@ -48,7 +52,9 @@ impl Package {
         let features = description["features"].as_object().context("cargo names no features")?;
         let features = features.keys().cloned().collect();
         let targets = array(&description["targets"])?.iter().map(Target::new).collect::<Result<_>>()?;
-        Ok(Self { name: text(&description["name"])?, directory, features, targets })
+        let name = text(&description["name"])?;
+        let is_published = description["publish"].is_null();
+        Ok(Self { name, directory, is_published, description: description.clone(), features, targets })
     }
 }
 

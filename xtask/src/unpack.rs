@@ -89,7 +89,7 @@ pub(crate) fn foreign_apt(uri: &str, suite: &str, architecture: &str, directory:
 }
 
 /// The mirror from which this machine gets its packages.
-pub(crate) fn mirror() -> Result<String> {
+pub fn mirror() -> Result<String> {
     let mut indexes = Command::new("apt-get");
     indexes.args(["indextargets", "--format", "$(REPO_URI)"]);
     let uris = output(indexes.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]))?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo static-call build --release        builds with the pass
+//! cargo static-call setup --from ARCHIVE   installs the pass
 //! cargo static-call doctor                 checks the installation
 //! cargo static-call inspect target/static-call/release/program
 //! ```
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run("cargo-static-call"),
         Command::Doctor(doctor) => doctor.run(),
         Command::Share(share) => share.run(),
+        Command::Setup(setup) => setup.run(),
         Command::Cargo(arguments) => {
             let Err(error) = cargo_static_call::cargo::run(&arguments);
             eprintln!("cargo-static-call: error: {error:#}");

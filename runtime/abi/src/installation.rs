@@ -7,6 +7,10 @@ pub const PASS_PATH: &str = "lib/static-call/libstatic_call_pass.so";
 /// The name of its file, which is also what cargo builds.
 pub const PASS_FILE: &str = PASS_PATH.split_at("lib/static-call/".len()).1;
 
+/// The installation of `cargo static-call setup`, below the user's data directory (`XDG_DATA_HOME`, or
+/// `~/.local/share`).
+pub const SETUP_PATH: &str = "static-call/current";
+
 /// A program's mode; the runtime reads it.
 pub const MODE: &CStr = c"STATIC_CALL_MODE";
 /// A program's writer.

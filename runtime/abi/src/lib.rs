@@ -227,11 +227,25 @@ const _: () = {
 /// Starts the list of LLVM's versions in the file of the pass plugin: `static_call_llvms=19, 22;`.
 pub const PASS_LLVMS: &str = "static_call_llvms=";
 
+/// Starts the version of static-call in the file of the pass plugin: `static_call_version=0.2.0;`.
+pub const PASS_VERSION: &str = "static_call_version=";
+
 /// The major versions of LLVM that a pass plugin is built for, such as `19, 22`, from the content of its
 /// file.
 #[must_use]
 pub fn pass_llvms(plugin: &[u8]) -> Option<&str> {
-    let start = PASS_LLVMS.as_bytes();
+    fact(plugin, PASS_LLVMS)
+}
+
+/// The version of static-call that a pass plugin belongs to, from the content of its file.
+#[must_use]
+pub fn pass_version(plugin: &[u8]) -> Option<&str> {
+    fact(plugin, PASS_VERSION)
+}
+
+/// The text between this name and a semicolon. It begins with a digit.
+fn fact<'a>(plugin: &'a [u8], name: &str) -> Option<&'a str> {
+    let start = name.as_bytes();
     let lists = plugin.windows(start.len()).enumerate().filter(|(_, window)| *window == start);
     // The name alone is in the file as well.
     lists.map(|(at, _)| &plugin[at + start.len()..]).find_map(|rest| {

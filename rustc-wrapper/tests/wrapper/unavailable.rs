@@ -93,8 +93,51 @@ fn a_plugin_that_is_missing_is_told_with_its_path() {
     let wrapper = world.path("prefix/bin/static-call-rustc");
     install(Path::new(WRAPPER), &wrapper);
     let outcome = Call::new(&world, &wrapper).args([world.rustc()]).args(COMPILATION).run();
-    let places = ["lib/static-call/libstatic_call_pass.so or ", "bin/libstatic_call_pass.so;"];
+    let places =
+        ["lib/static-call/libstatic_call_pass.so or ", "bin/libstatic_call_pass.so;", "setup --from"];
     assert_goes_on(&outcome, &places);
+}
+
+#[test]
+fn a_plugin_of_another_version_is_told() {
+    let world = World::new();
+    let own = format!("static_call_version={};", env!("CARGO_PKG_VERSION"));
+    let text = shared_object();
+    let at = text.windows(own.len()).position(|text| text == own.as_bytes()).expect("its version");
+    let other = |version: &str| {
+        let mut plugin = text[..at].to_vec();
+        plugin.extend(version.as_bytes());
+        plugin.extend(&text[at + own.len()..]);
+        fs::write(world.plugin(), plugin).unwrap();
+        world.call(COMPILATION)
+    };
+    let words = |version| {
+        [format!("is of static-call {version}, but this wrapper of "), own[20..].replace(';', "; ")]
+    };
+    for (text, version) in [("static_call_version=9.1.0;", "9.1.0"), ("", "0.1")] {
+        let words = words(version);
+        assert_goes_on(&other(text).run(), &words.each_ref().map(|word| &**word));
+        assert_refused(&other(text).env("STATIC_CALL_REQUIRE", "1").run(), &[&words[0]]);
+    }
+}
+
+/// As `cargo install` leaves the wrapper: without the pass beside it.
+#[test]
+fn the_plugin_that_was_set_up_is_found() {
+    let world = World::new();
+    let wrapper = world.path("bin/static-call-rustc");
+    install(Path::new(WRAPPER), &wrapper);
+    for (variable, data) in [("XDG_DATA_HOME", "data"), ("HOME", "home/.local/share")] {
+        let call = || {
+            let call = Call::new(&world, &wrapper).args([world.rustc()]).args(COMPILATION);
+            call.env(variable, world.path(data.split('/').next().unwrap()))
+        };
+        let plugin = world.path(data).join("static-call/current/lib/static-call/libstatic_call_pass.so");
+        assert_goes_on(&call().run(), &[plugin.to_str().unwrap()]);
+        fs::create_dir_all(plugin.parent().unwrap()).unwrap();
+        fs::copy(world.plugin(), &plugin).unwrap();
+        assert!(call().run().has_pass(), "{variable}");
+    }
 }
 
 #[test]

@@ -203,7 +203,14 @@ pub(crate) fn shared_object() -> Vec<u8> {
     bytes[40..48].copy_from_slice(&64_u64.to_ne_bytes()); // the offset of the section headers,
     bytes[58..60].copy_from_slice(&64_u16.to_ne_bytes()); // their size,
     bytes[60..62].copy_from_slice(&1_u16.to_ne_bytes()); // and number
-    bytes.extend(b"static_call_llvms=x static_call_llvms=19, 22; and so on");
+    bytes.extend(
+        concat!(
+            "static_call_llvms=x static_call_version=",
+            env!("CARGO_PKG_VERSION"),
+            ";static_call_llvms=19, 22; and so on"
+        )
+        .as_bytes(),
+    );
     bytes
 }
 

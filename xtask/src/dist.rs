@@ -1,0 +1,263 @@
+//! `cargo xtask dist`: the archive and the Debian packages that a release has.
+//!
+//! ```text
+//! target/dist/static-call-VERSION-x86_64-linux.tar.zst      and its checksum, .sha256
+//! target/dist/static-call_VERSION_amd64.deb, libstatic-call0_…, libstatic-call-dev_…
+//! ```
+//!
+//! The archive is an installation with documents, licences and checksums. Its programs are linked against an
+//! old release's libraries (`sysroot.rs`), and the same sources give the same bytes, in any directory.
+
+mod check;
+mod debian;
+mod root;
+mod sbom;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use xtask::install::{Build, install_built};
+use xtask::run::{output, root, run, target, tracked_files};
+use xtask::sysroot::{MACHINES, Machine};
+use xtask::{machines, packages};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// To pack.
+const PACKAGES: &[&str] = &["g++", "binutils", "patchelf", "zstd", "xz-utils"];
+
+/// Builds the archive and the packages for a machine, with a pass for these LLVMs, and checks them. `twice`
+/// also builds them from a copy of the sources in another directory, and compares.
+pub(crate) fn dist(llvms: &[String], name: Option<&str>, twice: bool) -> Result<()> {
+    packages::ensure(PACKAGES)?;
+    let machine = match name {
+        None => MACHINES[0],
+        Some(name) => *MACHINES.iter().find(|machine| machine.name == name).with_context(|| {
+            format!(
+                "there are archives for {}, not for {name}",
+                MACHINES.map(|machine| machine.name).join(", ")
+            )
+        })?,
+    };
+    let made = make(llvms, machine)?;
+    if machine.name != MACHINES[0].name {
+        check::runs_in_emulator(&made.tree, machine)?;
+    }
+    if twice {
+        compare(&made, llvms, machine)?;
+    }
+    Ok(())
+}
+
+/// Gets what the test needs from Debian's archive.
+pub(crate) fn prepare() -> Result<()> {
+    packages::ensure(PACKAGES)?;
+    packages::ensure(root::PACKAGES)?;
+    MACHINES[0].sysroot().map(drop)
+}
+
+/// Builds the archive and the packages for this machine, and uses them in a root with the oldest glibc.
+pub(crate) fn test() -> Result<()> {
+    prepare()?;
+    // One LLVM, because other tests have a pass for several.
+    let made = make(&["22".to_owned()], MACHINES[0])?;
+    root::test(&made.archive, &made.tree, &made.packages)
+}
+
+/// What was made.
+struct Made {
+    /// The directory that is packed.
+    tree: PathBuf,
+    archive: PathBuf,
+    packages: Vec<PathBuf>,
+}
+
+fn directory() -> PathBuf {
+    target().join("dist")
+}
+
+fn make(llvms: &[String], machine: Machine) -> Result<Made> {
+    let epoch = epoch()?;
+    let name = format!("static-call-{VERSION}-{}-linux", machine.short);
+    let tree = directory().join(&name);
+    if tree.exists() {
+        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
+    }
+    build(&tree, llvms, machine, epoch)?;
+    check::runs_on_old_releases(&tree, machine)?;
+    check::names_no_directory(&tree, &[root(), target()])?;
+    add_documents(&tree, machine, epoch)?;
+    add_sums(&tree)?;
+    let archive = directory().join(format!("{name}.tar.zst"));
+    pack(&directory(), &name, epoch, &archive)?;
+    let packages = debian::make(&tree, &directory(), machine, epoch)?;
+    for made in [&archive].into_iter().chain(&packages) {
+        let sum = output(
+            Command::new("sha256sum").arg(made.file_name().context("a file")?).current_dir(directory()),
+        )?;
+        fs::write(made.with_added_extension("sha256"), &sum)?;
+        print!("{sum}");
+    }
+    Ok(Made { tree, archive, packages })
+}
+
+/// Installs what was built for the machine.
+fn build(tree: &Path, llvms: &[String], machine: Machine, epoch: u64) -> Result<()> {
+    let is_here = machine.name == xtask::run::host()?;
+    let rustc = if is_here {
+        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+        Path::new(sysroot.trim()).join("bin/rustc")
+    } else {
+        let other = machines::MACHINES.iter().find(|other| other.name == machine.name);
+        let other = other.context("a machine that the tests know")?;
+        other.ensure_tools()?;
+        other.rustc()?.unwrap_or_else(|| "rustc".into())
+    };
+    let compilers = directory().join("compilers").join(machine.short);
+    machine.compilers(&rustc, &compilers)?;
+    let products = directory().join("build");
+    let variable = machine.name.replace('-', "_");
+    let prepare = |cargo: &mut Command| {
+        cargo.args(["--target", machine.name, "--target-dir"]).arg(&products);
+        cargo
+            .env("RUSTC", compilers.join("rustc"))
+            .env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), compilers.join("cc"))
+            .env(format!("CXX_{variable}"), compilers.join("c++"))
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            .env("CARGO_INCREMENTAL", "0")
+            .env("SOURCE_DATE_EPOCH", epoch.to_string());
+        for foreign in
+            ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "CXXFLAGS", "CARGO_TARGET_DIR"]
+        {
+            cargo.env_remove(foreign);
+        }
+    };
+    let gnu = |name: &str| Command::new(format!("{}-{name}", machine.gnu));
+    let runner = match is_here {
+        true => None,
+        false => Some(check::emulator(machine)?),
+    };
+    let build = Build {
+        prepare: &prepare,
+        products: products.join(machine.name),
+        gnu: &gnu,
+        runner,
+        drops_garbage: true,
+    };
+    install_built(tree, llvms, &build, &build)
+}
+
+/// The seconds of the release's date, or what SOURCE_DATE_EPOCH says: no file of an archive is younger.
+fn epoch() -> Result<u64> {
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+        return epoch.parse().with_context(|| format!("SOURCE_DATE_EPOCH is no number: {epoch}"));
+    }
+    let changes = fs::read_to_string(root().join("CHANGELOG.md")).context("cannot read CHANGELOG.md")?;
+    let date = date_of(&changes).with_context(|| {
+        format!(
+            "CHANGELOG.md has no heading `## {VERSION} (YYYY-MM-DD)`, which dates the files of the archive"
+        )
+    })?;
+    let epoch = output(Command::new("date").args(["--utc", "+%s", "--date", date]))?;
+    epoch.trim().parse().with_context(|| format!("CHANGELOG.md has no date for {VERSION}, but {date}"))
+}
+
+/// The date in this version's heading of the changelog.
+fn date_of(changes: &str) -> Option<&str> {
+    let start = format!("## {VERSION} (");
+    changes.lines().find_map(|line| line.strip_prefix(&start)?.strip_suffix(')'))
+}
+
+fn add_documents(tree: &Path, machine: Machine, epoch: u64) -> Result<()> {
+    let documents = tree.join("share/doc/static-call");
+    fs::create_dir_all(&documents)?;
+    for file in ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(root().join(file), documents.join(file)).with_context(|| format!("cannot copy {file}"))?;
+    }
+    let readme = format!(
+        "static-call {VERSION}: direct calls through function pointers that rarely change.\n\n\
+         This directory may lie anywhere. Rust, C and C++ need these lines:\n\n    \
+         export PATH=\"$PWD/bin:$PATH\"\n    \
+         export PKG_CONFIG_PATH=\"$PWD/lib/pkgconfig\"\n\n\
+         `cargo static-call doctor` checks the compilers, the pass and permissions. For one user and all\n\
+         shells, `bin/cargo-static-call static-call setup --from ARCHIVE` installs the archive that this came\n\
+         from below ~/.local/share, and `setup --remove` removes it.\n\n\
+         The programs need glibc 2.31 or newer. share/doc/static-call has the licences and the list of what\n\
+         was linked (sbom.spdx.json); SHA256SUMS has the checksums (`sha256sum --check SHA256SUMS`).\n"
+    );
+    fs::write(tree.join("README"), readme)?;
+    sbom::write(&documents, machine.name, epoch)
+}
+
+/// The checksums of all files, which `cargo static-call setup` compares.
+fn add_sums(tree: &Path) -> Result<()> {
+    let files = check::files_below(tree)?;
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for file in files.iter().filter(|file| !file.is_symlink()) {
+        paths.push(file.strip_prefix(tree)?.to_owned());
+    }
+    paths.sort();
+    let sums = output(Command::new("sha256sum").args(&paths).current_dir(tree))?;
+    fs::write(tree.join("SHA256SUMS"), sums).context("cannot write SHA256SUMS")
+}
+
+/// Packs a directory so that its bytes depend on the files' names, contents and rights alone.
+fn pack(parent: &Path, name: &str, epoch: u64, to: &Path) -> Result<()> {
+    let tar = directory().join("archive.tar");
+    let mut pack = Command::new("tar");
+    pack.args(["--sort=name", "--format=ustar", "--owner=0", "--group=0", "--numeric-owner"]);
+    pack.args(["--mode=u=rwX,go=rX", &format!("--mtime=@{epoch}"), "-C"]).arg(parent);
+    run(pack.arg("-cf").arg(&tar).arg(name))?;
+    // One thread and several do not write the same.
+    run(Command::new("zstd").args(["-q", "-f", "-15", "-T2", "--check", "--rm"]).arg(&tar).arg("-o").arg(to))
+}
+
+/// Builds everything once more, from a copy of the sources in another directory, and compares the bytes.
+fn compare(made: &Made, llvms: &[String], machine: Machine) -> Result<()> {
+    let copy = directory().join("another directory".replace(' ', "-"));
+    if copy.exists() {
+        fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+    }
+    fs::create_dir_all(copy.join("target/dist"))?;
+    let files = tracked_files(&[])?;
+    run(Command::new("cp").args(["--archive", "--parents"]).args(files).arg(&copy).current_dir(root()))?;
+    run(Command::new("cp").arg("-al").arg(directory().join("sysroot")).arg(copy.join("target/dist")))?;
+    // This program takes the repository of the package that cargo would have run.
+    let mut again = Command::new(std::env::current_exe()?);
+    again.args(["dist", "--target", machine.name]).current_dir(&copy);
+    again.env("CARGO_MANIFEST_DIR", copy.join("xtask")).env_remove("CARGO_TARGET_DIR");
+    if !llvms.is_empty() {
+        again.args(["--llvm", &llvms.join(",")]);
+    }
+    run(&mut again)?;
+    for file in [&made.archive].into_iter().chain(&made.packages) {
+        let other = copy.join("target/dist").join(file.file_name().context("a file")?);
+        if fs::read(file)? != fs::read(&other)? {
+            bail!("two builds differ: compare {} with {}", file.display(), other.display());
+        }
+    }
+    ensure!(!made.packages.is_empty(), "there are no packages");
+    println!("built twice, in two directories: the same bytes");
+    fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_changelog_dates_this_version() {
+        let changes = fs::read_to_string(root().join("CHANGELOG.md")).expect("the changelog");
+        let date = date_of(&changes).expect("a date");
+        let numbers: Vec<usize> = date.split('-').map(str::len).collect();
+        assert_eq!(numbers, [4, 2, 2], "{date}");
+        let before = changes.find(&format!("## {VERSION} (")).expect("the version");
+        assert!(
+            changes.find("## Unreleased\n").is_some_and(|at| at < before),
+            "no section for what comes next"
+        );
+        assert_eq!(date_of("## Unreleased\n## 0.0.1 (2026-01-01)\n"), None);
+    }
+}
