@@ -41,18 +41,29 @@
 
 #include "static_call.h"
 
+/* Kernel code names this field. The macros use its other name, so users may have a macro `key`. */
+#pragma push_macro("key")
+#undef key
+
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-struct static_key {
+struct __STATIC_CALL_ALIGNED static_key {
 	struct static_call_key __key;
 };
-struct static_key_true {
-	struct static_key key;
+__extension__ struct __STATIC_CALL_ALIGNED static_key_true {
+	union __STATIC_CALL_ALIGNED {
+		struct static_key key;
+		struct static_key __key;
+	};
 };
-struct static_key_false {
-	struct static_key key;
+__extension__ struct __STATIC_CALL_ALIGNED static_key_false {
+	union __STATIC_CALL_ALIGNED {
+		struct static_key key;
+		struct static_key __key;
+	};
 };
 
 /* For the macros: in a module of C++, `struct static_key_true` would declare another struct. */
@@ -72,8 +83,8 @@ typedef struct static_key_false __static_branch_false;
 #define __STATIC_BRANCH_ZERO __STATIC_CALL_NULL
 #define STATIC_KEY_INIT_TRUE __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, __STATIC_CALL_NULL)
 #define STATIC_KEY_INIT_FALSE __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, __STATIC_CALL_NULL)
-#define STATIC_KEY_TRUE_INIT { STATIC_KEY_INIT_TRUE }
-#define STATIC_KEY_FALSE_INIT { STATIC_KEY_INIT_FALSE }
+#define STATIC_KEY_TRUE_INIT { { STATIC_KEY_INIT_TRUE } }
+#define STATIC_KEY_FALSE_INIT { { STATIC_KEY_INIT_FALSE } }
 
 #ifdef __ELF__
 #define __STATIC_BRANCH_SECTION __attribute__((__section__("static_call_keys")))
@@ -82,11 +93,11 @@ typedef struct static_key_false __static_branch_false;
 #endif
 #define DEFINE_STATIC_KEY_TRUE(name)                                                                \
 	__static_branch_true name __STATIC_BRANCH_SECTION = {                                        \
-		__STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name)                                     \
+		{ __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) }                                 \
 	}
 #define DEFINE_STATIC_KEY_FALSE(name)                                                               \
 	__static_branch_false name __STATIC_BRANCH_SECTION = {                                       \
-		__STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name)                                    \
+		{ __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) }                                  \
 	}
 #define DECLARE_STATIC_KEY_TRUE(name) extern __static_branch_true name
 #define DECLARE_STATIC_KEY_FALSE(name) extern __static_branch_false name
@@ -96,11 +107,11 @@ typedef struct static_key_false __static_branch_false;
 #ifndef __cplusplus /* which has no ranges of designators */
 #define DEFINE_STATIC_KEY_ARRAY_TRUE(name, count)                                                   \
 	__static_branch_true name[count] __STATIC_BRANCH_SECTION = {                                 \
-		[0 ...(count) - 1] = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) }            \
+		[0 ...(count) - 1] = { { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) } }            \
 	}
 #define DEFINE_STATIC_KEY_ARRAY_FALSE(name, count)                                                  \
 	__static_branch_false name[count] __STATIC_BRANCH_SECTION = {                                \
-		[0 ...(count) - 1] = { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) }           \
+		[0 ...(count) - 1] = { { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ZERO, #name) } }           \
 	}
 #endif
 
@@ -108,10 +119,10 @@ typedef struct static_key_false __static_branch_false;
 __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, uint32_t __wish);
 #endif
 
-#define static_branch_enable(x) (__static_call_branch(&(x)->key.__key, 1))
-#define static_branch_disable(x) (__static_call_branch(&(x)->key.__key, 2))
-#define static_branch_inc(x) (__static_call_branch(&(x)->key.__key, 3))
-#define static_branch_dec(x) (__static_call_branch(&(x)->key.__key, 4))
+#define static_branch_enable(x) (__static_call_branch(&(x)->__key.__key, 1))
+#define static_branch_disable(x) (__static_call_branch(&(x)->__key.__key, 2))
+#define static_branch_inc(x) (__static_call_branch(&(x)->__key.__key, 3))
+#define static_branch_dec(x) (__static_call_branch(&(x)->__key.__key, 4))
 /* The same for a `struct static_key`. */
 #define static_key_enable(x) (__static_call_branch(&(x)->__key, 1))
 #define static_key_disable(x) (__static_call_branch(&(x)->__key, 2))
@@ -120,20 +131,26 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
 
 /* As STATIC_CALL_CHANGE: switches the key on or off. Keys of functions and branches may change together. */
 #define STATIC_BRANCH_CHANGE(x, on)                                                                 \
-	{ &(x)->key.__key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
+	{ &(x)->__key.__key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, (on) ? UINT32_C(1) : UINT32_C(2) }
 
 /* How many want the key on, which may be of each of the three types. Volatile: clang takes what a C++ module
  * or a precompiled header defines in a section for a constant. */
 #ifdef __cplusplus
 extern "C++" {
-inline int static_key_count(const static_key *__key) noexcept
+__inline__ int static_key_count(const static_key *__key) noexcept
 {
 	__static_call_function *const volatile *__count = &__key->__key.__target;
 
 	return static_cast<int>(reinterpret_cast<intptr_t>(__atomic_load_n(__count, __ATOMIC_RELAXED)));
 }
-inline int static_key_count(const static_key_true *__key) noexcept { return static_key_count(&__key->key); }
-inline int static_key_count(const static_key_false *__key) noexcept { return static_key_count(&__key->key); }
+__inline__ int static_key_count(const static_key_true *__key) noexcept
+{
+	return static_key_count(&__key->__key);
+}
+__inline__ int static_key_count(const static_key_false *__key) noexcept
+{
+	return static_key_count(&__key->__key);
+}
 }
 #else
 #define static_key_count(x) ((int)(intptr_t)__atomic_load_n(__STATIC_BRANCH_COUNT(x), __ATOMIC_RELAXED))
@@ -190,8 +207,8 @@ inline int static_key_count(const static_key_false *__key) noexcept { return sta
 #define __static_call_bool _Bool
 #endif
 #define __STATIC_BRANCH_IS_SOME(key) __STATIC_BRANCH(&STATIC_CALL_KEY(key), SOME, "0", 1)
-#define static_branch_unlikely(x) __builtin_expect(__STATIC_BRANCH(&(x)->key.__key, ON, "0", 1), 0)
-#define static_branch_likely(x) __builtin_expect(__STATIC_BRANCH(&(x)->key.__key, OFF, "1", 0), 1)
+#define static_branch_unlikely(x) __builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, ON, "0", 1), 0)
+#define static_branch_likely(x) __builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, OFF, "1", 0), 1)
 #else
 #ifdef STATIC_CALL_WITHOUT_LIBRARY
 #define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_CALL_NULL)
@@ -215,5 +232,8 @@ inline int static_key_count(const static_key_false *__key) noexcept { return sta
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
+
+#pragma pop_macro("key")
 
 #endif /* STATIC_BRANCH_H */

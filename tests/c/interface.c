@@ -1,11 +1,16 @@
-/* Every name of the header's interface, in the oldest C and C++ that it supports, also compiled as C++.
- * tests/tests/c_header.rs checks that none is missing. The names here differ from the header's, so macros
- * with all other names of the header may precede it.
+/* Every name of static_call.h and static_call_registry.h, in the oldest C and C++ that they support, also
+ * compiled as C++. branch_interface.c has those of static_branch.h.
+ *
+ * tests/tests/c_header.rs checks that none is missing. The names here differ from the headers', so macros
+ * with all other names of the headers may precede it.
  *
  * Users define these: STATIC_CALL_POINTERS, STATIC_CALL_RETPOLINES, STATIC_CALL_WITHOUT_LIBRARY. */
 #include <static_call.h>
 
-/* This field name is documented, so users have no macro of that name. */
+#include <static_branch.h>
+#include <static_call_registry.h>
+
+/* These field names are documented, so users have no macros of these names. */
 #undef keys
 #undef sites
 #undef direct
@@ -13,6 +18,11 @@
 #undef images
 #undef branches
 #undef patched_branches
+#undef target
+#undef count
+#undef info
+#undef state
+#undef name
 
 #define EXPECT(condition)                                                                           \
 	do {                                                                                        \
@@ -29,7 +39,7 @@ static int seven(void) { return 7; }
 static int eight(void) { return 8; }
 static int doubled(int a) { return a * 2; }
 static void observe(int a) { seen += a; }
-static void count(void) { seen++; }
+static void note(void) { seen++; }
 static enum colour green(void) { return GREEN; }
 static const char *text_of(int a) { return a ? "text" : "other"; }
 
@@ -42,13 +52,15 @@ static DEFINE_STATIC_CALL(one_argument, doubled);
 static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_NULL(quiet_hook, seven);
 static DEFINE_STATIC_CALL_COND(loud_hook, observe);
-static DEFINE_STATIC_CALL(counted, count);
+static DEFINE_STATIC_CALL(counted, note);
 static DEFINE_STATIC_CALL_RET0(level, doubled);
 static DEFINE_STATIC_CALL_RET0(tint, green);
 static DEFINE_STATIC_CALL_RET0(label, text_of);
 static struct static_call_key table[] = { STATIC_CALL_INIT(plus), STATIC_CALL_INIT_NULL,
 					  STATIC_CALL_INIT_RET0, STATIC_CALL_INIT(seven),
 					  STATIC_CALL_INIT_COND(observe) };
+
+static DEFINE_STATIC_KEY_FALSE(traced_key);
 
 int declared_start(int a) { return a + 1; }
 
@@ -84,7 +96,7 @@ static int updates(void)
 	static_call_at(observe, &table[4], 1);
 	EXPECT(seen == 5 && !static_call_query_at(observe, &table[4]));
 	seen = 3;
-	EXPECT(static_call_update(counted, count) == 0 && static_call_query(counted) == count);
+	EXPECT(static_call_update(counted, note) == 0 && static_call_query(counted) == note);
 	static_call(counted);
 	EXPECT(seen == 4);
 #if !defined(nullptr) && (defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L))
@@ -115,6 +127,33 @@ static int batches(void)
 	return 0;
 }
 
+static int is_traced(void) { return static_branch_unlikely(&traced_key) ? 1 : 0; }
+
+static int names(void)
+{
+	struct static_call_entry each = STATIC_CALL_FIRST;
+	int matched = 0;
+
+	while (static_call_next("trace?_*", &each) > 0) {
+		EXPECT(each.state == STATIC_CALL_STATE_BRANCH && each.count == 0 && each.name[0] == 't');
+		EXPECT(each.info.sites == 0 && !each.target);
+		matched++;
+	}
+	/* Whatever flags pack structs. */
+	EXPECT(__alignof__(struct static_key) == __alignof__(struct static_call_key) &&
+	       __alignof__(struct static_key_true) == __alignof__(struct static_call_key) &&
+	       __alignof__(struct static_key_false) == __alignof__(struct static_call_key));
+	/* Only images with recorded calls or branches are known. */
+	EXPECT(matched <= 1);
+	EXPECT(static_branch_enable_matching("trace?_*", &each) == matched && is_traced() == matched);
+	EXPECT(static_branch_disable_matching("trace?_*", NULL) == matched && !is_traced());
+	EXPECT(static_branch_inc_matching("trace?_*", &each) == matched && is_traced() == matched);
+	EXPECT(static_branch_dec_matching("trace?_*", &each) == matched && each.name[0] == 0);
+	EXPECT(STATIC_CALL_STATE_CALLS == 0 && STATIC_CALL_STATE_NULL == 1 && STATIC_CALL_STATE_RET0 == 2 &&
+	       sizeof(enum static_call_state) <= sizeof each.state);
+	return 0;
+}
+
 static int counts(void)
 {
 	struct static_call_info all, one, same;
@@ -131,8 +170,9 @@ static int counts(void)
 	       mode == STATIC_CALL_MODE_INLINE);
 	EXPECT(writer == STATIC_CALL_WRITER_NONE || writer == STATIC_CALL_WRITER_WINDOW ||
 	       writer == STATIC_CALL_WRITER_BREAKPOINT || writer == STATIC_CALL_WRITER_CUSTOM);
-	/* Without the pass there is nothing to count. */
-	EXPECT(mode != STATIC_CALL_MODE_INLINE || all.sites > 20);
+	/* Without the pass only branches are counted. */
+	EXPECT(mode != STATIC_CALL_MODE_INLINE || all.sites > 20 || (all.sites == 0 && all.branches > 0));
+	EXPECT(all.patched_branches == (mode == STATIC_CALL_MODE_INLINE ? all.branches : 0));
 	recorded = all.sites;
 	EXPECT(mode != STATIC_CALL_MODE_INLINE || all.direct == all.sites);
 	return 0;
@@ -155,6 +195,7 @@ int main(void)
 
 	line = line ? line : updates();
 	line = line ? line : batches();
+	line = line ? line : names();
 	line = line ? line : counts();
 	line = line ? line : forms();
 	/* Without the pass, no key lies where it can become read-only. */

@@ -215,13 +215,19 @@ fn is_of_the_interface(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether a name belongs to the interface of branches, or to that of calls.
+fn is_of_branches(name: &str) -> bool {
+    ["static_", "STATIC_", "DEFINE_STATIC_", "DECLARE_STATIC_"].iter().any(|start| name.starts_with(start))
+}
+
 #[test]
 fn the_interface_is_tested_as_a_whole() {
-    let header = header("static_call.h");
+    let headers = header("static_call.h") + &header("static_call_registry.h");
     let test = std::fs::read_to_string(source("interface.c")).expect("the test");
     let tested = identifiers(&test);
-    let names = identifiers(&header).into_iter().filter(|name| is_of_the_interface(name));
-    let missing: Vec<_> = names.filter(|name| *name != "STATIC_CALL_H" && !tested.contains(name)).collect();
+    let is_ours = |name: &str| is_of_the_interface(name) || name.starts_with("static_branch_");
+    let names = identifiers(&headers).into_iter().filter(|name| is_ours(name) && !name.ends_with("_H"));
+    let missing: Vec<_> = names.filter(|name| !tested.contains(name)).collect();
     assert!(missing.is_empty(), "tests/c/interface.c says nothing of {missing:?}");
 }
 
@@ -231,12 +237,7 @@ fn the_interface_of_branches_is_tested_as_a_whole() {
     let read = |name| std::fs::read_to_string(source(name)).expect("the test");
     let (test, arrays) = (read("branch_interface.c"), read("kernel_keys.c"));
     let (tested, tested_arrays) = (identifiers(&test), identifiers(&arrays));
-    let is_of_branches = |name: &&str| {
-        ["static_", "STATIC_", "DEFINE_STATIC_", "DECLARE_STATIC_"]
-            .iter()
-            .any(|start| name.starts_with(start))
-    };
-    let names: Vec<_> = identifiers(&header).into_iter().filter(is_of_branches).collect();
+    let names: Vec<_> = identifiers(&header).into_iter().filter(|name| is_of_branches(name)).collect();
     assert!(names.len() > 25, "{names:?}");
     // The header's own, the language's, and those of the other header.
     const OTHERS: [&str; 2] = ["STATIC_BRANCH_H", "static_cast"];
@@ -249,13 +250,21 @@ fn the_interface_of_branches_is_tested_as_a_whole() {
     assert!(missing.is_empty(), "tests/c/branch_interface.c says nothing of {missing:?}");
 }
 
-/// Users may have macros like `#define N 100`. So this test defines every identifier of the header as a macro
-/// that is not valid C, except for those of the language, the standard library and the header's interface.
+/// Users may have macros like `#define N 100`. So this test defines every identifier of the headers as a macro
+/// that is not valid C, except for those of the language, the standard library and the headers' interface.
 #[test]
 fn macros_of_users_break_nothing() {
-    const KEYWORDS: [&str; 21] = [
-        "char", "const", "defined", "do", "else", "if", "double", "enum", "extern", "float", "int", "long",
-        "return", "short", "signed", "sizeof", "static", "struct", "typedef", "unsigned", "void",
+    const HEADERS: [&str; 5] = [
+        "static_call.h",
+        "static_branch.h",
+        "static_call_registry.h",
+        "static_call_trampoline.h",
+        "static_call_without_library.h",
+    ];
+    const KEYWORDS: [&str; 24] = [
+        "char", "const", "defined", "do", "else", "goto", "if", "double", "enum", "extern", "float", "int",
+        "long", "return", "short", "signed", "sizeof", "static", "struct", "typedef", "union", "unsigned",
+        "void", "while",
     ];
     const CPP_KEYWORDS: [&str; 18] = [
         "for",
@@ -278,19 +287,32 @@ fn macros_of_users_break_nothing() {
         "true",
     ];
     // Identifiers of <stddef.h> and <stdint.h>.
-    const LIBRARY: [&str; 3] = ["size_t", "uint32_t", "UINT32_C"];
+    const LIBRARY: [&str; 6] = ["size_t", "ptrdiff_t", "intptr_t", "uint32_t", "UINT32_C", "SIZE_MAX"];
     // Users name these fields; a macro of that name has to survive the header.
-    const FIELDS: [&str; 7] =
-        ["keys", "sites", "direct", "through_trampoline", "images", "branches", "patched_branches"];
-    let header = header("static_call.h");
+    const FIELDS: [&str; 13] = [
+        "keys",
+        "sites",
+        "direct",
+        "through_trampoline",
+        "images",
+        "branches",
+        "patched_branches",
+        "key",
+        "target",
+        "count",
+        "info",
+        "state",
+        "name",
+    ];
+    let headers = HEADERS.map(header).concat();
     let is_reserved = |name: &str| {
         name.strip_prefix('_')
             .is_some_and(|rest| rest.starts_with(|c: char| c == '_' || c.is_ascii_uppercase()))
     };
     let names = |keywords: &[&[&str]]| -> String {
-        let names = identifiers(&header).into_iter().filter(|name| {
+        let names = identifiers(&headers).into_iter().filter(|name| {
             let is_keyword = keywords.iter().any(|keywords| keywords.contains(name));
-            !(is_keyword || is_reserved(name) || is_of_the_interface(name) || LIBRARY.contains(name))
+            !(is_keyword || is_reserved(name) || is_of_branches(name) || LIBRARY.contains(name))
         });
         let mut text = String::new();
         for name in names.chain(["N", "inline", "unused", "target", "name", "form"]) {
@@ -301,19 +323,22 @@ fn macros_of_users_break_nothing() {
     let fields = FIELDS.map(|field| format!("#ifndef {field}\n#error {field}\n#endif\n")).concat();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("macros.c");
-    let interface = source("interface.c");
+    let include = |name: &str| format!("#include \"{}\"\n", source(name).display());
+    let ours = HEADERS[..3].iter().map(|name| format!("#include <{name}>\n")).collect::<String>();
     for (programs, standards, keywords) in [
         (["clang-22", "gcc"], ["c99", "c2x"], &[&KEYWORDS[..], &["volatile"]][..]),
         (["clang++-22", "g++"], ["c++11", "c++23"], &[&KEYWORDS[..], &CPP_KEYWORDS]),
     ] {
         let macros = names(keywords);
         assert!(macros.lines().count() > 60 && macros.contains("#define found "), "{macros}");
-        // The standard headers come first, so that the macros affect only our header.
+        // The standard headers come first, so that the macros affect only our headers.
         let before = format!("#include <stddef.h>\n#include <stdint.h>\n{macros}");
         for text in [
-            format!("{before}#include \"{}\"\n", interface.display()),
-            format!("#include <static_call.h>\n{macros}#include \"{}\"\n", interface.display()),
-            format!("{before}#include <static_call.h>\n{fields}"),
+            format!("{before}{}", include("interface.c")),
+            format!("{before}{}", include("branch_interface.c")),
+            format!("{ours}{macros}{}", include("interface.c")),
+            format!("{ours}{macros}{}", include("branch_interface.c")),
+            format!("{before}{ours}{fields}"),
         ] {
             std::fs::write(&file, &text).expect("a file");
             for program in programs {
@@ -334,13 +359,17 @@ fn macros_of_users_break_nothing() {
 fn inside_extern_c() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("inside.cpp");
-    let interface = source("interface.c");
-    let text =
-        format!("extern \"C\" {{\n#include <static_call.h>\n}}\n#include \"{}\"\n", interface.display());
-    std::fs::write(&file, text).expect("a file");
-    for program in ["clang++-22", "g++"] {
-        for standard in ["c++11", "c++20"] {
-            run(any_compiler(program, standard).args(WARNINGS).arg("-fsyntax-only").arg(&file));
+    for name in ["interface.c", "branch_interface.c"] {
+        let text = format!(
+            "extern \"C\" {{\n#include <static_call.h>\n#include <static_branch.h>\n\
+             #include <static_call_registry.h>\n}}\n#include \"{}\"\n",
+            source(name).display()
+        );
+        std::fs::write(&file, text).expect("a file");
+        for program in ["clang++-22", "g++"] {
+            for standard in ["c++11", "c++20"] {
+                run(any_compiler(program, standard).args(WARNINGS).arg("-fsyntax-only").arg(&file));
+            }
         }
     }
 }
