@@ -158,8 +158,8 @@
 #define __STATIC_CALL_ASM_CLOBBERS "cc"
 #define __STATIC_CALL_ASM_BRANCH_ON(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
 	".Lstatic_branch.%=:\n" \
-	"\t.byte 0x2e\n" \
-	"\t.p2align 3, 0x2e, 4\n" \
+	"\t.byte 0x67\n" \
+	"\t.p2align 3, 0x67, 4\n" \
 	"\t780: .byte 0xe9\n" \
 	"\t.long 782f - . - 4\n" \
 	"781:\n" \
@@ -184,8 +184,8 @@
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_OFF(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
 	".Lstatic_branch.%=:\n" \
-	"\t.byte 0x2e\n" \
-	"\t.p2align 3, 0x2e, 4\n" \
+	"\t.byte 0x67\n" \
+	"\t.p2align 3, 0x67, 4\n" \
 	"\t780: .byte 0xe9\n" \
 	"\t.long 782f - . - 4\n" \
 	"781:\n" \
@@ -210,8 +210,8 @@
 	"\t.endif\n"
 #define __STATIC_CALL_ASM_BRANCH_SOME(key) "{|.att_syntax prefix\n\t}" __STATIC_CALL_ASM_IMAGE \
 	".Lstatic_branch.%=:\n" \
-	"\t.byte 0x2e\n" \
-	"\t.p2align 3, 0x2e, 4\n" \
+	"\t.byte 0x67\n" \
+	"\t.p2align 3, 0x67, 4\n" \
 	"\t780: .byte 0xe9\n" \
 	"\t.long 782f - . - 4\n" \
 	"781:\n" \

@@ -1,11 +1,14 @@
 /*
- * Uprobes on calls of keys, attached and detached before, between and after updates. To detach a uprobe, the
- * kernel restores the first byte from the file, whatever the runtime has written since.
+ * Uprobes on calls of keys and on static branches, attached and detached before, between and after updates.
+ * To detach a uprobe, the kernel restores the first byte from the file, whatever the runtime has written
+ * since.
  *
  * This needs root, and exits with 77 if the kernel refuses.
  */
 #define _GNU_SOURCE
 #include "check.h"
+
+#include <static_branch.h>
 
 #include <elf.h>
 #include <errno.h>
@@ -27,6 +30,8 @@ static long other(long x) { return x + 8; }
 DEFINE_STATIC_CALL_NULL(hook, trace);
 DEFINE_STATIC_CALL_RET0(zero, compute);
 DEFINE_STATIC_CALL(always, compute);
+static DEFINE_STATIC_KEY_FALSE(mostly_off);
+static DEFINE_STATIC_KEY_TRUE(mostly_on);
 
 NOINLINE static void tail(int x) { static_call_cond(hook, x); }
 NOINLINE static void conditional_tail(int x)
@@ -42,6 +47,8 @@ NOINLINE static long call(long x)
 NOINLINE static long call_zero(long x) { return static_call(zero, x) + 1; }
 NOINLINE static long call_always(long x) { return static_call(always, x) + 1; }
 NOINLINE static long tail_always(long x) { return static_call(always, x); }
+NOINLINE static long unlikely(long x) { return static_branch_unlikely(&mostly_off) ? x + 3 : x; }
+NOINLINE static long likely(long x) { return static_branch_likely(&mostly_on) ? x : x + 3; }
 
 /* The file offset of an address. */
 struct place {
@@ -102,6 +109,7 @@ static void detach(int file, uint64_t hits)
 
 static int is_padding(unsigned char byte) { return byte == 0x67 || byte == 0x64; }
 
+#ifndef WITHOUT_PASS
 /* The first prefix of the only call of a key in a function. */
 static const unsigned char *site(const void *function)
 {
@@ -109,6 +117,20 @@ static const unsigned char *site(const void *function)
 	while (!is_padding(*at))
 		at++;
 	return at;
+}
+#endif
+
+/* The first prefix of the only branch in a function, which is a jump or a no-op by now. */
+static const unsigned char *branch(const void *function)
+{
+	const unsigned char *at = function;
+	for (;; at++) {
+		const unsigned char *end = at;
+		while (is_padding(*end))
+			end++;
+		if (end > at && (*end == 0xe9 || (end[0] == 0x0f && end[1] == 0x1f)))
+			return at;
+	}
 }
 
 #ifdef CONDITIONAL
@@ -134,6 +156,7 @@ static void all(int on)
 	CHECK(call_zero(1) == (on ? 9 : 1));
 	CHECK(call_always(1) == (on ? 10 : 9));
 	CHECK(tail_always(1) == (on ? 9 : 8));
+	CHECK(unlikely(1) == (on ? 4 : 1) && likely(1) == (on ? 4 : 1));
 }
 
 static void set(int on)
@@ -141,6 +164,8 @@ static void set(int on)
 	CHECK((on ? static_call_update(hook, trace) : static_call_update(hook, NULL)) == 0);
 	CHECK((on ? static_call_update(zero, compute) : static_call_update_ret0(zero)) == 0);
 	CHECK(static_call_update(always, on ? other : compute) == 0);
+	CHECK((on ? static_branch_enable(&mostly_off) : static_branch_disable(&mostly_off)) == 0);
+	CHECK((on ? static_branch_disable(&mostly_on) : static_branch_enable(&mostly_on)) == 0);
 }
 
 static void probe(const unsigned char *at, uint64_t hits)
@@ -190,6 +215,17 @@ int main(void)
 	}
 	fclose(type);
 	all(0);
+	/* On the branch, whichever way it goes. */
+	probe(branch((void *)unlikely), 1);
+	probe(branch((void *)likely), 1);
+	const char *mode = getenv("STATIC_CALL_MODE");
+#ifdef WITHOUT_PASS
+	/* On the trampoline, which the first update patches. */
+	const unsigned char *call_of_it = (const unsigned char *)call_always;
+	while (*call_of_it != 0xe8)
+		call_of_it++;
+	(void)mode;
+#else
 	/* On the call, whatever its form. */
 	probe(site((void *)tail), 1);
 	probe(site((void *)call), 1);
@@ -203,14 +239,16 @@ int main(void)
 	probe_conditional(conditional((void *)conditional_tail));
 #endif
 	/* On the trampoline, to which the call goes if it is not direct. */
-	const char *mode = getenv("STATIC_CALL_MODE");
-	if (mode && strcmp(mode, "inline") != 0) {
-		const unsigned char *at = site((void *)call_always);
-		while (is_padding(*at))
-			at++;
+	const unsigned char *call_of_it = site((void *)call_always);
+	while (is_padding(*call_of_it))
+		call_of_it++;
+	if (!mode || strcmp(mode, "inline") == 0)
+		call_of_it = NULL;
+#endif
+	if (call_of_it) {
 		int32_t distance;
-		memcpy(&distance, at + 1, sizeof distance);
-		probe(at + 5 + distance, 2);
+		memcpy(&distance, call_of_it + 1, sizeof distance);
+		probe(call_of_it + 5 + distance, 2);
 	}
 	report();
 	return 0;

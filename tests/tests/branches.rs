@@ -106,7 +106,7 @@ fn check_hot_path(program: &Path, function: &str) {
         _ => return,
     };
     let path = hot_path(program, function);
-    let is_branch = |line: &str| line.trim_start_matches("cs ").starts_with(jump);
+    let is_branch = |line: &str| line.trim_start_matches("addr32 ").starts_with(jump);
     let others: Vec<_> = path.iter().filter(|line| !is_branch(line)).collect();
     assert_eq!(path.len() - others.len(), 1, "{function}: {path:#?}");
     let is_needed = |line: &&String| addition.contains(&line.as_str());

@@ -266,7 +266,7 @@ fn macros_of_users_break_nothing() {
         "long", "return", "short", "signed", "sizeof", "static", "struct", "typedef", "union", "unsigned",
         "void", "while",
     ];
-    const CPP_KEYWORDS: [&str; 18] = [
+    const CPP_KEYWORDS: [&str; 19] = [
         "for",
         "bool",
         "char16_t",
@@ -285,6 +285,7 @@ fn macros_of_users_break_nothing() {
         "volatile",
         "wchar_t",
         "true",
+        "false",
     ];
     // Identifiers of <stddef.h> and <stdint.h>.
     const LIBRARY: [&str; 6] = ["size_t", "ptrdiff_t", "intptr_t", "uint32_t", "UINT32_C", "SIZE_MAX"];

@@ -13,8 +13,14 @@ fn uprobes_come_and_go() {
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let ways = [(None, "window"), (None, "breakpoint"), (Some("trampoline"), "window")];
-    for (level, flags) in [("-O0", &[] as &[_]), ("-Os", &["-DCONDITIONAL", "-mretpoline", "-fPIC"])] {
-        let build = Build { compiler: Compiler::Pass, level };
+    let without = &["-DWITHOUT_PASS"];
+    for (compiler, level, flags) in [
+        (Compiler::Pass, "-O0", &[] as &[_]),
+        (Compiler::Pass, "-Os", &["-DCONDITIONAL", "-mretpoline", "-fPIC"]),
+        (Compiler::Clang, "-O0", without),
+        (Compiler::Gcc, "-O0", without),
+    ] {
+        let build = Build { compiler, level };
         let program = build.link(&["probes.c"], flags, &directory.path().join("program"));
         for (mode, writer) in ways {
             let output = in_mode(&program, mode)
@@ -28,7 +34,7 @@ fn uprobes_come_and_go() {
             }
             assert!(
                 output.status.success(),
-                "{level} {flags:?} {mode:?} {writer}: {}\n{said}{}",
+                "{build:?} {flags:?} {mode:?} {writer}: {}\n{said}{}",
                 output.status,
                 String::from_utf8_lossy(&output.stderr)
             );

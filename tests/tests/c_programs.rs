@@ -1,6 +1,6 @@
 //! The programs of `tests/c`, with and without the pass, at several levels and in every mode.
 
-use static_call_tests::c::{Build, Compiler, SOME_BUILDS, builds};
+use static_call_tests::c::{Build, Compiler, Report, SOME_BUILDS, builds};
 use static_call_tests::c::{check, check_all, check_builds, in_mode, modes, source};
 use static_call_tests::platform::platform;
 use static_call_tests::{execute, link_flags, run};
@@ -233,6 +233,14 @@ fn the_kernel_is_prepared_before_there_are_threads() {
                 (false, _) => "no call in this process was made direct",
             };
             assert!(said.contains(reason), "{build:?}, {more:?}, {mode:?}: {said}");
+            // No mode promises direct calls where none is recorded.
+            let expected = match mode {
+                Some("generic") => 0,
+                _ if !sites => usize::from(build.has_trampolines()),
+                Some("trampoline") => 1,
+                _ => 2,
+            };
+            assert_eq!(Report::find(&output.stdout).mode, expected, "{build:?}, {more:?}, {mode:?}: {said}");
         }
     }
 }

@@ -76,8 +76,8 @@ macro_rules! __static_call_x86_64 {
     };
     (branch $look:literal $test:literal $jump:literal) => {
         ::core::concat!(
-            ".byte 0x2e
-            .p2align 3, 0x2e, 4
+            ".byte 0x67
+            .p2align 3, 0x67, 4
             780: .byte 0xe9
             .long 782f - . - 4
             781:
