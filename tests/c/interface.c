@@ -42,6 +42,8 @@ static void observe(int a) { seen += a; }
 static void note(void) { seen++; }
 static enum colour green(void) { return GREEN; }
 static const char *text_of(int a) { return a ? "text" : "other"; }
+typedef int binary(int a, int b);
+static binary *choose_minus(void) { return minus; }
 
 int declared_start(int a);
 DECLARE_STATIC_CALL(declared_elsewhere, declared_start);
@@ -49,6 +51,7 @@ DEFINE_STATIC_CALL(declared_elsewhere, declared_start);
 static DEFINE_STATIC_CALL(sum, plus);
 static DEFINE_STATIC_CALL(no_arguments, seven);
 static DEFINE_STATIC_CALL(one_argument, doubled);
+static DEFINE_STATIC_CALL_DISPATCH(picked, plus, choose_minus);
 static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_NULL(quiet_hook, seven);
 static DEFINE_STATIC_CALL_COND(loud_hook, observe);
@@ -69,6 +72,7 @@ static int calls(void)
 	EXPECT(static_call(sum, 5, 3) == 8 && static_call(no_arguments) == 7 &&
 	       static_call(one_argument, 4) == 8);
 	EXPECT(static_call(declared_elsewhere, 1) == 2 && static_call_fn(sum)(5, 3) == 8);
+	EXPECT(static_call(picked, 5, 3) == 2);
 	static_call_cond(hook, 1);
 	static_call_cond(quiet_hook);
 	EXPECT(seen == 0 && static_call(level, 5) == 0 && static_call(tint) == RED && !static_call(label, 1));
