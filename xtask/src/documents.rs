@@ -22,7 +22,7 @@ const LIMITS: [(&str, usize); 23] = [
     ("SECURITY.md", 60),
     ("docs/guide.md", 400),
     ("docs/inspect.md", 100),
-    ("docs/branches.md", 175),
+    ("docs/branches.md", 230),
     ("docs/migrating.md", 150),
     ("docs/building.md", 120),
     ("docs/building-c.md", 150),
