@@ -219,8 +219,8 @@ pub struct Place {
     /// not be decoded, and in reports on processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<&'static str>,
-    /// The compiler that made it, with its version: the producer in debug information or, where there is none,
-    /// the only compiler that the file's `.comment` names. `null`: unknown.
+    /// The compiler that made it, with its version: the producer in debug information or, where there is
+    /// none, the only compiler that the file's `.comment` names. `null`: unknown.
     pub compiler: Option<String>,
     /// The function that contains it in the source.
     pub function: Option<String>,

@@ -317,8 +317,8 @@ fn files_with_the_pass_and_without_share_keys() {
     }
 }
 
-/// A key local to a function has no name in assembler, and one in a table has none at all, so their calls load
-/// the key, and the inspector says so.
+/// A key local to a function has no name in assembler, and one in a table has none at all. So their calls
+/// load the key, and the inspector says so.
 #[test]
 fn the_inspector_tells_pointers_from_trampolines() {
     if !has_trampolines() {
@@ -328,7 +328,8 @@ fn the_inspector_tells_pointers_from_trampolines() {
         static int one(int x) { return x + 1; }\n\
         static DEFINE_STATIC_CALL(in_file, one);\n\
         static struct static_call_key table[] = { STATIC_CALL_INIT(one), STATIC_CALL_INIT(one) };\n\
-        __attribute__((noinline)) static int indexed(int i) { return static_call_at(one, &table[i & 1], i); }\n\
+        __attribute__((noinline)) static int indexed(int i)\n\
+        { return static_call_at(one, &table[i & 1], i); }\n\
         int main(int argc, char **argv)\n\
         {\n\
         static DEFINE_STATIC_CALL(in_function, one);\n\

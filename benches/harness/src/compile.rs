@@ -35,8 +35,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 const ASSEMBLED_FUNCTIONS: usize = 380;
 
 fn measure_assembler(bench: &mut Bench, directory: &Path) -> Result<()> {
-    let about = "Processor time of gcc -c for a megabyte of its own assembler (-O2) without static calls, with \
-                 static-call-as before the assembler and without, in turns. The object is the same.";
+    let about = "Processor time of gcc -c for a megabyte of its own assembler (-O2) without static calls, \
+                 with static-call-as before the assembler and without, in turns. The object is the same.";
     let [source, text] = ["c", "s"].map(|end| directory.join("assemble").with_extension(end));
     write(&source, &c_source_of(ASSEMBLED_FUNCTIONS, 0))?;
     run(gcc(false).args(["-O2", "-S"]).arg(&source).arg("-o").arg(&text))?;

@@ -214,8 +214,9 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             }),
         )
         .because(
-            "each call takes two jumps, and both take a place in the branch predictor: a loop over more sites \
-             than it has places runs as fast as it mispredicts.",
+            "each call takes two jumps, and both take a place in the branch predictor: a loop over more \
+             sites than it has places runs as fast as it mispredicts. In some processes, a trampoline lies \
+             where its jump disturbs the predictor (docs/limitations.md).",
         ),
         Goal::new(
             "gcc, retpolined pointer / static call, dependent chain, with static-call-as and alone",
@@ -467,8 +468,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             cell(report, "build-as", "gcc -c", "ratio", Unit::Ratio),
         )
         .because(
-            "static-call-as is a program more that starts, searches the text for trampolines, and becomes the \
-             assembler: about a millisecond. A hundredth of this time is less than any program's start takes \
+            "static-call-as is a program more that starts, searches the text for trampolines, and becomes \
+             the assembler: about a millisecond. A hundredth of this time is less than any program's start takes \
              (a shell that does nothing but run the assembler makes this 1.02).",
         ),
     ]
