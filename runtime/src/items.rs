@@ -84,8 +84,8 @@ macro_rules! __static_call_items {
     };
     (@place $head:tt $lists:tt [return_zero] $on:tt #$whole:tt $more:tt) => {
         $crate::private::compile_error!(
-            "`#[return_zero]` stands for the initial value of a key that `define!` makes, and whose type is written \
-             out as a function type: leave `= …` out"
+            "`#[return_zero]` stands for the initial value of a key that `define!` makes, and whose type is \
+             written out as a function type: leave `= …` out"
         );
     };
     // A `cfg` removes everything.
@@ -169,7 +169,9 @@ macro_rules! __static_call_items {
     };
     (@kind { define $name:ident $vis:tt [Option >] $life:tt $unsafe:tt $extern:tt $result:tt []
         $parameters:tt } $lists:tt) => {
-        $crate::private::compile_error!("a key that can be off needs an initial value: None, or Some(function)");
+        $crate::private::compile_error!(
+            "a key that can be off needs an initial value: None, or Some(function)"
+        );
     };
     (@kind { define $name:ident $vis:tt [Option >] $life:tt $unsafe:tt $extern:tt $result:tt [return zero]
         $parameters:tt } $lists:tt) => {
@@ -302,8 +304,8 @@ macro_rules! __static_call_items {
              whose function type is written out)"
         );
     };
-    // A key whose function type has a name, or came from another macro as a `ty`: nobody knows its parameters,
-    // so there is no method with them.
+    // A key whose function type has a name, or came from another macro as a `ty`: nobody knows its
+    // parameters, so there is no method with them.
     (@alias $how:ident $name:ident $vis:tt [$type:ty] $value:tt
         { kept $kept:tt used $used:tt call[$($call:tt)*] lints[$($lints:tt)*] cfg[$($cfg:tt)*]
           export $export:tt }

@@ -189,7 +189,8 @@ pub unsafe trait StaticBranch: Send + Sync + 'static {
 pub struct Key<Target: Copy + 'static>(&'static dyn StaticCall<Target = Target>);
 
 impl<Target: Copy> Key<Target> {
-    /// The handle of a key, which [`define!`](crate::define) or [`declare!`](crate::declare) has made a static.
+    /// The handle of a key: of the static that [`define!`](crate::define) or [`declare!`](crate::declare)
+    /// has made.
     pub const fn new(key: &'static dyn StaticCall<Target = Target>) -> Self {
         Self(key)
     }

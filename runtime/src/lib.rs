@@ -101,8 +101,9 @@
 //!   libc. Without it nothing is logged; [`mode_reason`] says what is missing, as do
 //!   `cargo static-call doctor` and `inspect`.
 //!
-//! The crate itself is `no_std` and never allocates (but for [`Batch`]'s changes that come from an iterator). Without `os` it patches through a [`CodeWriter`] that
-//! the program sets; until there is one, every call goes through its key.
+//! The crate itself is `no_std` and never allocates, except for a [`Batch`] of changes that come from an
+//! iterator. Without `os` it patches through a [`CodeWriter`] that the program sets; until there is one, every
+//! call goes through its key.
 
 #![no_std]
 // Where docs.rs builds it, items name the features that they need.

@@ -110,7 +110,8 @@ macro_rules! __static_call_object {
                 ///
                 /// # Errors
                 ///
-                /// If the code may not be written, or was patched by something else. Nothing has changed then.
+                /// If the code may not be written, or was patched by something else. Nothing has changed
+                /// then.
                 pub fn set<__Object, __Named>(
                     self,
                     _object: __Object,

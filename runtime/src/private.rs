@@ -134,7 +134,7 @@ pub unsafe fn conjure<One: Copy + Send + Sync>() -> One {
         );
     }
     // SAFETY: it has no bytes, and the caller's promise says that there is such a value.
-    unsafe { core::mem::MaybeUninit::uninit().assume_init() }
+    unsafe { core::ptr::NonNull::dangling().read() }
 }
 
 /// Marks code that rarely runs: `core`'s needs a newer Rust.
