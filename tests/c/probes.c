@@ -120,7 +120,9 @@ static const unsigned char *site(const void *function)
 }
 #endif
 
-/* The first prefix of the only branch in a function, which is a jump or a no-op by now. */
+#ifdef __x86_64__
+/* The first prefix of the only branch in a function, which is a jump or a no-op by now. (On i686, a branch in
+ * position-independent code is a load.) */
 static const unsigned char *branch(const void *function)
 {
 	const unsigned char *at = function;
@@ -132,6 +134,7 @@ static const unsigned char *branch(const void *function)
 			return at;
 	}
 }
+#endif
 
 #ifdef CONDITIONAL
 /* A conditional jump has a prefix only if its alignment needs one. */
@@ -215,9 +218,11 @@ int main(void)
 	}
 	fclose(type);
 	all(0);
+#ifdef __x86_64__
 	/* On the branch, whichever way it goes. */
 	probe(branch((void *)unlikely), 1);
 	probe(branch((void *)likely), 1);
+#endif
 	const char *mode = getenv("STATIC_CALL_MODE");
 #ifdef WITHOUT_PASS
 	/* On the trampoline, which the first update patches. */
