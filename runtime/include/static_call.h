@@ -362,7 +362,7 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_CHECKED_NULLPTR
 #endif
 #define __STATIC_CALL_RESOLVER(func, f)                                                             \
-	__extension__ _Generic((f)(),                                                               \
+	__extension__ _Generic((__typeof__((f)()))0,                                                \
 		__STATIC_CALL_FUNCTION_TYPE(func) *: (__static_call_function *)(f))
 #define __STATIC_CALL_REQUIRE_RESOLVER(func, f)
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)

@@ -12,6 +12,12 @@ struct two pair(int a);
 void nothing(int a);
 
 static DEFINE_STATIC_CALL(key, add);
+#if CASE == 15
+int (*choose_another_type(void))(int);
+static DEFINE_STATIC_CALL_DISPATCH(chosen, add, choose_another_type);
+#elif CASE == 16
+static DEFINE_STATIC_CALL_DISPATCH(chosen, add, add);
+#endif
 int use(int a);
 int use(int a)
 {

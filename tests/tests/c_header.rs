@@ -480,6 +480,22 @@ fn a_wrong_function_does_not_compile() {
     }
 }
 
+/// A resolver returns a pointer to another type, or is no resolver.
+#[test]
+fn a_wrong_resolver_does_not_compile() {
+    for (program, words) in [
+        ("clang", ["int (*)(int)", "too few arguments"]),
+        ("gcc", ["int (*)(int)", "too few arguments"]),
+        ("clang++", ["a resolver takes nothing and returns a pointer to a function of the key's type"; 2]),
+        ("g++", ["a resolver takes nothing and returns a pointer to a function of the key's type"; 2]),
+    ] {
+        for (case, words) in (15..).zip(words) {
+            let message = refusal(program, case);
+            assert!(message.contains(words), "{program}, case {case}:\n{message}");
+        }
+    }
+}
+
 #[test]
 fn a_key_starts_with_a_constant_and_has_to_exist() {
     for (program, words) in [
