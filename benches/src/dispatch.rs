@@ -1,14 +1,14 @@
 //! The cost of calling a dispatched function, compared with a direct call and with a call through an atomic
 //! pointer, as programs keep their choice in.
 //!
-//! As in `calls.rs`, all forms are the same loop around the same function, at four places in a cache line; the
-//! direct call's loop has a second copy; and the loops take turns in random order. The arguments are the number
-//! of rounds, and what happens before the first call: nothing, `sealed` (updates are refused), or `forbidden`
-//! (no memory becomes executable any more, by PR_SET_MDWE).
+//! As in `calls.rs`, all forms are the same loop around the same function, at four places in a cache line;
+//! the direct call's loop has a second copy; and the loops take turns in random order. The arguments are the
+//! number of rounds, and what happens before the first call: nothing, `sealed` (updates are refused), or
+//! `forbidden` (no memory becomes executable any more, by PR_SET_MDWE).
 //!
-//! Prints nanoseconds: `first`, of the very first call, and for each round those of each loop by its work load,
-//! form and place. `cargo xtask bench` builds it with the pass, without it, and without trampolines, where the
-//! first call chooses.
+//! Prints nanoseconds: `first`, of the very first call, and for each round those of each loop by its work
+//! load, form and place. `cargo xtask bench` builds it with the pass, without it, and without trampolines,
+//! where the first call chooses.
 
 use std::arch::asm;
 use std::hint::black_box;

@@ -384,7 +384,13 @@ fn kernel() -> Vec<Finding> {
 
 /// The environment variables that change what programs or builds do.
 fn settings() -> Vec<Finding> {
-    let of_programs = [installation::MODE, installation::WRITER, installation::ENABLE, installation::LOG];
+    let of_programs = [
+        installation::MODE,
+        installation::WRITER,
+        installation::ENABLE,
+        installation::DISPATCH,
+        installation::LOG,
+    ];
     let names = of_programs.iter().filter_map(|name| name.to_str().ok()).chain([installation::REQUIRE]);
     let set = names.filter_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;

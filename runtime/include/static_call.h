@@ -149,7 +149,7 @@ struct __STATIC_CALL_ALIGNED static_call_key {
 	__static_call_function *__off;    /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *__name;
 	uint32_t __form;  /* of __target, in the lowest two bits; the others count the stores */
-	uint32_t __flags; /* the form of __off, or the next line, and the layout's version in the upper half */
+	uint32_t __flags; /* the form of __off, or the next line's; in the upper half the layout's version */
 };
 #define __STATIC_CALL_DISPATCH UINT32_C(0x6000) /* __off is a resolver without parameters */
 
@@ -774,9 +774,9 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	}                                                                                            \
 	__STATIC_CALL_TYPEDEF(key, func)
 
-/* Nothing to do if the library has resolved the key, or if the default stays. A refusal means that the process
- * is sealed: then the library does not know the key, or it would have resolved it. So nothing is patched for it,
- * and its memory is not protected. */
+/* Nothing to do if the library has resolved the key, or if the default stays. A refusal means that the
+ * process is sealed: then the library does not know the key, or it would have resolved it. So nothing is
+ * patched for it, and its memory is not protected. */
 #define __STATIC_CALL_RESOLVE(key, func)                                                            \
 	if (__atomic_load_n(&(key)->__form, __ATOMIC_RELAXED) <= STATIC_CALL_FORM_OFF_CALL) {        \
 		__static_call_function *const __target =                                              \

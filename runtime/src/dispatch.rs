@@ -148,7 +148,7 @@ impl Dispatch {
             && resolve::is_unresolved(key)
         {
             // Updates are refused for good. But an unresolved key is in no image that was sealed, and no code
-            // depends on it: whoever loads an image resolves its keys.
+            // depends on it: who seals an image resolves its keys, and who loads it, those that it calls.
             key.store(chosen, Form::Call);
         }
         chosen

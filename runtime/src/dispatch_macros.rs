@@ -28,24 +28,24 @@
 /// the processor has is called. The last variant, `_`, has none. A variant for another architecture needs a
 /// `#[cfg]`. Features are known on x86, x86-64 and AArch64.
 ///
-/// Each variant is a safe function of the declared type. It may have `#[target_feature]`: the compiler refuses
-/// it if it needs a feature that does not stand before it (and is implied by none of those). So no call can
-/// reach a variant that the processor cannot run.
+/// Each variant is a safe function of the declared type. It may have `#[target_feature]`: the compiler
+/// refuses it if it needs a feature that does not stand before it (and is implied by none of those). So no
+/// call can reach a variant that the processor cannot run.
 ///
 /// # When it is chosen
 ///
 /// When the image that calls the function is loaded, before its calls become direct. So code never has to
-/// change for the choice, and it costs the same wherever updates are refused: in a sealed process, in one that
-/// may not write its code, in signal handlers. Where no image is known to call the function (without trampolines,
-/// without the operating system) the first call chooses; any number of threads may make it. The choice does
-/// not change.
+/// change for the choice, and it costs the same wherever updates are refused: in a sealed process, in one
+/// that may not write its code, in signal handlers. Where no image is known to call the function (without
+/// trampolines, without the operating system) the first call chooses; any number of threads may make it. The
+/// choice does not change.
 ///
 /// Where the program is compiled for the features of the first variant (`-C target-cpu`, `-C target-feature`)
 /// a call is a plain call of it, which may be inlined, and nothing is left of the others. The same is true of
 /// `_` where each other variant is one of another architecture.
 ///
-/// Processors are asked by Rust's standard library. Without the feature `std`, x86's are asked directly, and on
-/// AArch64 only features that the program is compiled for are there.
+/// Processors are asked by Rust's standard library. Without the feature `std`, x86's are asked directly, and
+/// on AArch64 only features that the program is compiled for are there.
 ///
 /// # By name
 ///
@@ -57,9 +57,9 @@
 ///
 /// # Cost
 ///
-/// A call costs what a call of a key costs: a direct call with the pass, and a jump more without it. The choice
-/// costs some nanoseconds for each function when its image is loaded, besides the first question about the
-/// processor, of some microseconds.
+/// A call costs what a call of a key costs: a direct call with the pass, and a jump more without it. The
+/// choice costs some nanoseconds for each function when its image is loaded, besides the process's first
+/// question about the processor: some microseconds, and some tens of them in a virtual machine.
 #[macro_export]
 macro_rules! dispatch {
     () => {};
@@ -77,14 +77,15 @@ macro_rules! dispatch {
     ($(#[$($attribute:tt)*])* $vis:vis fn $name:ident < $($other:tt)*) => {
         $crate::private::compile_error!($crate::private::concat!(
             "`", $crate::private::stringify!($name), "`: a dispatched function has no type parameters, since \
-             its variants are chosen once: write one function for each type. Lifetimes without bounds are right"
+             its variants are chosen once: write one function for each type. Lifetimes without bounds are \
+             right"
         ));
     };
     ($(#[$($attribute:tt)*])* $vis:vis fn $name:ident $($other:tt)*) => {
         $crate::private::compile_error!($crate::private::concat!(
             "`", $crate::private::stringify!($name), "`: a dispatched function is declared as \
-             `fn name(argument: Type) -> Type { \"feature\" => variant, _ => variant }`, each parameter with a \
-             name, and without `self`, `mut`, patterns or `where`"
+             `fn name(argument: Type) -> Type { \"feature\" => variant, _ => variant }`, each parameter with \
+             a name, and without `self`, `mut`, patterns or `where`"
         ));
     };
     ($($other:tt)*) => {
@@ -120,14 +121,14 @@ macro_rules! __static_call_dispatch {
     };
     (@variants { $attributes:tt $vis:tt $name:ident } $signature:tt []) => {
         $crate::private::compile_error!($crate::private::concat!(
-            "`", $crate::private::stringify!($name), "` has no variants: write `\"feature\" => function,` for \
-             each, and `_ => function` for all other processors"
+            "`", $crate::private::stringify!($name), "` has no variants: write `\"feature\" => function,` \
+             for each, and `_ => function` for all other processors"
         ));
     };
     (@variants { $attributes:tt $vis:tt $name:ident } $signature:tt $done:tt) => {
         $crate::private::compile_error!($crate::private::concat!(
-            "`", $crate::private::stringify!($name), "` has no variant for processors without these features: \
-             write `_ => function` as the last one"
+            "`", $crate::private::stringify!($name), "` has no variant for processors without these \
+             features: write `_ => function` as the last one"
         ));
     };
     (@variants $head:tt $signature:tt $done:tt $($other:tt)+) => {
@@ -163,8 +164,10 @@ macro_rules! __static_call_dispatch {
                 $crate::__static_call_dispatch!(@variant $default, ""),
             ]);
 
-            extern "C" fn __static_call_resolver(name: *const $crate::private::u8, len: $crate::private::usize)
-                -> *const () {
+            extern "C" fn __static_call_resolver(
+                name: *const $crate::private::u8,
+                len: $crate::private::usize,
+            ) -> *const () {
                 // SAFETY: as a resolver is called.
                 unsafe { __STATIC_CALL_VARIANTS.resolve(__static_call_key(), name, len) }
             }
@@ -220,7 +223,7 @@ macro_rules! __static_call_dispatch {
             $crate::private::concat!(
                 "`", $features, "`: static-call cannot ask this architecture's processors for that. Put the \
                  variant behind the `#[cfg(target_arch = …)]` that it is for; the features are those of x86 \
-                 and AArch64 that Rust's standard library detects, with commas and without spaces between them"
+                 and AArch64 that Rust's standard library detects, with commas and no spaces between them"
             )
         );
 
@@ -237,8 +240,8 @@ macro_rules! __static_call_dispatch {
 
     (@variant $variant:path, $features:tt) => {{
         const __STATIC_CALL_VARIANT: __StaticCallVariant = $variant;
-        // SAFETY: a function of the dispatched type. A call of it was compiled above for these features, so it
-        // needs no others.
+        // SAFETY: a function of the dispatched type. A call of it was compiled above for these features, so
+        // it needs no others.
         unsafe {
             $crate::private::Variant::new(
                 $crate::private::stringify!($variant),

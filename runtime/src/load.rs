@@ -136,12 +136,12 @@ fn refuse(image: &Image, reason: Reason, lock: &Guard) {
     }
     image.reason.set(reason.to_wire());
     image::push_refused(image, lock);
-    resolve::resolve(image, lock);
     at_start::enable(image, lock);
-    if sealed::is_set(lock)
-        && let Err(error) = protect::protect_late(image, lock)
-    {
-        log!("image at {:p}: {error}", image.header.get());
+    if sealed::is_set(lock) {
+        resolve::resolve(image, lock);
+        if let Err(error) = protect::protect_late(image, lock) {
+            log!("image at {:p}: {error}", image.header.get());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keys that dispatch: their function is chosen when an image is loaded that calls them, before its code is
 //! patched. So no code has to change for the choice, and nothing can refuse it. A key that nobody resolved by
-//! then is resolved by its first call (`dispatch.rs`), or in C by a constructor: no image is known to call it,
-//! so it is only stored into.
+//! then is resolved by its first call (`dispatch.rs`), or in C by a constructor: no image is known to call
+//! it, so it is only stored into.
 //!
 //! # Safety
 //!
@@ -16,6 +16,7 @@ use crate::lock::Guard;
 use crate::log::log;
 use crate::pattern::matches;
 use crate::sealed;
+use crate::tables;
 use crate::update;
 use crate::variable::DISPATCH;
 use crate::walk;
@@ -25,17 +26,32 @@ pub(crate) fn is_unresolved(key: &Key) -> bool {
     key.is_new() && key.is_dispatched()
 }
 
-/// Chooses the functions of the keys of an image that is being loaded, or was refused. None of its calls is
-/// patched yet.
+/// Chooses the functions of the keys that an image calls which is being loaded. None of its calls is patched
+/// yet. If its own keys are about to become read-only, no later call could have them chosen.
 pub(crate) fn resolve(image: &Image, lock: &Guard) {
-    for key in walk::of_image(image, lock).filter(|key| is_unresolved(key)) {
-        resolve_key(key, lock);
+    if sealed::is_set(lock) {
+        walk::of_image(image, lock).for_each(|key| resolve_key(key, lock));
+    } else {
+        // SAFETY: the registration has checked the keys.
+        tables::records(image).for_each(|record| resolve_key(unsafe { &*record.key }, lock));
+    }
+}
+
+/// Chooses the functions of all keys that are about to become read-only.
+pub(crate) fn resolve_all(lock: &Guard) {
+    walk::for_each(lock, &mut |key| resolve_key(key, lock));
+}
+
+#[inline]
+fn resolve_key(key: &Key, lock: &Guard) {
+    if key.is_dispatched() && key.is_new() {
+        choose(key, lock);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn resolve_key(key: &Key, lock: &Guard) {
+fn choose(key: &Key, lock: &Guard) {
     let target = key.resolve(wanted(key, lock));
     let is_chosen = !target.is_null();
     let target = if is_chosen { target } else { key.target.load(Ordering::Relaxed).cast_const() };

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::{self, Operation};
 use crate::os::Refused;
 use crate::protect;
+use crate::resolve;
 use crate::sealed::{self, SEALED};
 use crate::wire::CError;
 
@@ -51,6 +52,7 @@ pub(crate) fn inherit() {
 /// Protects the images of this copy. The answer is no if it has none.
 pub(crate) fn protect_own() -> Result<Answer, Error> {
     let lock = critical::enter()?;
+    resolve::resolve_all(&lock);
     journal::begin(Operation::Seal, null_mut(), &lock);
     sealed::seal(&lock);
     let result = protect::protect_all(&lock);

@@ -7,9 +7,12 @@
 #define CONSTANT(name) printf("%s %zu\n", #name, (size_t)(name))
 
 static void nothing(void) {}
+static void (*choose(void))(void) { return nothing; }
 static DEFINE_STATIC_CALL(plain, nothing);
 static DEFINE_STATIC_CALL_NULL(hook, nothing);
 static DEFINE_STATIC_CALL_RET0(level, int(void));
+static __static_call_object chosen__static_call_key =
+	__STATIC_CALL_INIT_DISPATCH(nothing, choose, "chosen");
 
 #define KEY(key)                                                                                    \
 	printf("%s %u %#x %d %s\n", #key, STATIC_CALL_KEY(key).__form, STATIC_CALL_KEY(key).__flags, \
@@ -46,5 +49,6 @@ int main(void)
 	KEY(plain);
 	KEY(hook);
 	KEY(level);
+	KEY(chosen);
 	return 0;
 }

@@ -223,6 +223,23 @@ fn resolvers_of_c() {
     }
 }
 
+/// Those that a shared object calls are resolved before its calls become direct; those that nobody calls, by
+/// constructors, or before the seal makes them read-only.
+#[test]
+fn resolvers_of_c_in_shared_objects() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for build in SOME_BUILDS {
+        let host = build.link_exporting("dispatch_host.c", &[], &directory.path().join("host"));
+        let plugin = build.shared_object("dispatch_plugin.c", &directory.path().join("plugin.so"));
+        for (mode, (writer, _)) in build.runs() {
+            for seal in [None, Some("sealed")] {
+                let mut command = in_mode(&host, mode);
+                run(command.env("STATIC_CALL_WRITER", writer).arg(&plugin).args(seal));
+            }
+        }
+    }
+}
+
 /// Where ifuncs fail.
 #[test]
 fn resolvers_of_c_under_sanitizers_and_in_static_programs() {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::mem::{offset_of, size_of};
 
 use static_call::c::{CChange, CInfo};
-use static_call_abi::{Form, Key, VERSION};
+use static_call_abi::{DISPATCH, Form, Key, PLAIN_RESOLVER, VERSION};
 use static_call_tests::c::{builds, source};
 use static_call_tests::{llvm, plugin, prefix, run, stdout};
 
@@ -47,6 +47,7 @@ fn expected() -> String {
         let flags = form as u32 | VERSION << 16;
         writeln!(text, "{name} {} {flags:#x} {on_off} {name}", form as u32).unwrap();
     }
+    writeln!(text, "chosen 0 {:#x} 0 chosen", DISPATCH | PLAIN_RESOLVER | VERSION << 16).unwrap();
     text
 }
 
