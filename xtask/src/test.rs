@@ -35,7 +35,7 @@ const QUICK: [&str; 17] = [
 ];
 
 /// The parts that run beside other machines' tests. Each builds into its own directory.
-const PARTS: [&str; 5] = ["ripgrep", "fuzzing", "crates", "models", "AddressSanitizer"];
+const PARTS: [&str; 6] = ["ripgrep", ARCHIVE, "fuzzing", "crates", "models", "AddressSanitizer"];
 const ARCHIVE: &str = "archive";
 
 /// The unit tests and the quick suites.

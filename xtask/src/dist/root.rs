@@ -28,7 +28,7 @@ int main(void)
 		return 1;
 	if (static_call(combine, 3, 4) != 12)
 		return 2;
-	return puts(static_call_mode() == STATIC_CALL_INLINE ? \"inline\" : \"other\") < 0;
+	return puts(static_call_mode() == STATIC_CALL_MODE_INLINE ? \"inline\" : \"other\") < 0;
 }
 ";
 
@@ -58,7 +58,7 @@ pub(super) fn test(archive: &Path, tree: &Path, debs: &[PathBuf]) -> Result<()> 
                                   lib/libstatic_call.so"
     ))?;
     ensure!(said.contains("static"), "the inspector says: {said}");
-    root.run(&format!("{tool} setup --remove && rmdir -p /root/.local/share 2>/dev/null; true"))?;
+    root.run(&format!("{tool} setup --remove; rmdir -p /root/.local/share 2>/dev/null || true"))?;
     root.is_as(&before, "setup --remove")?;
 
     root.run("dpkg --install /tmp/release/*.deb")?;
