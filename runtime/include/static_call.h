@@ -322,7 +322,7 @@ struct __static_call_signature<__STATIC_CALL_PRESERVE_MOST _Result(_Arguments...
 template <typename _Function> constexpr bool __static_call_is_constant(_Function *) { return true; }
 template <typename _Type> constexpr _Type *__static_call_checked(_Type *__function) { return __function; }
 template <typename _Type> constexpr bool __static_call_is_resolver(_Type *(*)()) { return true; }
-template <typename _Type> constexpr bool __static_call_is_resolver(...) { return false; }
+template <typename _Type> constexpr bool __static_call_is_resolver(...) { return 0; }
 }
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
