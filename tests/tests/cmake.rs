@@ -94,7 +94,7 @@ fn an_old_cmake_builds_direct_calls() {
                 cmake
             };
             let mut configure = cmake();
-            configure.arg(root().join("tests/consumer")).arg("-GUnix Makefiles");
+            configure.arg(root().join("tests/consumer")).args(["-G", "Unix Makefiles"]);
             configure.arg(format!("-DCMAKE_INTERPROCEDURAL_OPTIMIZATION={optimized}"));
             let output = run(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix().display())));
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{case}");
