@@ -10,7 +10,7 @@
 //! So a reader sees the old installation or the new one, and an archive that is refused changes nothing.
 //!
 //! An archive is a stranger's file: its paths stay below its own directory, its links lead to a file beside
-//! them, and it unpacks to a bounded size. Its list of checksums shows damage, but says nothing of its origin.
+//! them, and it unpacks to a bounded size. Its list of checksums shows damage, but not where it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
@@ -347,8 +347,8 @@ fn check_sums(directory: &Path, sums: &Sums) -> Result<()> {
     Ok(())
 }
 
-/// Whether this machine can run the programs, and they are of this program's version. Returns the LLVMs of the
-/// pass.
+/// Whether this machine can run the programs, and they are of this program's version. Returns the LLVMs of
+/// the pass.
 fn check_programs(directory: &Path, sums: &Sums) -> Result<String> {
     let own = std::env::current_exe().and_then(fs::read).context("cannot read this program")?;
     let own = glibc::needs(&own)?.context("this program is no ELF file")?;

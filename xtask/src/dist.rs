@@ -182,8 +182,8 @@ fn add_documents(tree: &Path, machine: Machine, epoch: u64) -> Result<()> {
          export PATH=\"$PWD/bin:$PATH\"\n    \
          export PKG_CONFIG_PATH=\"$PWD/lib/pkgconfig\"\n\n\
          `cargo static-call doctor` checks the compilers, the pass and permissions. For one user and all\n\
-         shells, `bin/cargo-static-call static-call setup --from ARCHIVE` installs the archive that this came\n\
-         from below ~/.local/share, and `setup --remove` removes it.\n\n\
+         shells, `bin/cargo-static-call static-call setup --from ARCHIVE` installs the archive of this\n\
+         directory below ~/.local/share, and `setup --remove` removes it.\n\n\
          The programs need glibc 2.31 or newer. share/doc/static-call has the licences and the list of what\n\
          was linked (sbom.spdx.json); SHA256SUMS has the checksums (`sha256sum --check SHA256SUMS`).\n"
     );

@@ -104,7 +104,8 @@ enum Command {
     /// Pack the crates for crates.io, and use them outside of the repository: in a new package, and to
     /// install the tools
     Crates,
-    /// Build the archive and the Debian packages of a release: target/dist. They run with glibc 2.31 and newer
+    /// Build the archive and the Debian packages of a release, which run with glibc 2.31 and newer:
+    /// target/dist
     Dist {
         /// The LLVMs that the pass is built for, as for `install`. By default all that are installed
         #[arg(long, value_delimiter = ',')]

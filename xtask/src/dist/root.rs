@@ -87,7 +87,8 @@ pub(super) fn test(archive: &Path, tree: &Path, debs: &[PathBuf]) -> Result<()> 
     ensure!(mode == "inline\n", "the program's calls run in the mode {mode}");
     root.run("static-call-inspect --require-all-direct /tmp/program")?;
     root.run("dpkg --verify static-call libstatic-call0 libstatic-call-dev")?;
-    root.run("rm -r /tmp/program /tmp/program.c /root/.cache; dpkg --purge libstatic-call-dev libstatic-call0 static-call")?;
+    root.run("rm -r /tmp/program /tmp/program.c /root/.cache")?;
+    root.run("dpkg --purge libstatic-call-dev libstatic-call0 static-call")?;
     root.is_as(&before, "dpkg --purge")?;
     println!("the archive and the packages work in Debian {RELEASE}, and leave nothing");
     fs::remove_dir_all(&root.0).with_context(|| format!("cannot remove {}", root.0.display()))
