@@ -84,6 +84,11 @@ pub(super) fn make(tree: &Path, directory: &Path, machine: Machine, epoch: u64) 
     for file in files_below(tree)? {
         let path = file.strip_prefix(tree)?;
         if let Some(package) = Package::of(path) {
+            // Debian's zsh looks there for the completions of packages.
+            let path = match path.strip_prefix("share/zsh/site-functions") {
+                Ok(name) => Path::new("share/zsh/vendor-completions").join(name),
+                Err(_) => path.to_owned(),
+            };
             let there = stage.join(package.name).join("usr").join(path);
             fs::create_dir_all(there.parent().context("a directory")?)?;
             run(Command::new("cp").arg("-a").arg(&file).arg(&there))?;
