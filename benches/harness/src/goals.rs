@@ -469,8 +469,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(
             "static-call-as is a program more that starts, searches the text for trampolines, and becomes \
-             the assembler: about a millisecond. A hundredth of this time is less than any program's start takes \
-             (a shell that does nothing but run the assembler makes this 1.02).",
+             the assembler: about a millisecond. A hundredth of this time is less than any program's start \
+             takes (a shell that does nothing but run the assembler makes this 1.02).",
         ),
     ]
 }
