@@ -175,8 +175,9 @@ fn writable(target: &Path) -> Finding {
 }
 
 /// How to get a pass.
-const GET_PASS: &str = "get the archive of this version, and run `cargo static-call setup --from ARCHIVE`; or \
-                        build static-call from its sources (`cargo xtask install --prefix ~/.local`)";
+const GET_PASS: &str = "get the archive of this version, and run `cargo static-call setup --from \
+                        ARCHIVE`; or build static-call from its sources (`cargo xtask install --prefix \
+                        ~/.local`)";
 
 /// Which pass is used, and whether it is of this program's version.
 fn which_pass(pass: &Path) -> Finding {

@@ -39,8 +39,8 @@ impl Host {
             Some(_) => return Self::Ours,
             None => {
                 format!(
-                    "an LLVM older than 16, or one that hides its symbols from plugins, but the pass was built \
-                     for LLVM {}",
+                    "an LLVM older than 16, or one that hides its symbols from plugins, but the pass was \
+                     built for LLVM {}",
                     shim::llvms()
                 )
             }

@@ -37,11 +37,11 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             ("first call", Unit::Nanoseconds),
         ]);
     let programs = [(&with, "the pass"), (&without, "no pass"), (&by_pointer, "no trampolines")];
-    let befores = [("", ""), ("sealed", ", sealed"), ("forbidden", ", no memory becomes executable")];
+    let variants = [("", ""), ("sealed", ", sealed"), ("forbidden", ", no memory becomes executable")];
     let ways: Vec<_> = programs
         .into_iter()
         .flat_map(|(program, name)| {
-            befores.map(|(argument, after)| (program, argument, format!("{name}{after}")))
+            variants.map(|(argument, after)| (program, argument, format!("{name}{after}")))
         })
         .collect();
     let commands = ways.iter().map(|(program, argument, name)| {
