@@ -69,8 +69,8 @@ impl Reader<'_, '_> {
         let end = range.end.min(range.start.saturating_add(has));
         while place.checked_add(self.layout.key()).is_some_and(|behind| behind <= end) {
             self.elf.passed(place - range.start, self.elf.pointer, self.budget);
-            let is_new = !self.known.contains_key(&Place::Here(place));
-            match self.key_at(place, is_in_section).filter(|_| is_new) {
+            let key = self.key_at(place, is_in_section);
+            match key.filter(|_| !self.known.contains_key(&Place::Here(place))) {
                 Some(key) => {
                     if self.push(Place::Here(place), key).is_none() {
                         break;

@@ -335,7 +335,7 @@ impl Reader<'_, '_> {
         let end = range.end.min(range.start.saturating_add(has));
         while place.checked_add(self.layout.key()).is_some_and(|behind| behind <= end) {
             self.elf.passed(place - range.start, self.elf.pointer, self.budget);
-            if !self.known.contains_key(&place) && self.is_key(place) {
+            if self.is_key(place) && !self.known.contains_key(&place) {
                 if self.add_key(tables, place, is_in_section).is_none() {
                     break;
                 }

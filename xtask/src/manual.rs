@@ -104,7 +104,11 @@ pub fn overview(lines: &[String]) -> Vec<Entry> {
             entry.text = [&entry.text, rest.trim()].join(" ").trim().to_owned();
             continue;
         }
-        let (names, text) = rest.split_once("  ").unwrap_or((rest, ""));
+        let (names, text) = match rest.split_once("  ") {
+            Some(parts) => parts,
+            // Long names leave one space.
+            None => rest.find(") ").map_or((rest, ""), |end| rest.split_at(end + 1)),
+        };
         let group = if starts { group.to_owned() } else { entries.last().expect("it began").group.clone() };
         entries.push(Entry { group, names: names.trim().to_owned(), text: text.trim().to_owned() });
     }
@@ -163,7 +167,7 @@ fn page(header: &str, text: &str) -> Result<Page> {
     out.line(&format!(".B #include <{header}>"));
     out.line(".fi");
     out.line(".SH DESCRIPTION");
-    out.blocks(&description(&head));
+    out.blocks(&description(&head), true);
     if !overview.is_empty() {
         out.line(".SH OVERVIEW");
         let mut group = "";
@@ -182,7 +186,7 @@ fn page(header: &str, text: &str) -> Result<Page> {
             out.line(&format!("\\fB{}\\fR", escape(form)));
         }
         let start = out.0.len();
-        out.blocks(text);
+        out.blocks(text, false);
         // Paragraphs of an item are indented like its first one.
         let body = out.0.split_off(start).replace(".PP\n", ".IP\n");
         out.0.push_str(body.strip_prefix(".IP\n").unwrap_or(&body));
@@ -361,7 +365,7 @@ impl Roff {
     /// Space between paragraphs, unless there is some.
     fn space(&mut self, space: &str) {
         let last = self.0.lines().last().unwrap_or_default();
-        if ![".SH", ".SS", ".RE", ".sp"].iter().any(|start| last.starts_with(start)) {
+        if ![".SH", ".SS", ".sp"].iter().any(|start| last.starts_with(start)) {
             self.line(space);
         }
     }
@@ -375,10 +379,11 @@ impl Roff {
     }
 
     /// Paragraphs, headings, lists and examples, as comments write them.
-    fn blocks(&mut self, lines: &[String]) {
+    fn blocks(&mut self, lines: &[String], with_headings: bool) {
         let mut number = 0;
         let mut base = 0;
         let mut is_first = true;
+        let mut in_list = false;
         while number < lines.len() {
             let line = &lines[number];
             if line.is_empty() {
@@ -386,8 +391,12 @@ impl Roff {
                 is_first = true;
                 continue;
             }
+            if in_list && tag(line).is_none() {
+                self.line(".RE");
+                in_list = false;
+            }
             let next = lines.get(number + 1).filter(|next| !next.is_empty());
-            if is_first && indent(line) >= base + 4 {
+            if is_first && indent(line) >= 4 {
                 // An example, up to a line that is not indented like it.
                 let from = indent(line);
                 let end = lines[number..].iter().position(|line| !line.is_empty() && indent(line) < from);
@@ -397,13 +406,14 @@ impl Roff {
                     example = &example[..example.len() - 1];
                 }
                 self.space(".sp");
-                self.line(".RS 4\n.nf");
+                self.line(if with_headings { ".RS 4\n.nf" } else { ".RS 11\n.nf" });
                 for line in example {
                     self.line(&escape(line.get(from..).unwrap_or_default()).replace('\t', "    "));
                 }
                 self.line(".fi\n.RE");
                 is_first = true;
-            } else if is_first
+            } else if with_headings
+                && is_first
                 && indent(line) == 0
                 && next.is_some_and(|next| indent(next) == 2)
                 && !line.ends_with([',', '.'])
@@ -422,6 +432,11 @@ impl Roff {
                     text = [&text, more.trim()].join(" ");
                     number += 1;
                 }
+                // Below an entry, such as the errors of a function.
+                if !with_headings && !in_list {
+                    self.line(".RS 7");
+                    in_list = true;
+                }
                 self.tagged(tag, &text);
                 is_first = lines.get(number).is_none_or(|line| self::tag(line).is_none());
             } else {
@@ -433,6 +448,9 @@ impl Roff {
                 number += 1;
                 is_first = false;
             }
+        }
+        if in_list {
+            self.line(".RE");
         }
     }
 }
