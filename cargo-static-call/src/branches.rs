@@ -286,8 +286,8 @@ impl Stays {
     }
 }
 
-/// What people call a key: by the name that it has itself, which patterns match. C++'s macros know only the last
-/// part of the path.
+/// What people call a key: by the name that it has itself, which patterns match. C++'s macros know only the
+/// last part of the path.
 fn name_of(name: Option<&[u8]>, symbol: Option<&[u8]>, place: u64) -> String {
     match (name.filter(|name| !name.is_empty()), symbol) {
         (_, Some(symbol)) if symbol.starts_with(b"_Z") && !is_rust(symbol) => demangle(symbol),

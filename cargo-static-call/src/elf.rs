@@ -358,8 +358,8 @@ impl<'data> Elf<'data> {
         self.data
     }
 
-    /// To be called by a scan that is at this offset and goes on in steps of this many bytes: what it has read
-    /// need not stay in memory.
+    /// To be called by a scan that is at this offset and goes on in steps of this many bytes: what it has
+    /// read need not stay in memory.
     pub fn passed(&self, offset: u64, step: u64, budget: &Budget) {
         if offset % RELEASE < step && offset >= RELEASE {
             budget.progress.advance(RELEASE);

@@ -26,7 +26,8 @@ pub struct Inspect {
     /// Watch the process until it ends: what changes, and how often each key is updated. Looks every second,
     /// or as often as this says. With --json each look is a line
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, requires = "pid")]
-    #[arg(default_missing_value = "1", value_parser = seconds, conflicts_with_all = ["binary", "require_all_direct"])]
+    #[arg(default_missing_value = "1", value_parser = seconds)]
+    #[arg(conflicts_with_all = ["binary", "require_all_direct"])]
     watch: Option<Duration>,
     /// Print JSON; its fields are stable while "format" is 1
     #[arg(long)]

@@ -125,7 +125,8 @@ impl Identity {
     /// None: there is no such process, or it has no memory any more.
     fn of(pid: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may contain anything. proc_pid_stat(5): field 3 is the state, 22 the time.
+        // The name, in parentheses, may contain anything. proc_pid_stat(5): field 3 is the state, and 22 the
+        // time of the start.
         let fields: Vec<&str> = status.rsplit_once(") ")?.1.split(' ').collect();
         let has_memory = fs::read(format!("/proc/{pid}/maps")).is_ok_and(|maps| !maps.is_empty());
         let is_alive = has_memory && !["Z", "X", "x"].contains(fields.first()?);
