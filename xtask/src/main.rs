@@ -39,7 +39,7 @@ struct Arguments {
 enum Command {
     /// Build everything and put it under a directory, which may be moved later
     Install {
-        /// The directory, which gets bin/, lib/ and include/
+        /// The directory, which gets bin/, lib/, include/ and share/
         #[arg(long)]
         prefix: PathBuf,
         /// The LLVMs that the pass is built for, such as 19,22: major versions whose headers are installed,
