@@ -15,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::features;
 use crate::key::Change;
 use crate::log::{self, log};
+use crate::os::{self, Rights};
 use crate::resolve;
 use crate::update;
 
@@ -146,13 +147,20 @@ impl Dispatch {
         if change.commit().is_err_and(|error| error.kind() != ErrorKind::Reentrant)
             && let Ok(_lock) = critical::enter()
             && resolve::is_unresolved(key)
+            && is_writable(key)
         {
-            // Updates are refused for good. But an unresolved key is in no image that was sealed, and no code
-            // depends on it: who seals an image resolves its keys, and who loads it, those that it calls.
+            // Updates are refused for good. But no code depends on an unresolved key: who loads an image
+            // resolves those that it calls.
             key.store(chosen, Form::Call);
         }
         chosen
     }
+}
+
+/// Whether a key's page may be written. An older copy of the runtime may have sealed it.
+fn is_writable(key: &Key) -> bool {
+    let (address, page) = (core::ptr::from_ref(key).addr(), os::page_size());
+    !matches!(os::rights(address & !(page - 1), page), Some((Rights::Other, _)))
 }
 
 /// The names of variants, for people.

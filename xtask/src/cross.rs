@@ -13,7 +13,7 @@ use xtask::run::{cargo, run, target};
 use xtask::{install, packages};
 
 /// The tests that build programs for the machine. All others test only this machine's compilers.
-const TESTS: [&str; 13] = [
+const TESTS: [&str; 14] = [
     "branches",
     "c_programs",
     "c_shared",
@@ -21,6 +21,7 @@ const TESTS: [&str; 13] = [
     "c_damaged",
     "c_hardened",
     "c_trampolines",
+    "dispatch",
     "gcc_inline",
     "machine",
     "pages",
