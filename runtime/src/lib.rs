@@ -80,8 +80,8 @@
 //! ```
 //!
 //! A key of [`define!`] whose first target chooses another one has to call its choice, and not the key: where
-//! the update is refused (after [`seal`], without the right to write code, while a thread blocks SIGTRAP), the
-//! key still calls the function that chooses, which would recurse for ever.
+//! the update is refused (after [`seal`], without the right to write code, while a thread blocks SIGTRAP),
+//! the key still calls the function that chooses, which would recurse for ever.
 //!
 //! # Cost
 //!
@@ -102,8 +102,8 @@
 //!   `cargo static-call doctor` and `inspect`.
 //!
 //! The crate itself is `no_std` and never allocates, except for a [`Batch`] of changes that come from an
-//! iterator. Without `os` it patches through a [`CodeWriter`] that the program sets; until there is one, every
-//! call goes through its key.
+//! iterator. Without `os` it patches through a [`CodeWriter`] that the program sets; until there is one,
+//! every call goes through its key.
 
 #![no_std]
 // Where docs.rs builds it, items name the features that they need.

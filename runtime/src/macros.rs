@@ -25,11 +25,12 @@ macro_rules! static_call {
 /// nothing, which may start as `None`. `#[return_zero]` before a key without an initial value makes its calls
 /// return zero, false or `None` until it is updated ([`ReturnZero`](crate::ReturnZero)). Visibility,
 /// attributes and doc comments go to the key, `#[must_use]` and `#[cold]` to its calls, and `#[deprecated]`
-/// warns whoever uses it. With `#[no_mangle]` C calls it as well, after `DECLARE_STATIC_CALL(NAME, function)`.
-/// A crate that forbids unsafe code may define keys of safe functions; the lints that it may deny, but not
-/// forbid, are `non_camel_case_types`, `non_upper_case_globals`, `single_use_lifetimes`, `unexpected_cfgs` and
-/// the groups that these are in, and `clippy::too_many_arguments` and `clippy::upper_case_acronyms`. A
-/// parameter's name may not be that of a static or constant in scope: `_` is always right.
+/// warns whoever uses it. With `#[no_mangle]` C calls it as well, after `DECLARE_STATIC_CALL(NAME,
+/// function)`. A crate that forbids unsafe code may define keys of safe functions; the lints that it may
+/// deny, but not forbid, are `non_camel_case_types`, `non_upper_case_globals`, `single_use_lifetimes`,
+/// `unexpected_cfgs` and the groups that these are in, and `clippy::too_many_arguments` and
+/// `clippy::upper_case_acronyms`. A parameter's name may not be that of a static or constant in scope: `_` is
+/// always right.
 ///
 /// The type may also be a name for a plain function type, or a `$type:ty` of another macro. Nobody knows its
 /// parameters, so such a key has no method `call`, but `function()`, whose result is called at once:

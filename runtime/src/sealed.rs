@@ -9,9 +9,9 @@
 //! - The lock: loads, unloads and updates are refused, or wait for ever. Calls do not take it.
 //! - Mode, writer and environment (`mode.rs`, `writer/mod.rs`, `log.rs`): later images are patched in another
 //!   way, or not at all.
-//! - Refused updates (`refusal.rs`), noted changes (`journal.rs`), variables (`variable.rs`), room for changes
-//!   (`listing.rs`), keys outside of any image (`protect.rs`): only updates read them, and the seal, whose
-//!   result may be wrong.
+//! - Refused updates (`refusal.rs`), noted changes (`journal.rs`), variables (`variable.rs`), room for
+//!   changes (`listing.rs`), keys outside of any image (`protect.rs`): only updates read them, and the seal,
+//!   whose result may be wrong.
 //! - Actions that were for one signal only (`trap.rs`): the next such signal ends the process.
 //! - The list of images, their descriptors, the maps of their pages: queries, loading, unloading and another
 //!   seal may report nonsense, or crash. They never write code because of it: an image's code is written only

@@ -177,8 +177,8 @@ impl Text {
     }
 
     /// Passes the sites that are what their rewrites replace to `take`: their word, what it holds, their
-    /// address, and the rewrite. Stops at the first other site, or when `take` returns false. Returns how many
-    /// there were.
+    /// address, and the rewrite. Stops at the first other site, or when `take` returns false. Returns how
+    /// many there were.
     #[inline]
     fn take_while<R: BulkRewrite<WORD>>(
         self,

@@ -388,8 +388,8 @@ trait Visitor {
     /// Visits one word.
     fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error>;
 
-    /// Visits many words at once: the sites that are what their rewrites replace, from the first one up to the
-    /// first other one. Returns how many; the next site is visited alone.
+    /// Visits many words at once: the sites that are what their rewrites replace, from the first one up to
+    /// the first other one. Returns how many; the next site is visited alone.
     fn visit_run<R: BulkRewrite<WORD>>(
         &mut self,
         _text: Text,

@@ -252,8 +252,9 @@ fn the_interface_of_branches_is_tested_as_a_whole() {
     assert!(missing.is_empty(), "tests/c/branch_interface.c says nothing of {missing:?}");
 }
 
-/// Users may have macros like `#define N 100`. So this test defines every identifier of the headers as a macro
-/// that is not valid C, except for those of the language, the standard library and the headers' interface.
+/// Users may have macros like `#define N 100`. So this test defines every identifier of the headers as a
+/// macro that is not valid C, except for those of the language, the standard library and the headers'
+/// interface.
 #[test]
 fn macros_of_users_break_nothing() {
     const HEADERS: [&str; 5] = [

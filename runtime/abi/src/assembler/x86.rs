@@ -142,8 +142,8 @@ macro_rules! __static_call_x86 {
         )
     };
     // The argument is on the stack, and the linkage table wants the global offset table in ebx. There is no
-    // landing pad: the first processors do not have it, and Linux asks for none in 32-bit programs. The second
-    // PUSH aligns the stack.
+    // landing pad: the first processors do not have it, and Linux asks for none in 32-bit programs. The
+    // second PUSH aligns the stack.
     (@hook $label:literal $function:literal) => {
         ::core::concat!(
             $label, ": push %ebx

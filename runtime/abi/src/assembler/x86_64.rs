@@ -59,9 +59,9 @@ macro_rules! __static_call_x86_64 {
     };
     // A static branch. All prefixes belong to the instruction that changes: the first one never does, and a
     // probe may be set there. The code that looks at the key has no register to change; it leaves alone the
-    // 128 bytes below the stack pointer, which belong to the function. The record has the key's address, since
-    // the global offset table has none of a key within an array or a struct. No operand is a number: clang
-    // drops `$` where the compiler's syntax is Intel's.
+    // 128 bytes below the stack pointer, which belong to the function. The record has the key's address,
+    // since the global offset table has none of a key within an array or a struct. No operand is a number:
+    // clang drops `$` where the compiler's syntax is Intel's.
     //
     // `on` and `off` say when it jumps: while its key is on or off, or while a function's key calls one.
     (branch on) => {
