@@ -167,8 +167,8 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
 /* A block without its end, where `__static_call_is_on` is the answer. `key` is the address of the library's
  * part of a key, and `when` the assembler's macro, because a user may have a macro `ON`. The variable has no
- * initializer: clang 14 takes each branch's label for a target of each other's jump, and C++ lets no jump pass
- * an initialization. */
+ * initializer: clang 14 takes each branch's label for a target of each other's jump, and C++ lets no jump
+ * pass an initialization. */
 #define __STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                           \
 	__label__ __static_call_jump, __static_call_done;                                            \
 	__static_call_bool __static_call_is_on;                                                      \
@@ -207,9 +207,12 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #else
 #define __static_call_bool _Bool
 #endif
-#define __STATIC_BRANCH_IS_SOME(key) __STATIC_BRANCH(&STATIC_CALL_KEY(key), __STATIC_CALL_ASM_BRANCH_SOME, "0", 1)
-#define static_branch_unlikely(x) __builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_ON, "0", 1), 0)
-#define static_branch_likely(x) __builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_OFF, "1", 0), 1)
+#define __STATIC_BRANCH_IS_SOME(key)                                                                \
+	__STATIC_BRANCH(&STATIC_CALL_KEY(key), __STATIC_CALL_ASM_BRANCH_SOME, "0", 1)
+#define static_branch_unlikely(x)                                                                   \
+	__builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_ON, "0", 1), 0)
+#define static_branch_likely(x)                                                                     \
+	__builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_OFF, "1", 0), 1)
 #else
 #ifdef STATIC_CALL_WITHOUT_LIBRARY
 #define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_CALL_NULL)

@@ -6,6 +6,8 @@ mod readme {}
 mod branches {}
 #[doc = include_str!("../../docs/guide.md")]
 mod guide {}
+#[doc = include_str!("../../docs/many-keys.md")]
+mod many_keys {}
 #[doc = include_str!("../../docs/migrating.md")]
 mod migrating {}
 #[doc = include_str!("../../runtime/README.md")]

@@ -22,6 +22,7 @@ const LIMITS: [(&str, usize); 23] = [
     ("SECURITY.md", 60),
     ("docs/guide.md", 400),
     ("docs/inspect.md", 100),
+    ("docs/many-keys.md", 150),
     ("docs/branches.md", 230),
     ("docs/migrating.md", 150),
     ("docs/building.md", 120),

@@ -398,8 +398,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(
             "a compiler does not unroll a loop with a branch (`hash_*`, target/bench/raw/code-branches.txt), \
-             and does not copy an interpreter's dispatch with one into each arm: an instruction takes a no-op \
-             and a jump more. docs/internals/measuring.md has the machine code and what was tried.",
+             and does not copy an interpreter's dispatch with one into each arm: an instruction takes a \
+             no-op and a jump more. docs/internals/measuring.md has the machine code and what was tried.",
         ),
         Goal::new(
             "branch that is off / relaxed load and branch: the worst loop",
