@@ -158,7 +158,7 @@ fn an_update_and_a_load_take_few_instructions_a_site() {
     const UPDATE: f64 = 95.0;
     const LOAD: f64 = 230.0;
     const UPDATE_OF_ONE: f64 = 3_200.0;
-    const LOAD_OF_ONE: f64 = 7_400.0;
+    const LOAD_OF_ONE: f64 = 7_300.0;
     if !is_x86_64() {
         return;
     }
