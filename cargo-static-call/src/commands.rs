@@ -1,13 +1,13 @@
 //! The command lines of both programs. Their manual pages and their completions are made of them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::Doctor;
 use crate::inspect::Inspect;
 use crate::setup::Setup;
-use crate::share::Share;
 
 /// Run cargo with the static-call pass, and inspect the static calls of programs
 ///
@@ -31,6 +31,16 @@ pub enum Command {
     Share(Share),
     #[command(external_subcommand)]
     Cargo(Vec<OsString>),
+}
+
+/// Write the manual pages and the completions of bash, zsh and fish below a directory
+///
+/// They go where programs look for them: into man/man1, bash-completion/completions, zsh/site-functions and
+/// fish/vendor_completions.d. For one user that directory is ~/.local/share, for all /usr/local/share.
+#[derive(Args, Debug)]
+pub struct Share {
+    /// The directory, such as ~/.local/share
+    pub(crate) directory: PathBuf,
 }
 
 // Its help is that of the inspection, which a text here would hide.

@@ -1,25 +1,15 @@
 //! `cargo static-call share`: the manual pages and completions, which are made of the command lines.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory};
+use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-use crate::commands::{CargoStaticCall, StaticCallInspect};
-
-/// Write the manual pages and the completions of bash, zsh and fish below a directory
-///
-/// They go where programs look for them: into man/man1, bash-completion/completions, zsh/site-functions and
-/// fish/vendor_completions.d. For one user that directory is ~/.local/share, for all /usr/local/share.
-#[derive(Args, Debug)]
-pub struct Share {
-    /// The directory, such as ~/.local/share
-    directory: PathBuf,
-}
+use crate::commands::{CargoStaticCall, Share, StaticCallInspect};
 
 impl Share {
     /// Writes them.

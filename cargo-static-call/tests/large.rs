@@ -62,6 +62,7 @@ fn constants_are_not_read() {
 }
 
 /// The most memory that the inspector had at once, in KiB: with the pages of the file that it maps.
+#[allow(clippy::zombie_processes, reason = "wait4 waits for it")]
 fn peak(file: &Path) -> usize {
     let mut inspector = Command::new(env!("CARGO_BIN_EXE_static-call-inspect"));
     let child =
