@@ -14,8 +14,7 @@ static int plain(int a) { return a + 1; }
 #ifdef __x86_64__
 __attribute__((target("sse4.2"))) /* of which it needs nothing */
 #endif
-static int
-wide(int a)
+static int wide(int a)
 {
 	return a + 2;
 }
@@ -43,7 +42,8 @@ static int (*choose_by_call(void))(int)
 	const int sum = static_call(chosen, 1);
 
 	CHECK(sum == 2 || sum == 3);
-	if (static_call_update(not_chosen, plain)) {}
+	if (static_call_update(not_chosen, plain)) {
+	}
 	return wide;
 }
 static DEFINE_STATIC_CALL_DISPATCH(chosen_by_call, plain, choose_by_call);
@@ -75,7 +75,8 @@ int main(int argc, char **argv)
 	int sums[8] = { 0 };
 
 	if (strcmp(how, "sealed") == 0) {
-		if (static_call_seal()) {}
+		if (static_call_seal()) {
+		}
 	} else if (strcmp(how, "mdwe") == 0) {
 		CHECK(deny_write_execute() == 0);
 	} else if (strcmp(how, "seccomp") == 0) {

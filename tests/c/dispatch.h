@@ -4,8 +4,8 @@
 
 #include <static_call.h>
 
-DECLARE_STATIC_CALL(chosen, int (int));
-DECLARE_STATIC_CALL(declared, int (int));
+DECLARE_STATIC_CALL(chosen, int(int));
+DECLARE_STATIC_CALL(declared, int(int));
 int from_the_other_file(int a);
 
 #endif

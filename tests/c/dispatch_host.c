@@ -11,7 +11,8 @@ int main(int argc, char **argv)
 	int (*function)(int);
 
 	CHECK(argc > 1 && static_call(host_key, 1) == 1);
-	if (argc > 2 && static_call_seal()) {}
+	if (argc > 2 && static_call_seal()) {
+	}
 	void *plugin = dlopen(argv[1], RTLD_NOW);
 	if (!plugin)
 		fprintf(stderr, "%s\n", dlerror());

@@ -11,8 +11,7 @@ static void (*choose(void))(void) { return nothing; }
 static DEFINE_STATIC_CALL(plain, nothing);
 static DEFINE_STATIC_CALL_NULL(hook, nothing);
 static DEFINE_STATIC_CALL_RET0(level, int(void));
-static __static_call_object chosen__static_call_key =
-	__STATIC_CALL_INIT_DISPATCH(nothing, choose, "chosen");
+static __static_call_object chosen__static_call_key = __STATIC_CALL_INIT_DISPATCH(nothing, choose, "chosen");
 
 #define KEY(key)                                                                                    \
 	printf("%s %u %#x %d %s\n", #key, STATIC_CALL_KEY(key).__form, STATIC_CALL_KEY(key).__flags, \
