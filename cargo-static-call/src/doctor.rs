@@ -57,14 +57,16 @@ impl Doctor {
         say(rustc);
         match &plan {
             Ok(plan) => {
-                let which = which_pass(&pass(&plan.wrapper));
+                let pass = pass(&plan.wrapper);
+                let which = which_pass(&pass);
                 let has_pass = matches!(which, Good(..));
                 say(which);
-                if has_rustc && has_pass {
+                // The wrapper knows what is wrong with a damaged one.
+                if has_rustc && (has_pass || llvms.is_none() && pass.exists()) {
                     say(rust_pass(&plan.wrapper, &compiler));
                 }
-                if has_pass {
-                    c_pass(&plan.wrapper, llvms.as_deref()).into_iter().for_each(&mut say);
+                if let Some(llvms) = llvms.filter(|_| has_pass) {
+                    c_pass(&plan.wrapper, &llvms).into_iter().for_each(&mut say);
                 }
             }
             Err(error) => say(Bad(format!("{error:#}"), GET_PASS.into())),
@@ -186,8 +188,11 @@ fn which_pass(pass: &Path) -> Finding {
         Ok(data) => data,
         Err(error) => return Bad(format!("no pass is installed: {shown}: {error}"), GET_PASS.into()),
     };
+    if static_call_abi::pass_llvms(&data).is_none() {
+        return Bad(format!("the pass {shown} is missing or damaged"), install_again());
+    }
     let own = env!("CARGO_PKG_VERSION");
-    let version = static_call_abi::pass_version(&data).unwrap_or("unknown");
+    let version = static_call_abi::pass_version(&data).unwrap_or("0.1");
     if version != own {
         return Bad(
             format!("the pass {shown} is of static-call {version}, but this program of {own}"),
@@ -261,12 +266,8 @@ fn rust_pass(wrapper: &Path, compiler: &OsStr) -> Finding {
 }
 
 /// Each clang that the pass is built for: those with the version in their name, and `clang`.
-fn c_pass(wrapper: &Path, llvms: Option<&str>) -> Vec<Finding> {
+fn c_pass(wrapper: &Path, llvms: &str) -> Vec<Finding> {
     let pass = pass(wrapper);
-    let Some(llvms) = llvms else {
-        let shown = pass.display();
-        return vec![Bad(format!("the pass {shown} is missing or damaged"), install_again())];
-    };
     let is_served = |clang: &String| {
         let output = Command::new(clang).arg("-dumpversion").output();
         let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
