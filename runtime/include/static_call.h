@@ -478,7 +478,7 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_SYMBOL "S"
 #elif defined(__s390x__)
 #define __STATIC_CALL_SYMBOL "jdd"
-#elif defined(__x86_64__) && defined(__PIC__) && !defined(__PIE__)
+#elif defined(__x86_64__) && defined(__PIC__) /* a link may make code for a program that of a library */
 #define __STATIC_CALL_SYMBOL "X"
 #elif !defined(__PIC__) || !defined(__arm__)
 #define __STATIC_CALL_SYMBOL "i"

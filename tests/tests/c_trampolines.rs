@@ -112,6 +112,36 @@ fn every_call_is_a_direct_call_of_a_trampoline() {
     }
 }
 
+/// Debian's gcc compiles for programs unless it is told otherwise. A link that optimizes may use such files
+/// for a shared object or one large object, whose code it makes position-independent in another way.
+#[test]
+fn gcc_optimizes_files_for_programs_as_one_object() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let place = |name: &str| directory.path().join(name);
+    let (whole, program, shared) = (place("whole.o"), place("program"), place("shared.so"));
+    for level in ["-O0", "-O2"] {
+        let sources = ["trampolines.c", "trampolines_other.c"];
+        run(compiler_of("gcc", &[level, "-flto", "-c"], &sources).current_dir(&directory));
+        let link = |output: &[&str]| {
+            let mut command = platform().gnu_program("gcc");
+            command.args([level, "-flto", "-pthread"]).args(output);
+            command.args([place("trampolines.o"), place("trampolines_other.o")]);
+            command
+        };
+        run(link(&["-r", "-flinker-output=nolto-rel"]).arg("-o").arg(&whole));
+        run(link(&["-shared"]).arg("-o").arg(&shared));
+        let mut last = compiler("gcc", &["-o"]);
+        run(last.arg(&program).arg(&whole).arg(prefix().join("lib/libstatic_call.a")));
+        for found in [check(level, &program), Trampolines::read(&shared)] {
+            assert!(found.count > 0 && found.branches >= 8, "{level}: {} calls", found.branches);
+            assert_eq!(found.through_keys, [""; 0], "{level}");
+        }
+    }
+}
+
 /// The header takes it for too old.
 #[test]
 fn a_clang_that_is_too_old_for_trampolines_loads_the_keys() {
