@@ -14,7 +14,9 @@ use crate::variables;
 /// gcc searches the directories of `-B` and `COMPILER_PATH`, then those of its target, then `PATH`. clang
 /// passes an assembler no such variables, so only the arguments name the target.
 pub(crate) fn find(arguments: &Arguments) -> Result<PathBuf, NotFound> {
-    if let Some(named) = variables::get(variables::ASSEMBLER) {
+    // Another copy of this program, which would find this one again, may have run it.
+    let is_first = variables::get(variables::RUNNING).is_none();
+    if let Some(named) = variables::get(variables::ASSEMBLER).filter(|_| is_first) {
         return Ok(named.into());
     }
     let own = env::current_exe().and_then(std::fs::metadata).ok();
@@ -25,8 +27,7 @@ pub(crate) fn find(arguments: &Arguments) -> Result<PathBuf, NotFound> {
     };
     let compiler = variables::get(variables::COLLECT_GCC).map(PathBuf::from);
     let mut candidates = Vec::new();
-    // It may be another copy of this program, which would find this one again.
-    if variables::get(variables::RUNNING).is_none() {
+    if is_first {
         candidates.extend(given());
     }
     let prefix = match &compiler {

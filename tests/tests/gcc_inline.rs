@@ -494,4 +494,9 @@ fn another_directory_of_assemblers_is_used() {
             assert_eq!(read_log(&log)[0].len(), CALLS);
         }
     }
+    // Nor do they run themselves and each other for ever.
+    for copy in [prefix().join("lib/static-call/as/as"), copies.path().join("as")] {
+        run(assemble(&format!("f: call {T}\n"), &[], directory.path()).env("STATIC_CALL_AS", copy));
+        assert_eq!(entries(directory.path()), 1);
+    }
 }
