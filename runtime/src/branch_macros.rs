@@ -110,6 +110,10 @@ macro_rules! __static_call_branch_items {
         $crate::__static_call_items! { @handle $name $vis
             { kept $kept used $used call $call lints[$($lints)*] cfg[$($cfg)*] export $export } }
 
+        $crate::__static_call_items! {
+            @initial plain $name $value [$($cfg)* $($lints)*] $crate::private::bool
+        }
+
         $($cfg)*
         $($lints)*
         #[allow(non_upper_case_globals, unexpected_cfgs)]
@@ -220,7 +224,7 @@ macro_rules! __static_call_branch_items {
             // SAFETY: the key's own name is the program's to give; two keys of one name do not link.
             $(#[cfg_attr($($on)*, unsafe(export_name = $crate::private::stringify!($name)))])*
         ] {
-            $crate::private::Key::branch($value, __STATIC_CALL_NAME)
+            $crate::private::Key::branch(<$name>::__STATIC_CALL_INITIAL, __STATIC_CALL_NAME)
         } }
     };
 }

@@ -6,7 +6,8 @@
 ///    take `#[cfg_attr]` apart, and `@place` puts each where it belongs.
 /// 2. `@kind`: `Option` or not.
 /// 3. `@parameters`: one by one; each that has no name gets one, its own by hygiene.
-/// 4. `@items`: what is generated.
+/// 4. `@items`: what is generated. `@initial` stands outside of the rest: there a function that calls its own
+///    key finds the handle by the key's name, and not the key in memory.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_items {
@@ -249,6 +250,9 @@ macro_rules! __static_call_items {
         $crate::__static_call_items! { @handle $name $vis
             { kept $kept used $used call[] lints[$($lints)*] cfg[$($cfg)*] export $export } }
 
+        $crate::__static_call_items! { @initial $kind $name $value [$($cfg)* $($lints)*]
+            for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) $(-> $result)? }
+
         $($cfg)*
         $($lints)*
         // A crate may forbid what is not allowed here.
@@ -313,6 +317,8 @@ macro_rules! __static_call_items {
         $crate::__static_call_items! { @handle $name $vis
             { kept $kept used $used call[] lints[$($lints)*] cfg[$($cfg)*] export $export } }
 
+        $crate::__static_call_items! { @initial plain $name $value [$($cfg)* $($lints)*] $type }
+
         $($cfg)*
         $($lints)*
         #[allow(non_upper_case_globals, unexpected_cfgs)]
@@ -354,6 +360,25 @@ macro_rules! __static_call_items {
 
             $crate::__static_call_items! { @plain_methods $name }
         };
+    };
+
+    (@initial $kind:ident $name:ident [] $attributes:tt $type:ty) => {};
+    (@initial $kind:ident $name:ident [return zero] $attributes:tt $type:ty) => {};
+    (@initial option $name:ident [$value:expr] $attributes:tt $type:ty) => {
+        $crate::__static_call_items! {
+            @initial plain $name [$value] $attributes ::core::option::Option<$type>
+        }
+    };
+    // A method of an object, with its name.
+    (@initial plain $name:ident [$label:expr, $value:expr] $attributes:tt $type:ty) => {
+        $crate::__static_call_items! { @initial plain $name [$value] $attributes $type }
+    };
+    (@initial plain $name:ident [$value:expr] [$($attribute:tt)*] $type:ty) => {
+        $($attribute)*
+        #[allow(single_use_lifetimes, unexpected_cfgs)]
+        impl $name {
+            const __STATIC_CALL_INITIAL: $type = $value;
+        }
     };
 
     // The key itself, by the same name, which makes its symbol: another language's, or one that calls a
@@ -400,14 +425,12 @@ macro_rules! __static_call_items {
     // A method of an object, with its name.
     (@key define plain $name:ident $export:tt [$label:expr, $value:expr] $($function:tt)*) => {
         $crate::__static_call_items! { @static $name $export {
-            const __STATIC_CALL_INITIAL: __StaticCallFn = $value;
-            $crate::private::Key::new(__STATIC_CALL_INITIAL as *const (), $label.as_ptr().cast())
+            $crate::private::Key::new(<$name>::__STATIC_CALL_INITIAL as *const (), $label.as_ptr().cast())
         } }
     };
     (@key define plain $name:ident $export:tt [$value:expr] $($function:tt)*) => {
         $crate::__static_call_items! { @static $name $export {
-            const __STATIC_CALL_INITIAL: __StaticCallFn = $value;
-            $crate::private::Key::new(__STATIC_CALL_INITIAL as *const (), __STATIC_CALL_NAME)
+            $crate::private::Key::new(<$name>::__STATIC_CALL_INITIAL as *const (), __STATIC_CALL_NAME)
         } }
     };
     (@key define option $name:ident $export:tt [$value:expr]
@@ -418,13 +441,12 @@ macro_rules! __static_call_items {
         $($unsafe)* $($extern)* fn __static_call_off<$($life),*>($($argument: $type),*) {}
 
         $crate::__static_call_items! { @static $name $export {
-            const __STATIC_CALL_INITIAL: ::core::option::Option<__StaticCallFn> = $value;
             const __STATIC_CALL_OFF: __StaticCallFn = __static_call_off;
             const __STATIC_CALL_OFF_FORM: $crate::private::Form =
                 $crate::private::off_form(__static_call_drops(
                     $($crate::__static_call_items!(@absent $type)),*
                 ));
-            match __STATIC_CALL_INITIAL {
+            match <$name>::__STATIC_CALL_INITIAL {
                 ::core::option::Option::Some(target) => $crate::private::Key::with_off(
                     target as *const (), $crate::private::Form::Call,
                     __STATIC_CALL_OFF as *const (), __STATIC_CALL_OFF_FORM, __STATIC_CALL_NAME,

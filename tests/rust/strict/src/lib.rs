@@ -147,6 +147,80 @@ static_call::define! {
     static EXPECTED_UNUSED: fn() -> u32 = answer;
 }
 
+/// What an object does, in names that the macros might use.
+pub trait Object {
+    /// The number of a truth.
+    fn function(&self, object: bool, name: Zero) -> u32;
+    /// Part of a text.
+    fn part<'a>(&self, text: &'a str) -> &'a str;
+}
+
+/// An object.
+#[derive(Clone, Copy, Debug)]
+pub struct Function;
+
+impl Object for Function {
+    fn function(&self, _: bool, _: Zero) -> u32 {
+        3
+    }
+    fn part<'a>(&self, text: &'a str) -> &'a str {
+        text
+    }
+}
+
+static FUNCTION: Function = Function;
+
+static_call::define! {
+    /// A branch's key.
+    pub static BRANCH: bool = cfg!(any());
+    #[cfg(any())]
+    static ABSENT_BRANCH: bool = missing;
+    /// The keys of an object.
+    pub dyn OBJECT: Object {
+        fn function(&self, object: bool, name: Zero) -> u32;
+        fn part<'a>(&self, text: &'a str) -> &'a str;
+    } = FUNCTION;
+    #[cfg_attr(all(), doc = "Nobody uses it, with a comma.", allow(dead_code))]
+    dyn lower_case_object: Object {
+        fn function(&self, object: bool, name: Zero) -> u32;
+        fn part<'a>(&self, text: &'a str) -> &'a str;
+    } = Function;
+    /// Calls itself.
+    pub static FACTORIAL: fn(u64) -> u64 = |n| if n == 0 { 1 } else { n * FACTORIAL.call(n - 1) };
+    /// The same where the type has a name.
+    pub static SUM: fn_of::One = |n| if n == 0 { 0 } else { n + SUM.function()(n - 1) };
+    /// The same of a key that can be off, and switches itself off.
+    pub static ONCE: Option<fn()> = Some(|| std::assert!(ONCE.update(None).is_ok()));
+}
+
+/// Names of types.
+pub mod fn_of {
+    /// A number's.
+    pub type One = fn(u32) -> u32;
+}
+
+static_call::dispatch! {
+    /// Has a variant.
+    #[must_use]
+    pub fn dispatched<'a>(variant: &'a str, features: bool, name: Zero) -> &'a str {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        "avx2,fma" => with_features,
+        #[cfg(target_arch = "aarch64")]
+        "neon" => without,
+        _ => without,
+    }
+    #[cfg(any())]
+    fn absent() { _ => missing }
+}
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[target_feature(enable = "avx2")]
+const fn with_features(text: &str, _: bool, _: Zero) -> &str {
+    text
+}
+const fn without(text: &str, _: bool, _: Zero) -> &str {
+    text
+}
+
 /// Calls and updates all of them.
 ///
 /// # Errors
@@ -169,6 +243,22 @@ pub fn check() -> Result<(), static_call::Error> {
     std::assert_eq!((OF_A_NAME.function()(5), ZERO.call(Zero)), (5, 0));
     std::assert_eq!(lower_case.call(String::new()), Err(String::new()));
     std::assert_eq!(MANY.call(1, 2, 3, 4, 5, 6, 7, 8, '9'), '9');
+    std::assert_eq!(FACTORIAL.call(10), 3_628_800);
+    std::assert_eq!(SUM.function()(10), 55);
+    ONCE.call();
+    std::assert!(ONCE.target().is_none());
+    std::assert_eq!((OBJECT.function(bool, Zero), OBJECT.part("text")), (3, "text"));
+    OBJECT.set(|| &Function)?;
+    std::assert_eq!((OBJECT.function(bool, Zero), OBJECT.part("text")), (3, "text"));
+    std::assert!(!static_call::static_branch_unlikely!(BRANCH));
+    BRANCH.enable()?;
+    std::assert!(static_call::static_branch_likely!(BRANCH));
+    std::assert_eq!(dispatched("text", bool, Zero), "text");
+    let mut changes = [NAMED.change_return_zero(), BRANCH.change(false)];
+    static_call::Batch::new(&mut changes).commit()?;
+    static_call::Batch::new(&mut changes).commit()?;
+    let key: static_call::Key<fn(u32) -> u32> = static_call::Key::new(&NAMED);
+    std::assert_eq!((key.target())(7), 7);
     let mut text = String::new();
     text.push_str("text");
     std::assert_eq!(SHORTER.call(&&*text), "text");
