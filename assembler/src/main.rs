@@ -54,17 +54,24 @@ fn main() -> ExitCode {
         None => {
             command.args(&arguments.all);
         }
-        Some(text) => match standard_input(&text) {
-            Ok(file) => {
-                command.args(arguments.for_standard_input()).stdin(file);
+        Some(text) => {
+            command.args(arguments.for_standard_input());
+            match standard_input(&text) {
+                Ok(file) => {
+                    command.stdin(file);
+                }
+                // There may be no place for one. gcc does not always need one either.
+                Err(_) => {
+                    return run_with_pipe(&mut command, &text)
+                        .unwrap_or_else(|error| cannot_run(&assembler, &error));
+                }
             }
-            Err(error) => {
-                let place = std::env::temp_dir();
-                return fail(&format!("cannot write a temporary file in {}: {error}", place.display()));
-            }
-        },
+        }
     }
-    let error = command.exec();
+    cannot_run(&assembler, &command.exec())
+}
+
+fn cannot_run(assembler: &Path, error: &io::Error) -> ExitCode {
     fail(&format!("cannot run {}: {error}", assembler.display()))
 }
 
@@ -240,4 +247,15 @@ fn standard_input(text: &[u8]) -> io::Result<Stdio> {
     file.write_all(text)?;
     file.rewind()?;
     Ok(file.into())
+}
+
+/// Runs the assembler with this text in a pipe, and gives its exit code.
+fn run_with_pipe(command: &mut Command, text: &[u8]) -> io::Result<ExitCode> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // An assembler that stops reading says why.
+        let _ = pipe.write_all(text);
+    }
+    let code = child.wait()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

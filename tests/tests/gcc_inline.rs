@@ -500,3 +500,24 @@ fn another_directory_of_assemblers_is_used() {
         assert_eq!(entries(directory.path()), 1);
     }
 }
+
+/// Such as in a container without a writable `/tmp`. The text is longer than a pipe holds.
+#[test]
+fn no_place_for_a_temporary_file_is_needed() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let text = format!("{}f: call {T}\n", "\tnop\n".repeat(100_000));
+    let assemble = |text: &str| {
+        let mut assembler = assemble(text, &[], directory.path());
+        assembler.env("TMPDIR", "/nowhere");
+        assembler
+    };
+    run(&mut assemble(&text));
+    assert_eq!(entries(directory.path()), 1);
+    let message = failure(&mut assemble(&format!("{text}\tnonsense\n")));
+    assert!(message.contains("nonsense") && !message.contains("static-call-as"), "{message}");
+    let message = failure(assemble(&text).env("STATIC_CALL_AS", "/nowhere/as"));
+    assert!(message.contains("cannot run /nowhere/as"), "{message}");
+}
