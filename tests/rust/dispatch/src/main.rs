@@ -156,7 +156,9 @@ fn main() {
     println!("other {}", if numbers::call_other() == "t" { "other_first" } else { "other_second" });
     numbers::nothing();
     println!("registered {}", entry().is_some());
-    if let Some(entry) = entry() {
+    // Elsewhere it is a plain function. A debug build leaves its key there, which nothing calls or resolves.
+    let has_variants = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    if let Some(entry) = entry().filter(|_| has_variants) {
         let target = address(number);
         assert_eq!(entry.state(), State::Calls { target }, "the key points at the chosen variant");
         let path = format!("variants::{}", variant(number));
