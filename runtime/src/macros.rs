@@ -273,9 +273,9 @@ macro_rules! __static_call_each {
             = $initial:expr;
         $($more:tt)*
     ) => {
-        $crate::__static_call_object! {
-            [$(#[$($attribute)*])*] [$vis] $name $trait, $initial; $($method)*
-        }
+        $crate::__static_call_items! { @attributes
+            { other [$crate::__static_call_object!] $name [$vis] $trait, $initial; { $($method)* } }
+            { kept[] used[] call[] lints[] cfg[] export[] } [$(#[$($attribute)*])*] }
         $crate::__static_call_each! { $how $($more)* }
     };
     // A name for a type, or a type from another macro.

@@ -9,24 +9,19 @@
 #[macro_export]
 macro_rules! __static_call_object {
     (
-        [$($attribute:tt)*] [$vis:vis] $name:ident $trait:path, $initial:expr;
-        $(
+        $name:ident $vis:tt $trait:path, $initial:expr;
+        {$(
             fn $method:ident $(< $($life:lifetime),* $(,)? >)? (
                 &self $(, $argument:ident : $type:ty)* $(,)?
             ) $(-> $result:ty)?;
-        )+
+        )+}
+        { kept $kept:tt used $used:tt call $call:tt lints[$($lints:tt)*] cfg[$($cfg:tt)*] export[] }
     ) => {
-        $($attribute)*
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
-        $vis struct $name {
-            _object: (),
-        }
+        $crate::__static_call_items! { @handle $name $vis
+            { kept $kept used $used call $call lints[$($lints)*] cfg[$($cfg)*] export[] } }
 
-        $($attribute)*
-        #[allow(non_upper_case_globals)]
-        $vis static $name: $name = $name { _object: () };
-
+        $($cfg)*
+        $($lints)*
         #[allow(non_local_definitions, clippy::too_many_arguments)]
         const _: () = {
             /// The calls of each method's key.
@@ -61,7 +56,7 @@ macro_rules! __static_call_object {
                                 $crate::private::stringify!($method), "\0"
                             ),
                             {
-                                const fn function<__Object, __Named>(
+                                const fn __function<__Object, __Named>(
                                     _: __Object,
                                 ) -> $(for<$($life),*>)? fn($($type),*) $(-> $result)?
                                 where
@@ -70,7 +65,7 @@ macro_rules! __static_call_object {
                                 {
                                     __Functions::<__Object, __Named>::$method
                                 }
-                                function(|| &$initial)
+                                __function(|| &$initial)
                             }
                         ] [$($argument: $type),*] }
                         { kept[] used[] call[] lints[] cfg[] export[] } []
@@ -125,7 +120,11 @@ macro_rules! __static_call_object {
             }
         };
     };
-    ($attributes:tt $vis:tt $name:ident $trait:path, $initial:expr; $($method:tt)*) => {
+    ($name:ident $vis:tt $trait:path, $initial:expr; $methods:tt
+        { kept $kept:tt used $used:tt call $call:tt lints $lints:tt cfg $cfg:tt export[$($on:tt)+] }) => {
+        $crate::private::compile_error!("a `dyn` key has no symbol: it takes no `#[no_mangle]`");
+    };
+    ($($object:tt)*) => {
         $crate::private::compile_error!(
             "the methods of a `dyn` key are listed as `fn name(&self, argument: Type) -> Result;`, without \
              attributes, bodies, types as parameters, `unsafe` or `&mut self`"

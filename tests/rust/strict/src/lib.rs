@@ -180,6 +180,8 @@ static_call::define! {
         fn function(&self, object: bool, name: Zero) -> u32;
         fn part<'a>(&self, text: &'a str) -> &'a str;
     } = FUNCTION;
+    #[cfg(any())]
+    pub dyn ABSENT_OBJECT: Missing { fn missing(&self); } = missing;
     #[cfg_attr(all(), doc = "Nobody uses it, with a comma.", allow(dead_code))]
     dyn lower_case_object: Object {
         fn function(&self, object: bool, name: Zero) -> u32;
