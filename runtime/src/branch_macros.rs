@@ -157,8 +157,8 @@ macro_rules! __static_call_branch_items {
                 }
 
                 /// The change that switches this key on or off, to be made by a `Batch`.
-                pub fn change(self, is_on: $crate::private::bool) -> $crate::Change {
-                    $crate::private::switch(__static_call_key(), is_on)
+                pub fn change(self, __is_on: $crate::private::bool) -> $crate::Change {
+                    $crate::private::switch(__static_call_key(), __is_on)
                 }
 
                 /// Switches this key on, if it is off.

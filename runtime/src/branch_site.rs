@@ -115,10 +115,10 @@ macro_rules! __static_call_branch_text {
 #[macro_export]
 macro_rules! __static_call_branch_asm {
     ($key:ident $to:ident if $when:ident $polarity:literal) => {
-        let is_on = $crate::__static_call_branch_load!($key if $when);
-        if is_on == $crate::__static_call_branch_way!($to) {
+        let __is_on = $crate::__static_call_branch_load!($key if $when);
+        if __is_on == $crate::__static_call_branch_way!($to) {
             $crate::private::cold_path();
-            return is_on;
+            return __is_on;
         }
     };
 }

@@ -165,20 +165,26 @@ macro_rules! __static_call_dispatch {
             ]);
 
             extern "C" fn __static_call_resolver(
-                name: *const $crate::private::u8,
-                len: $crate::private::usize,
+                __name: *const $crate::private::u8,
+                __len: $crate::private::usize,
             ) -> *const () {
                 // SAFETY: as a resolver is called.
-                unsafe { __STATIC_CALL_VARIANTS.resolve(__static_call_key(), name, len) }
+                unsafe {
+                    $crate::private::Dispatch::resolve(
+                        &__STATIC_CALL_VARIANTS, __static_call_key(), __name, __len,
+                    )
+                }
             }
 
             /// What a call reaches before the key is resolved.
             #[cold]
             fn __static_call_first<$($life),*>($($argument: $type),*) $(-> $result)? {
-                let variant = __STATIC_CALL_VARIANTS.first(__static_call_key());
+                let __variant = $crate::private::Dispatch::first(
+                    &__STATIC_CALL_VARIANTS, __static_call_key(),
+                );
                 // SAFETY: a function of this type, whose features the processor has.
                 unsafe {
-                    $crate::private::transmute::<*const (), __StaticCallFn>(variant)($($argument),*)
+                    $crate::private::transmute::<*const (), __StaticCallFn>(__variant)($($argument),*)
                 }
             }
 

@@ -209,13 +209,13 @@ macro_rules! __static_call_items {
         );
     };
     (@parameters $head:tt [$($done:tt)*] [_ : $type:ty $(, $($more:tt)*)?]) => {
-        $crate::__static_call_items! { @parameters $head [$($done)* [argument $type]] [$($($more)*)?] }
+        $crate::__static_call_items! { @parameters $head [$($done)* [__argument $type]] [$($($more)*)?] }
     };
     (@parameters $head:tt [$($done:tt)*] [$name:ident : $type:ty $(, $($more:tt)*)?]) => {
         $crate::__static_call_items! { @parameters $head [$($done)* [$name $type]] [$($($more)*)?] }
     };
     (@parameters $head:tt [$($done:tt)*] [$type:ty $(, $($more:tt)*)?]) => {
-        $crate::__static_call_items! { @parameters $head [$($done)* [argument $type]] [$($($more)*)?] }
+        $crate::__static_call_items! { @parameters $head [$($done)* [__argument $type]] [$($($more)*)?] }
     };
 
     // The value that stands for a key.
@@ -331,7 +331,7 @@ macro_rules! __static_call_items {
                 "the key's type is no function pointer",
             );
             #[allow(clippy::fn_to_numeric_cast_any)]
-            const _: fn(__StaticCallFn) -> ::core::primitive::usize = |function| function as _;
+            const _: fn(__StaticCallFn) -> ::core::primitive::usize = |__function| __function as _;
 
             $crate::__static_call_items! { @key $how plain $name $export $value }
 
@@ -447,8 +447,8 @@ macro_rules! __static_call_items {
                     $($crate::__static_call_items!(@absent $type)),*
                 ));
             match <$name>::__STATIC_CALL_INITIAL {
-                ::core::option::Option::Some(target) => $crate::private::Key::with_off(
-                    target as *const (), $crate::private::Form::Call,
+                ::core::option::Option::Some(__target) => $crate::private::Key::with_off(
+                    __target as *const (), $crate::private::Form::Call,
                     __STATIC_CALL_OFF as *const (), __STATIC_CALL_OFF_FORM, __STATIC_CALL_NAME,
                 ),
                 ::core::option::Option::None => $crate::private::Key::with_off(
@@ -527,19 +527,19 @@ macro_rules! __static_call_items {
                 __static_call_key()
             }
 
-            fn change(&self, target: __StaticCallFn) -> $crate::Change {
+            fn change(&self, __target: __StaticCallFn) -> $crate::Change {
                 // SAFETY: a function of the key's type.
                 unsafe {
                     $crate::private::change(
-                        __static_call_key(), target as *const (), $crate::private::Form::Call,
+                        __static_call_key(), __target as *const (), $crate::private::Form::Call,
                     )
                 }
             }
 
             fn target(&self) -> __StaticCallFn {
-                let (target, _) = $crate::private::query(__static_call_key());
+                let (__target, _) = $crate::private::query(__static_call_key());
                 // SAFETY: the key only ever points at functions of this type.
-                unsafe { $crate::private::transmute::<*const (), __StaticCallFn>(target) }
+                unsafe { $crate::private::transmute::<*const (), __StaticCallFn>(__target) }
             }
         }
 
@@ -551,9 +551,9 @@ macro_rules! __static_call_items {
             /// If the code may not be written, or was patched by something else. Nothing has changed then.
             pub fn update(
                 self,
-                target: __StaticCallFn,
+                __target: __StaticCallFn,
             ) -> ::core::result::Result<(), $crate::Error> {
-                $crate::private::commit($crate::StaticCall::change(&self, target))
+                $crate::private::commit($crate::StaticCall::change(&self, __target))
             }
 
             /// What calls reach now.
@@ -574,12 +574,12 @@ macro_rules! __static_call_items {
                 __static_call_key()
             }
 
-            fn change(&self, target: Self::Target) -> $crate::Change {
-                match target {
+            fn change(&self, __target: Self::Target) -> $crate::Change {
+                match __target {
                     // SAFETY: a function of the key's type.
-                    ::core::option::Option::Some(target) => unsafe {
+                    ::core::option::Option::Some(__target) => unsafe {
                         $crate::private::change(
-                            __static_call_key(), target as *const (), $crate::private::Form::Call,
+                            __static_call_key(), __target as *const (), $crate::private::Form::Call,
                         )
                     },
                     ::core::option::Option::None => $crate::private::off(__static_call_key()),
@@ -587,13 +587,13 @@ macro_rules! __static_call_items {
             }
 
             fn target(&self) -> Self::Target {
-                let (target, form) = $crate::private::query(__static_call_key());
-                if form.is_none() {
+                let (__target, __form) = $crate::private::query(__static_call_key());
+                if __form.is_none() {
                     return ::core::option::Option::None;
                 }
                 // SAFETY: the key only ever points at functions of this type.
                 ::core::option::Option::Some(unsafe {
-                    $crate::private::transmute::<*const (), __StaticCallFn>(target)
+                    $crate::private::transmute::<*const (), __StaticCallFn>(__target)
                 })
             }
         }
@@ -614,9 +614,9 @@ macro_rules! __static_call_items {
             /// If the code may not be written, or was patched by something else. Nothing has changed then.
             pub fn update(
                 self,
-                target: ::core::option::Option<__StaticCallFn>,
+                __target: ::core::option::Option<__StaticCallFn>,
             ) -> ::core::result::Result<(), $crate::Error> {
-                $crate::private::commit($crate::StaticCall::change(&self, target))
+                $crate::private::commit($crate::StaticCall::change(&self, __target))
             }
 
             /// What calls reach now, or `None` if they are off.
@@ -671,13 +671,13 @@ macro_rules! __static_call_items {
             ) -> __Zero {
                 __Zero::ZERO
             }
-            let zero: for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) -> __Zero =
+            let __zero: for<$($life),*> $($unsafe)* $($extern)* fn($($type),*) -> __Zero =
                 __static_call_zero::<__Zero>;
-            let form = $crate::private::zero_form::<__Zero>(
+            let __form = $crate::private::zero_form::<__Zero>(
                 __static_call_drops($($crate::__static_call_items!(@absent $type)),*)
             );
             // SAFETY: a function of the key's type, which only returns zero.
-            unsafe { $crate::private::change(__static_call_key(), zero as *const (), form) }
+            unsafe { $crate::private::change(__static_call_key(), __zero as *const (), __form) }
         }
     };
 }

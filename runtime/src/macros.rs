@@ -122,7 +122,8 @@ macro_rules! static_call {
 /// `LOGGER` implements the trait itself. `set` takes a closure that captures nothing and returns the object,
 /// which is then a constant of each call; an object that is made at run time comes from a `OnceLock`
 /// (`|| &**LOG.get().expect("it was set before")`), and may be a `&'static dyn Log`. A result that borrows
-/// from the object is written with `'static`.
+/// from the object is written with `'static`. A provided method that is not listed runs the trait's own code
+/// on the key, not what the object has in its place: list it, too.
 ///
 /// # Errors
 ///

@@ -43,8 +43,8 @@ macro_rules! __static_call_object {
                 {
                     fn $method $(<$($life),*>)? ($($argument: $type),*) $(-> $result)? {
                         // SAFETY: only who had a closure can make this instance the target of a key.
-                        let object = unsafe { $crate::private::conjure::<__Object>() };
-                        <__Named as $trait>::$method(object() $(, $argument)*)
+                        let __object = unsafe { $crate::private::conjure::<__Object>() };
+                        <__Named as $trait>::$method(__object() $(, $argument)*)
                     }
                 }
 
@@ -109,7 +109,7 @@ macro_rules! __static_call_object {
                 /// then.
                 pub fn set<__Object, __Named>(
                     self,
-                    _object: __Object,
+                    __object: __Object,
                 ) -> ::core::result::Result<(), $crate::Error>
                 where
                     __Object: $crate::private::Object<__Named>,

@@ -57,6 +57,29 @@ macro_rules! mine {
 }
 mine! { compile_error concat matches module_path stringify }
 
+macro_rules! statics {
+    ($($name:ident)*) => {
+        $(
+            #[allow(non_upper_case_globals, dead_code, reason = "names of what the macros bind, maybe")]
+            static $name: () = ();
+        )*
+    };
+}
+statics! { argument form function is_on len object target variant zero }
+
+/// Methods with names of others, for all types.
+#[allow(dead_code, reason = "for the macros to find")]
+trait Methods: std::marker::Sized {
+    fn first(self) {}
+    fn resolve(self) {}
+    fn cast(self) {}
+    fn call(self) {}
+    fn change(self) {}
+    fn update(self) {}
+    fn target(self) {}
+}
+impl<T> Methods for T {}
+
 /// A type with the name of a built-in one.
 #[allow(non_camel_case_types, reason = "for the macros to find")]
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +173,7 @@ static_call::define! {
 /// What an object does, in names that the macros might use.
 pub trait Object {
     /// The number of a truth.
-    fn function(&self, object: bool, name: Zero) -> u32;
+    fn function(&self, truth: bool, name: Zero) -> u32;
     /// Part of a text.
     fn part<'a>(&self, text: &'a str) -> &'a str;
 }
@@ -177,14 +200,14 @@ static_call::define! {
     static ABSENT_BRANCH: bool = missing;
     /// The keys of an object.
     pub dyn OBJECT: Object {
-        fn function(&self, object: bool, name: Zero) -> u32;
+        fn function(&self, truth: bool, name: Zero) -> u32;
         fn part<'a>(&self, text: &'a str) -> &'a str;
     } = FUNCTION;
     #[cfg(any())]
     pub dyn ABSENT_OBJECT: Missing { fn missing(&self); } = missing;
     #[cfg_attr(all(), doc = "Nobody uses it, with a comma.", allow(dead_code))]
     dyn lower_case_object: Object {
-        fn function(&self, object: bool, name: Zero) -> u32;
+        fn function(&self, truth: bool, name: Zero) -> u32;
         fn part<'a>(&self, text: &'a str) -> &'a str;
     } = Function;
     /// Calls itself.
@@ -204,7 +227,7 @@ pub mod fn_of {
 static_call::dispatch! {
     /// Has a variant.
     #[must_use]
-    pub fn dispatched<'a>(variant: &'a str, features: bool, name: Zero) -> &'a str {
+    pub fn dispatched<'a>(text: &'a str, features: bool, name: Zero) -> &'a str {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         "avx2,fma" => with_features,
         #[cfg(target_arch = "aarch64")]
