@@ -53,6 +53,8 @@ fn state(name: &str) -> State {
 }
 
 fn check_list() {
+    // Where branches are loads, a key that nothing else switches may have become a constant.
+    CHECK.disable().unwrap();
     assert_eq!(
         names("registry::*"),
         [
