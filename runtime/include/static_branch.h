@@ -164,11 +164,18 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #endif
 #define static_key_enabled(x) (static_key_count(x) != 0)
 
+/* A long in C, as Linux' branches are. C++ lets no long initialize a bool in braces. */
+#ifdef __cplusplus
+#define __STATIC_BRANCH_EXPECT(is_on, expected) (__builtin_expect(is_on, expected) != 0)
+#else
+#define __STATIC_BRANCH_EXPECT(is_on, expected) __builtin_expect(is_on, expected)
+#endif
+
 #if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
 /* A block without its end, where `__static_call_is_on` is the answer. `key` is the address of the library's
  * part of a key, and `when` the assembler's macro, because a user may have a macro `ON`. The variable has no
- * initializer: clang 14 takes each branch's label for a target of each other's jump, and C++ lets no jump
- * pass an initialization. */
+ * initializer: clang before 17 takes each branch's label for a target of each other's jump, and C++ lets no
+ * jump pass an initialization. */
 #define __STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                                           \
 	__label__ __static_call_jump, __static_call_done;                                            \
 	__static_call_bool __static_call_is_on;                                                      \
@@ -188,7 +195,23 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #else /* Otherwise gcc saves registers for this way before it branches. */
 #define __STATIC_BRANCH_COLD __attribute__((__cold__));
 #endif
-#if defined(__clang__) && defined(__cpp_impl_coroutine)
+#if defined(__clang__) && defined(__cplusplus) && __clang_major__ < 17
+/* A function of its own for each branch, which is inlined: clang before 17 refuses two branches in one
+ * function where a jump from one to the other's label would enter a `try` or pass a variable with a
+ * destructor, though no branch jumps there (D155342 mended that). It looks into lambdas too, but not into
+ * classes. */
+#define __STATIC_BRANCH(key, when, polarity, jumped)                                                 \
+	([]() __attribute__((__always_inline__)) -> bool {                                           \
+		struct __static_call_branch_class {                                                  \
+			static __attribute__((__always_inline__)) bool __static_call_ask()           \
+			{                                                                            \
+				__STATIC_BRANCH_BLOCK(key, when, polarity, jumped)                   \
+				return __static_call_is_on;                                          \
+			}                                                                            \
+		};                                                                                   \
+		return __static_call_branch_class::__static_call_ask();                              \
+	}())
+#elif defined(__clang__) && defined(__cpp_impl_coroutine)
 /* clang compiles no label in a coroutine, but one in a function that is inlined there. */
 #define __STATIC_BRANCH(key, when, polarity, jumped)                                                 \
 	([]() __attribute__((__always_inline__)) -> bool {                                           \
@@ -210,9 +233,11 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #define __STATIC_BRANCH_IS_SOME(key)                                                                \
 	__STATIC_BRANCH(&STATIC_CALL_KEY(key), __STATIC_CALL_ASM_BRANCH_SOME, "0", 1)
 #define static_branch_unlikely(x)                                                                   \
-	__builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_ON, "0", 1), 0)
+	__STATIC_BRANCH_EXPECT(                                                                      \
+		__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_ON, "0", 1), 0)
 #define static_branch_likely(x)                                                                     \
-	__builtin_expect(__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_OFF, "1", 0), 1)
+	__STATIC_BRANCH_EXPECT(                                                                      \
+		__STATIC_BRANCH(&(x)->__key.__key, __STATIC_CALL_ASM_BRANCH_OFF, "1", 0), 1)
 #else
 #ifdef STATIC_CALL_WITHOUT_LIBRARY
 #define __STATIC_BRANCH_IS_SOME(key) (static_call_query(key) != __STATIC_CALL_NULL)
@@ -220,8 +245,8 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 #define __STATIC_BRANCH_IS_SOME(key) \
 	((__atomic_load_n(&STATIC_CALL_KEY(key).__form, __ATOMIC_RELAXED) & 1) == 0)
 #endif
-#define static_branch_unlikely(x) __builtin_expect(static_key_enabled(x), 0)
-#define static_branch_likely(x) __builtin_expect(static_key_enabled(x), 1)
+#define static_branch_unlikely(x) __STATIC_BRANCH_EXPECT(static_key_enabled(x), 0)
+#define static_branch_likely(x) __STATIC_BRANCH_EXPECT(static_key_enabled(x), 1)
 #endif
 
 /* Only for keys that may be NULL: with branches on others, an image stays unpatched. While the key has a

@@ -66,6 +66,26 @@ static int in_handlers()
 	return value;
 }
 
+// For clang before 17, each jump here might pass a destructor or enter the `try`.
+static int in_several_scopes(int way)
+{
+	int value = static_branch_unlikely(&outer::trace) ? 1 : 0;
+	switch (way) {
+	case 0:
+		try {
+			OnDestruction on_destruction(value);
+			if (static_branch_unlikely(&outer::trace))
+				throw 100;
+		} catch (int thrown) {
+			value += static_branch_likely(&outer::trace) ? thrown : 5000;
+		}
+		break;
+	default: break;
+	}
+	const bool is_on{ static_branch_unlikely(&outer::trace) };
+	return value + (is_on ? 1000 : 0);
+}
+
 static int in_lambdas(int value)
 {
 	auto lambda = [=](auto more) { return static_branch_unlikely(&outer::trace) ? value + more : value; };
@@ -133,6 +153,7 @@ static void check_ways(bool is_on)
 	CHECK(Counted<int>::is_on() == is_on && !Counted<long>::is_on());
 	CHECK(by_argument<&outer::trace>() == is_on && by_argument<&Codec::fast>() == is_on);
 	CHECK(in_handlers() == (is_on ? 111 : 0));
+	CHECK(in_several_scopes(0) == (is_on ? 1112 : 0) && in_several_scopes(1) == (is_on ? 1001 : 0));
 	CHECK(in_lambdas(4) == (is_on ? 11 : 8) && in_line() == (is_on ? 3 : 0));
 }
 

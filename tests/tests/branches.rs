@@ -151,6 +151,31 @@ fn in_code_of_cpp_alone() {
     }
 }
 
+/// The same for clang 14, the oldest that is known, without its pass.
+#[test]
+fn in_code_of_cpp_of_the_oldest_clang() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("program");
+    for flags in [["-O0", "-std=c++17"], ["-O2", "-std=c++17"], ["-O2", "-std=c++20"]] {
+        let mut clang = Command::new("clang++-14");
+        clang
+            .args(platform().clang_flags())
+            .args(flags)
+            .args(["-Wall", "-Wextra", "-Werror", "-pthread", "-I"]);
+        clang.arg(prefix().join("include")).arg(source("branch_scopes.cpp")).arg("-o").arg(&program);
+        run(clang.arg(prefix().join("lib/libstatic_call.a")));
+        for (mode, writer) in WRITERS {
+            let output = run(in_mode(&program, Some(mode))
+                .envs([("STATIC_CALL_WRITER", writer), ("STATIC_CALL_LOG", "1")]));
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(mode != "inline" || log.contains(" keys, inline; "), "{flags:?}, {writer}: {log}");
+        }
+    }
+}
+
 /// The source of a kernel module, with keys in arrays and structs.
 #[test]
 fn in_code_of_the_kernel() {
