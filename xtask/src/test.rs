@@ -1,10 +1,11 @@
 //! `cargo xtask test`: the tests of this machine, and with `--all` everything that CI runs.
 
 use std::env;
+use std::fs;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use xtask::machines::{MACHINES, Machine};
 use xtask::run::{cargo, host, run, target};
 use xtask::{install, packages};
@@ -69,6 +70,7 @@ pub(crate) fn test_all() -> Result<()> {
     // The tests use an installed prefix, as users do.
     if add_installation(&mut steps)? {
         add_tests(&mut steps, &suites()?)?;
+        remove_matrix()?;
         // Two machines would compete for apt's lock.
         steps.run("tools of other machines", || MACHINES.iter().try_for_each(Machine::ensure_tools))?;
         // Each gets half of the processors.
@@ -132,6 +134,18 @@ fn add_tests(steps: &mut Steps, suites: &[String]) -> Result<()> {
     steps.run("examples in documents", || run(test_command().arg("--doc")))?;
     for suite in suites {
         steps.run(suite, || run(test_command().args(["--test", suite])))?;
+    }
+    Ok(())
+}
+
+/// Removes what the matrix has built: three gigabytes, and CI's disk may not have them for the rest.
+fn remove_matrix() -> Result<()> {
+    // There is none if the tests did not compile.
+    for build in fs::read_dir(target().join("tests")).into_iter().flatten().flatten() {
+        if build.file_name().to_string_lossy().starts_with("matrix-") {
+            let path = build.path();
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
     }
     Ok(())
 }
