@@ -15,6 +15,9 @@ use super::check::files_below;
 /// To make the root, and to compile for it.
 pub(super) const PACKAGES: &[&str] = &["mmdebstrap", "pkg-config", "clang-22"];
 
+/// The home of the root's user.
+const HOME: &str = "/home/user";
+
 /// A program of a user, which checks itself.
 const PROGRAM: &str = "
 #include <static_call.h>
@@ -51,14 +54,14 @@ pub(super) fn test(archive: &Path, tree: &Path, debs: &[PathBuf]) -> Result<()> 
     root.run(&format!("{tool} setup --from /tmp/release/{archive}"))?;
     let said = root.run(&format!("{tool} doctor || true"))?;
     ensure!(said.contains("which records a call"), "rustc does not load the pass:\n{said}");
-    let there = "/root/.local/share/static-call/current";
+    let there = format!("{HOME}/.local/share/static-call/current");
     ensure!(said.contains(&format!("{there}/lib/static-call")), "the doctor names another pass:\n{said}");
     let said = root.run(&format!(
         "cd {there} && sha256sum --check --quiet SHA256SUMS && bin/static-call-inspect \
                                   lib/libstatic_call.so"
     ))?;
     ensure!(said.contains("static"), "the inspector says: {said}");
-    root.run(&format!("{tool} setup --remove; rmdir -p /root/.local/share 2>/dev/null || true"))?;
+    root.run(&format!("{tool} setup --remove; rmdir -p {HOME}/.local/share 2>/dev/null || true"))?;
     root.is_as(&before, "setup --remove")?;
 
     root.run("dpkg --install /tmp/release/*.deb")?;
@@ -87,7 +90,7 @@ pub(super) fn test(archive: &Path, tree: &Path, debs: &[PathBuf]) -> Result<()> 
     ensure!(mode == "inline\n", "the program's calls run in the mode {mode}");
     root.run("static-call-inspect --require-all-direct /tmp/program")?;
     root.run("dpkg --verify static-call libstatic-call0 libstatic-call-dev")?;
-    root.run("rm -r /tmp/program /tmp/program.c /root/.cache")?;
+    root.run(&format!("rm -r /tmp/program /tmp/program.c {HOME}/.cache"))?;
     root.run("dpkg --purge libstatic-call-dev libstatic-call0 static-call")?;
     root.is_as(&before, "dpkg --purge")?;
     println!("the archive and the packages work in Debian {RELEASE}, and leave nothing");
@@ -106,11 +109,17 @@ impl Root {
         make.args(["--quiet", "--variant=essential", RELEASE]).arg(&path);
         make.arg(xtask::unpack::mirror()?);
         run(&mut make)?;
-        Ok(Self(path))
+        let root = Self(path);
+        fs::create_dir_all(root.home(""))?;
+        Ok(root)
     }
 
     fn path(&self, path: &str) -> PathBuf {
         self.0.join(path)
+    }
+
+    fn home(&self, path: &str) -> PathBuf {
+        self.path(HOME.trim_start_matches('/')).join(path)
     }
 
     /// The compiler that this repository uses, which runs on old releases too.
@@ -146,7 +155,7 @@ impl Root {
             .args(["--fork", "--pid", "--mount", "--mount-proc"])
             .arg(format!("--root={}", self.0.display()));
         unshare.args(["/bin/sh", "-ec", command]).env_clear();
-        unshare.envs([("HOME", "/root"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C.UTF-8")]);
+        unshare.envs([("HOME", HOME), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C.UTF-8")]);
         unshare.envs([("DEBIAN_FRONTEND", "noninteractive")]);
         output(&mut unshare).with_context(|| format!("in Debian {RELEASE}"))
     }
@@ -172,12 +181,14 @@ impl Root {
         let now = self.files()?;
         let differing: Vec<_> = now.symmetric_difference(before).collect();
         ensure!(differing.is_empty(), "after {what} these files are new or gone: {differing:?}");
-        let leftover: Vec<PathBuf> =
-            ["root/.local/share/static-call", "usr/lib/static-call", "root/.cache/static-call"]
-                .iter()
-                .map(|path| self.path(path))
-                .filter(|path| path.exists())
-                .collect();
+        let leftover: Vec<PathBuf> = [
+            self.home(".local/share/static-call"),
+            self.home(".cache/static-call"),
+            self.path("usr/lib/static-call"),
+        ]
+        .into_iter()
+        .filter(|path| path.exists())
+        .collect();
         ensure!(leftover.is_empty(), "{what} leaves {leftover:?}");
         Ok(())
     }
