@@ -14,13 +14,18 @@ use crate::lines::WIDTH;
 use xtask::run::root;
 
 /// The most lines of a document, or of each document below a directory.
-const LIMITS: [(&str, usize); 24] = [
+const LIMITS: [(&str, usize); 29] = [
     ("README.md", 150),
     ("ARCHITECTURE.md", 180),
     ("CONTRIBUTING.md", 150),
     ("RELEASING.md", 60),
     ("SECURITY.md", 60),
-    ("docs/guide.md", 400),
+    ("docs/SUMMARY.md", 60),
+    ("docs/guide.md", 300),
+    ("docs/dispatch.md", 100),
+    ("docs/hooks.md", 80),
+    ("docs/updates.md", 60),
+    ("docs/hardening.md", 80),
     ("docs/inspect.md", 100),
     ("docs/many-keys.md", 150),
     ("docs/branches.md", 230),

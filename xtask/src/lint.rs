@@ -1,15 +1,14 @@
 //! `cargo xtask lint`: the static checks of the sources.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use xtask::packages;
-use xtask::run::{cargo, root, run, target, tracked_files};
+use xtask::run::{cargo, root, run, tracked_files};
 
 use crate::steps::Steps;
-use crate::{features, imports, lines};
+use crate::{features, imports, lines, pypi};
 
 /// All C and C++.
 const C_FILES: [&str; 4] = ["*.c", "*.h", "*.cpp", "*.cppm"];
@@ -57,7 +56,7 @@ fn clang_format() -> Result<()> {
 /// Runs a check with a program from PyPI. It is skipped where the program cannot be installed, because this
 /// machine is offline or has another architecture; the table at the end says so.
 fn add_check(steps: &mut Steps, name: &str, program: &str, check: fn(&Path) -> Result<()>) -> Result<()> {
-    match checker(program).with_context(|| format!("{program} cannot be installed")) {
+    match pypi::program(program).with_context(|| format!("{program} cannot be installed")) {
         Ok(found) => steps.run(name, || check(&found)),
         Err(error) => {
             steps.skip(name, &error);
@@ -75,28 +74,4 @@ fn dependencies(deny: &Path) -> Result<()> {
     run(Command::new(deny)
         .args(["--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
         .current_dir(root()))
-}
-
-/// A program from PyPI.
-fn checker(name: &str) -> Result<PathBuf> {
-    let directory = target().join("checkers");
-    let list = root().join("xtask/tools.txt");
-    let wanted = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let installed = directory.join("tools.txt");
-    if !fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
-        let mut pip = Command::new("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "--quiet",
-            "--disable-pip-version-check",
-            "install",
-            "--upgrade",
-            "--no-deps",
-        ]);
-        pip.args(["--require-hashes", "--only-binary", ":all:", "--target"]).arg(&directory);
-        run(pip.arg("--requirement").arg(&list))?;
-        fs::write(&installed, &wanted).with_context(|| format!("cannot write {}", installed.display()))?;
-    }
-    Ok(directory.join("bin").join(name))
 }

@@ -1,6 +1,7 @@
 //! Every developer command of this repository: `cargo xtask --help` lists them. CI runs nothing else.
 
 mod bench;
+mod book;
 mod crates;
 mod cross;
 mod demo;
@@ -15,6 +16,7 @@ mod imports;
 mod lines;
 mod lint;
 mod metadata;
+mod pypi;
 mod real;
 mod steps;
 mod table;
@@ -101,6 +103,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<OsString>,
     },
+    /// Make a book with search of the documents: target/book/html/index.html
+    Book {
+        /// Also open it, and pages of the inspector, in a browser without a window: links, width on a phone,
+        /// contrast in light and in dark, search
+        #[arg(long)]
+        check: bool,
+    },
     /// Pack the crates for crates.io, and use them outside of the repository: in a new package, and to
     /// install the tools
     Crates,
@@ -148,6 +157,12 @@ fn main() -> anyhow::Result<()> {
         Command::Torture { seconds } => torture::torture(seconds),
         Command::Fuzz { runs } => fuzz::fuzz(runs),
         Command::Bench { options } => bench::run_harness(&options),
+        Command::Book { check: false } => book::book().map(drop),
+        Command::Book { check: true } => {
+            packages::ensure(packages::TEST)?;
+            install::install_here()?;
+            book::test()
+        }
         Command::Crates => {
             packages::ensure(packages::TEST)?;
             install::install_here()?;

@@ -12,7 +12,7 @@ use xtask::{install, packages};
 
 use crate::metadata::{self, Kind};
 use crate::steps::Steps;
-use crate::{crates, cross, dist, fuzz, imports, lint, real};
+use crate::{book, crates, cross, dist, fuzz, imports, lint, real};
 
 /// The suites that a change is most likely to break, in a few minutes.
 const QUICK: [&str; 17] = [
@@ -36,8 +36,9 @@ const QUICK: [&str; 17] = [
 ];
 
 /// The parts that run beside other machines' tests. Each builds into its own directory.
-const PARTS: [&str; 6] = ["ripgrep", ARCHIVE, "fuzzing", "crates", "models", "AddressSanitizer"];
+const PARTS: [&str; 7] = ["ripgrep", ARCHIVE, "fuzzing", "crates", "models", "AddressSanitizer", BOOK];
 const ARCHIVE: &str = "archive";
+const BOOK: &str = "book";
 
 /// The unit tests and the quick suites.
 pub(crate) fn test_quick() -> Result<()> {
@@ -77,12 +78,14 @@ pub(crate) fn test_all() -> Result<()> {
         let threads = (available_parallelism()?.get() / 2).max(1).to_string();
         let program = env::current_exe()?;
         let machines = MACHINES.map(|machine| machine.name);
-        // Debian's archive may be out of reach, or have dropped the old release.
-        let old_release = dist::prepare();
-        if let Err(error) = &old_release {
-            steps.skip(ARCHIVE, error);
+        // Debian's archive and PyPI may be out of reach, or have dropped what is needed.
+        let mut parts = PARTS.to_vec();
+        for (part, prepared) in [(ARCHIVE, dist::prepare()), (BOOK, book::prepare())] {
+            if let Err(error) = prepared {
+                steps.skip(part, &error);
+                parts.retain(|other| *other != part);
+            }
         }
-        let parts = PARTS.into_iter().filter(|part| *part != ARCHIVE || old_release.is_ok());
         // The longest parts come first, so that the last two end at nearly the same time.
         steps.run_at_once(machines.into_iter().chain(parts).map(|name| {
             let mut command = Command::new(&program);
@@ -100,6 +103,7 @@ pub(crate) fn test_part(name: &str) -> Result<()> {
         "models" => models(None),
         "fuzzing" => fuzz::fuzz(fuzz::RUNS),
         ARCHIVE => dist::test(),
+        BOOK => book::test(),
         "crates" => crates::test(),
         "ripgrep" => real::compare(),
         machine => {
