@@ -13,7 +13,8 @@ use xtask::install::prefix;
 use xtask::run::{output, root, run, target};
 
 use super::browser::Browser;
-use super::{REPOSITORY, write};
+
+const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// A phone's width in pixels.
 const PHONE: u32 = 390;
@@ -201,4 +202,8 @@ fn files(directory: &Path, end: &str) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
