@@ -32,6 +32,9 @@
 /// refuses it if it needs a feature that does not stand before it (and is implied by none of those). So no
 /// call can reach a variant that the processor cannot run.
 ///
+/// An `unsafe fn` is named as `"avx2" => unsafe by_avx2`. That is a promise, as in an `unsafe` block: any call
+/// of it is sound on a processor with these features. The compiler then checks neither that nor the features.
+///
 /// # When it is chosen
 ///
 /// When the image that calls the function is loaded, before its calls become direct. So code never has to
@@ -101,10 +104,16 @@ macro_rules! dispatch {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_dispatch {
-    (@variants $head:tt $signature:tt $done:tt _ => $default:path $(,)?) => {
-        $crate::__static_call_dispatch! { @function $head $signature $signature $done [$default] }
+    (@variants $head:tt $signature:tt $done:tt _ => unsafe $default:path $(, $($more:tt)*)?) => {
+        $crate::__static_call_dispatch! { @last $head $signature $done {unsafe} [$default] $($($more)*)? }
     };
-    (@variants $head:tt $signature:tt $done:tt _ => $default:path, $($more:tt)+) => {
+    (@variants $head:tt $signature:tt $done:tt _ => $default:path $(, $($more:tt)*)?) => {
+        $crate::__static_call_dispatch! { @last $head $signature $done {} [$default] $($($more)*)? }
+    };
+    (@last $head:tt $signature:tt $done:tt $unsafe:tt $default:tt) => {
+        $crate::__static_call_dispatch! { @function $head $signature $signature $done $unsafe $default }
+    };
+    (@last $head:tt $signature:tt $done:tt $unsafe:tt $default:tt $($more:tt)+) => {
         $crate::private::compile_error!("`_` is the last variant: none behind it is ever called");
     };
     (@variants $head:tt $signature:tt $done:tt #[$($attribute:tt)*] _ => $($more:tt)*) => {
@@ -114,10 +123,16 @@ macro_rules! __static_call_dispatch {
         );
     };
     (@variants $head:tt $signature:tt [$($done:tt)*]
+        $(#[$($condition:tt)*])* $features:literal => unsafe $variant:path $(, $($more:tt)*)?
+    ) => {
+        $crate::__static_call_dispatch! { @variants $head $signature
+            [$($done)* { [$(#[$($condition)*])*] $features {unsafe} [$variant] }] $($($more)*)? }
+    };
+    (@variants $head:tt $signature:tt [$($done:tt)*]
         $(#[$($condition:tt)*])* $features:literal => $variant:path $(, $($more:tt)*)?
     ) => {
         $crate::__static_call_dispatch! { @variants $head $signature
-            [$($done)* { [$(#[$($condition)*])*] $features [$variant] }] $($($more)*)? }
+            [$($done)* { [$(#[$($condition)*])*] $features {} [$variant] }] $($($more)*)? }
     };
     (@variants { $attributes:tt $vis:tt $name:ident } $signature:tt []) => {
         $crate::private::compile_error!($crate::private::concat!(
@@ -140,7 +155,8 @@ macro_rules! __static_call_dispatch {
 
     (@function { [$($attribute:tt)*] [$vis:vis] $name:ident }
         { [$($life:lifetime),*] [$([$argument:ident $type:ty])*] [$($result:ty)?] } $signature:tt
-        [$({ [$($condition:tt)*] $features:tt [$variant:path] })*] [$default:path]
+        [$({ [$($condition:tt)*] $features:tt {$($unsafe:tt)?} [$variant:path] })*]
+        {$($default_unsafe:tt)?} [$default:path]
     ) => {
         $($attribute)*
         #[inline(always)]
@@ -149,11 +165,12 @@ macro_rules! __static_call_dispatch {
         $vis fn $name<$($life),*>($($argument: $type),*) $(-> $result)? {
             const __STATIC_CALL_FEATURES: &[&$crate::private::str] = &[$($($condition)* $features),*];
             if const { __STATIC_CALL_FEATURES.is_empty() } {
-                return $default($($argument),*);
+                // With `unsafe`, SAFETY: its declaration says that any call of it is sound.
+                return $($default_unsafe)? { $default($($argument),*) };
             }
             // Of these, the first one that is there returns.
             $($($condition)* {
-                $crate::__static_call_dispatch! { @enabled $signature $features $variant }
+                $crate::__static_call_dispatch! { @enabled $signature $features {$($unsafe)?} $variant }
             })*
 
             type __StaticCallFn = for<$($life),*> fn($($type),*) $(-> $result)?;
@@ -221,7 +238,7 @@ macro_rules! __static_call_dispatch {
     // The call of a variant whose features the program is compiled for. It is written for all of them, since
     // it has the compiler check that a variant needs no others.
     (@enabled { [$($life:lifetime),*] [$([$argument:ident $type:ty])*] [$($result:ty)?] }
-        $features:tt $variant:path
+        $features:tt {$($unsafe:tt)?} $variant:path
     ) => {
         const _: () = $crate::private::assert!(
             $crate::private::are_known($features),
@@ -236,7 +253,8 @@ macro_rules! __static_call_dispatch {
         #[target_feature(enable = $features)]
         #[inline]
         fn __static_call_variant<$($life),*>($($argument: $type),*) $(-> $result)? {
-            $variant($($argument),*)
+            // With `unsafe`, SAFETY: its declaration says that any call of it is sound here.
+            $($unsafe)? { $variant($($argument),*) }
         }
         if const { $crate::private::is_first_enabled(__STATIC_CALL_FEATURES) } {
             // SAFETY: no processor that runs the program lacks these features.
@@ -247,7 +265,7 @@ macro_rules! __static_call_dispatch {
     (@variant $variant:path, $features:tt) => {{
         const __STATIC_CALL_VARIANT: __StaticCallVariant = $variant;
         // SAFETY: a function of the dispatched type. A call of it was compiled above for these features, so
-        // it needs no others.
+        // it needs no others; or its declaration says `unsafe`.
         unsafe {
             $crate::private::Variant::new(
                 $crate::private::stringify!($variant),

@@ -19,6 +19,15 @@ mod numbers {
             _ => variants::by_default,
         }
 
+        /// Its variants are `unsafe`, as those are that intrinsics were written for before Rust 1.86.
+        pub fn declared_safe(number: u32) -> u32 {
+            #[cfg(target_arch = "x86_64")]
+            "sse4.2" => unsafe variants::dangerous,
+            #[cfg(target_arch = "aarch64")]
+            "crc" => unsafe variants::dangerous,
+            _ => unsafe variants::dangerous_default,
+        }
+
         fn other<'a>(text: &'a str, _other: &str,) -> &'a str {
             #[cfg(target_arch = "x86_64")]
             "sse4.2" => other_first,
@@ -64,6 +73,22 @@ mod numbers {
             number + 1
         }
         pub fn nothing() {}
+
+        /// # Safety
+        ///
+        /// Any call is sound whose processor has the feature.
+        #[cfg_attr(target_arch = "x86_64", target_feature(enable = "sse4.2"))]
+        #[cfg_attr(target_arch = "aarch64", target_feature(enable = "crc"))]
+        pub unsafe fn dangerous(number: u32) -> u32 {
+            number * 2
+        }
+
+        /// # Safety
+        ///
+        /// Any call is sound.
+        pub unsafe fn dangerous_default(number: u32) -> u32 {
+            number + number
+        }
     }
 }
 
@@ -155,6 +180,7 @@ fn main() {
     println!("chosen {}", variant(number));
     println!("other {}", if numbers::call_other() == "t" { "other_first" } else { "other_second" });
     numbers::nothing();
+    assert_eq!(numbers::declared_safe(21), 42);
     println!("registered {}", entry().is_some());
     // Elsewhere it is a plain function. A debug build leaves its key there, which nothing calls or resolves.
     let has_variants = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
