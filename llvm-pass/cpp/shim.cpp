@@ -193,12 +193,12 @@ void static_call_shim_append_to_compiler_used(LLVMModuleRef M, const LLVMValueRe
 
 void static_call_shim_append_to_constructors(LLVMModuleRef M, LLVMValueRef F, LLVMValueRef Data,
                                              int Priority) {
-  appendToGlobalCtors(*unwrap(M), unwrap<Function>(F), Priority, unwrap<Constant>(Data));
+  appendToGlobalCtors(*unwrap(M), unwrap<Function>(F), Priority, cast_or_null<Constant>(unwrap(Data)));
 }
 
 void static_call_shim_append_to_destructors(LLVMModuleRef M, LLVMValueRef F, LLVMValueRef Data,
                                             int Priority) {
-  appendToGlobalDtors(*unwrap(M), unwrap<Function>(F), Priority, unwrap<Constant>(Data));
+  appendToGlobalDtors(*unwrap(M), unwrap<Function>(F), Priority, cast_or_null<Constant>(unwrap(Data)));
 }
 
 void static_call_shim_set_prefix_data(LLVMValueRef F, LLVMValueRef Data) {

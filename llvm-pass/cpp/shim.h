@@ -48,10 +48,12 @@ struct StaticCallNames {
   StaticCallText TrampolinePrefix;
   StaticCallText Image; // the descriptor, and its group, with the anchors and what registers the image
   StaticCallText Constructor;
+  StaticCallText Destructor;
   StaticCallText Refusal; // assembler in the constructor that the machine stage removes
   StaticCallText AnchorPrefix;
   StaticCallText SitesSection;
   StaticCallText Sections[5]; // in their order in memory
+  StaticCallText CoffSitesSection;
 };
 const StaticCallNames *static_call_names(void);
 

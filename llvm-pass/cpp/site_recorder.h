@@ -2,6 +2,9 @@
 #pragma once
 
 #include "code_generation.h"
+#include "coff.h"
+#include "directive.h"
+#include "elf.h"
 #include "image_group.h"
 #include "llvm_compat.h"
 #include "names.h"
@@ -37,7 +40,8 @@ public:
     bool HasTrampolines = any_of(M, [&](const Function &F) { return F.getName().starts_with(Prefix); });
     std::string Triple = tripleOf(M).str();
     Target = HasTrampolines ? static_call_target(Triple.data(), Triple.size()) : nullptr;
-    SectionsAreNamed = false;
+    IsCoff = tripleOf(M).isOSBinFormatCOFF();
+    Elf.beginModule();
     bool Changed = restoreImage(M);
     Changed |= restorePrefixes(M);
     Changed |= permitCodeGeneration(M);
@@ -56,6 +60,7 @@ public:
     if (!callsReach(MF.getTarget().getTargetTriple(), MF.getTarget().getCodeModel()))
       return false;
     Length = 0;
+    Coff.beginFunction();
     bool Changed = false;
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : make_early_inc_range(MBB.instrs()))
@@ -68,7 +73,9 @@ private:
   const StaticCallTarget *Target = nullptr;
   // Upper bound of the function's length with the padding of its sites. Zero until it is needed.
   uint64_t Length = 0;
-  bool SectionsAreNamed = false;
+  bool IsCoff = false;
+  ElfEntries Elf;
+  CoffEntries Coff;
   // From opcodes of calls that a no-op follows to those of plain calls.
   DenseMap<unsigned, unsigned> WithoutNop;
 
@@ -182,15 +189,6 @@ private:
     return Changed;
   }
 
-  static MachineInstr &insertDirective(MachineFunction &MF, MachineBasicBlock &Block,
-                                       MachineBasicBlock::iterator Before, const std::string &Directive,
-                                       const DebugLoc &Location = DebugLoc()) {
-    const TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
-    return *BuildMI(Block, Before, Location, TII->get(TargetOpcode::INLINEASM))
-                .addExternalSymbol(MF.createExternalSymbolName(Directive))
-                .addImm(InlineAsm::Extra_HasSideEffects);
-  }
-
   // Writes a call as text. Later passes still see which registers it defines.
   static MachineInstr &insertAssembler(MachineFunction &MF, MachineInstr &Call, StringRef Text) {
     const MachineOperand &Destination = *find_if(Call.operands(), isTrampoline);
@@ -227,19 +225,6 @@ private:
     Call.setDesc(TII.get(Found->second));
   }
 
-  // Linkers place our sections in the order in which they first find them. This module's first entry of the
-  // site table comes before any data, and the anchors may be in another module. So this names each section
-  // once, empty and, unlike all others of its name, never garbage-collected.
-  static std::string nameSections() {
-    std::string Directives;
-    // The number only distinguishes this section from others of its name.
-    for (const StaticCallText &Section : names().Sections)
-      Directives +=
-          (".pushsection " + text(Section) + ",\"awR\",%progbits,unique,1000000\n\t" + ".popsection\n\t")
-              .str();
-    return Directives;
-  }
-
   bool record(MachineFunction &MF, MachineInstr &MI) {
     if (!callsTrampoline(MI) || MI.getPCSections() || !isOneWordOfCode(MF, MI))
       return false;
@@ -261,9 +246,9 @@ private:
       insertDirective(MF, *MI.getParent(), MI.getIterator(), text(Layout.Before).str());
       insertDirective(MF, *MI.getParent(), std::next(MI.getIterator()), text(Layout.After).str());
     }
-    if (!SectionsAreNamed)
-      insertDirective(MF, *MI.getParent(), MI.getIterator(), nameSections());
-    SectionsAreNamed = true;
+    if (IsCoff)
+      return Coff.record(MF, MI, Layout, kind(MI) != SiteCall);
+    Elf.begin(MF, MI);
     bool IsPair = Layout.OnlyPairs && MF.getSubtarget().getInstrInfo()->getInstSizeInBytes(MI) > 4;
     if (Layout.Log2Align != 0 && IsPair == Layout.OnlyPairs) {
       std::string Padding = text(Layout.Padding).str();
@@ -278,8 +263,7 @@ private:
     }
     StringRef Assembler = text(Layout.Assembler);
     MachineInstr &Site = Assembler.empty() ? MI : insertAssembler(MF, MI, Assembler);
-    LLVMContext &Context = MF.getFunction().getContext();
-    MDNode *Mark = MDNode::get(Context, MDString::get(Context, text(names().SitesSection)));
+    MDNode *Mark = ElfEntries::mark(MF);
     Site.setPCSections(MF, Mark);
     // The pass that makes this instruction a pair drops its mark. An empty text before it keeps one.
     if (IsPair)

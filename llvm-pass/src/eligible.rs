@@ -4,17 +4,18 @@ use inkwell::module::Module;
 use llvm_sys::core::LLVMGetIntTypeWidth;
 
 use crate::enums::TypeKind;
+use crate::format::Format;
 use crate::module;
 use crate::shim::{self, Instruction};
 use crate::target::{Features, Target, conventions as cc};
 
-/// The module's target, or why none of its calls may be direct.
-pub(crate) fn target(module: &Module<'_>) -> Result<&'static Target, &'static str> {
-    match module::target(module) {
+/// The module's target and the format of its object file, or why none of its calls may be direct.
+pub(crate) fn target(module: &Module<'_>) -> Result<(&'static dyn Format, &'static Target), &'static str> {
+    match module::format(module).zip(module::target(module)) {
         Some(_) if !shim::has_machine_stage(module) => {
             Err("LLVM before 21 cannot record calls on this target")
         }
-        Some(target) if shim::calls_reach(module) => Ok(target),
+        Some(both) if shim::calls_reach(module) => Ok(both),
         _ => Err("this target or code model has no recorded call sites"),
     }
 }

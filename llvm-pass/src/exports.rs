@@ -65,10 +65,12 @@ struct Names {
     trampoline_prefix: Text,
     image: Text,
     constructor: Text,
+    destructor: Text,
     refusal: Text,
     anchor_prefix: Text,
     sites_section: Text,
     sections: [Text; 5],
+    coff_sites_section: Text,
 }
 
 // SAFETY: the texts are constants.
@@ -82,12 +84,17 @@ static NAMES: Names = Names {
     trampoline_prefix: Text::new(abi::TRAMPOLINE_PREFIX),
     image: Text::new(abi::IMAGE),
     constructor: Text::new(abi::CONSTRUCTOR),
+    destructor: Text::new(abi::DESTRUCTOR),
     refusal: Text::new(image::REFUSAL),
     anchor_prefix: Text::new(abi::ANCHOR_PREFIX),
     sites_section: Text::new(abi::SITES_SECTION),
     sections: {
         let [keys, records, branches, sites, end] = abi::SECTIONS;
         [Text::new(keys), Text::new(records), Text::new(branches), Text::new(sites), Text::new(end)]
+    },
+    coff_sites_section: {
+        let [_, _, _, sites, _] = abi::COFF_SECTIONS;
+        Text::new(sites)
     },
 };
 

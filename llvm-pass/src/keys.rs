@@ -18,6 +18,7 @@ use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
 use static_call_abi as abi;
 
 use crate::enums::{Linkage, TypeKind};
+use crate::format::{Format, Table};
 use crate::module;
 
 /// What [`place`] found.
@@ -30,16 +31,18 @@ pub(crate) struct Placed {
 }
 
 /// Puts the keys that the module defines into their section.
-pub(crate) fn place(module: &Module<'_>) -> Placed {
+pub(crate) fn place(module: &Module<'_>, format: &dyn Format) -> Placed {
     let mut placed = Placed::default();
     for global in module.get_globals() {
         if !is_emitted_variable(global) {
             continue;
         }
         match global.get_section().map(CStr::to_bytes) {
-            Some(section) => placed.defined |= section == abi::KEYS_SECTION.as_bytes(),
+            Some(section) => placed.defined |= format.is_section(Table::Keys, section),
             None if is_key(module, global) => {
-                global.set_section(Some(abi::KEYS_SECTION));
+                let symbol = global.get_name().to_string_lossy();
+                let one_of_several = global.get_comdat().is_some().then_some(&*symbol);
+                global.set_section(Some(&format.section(Table::Keys, one_of_several)));
                 placed = Placed { defined: true, moved: true };
             }
             None => {}

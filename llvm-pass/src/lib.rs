@@ -19,6 +19,7 @@ mod eligible;
 mod entry;
 mod enums;
 mod exports;
+mod format;
 mod header;
 mod host;
 mod image;

@@ -12,6 +12,7 @@ use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
 use crate::enums::{self, Predicate};
+use crate::format::Format;
 use crate::key_address::{Argument, KeyAddress, classify};
 use crate::module::users;
 use crate::shim::{self, Instruction};
@@ -31,9 +32,9 @@ pub(crate) fn lower(module: &Module<'_>) -> bool {
         Some(intrinsic) => lower_uses(module, intrinsic, target),
         None => Uses::default(),
     };
-    let Ok(target) = target else { return taken_out || uses.changed };
-    let keys = keys::place(module);
-    let emitted = (uses.called || keys.defined) && image::emit(module, target);
+    let Ok((format, target)) = target else { return taken_out || uses.changed };
+    let keys = keys::place(module, format);
+    let emitted = (uses.called || keys.defined) && image::emit(module, format, target);
     taken_out || uses.changed || keys.moved || emitted
 }
 
@@ -49,10 +50,10 @@ struct Uses {
 fn lower_uses<'ctx>(
     module: &Module<'ctx>,
     intrinsic: FunctionValue<'ctx>,
-    target: Result<&'static Target, &'static str>,
+    target: Result<(&'static dyn Format, &'static Target), &'static str>,
 ) -> Uses {
-    let mut lowering =
-        Lowering { module, trampolines: target.map(|target| Trampolines::new(module, target)) };
+    let trampolines = target.map(|(format, target)| Trampolines::new(module, format, target));
+    let mut lowering = Lowering { module, trampolines };
     let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())
         .into_iter()
         .filter(|&user| is_plain_call_of(user, intrinsic.as_value_ref()))
@@ -126,7 +127,8 @@ impl<'ctx> Lowering<'_, 'ctx> {
         let trampolines = self.trampolines.as_mut().ok()?;
         let features = module::string_attribute(site.caller(), trampoline::FEATURES).unwrap_or_default();
         let features = Features(&features);
-        if let Some(reason) = eligible::needs_indirect_call(trampolines.target(), site, features) {
+        let reason = eligible::needs_indirect_call(trampolines.target(), site, features);
+        if let Some(reason) = reason.or_else(|| trampolines.out_of_reach(key)) {
             site.remark_missed(&format!("static call stays indirect: {reason}"));
             return Some(reason);
         }

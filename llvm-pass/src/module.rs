@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
+use inkwell::AddressSpace;
 use inkwell::attributes::{Attribute, AttributeLoc};
-use inkwell::comdat::ComdatSelectionKind;
-use inkwell::module::{Linkage, Module};
+use inkwell::module::Module;
 use inkwell::types::{IntType, StructType};
 use inkwell::values::{FunctionValue, GlobalValue, IntValue};
-use inkwell::{AddressSpace, GlobalVisibility};
 use llvm_sys::core::{LLVMGetFirstUse, LLVMGetNextUse, LLVMGetUser, LLVMGetValueName2};
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
 use static_call_abi as abi;
 
+use crate::format::{self, Format};
 use crate::target::{self, Target};
 
 /// The size of a pointer in bytes.
@@ -33,6 +33,11 @@ pub(crate) fn triple(module: &Module<'_>) -> String {
 /// What the pass knows of the module's architecture, if the runtime has a backend for it.
 pub(crate) fn target(module: &Module<'_>) -> Option<&'static Target> {
     target::from_triple(&triple(module))
+}
+
+/// The format of the module's object file, if calls are recorded in it.
+pub(crate) fn format(module: &Module<'_>) -> Option<&'static dyn Format> {
+    format::of(&triple(module))
 }
 
 /// The name of a global, which may have any bytes.
@@ -71,15 +76,6 @@ pub(crate) fn mark_as_ours(module: &Module<'_>, function: FunctionValue<'_>) {
 /// Whether the pass itself made this function.
 pub(crate) fn is_ours(function: FunctionValue<'_>) -> bool {
     function.get_string_attribute(AttributeLoc::Function, abi::TRAMPOLINE_ATTRIBUTE).is_some()
-}
-
-/// Makes the linker keep one copy of the global per image, hidden from other images.
-pub(crate) fn one_per_image(module: &Module<'_>, global: GlobalValue<'_>, comdat: &str) {
-    global.set_linkage(Linkage::LinkOnceODR);
-    global.set_visibility(GlobalVisibility::Hidden);
-    let group = module.get_or_insert_comdat(comdat);
-    group.set_selection_kind(ComdatSelectionKind::Any);
-    global.set_comdat(group);
 }
 
 /// Adds attributes of the form `name` to a function.

@@ -6,6 +6,7 @@ use inkwell::builder::Builder;
 use inkwell::module::Module;
 use static_call_abi as abi;
 
+use crate::format::Format;
 use crate::module;
 
 /// `memory(inaccessiblemem: readwrite)`: the assembler touches no memory of the program, but must not be
@@ -13,11 +14,11 @@ use crate::module;
 const INACCESSIBLE_MEMORY: u64 = 3 << 2;
 
 /// Adds a note that the code at `builder` loads a key's pointer. Without a backend in the runtime there is no
-/// note, because no tool would read it.
+/// note, because no tool would read it, and there is none in a format that has no place for it.
 ///
 /// `key` is the key's symbol, or empty if it is not known.
 pub(crate) fn load(module: &Module<'_>, builder: &Builder<'_>, key: &[u8], reason: &str) {
-    if module::target(module).is_none() {
+    if module::target(module).is_none() || !module::format(module).is_some_and(Format::has_notes) {
         return;
     }
     let context = module.get_context();

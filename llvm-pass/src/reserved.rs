@@ -50,8 +50,9 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
         } else if !LLVMIsAGlobalVariable(symbol).is_null() {
             let global = GlobalValue::new(symbol);
             image::is_our_descriptor(module, global)
-                || image::is_our_anchor(global, name)
-                || record::is_ours(global)
+                || module::format(module).is_some_and(|format| {
+                    image::is_our_anchor(format, global, name) || record::is_ours(format, global)
+                })
         } else {
             false
         }

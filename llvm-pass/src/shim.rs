@@ -277,21 +277,26 @@ pub(crate) enum AtImage {
     Unload,
 }
 
-/// Makes `function` run when the image is loaded or unloaded, once for each image that keeps `data`.
+/// Runs before the program's own constructors (65535 by default), which may already call and update keys.
+/// Priorities 0 to 100 belong to the implementation.
+const PRIORITY: c_int = 101;
+
+/// Makes `function` run when the image is loaded or unloaded: once for each image that keeps `data`, or once
+/// for each object.
 pub(crate) fn run_at(
     module: &Module<'_>,
     when: AtImage,
     function: FunctionValue<'_>,
-    data: GlobalValue<'_>,
-    priority: i32,
+    data: Option<GlobalValue<'_>>,
 ) {
     let append = match when {
         AtImage::Load => static_call_shim_append_to_constructors,
         AtImage::Unload => static_call_shim_append_to_destructors,
     };
-    // SAFETY: the module, the function and the data are alive.
+    let data = data.map_or(std::ptr::null_mut(), |data| data.as_value_ref());
+    // SAFETY: the module, the function and the data are alive, or there are no data.
     unsafe {
-        append(module.as_mut_ptr(), function.as_value_ref(), data.as_value_ref(), priority);
+        append(module.as_mut_ptr(), function.as_value_ref(), data, PRIORITY);
     }
 }
 

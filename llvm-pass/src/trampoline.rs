@@ -27,6 +27,7 @@ use llvm_sys::core::{
 use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
+use crate::format::{self, Access, Format};
 use crate::key_address::KeyAddress;
 use crate::shim::{self, Instruction};
 use crate::target::{Features, Target};
@@ -39,6 +40,7 @@ pub(crate) const FEATURES: &str = "target-features";
 #[derive(Debug)]
 pub(crate) struct Trampolines<'module, 'ctx> {
     module: &'module Module<'ctx>,
+    format: &'static dyn Format,
     target: &'static Target,
     made: Vec<Made<'ctx>>,
     /// The position of a key's trampoline in `made`.
@@ -71,12 +73,21 @@ pub(crate) struct TypeConflict {
 }
 
 impl<'module, 'ctx> Trampolines<'module, 'ctx> {
-    pub(crate) fn new(module: &'module Module<'ctx>, target: &'static Target) -> Self {
-        Self { module, target, made: Vec::new(), by_key: HashMap::new() }
+    pub(crate) fn new(
+        module: &'module Module<'ctx>,
+        format: &'static dyn Format,
+        target: &'static Target,
+    ) -> Self {
+        Self { module, format, target, made: Vec::new(), by_key: HashMap::new() }
     }
 
     pub(crate) const fn target(&self) -> &'static Target {
         self.target
+    }
+
+    /// Why `key` can have no trampoline.
+    pub(crate) fn out_of_reach(&self, key: KeyAddress<'ctx>) -> Option<&'static str> {
+        self.format.out_of_reach(key)
     }
 
     /// The trampoline of `key` for a call like `site`, in a function with these features.
@@ -120,7 +131,8 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let mut used = Vec::new();
         for made in &self.made {
             if let Some(new) = &made.new {
-                self.build_body(made.key, made.trampoline, new.thunk);
+                let access = self.format.access(self.module, made.key, new.record);
+                self.build_body(made.key, made.trampoline, access, new.thunk);
                 // For a while only metadata may refer to the record (see `cpp/prefix_data.h`), and metadata
                 // keeps nothing alive.
                 used.extend([made.trampoline.as_value_ref(), new.record.as_value_ref()]);
@@ -128,7 +140,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
                 // optimization has made it local, LLVM's GlobalMerge would make it part of a larger object,
                 // and a GOT entry has no offset. (`GlobalMergeImpl::setMustKeepGlobalVariables` exempts what
                 // `llvm.compiler.used` lists.)
-                if !shim::is_dso_local(made.key.global) {
+                if matches!(access, Access::Far) {
                     used.push(made.key.global.as_value_ref());
                 }
             }
@@ -154,10 +166,14 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
     fn jumps_to(&self, trampoline: FunctionValue<'ctx>, key: KeyAddress<'ctx>) -> bool {
         let Some(block) = trampoline.get_first_basic_block() else { return !key.is_local() };
         // SAFETY: a block has an instruction. A trampoline's is inline assembler with the key's global as
-        // operand.
+        // operand, or a slot.
         unsafe {
             let jump = LLVMGetFirstInstruction(block.as_mut_ptr());
-            LLVMGetNumOperands(jump) > 0 && LLVMGetOperand(jump, 0) == key.global.as_value_ref()
+            if LLVMGetNumOperands(jump) < 1 {
+                return false;
+            }
+            let operand = LLVMGetOperand(jump, 0);
+            operand == key.global.as_value_ref() || self.format.is_slot(module::name(operand), key)
         }
     }
 
@@ -177,9 +193,8 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         self.set_attributes(trampoline);
         let global = trampoline.as_global_value();
         global.set_alignment(self.target.trampoline_alignment());
-        trampoline.set_section(Some(&format!("{}{}", abi::TRAMPOLINE_SECTION_PREFIX, key.symbol())));
 
-        let record = record::build(module, key, trampoline);
+        let record = record::build(module, self.format, key, trampoline);
         self.set_prefix(trampoline, record, eligible::may_be_nop(module, self.target, site));
         for part in [global, record] {
             if key.is_local() {
@@ -187,10 +202,10 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
                     part.set_comdat(group);
                 }
             } else {
-                module::one_per_image(module, part, symbol);
+                format::one_per_image(self.format, module, part, symbol);
             }
         }
-        shim::set_associated(record, trampoline);
+        self.format.place_trampoline(trampoline, record, key);
         (trampoline, record)
     }
 
@@ -223,13 +238,20 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         module::mark_as_ours(self.module, trampoline);
     }
 
-    fn build_body(&self, key: KeyAddress<'ctx>, trampoline: FunctionValue<'ctx>, thunk: Option<&str>) {
+    fn build_body(
+        &self,
+        key: KeyAddress<'ctx>,
+        trampoline: FunctionValue<'ctx>,
+        access: Access<'ctx>,
+        thunk: Option<&str>,
+    ) {
         let context = self.module.get_context();
-        let key_global = key.global.as_pointer_value();
+        let key_global = match access {
+            Access::Slot(slot) => slot.as_pointer_value(),
+            Access::Near | Access::Far => key.global.as_pointer_value(),
+        };
         let ty = context.void_type().fn_type(&[key_global.get_type().into()], false);
-        let near = shim::is_dso_local(key.global);
-        let is_movable = self.module.get_flag("PIC Level").is_some();
-        let code = self.target.jump_to_target(near, is_movable, key.offset, thunk);
+        let code = self.format.jump_to_target(self.module, self.target, access, key.offset, thunk);
         let dialect = Some(InlineAsmDialect::ATT);
         let constraint = self.target.symbol_constraint().to_owned();
         let code = context.create_inline_asm(ty, code, constraint, true, false, dialect, false);

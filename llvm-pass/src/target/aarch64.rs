@@ -28,6 +28,7 @@ pub(super) const TARGET: Target = Target {
     symbol_constraint: "S",
     jump_to_target,
     jump_at_fixed_address: None,
+    jump_in_coff: None,
 };
 
 /// `runtime/abi/src/assembler/aarch64.rs` explains the text.

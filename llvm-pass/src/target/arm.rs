@@ -35,6 +35,7 @@ pub(super) const TARGET: Target = Target {
     symbol_constraint: "s",
     jump_to_target,
     jump_at_fixed_address: None,
+    jump_in_coff: None,
 };
 
 /// `runtime/abi/src/assembler/arm.rs` explains the text.

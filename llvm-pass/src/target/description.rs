@@ -35,6 +35,17 @@ pub(crate) struct Target {
     pub(super) jump_to_target: fn(near: bool, offset: i64, thunk: Option<&str>) -> String,
     /// A shorter form for a near key in code at a fixed address.
     pub(super) jump_at_fixed_address: Option<fn(offset: i64, thunk: Option<&str>) -> String>,
+    /// See [`Target::jump_in_coff`]. None: no calls are recorded in COFF.
+    pub(super) jump_in_coff: Option<fn(CoffJump, offset: i64, thunk: Option<&str>) -> String>,
+}
+
+/// What differs between trampolines in COFF.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CoffJump {
+    /// The key is at a constant distance. Otherwise a pointer to it is.
+    pub(crate) is_near: bool,
+    /// Control Flow Guard checks indirect calls.
+    pub(crate) is_guarded: bool,
 }
 
 /// A function's `target-features`.
@@ -132,6 +143,16 @@ impl Target {
             Some(jump) if near && !is_movable => jump(offset, thunk),
             _ => (self.jump_to_target)(near, offset, thunk),
         }
+    }
+
+    /// Whether calls are recorded in COFF.
+    pub(crate) const fn is_known_in_coff(&self) -> bool {
+        self.jump_in_coff.is_some()
+    }
+
+    /// The same as [`Target::jump_to_target`] in COFF. For a key that is not near, `$0` is the pointer.
+    pub(crate) fn jump_in_coff(&self, jump: CoffJump, offset: i64, thunk: Option<&str>) -> String {
+        self.jump_in_coff.expect("the format asked")(jump, offset, thunk)
     }
 
     /// Whether a call in this convention can become a nop.

@@ -16,10 +16,12 @@ mod text;
 mod x86;
 mod x86_64;
 
-pub(crate) use description::{Features, Target};
+pub(crate) use description::{CoffJump, Features, Target};
 pub(crate) use site::{SiteKind, SiteLayout};
 
-/// The architectures with a backend in the runtime. On any other, and if the object format is not ELF, the
+use crate::format;
+
+/// The architectures with a backend in the runtime. On any other, and where the object format has no sites, the
 /// intrinsic becomes a load of the key.
 static TARGETS: [Target; 8] = [
     x86_64::TARGET,
@@ -37,34 +39,10 @@ pub(crate) fn from_triple(triple: &str) -> Option<&'static Target> {
     let mut parts = triple.split('-');
     let architecture = parts.next()?;
     let rest: Vec<&str> = parts.collect();
-    // All others write ELF, bare metal ("none", "elf") included.
-    let not_elf = [
-        "apple",
-        "darwin",
-        "macos",
-        "ios",
-        "windows",
-        "win32",
-        "uefi",
-        "cygwin",
-        "wasi",
-        "macho",
-        "coff",
-        "xcoff",
-        "zos",
-        "driverkit",
-        "tvos",
-        "watchos",
-        "xros",
-        "visionos",
-        "goff",
-    ];
-    if rest.iter().any(|part| not_elf.iter().any(|name| part.starts_with(name))) {
-        return None;
-    }
+    let format = format::of(triple)?;
     TARGETS.iter().find(|target| {
         let has_other_pointers =
             rest.iter().any(|part| target.other_pointers.iter().any(|end| part.ends_with(end)));
-        target.names.contains(&architecture) && !has_other_pointers
+        target.names.contains(&architecture) && !has_other_pointers && format.has_sites(target)
     })
 }

@@ -24,6 +24,7 @@ pub(super) const TARGET: Target = Target {
     symbol_constraint: "s",
     jump_to_target,
     jump_at_fixed_address: None,
+    jump_in_coff: None,
 };
 
 /// The TOC pointer is saved before each call and restored after it ([`POWERPC64_TOC`]). Code for POWER10

@@ -21,6 +21,7 @@ pub(super) const TARGET: Target = Target {
     symbol_constraint: "i",
     jump_to_target,
     jump_at_fixed_address: None,
+    jump_in_coff: None,
 };
 
 /// `runtime/abi/src/assembler/s390x.rs` explains the text.

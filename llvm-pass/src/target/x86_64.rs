@@ -1,7 +1,7 @@
 use static_call_abi::{__static_call_x86_64 as text, Placement, X86_64, X86_64_PREFIX};
 
 use super::conventions as cc;
-use super::description::{Features, Target};
+use super::description::{CoffJump, Features, Target};
 use super::site::{SiteKind, SiteLayout};
 use super::text::inline;
 
@@ -20,6 +20,7 @@ pub(super) const TARGET: Target = Target {
     symbol_constraint: "^Ws",
     jump_to_target,
     jump_at_fixed_address: None,
+    jump_in_coff: Some(jump_in_coff),
 };
 
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
@@ -70,4 +71,17 @@ fn jump_to_target(near: bool, offset: i64, thunk: Option<&str>) -> String {
     inline(&format!("{}\n{code}", text!(data)), offset)
         .replace("{number}", "${:uid}")
         .replace("{thunk}", thunk.unwrap_or_default())
+}
+
+/// The checking function takes the place of a thunk: a thunk's users have the checks turned off.
+fn jump_in_coff(jump: CoffJump, offset: i64, thunk: Option<&str>) -> String {
+    let code = match (jump.is_near, jump.is_guarded, thunk) {
+        (true, true, _) => text!(near guarded),
+        (false, true, _) => text!(slot guarded),
+        (true, false, None) => text!(near),
+        (true, false, Some(_)) => text!(near "jmp {thunk}"),
+        (false, false, None) => text!(slot),
+        (false, false, Some(_)) => text!(slot "jmp {thunk}"),
+    };
+    inline(code, offset).replace("{thunk}", thunk.unwrap_or_default())
 }

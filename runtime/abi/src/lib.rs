@@ -157,6 +157,15 @@ pub const SITES_SECTION: &str = "static_call_sites";
 pub const END_SECTION: &str = "static_call_end";
 /// The sections above in their order in memory. They lie side by side, and start with a page.
 pub const SECTIONS: [&str; 5] = [KEYS_SECTION, RECORDS_SECTION, BRANCHES_SECTION, SITES_SECTION, END_SECTION];
+/// The same in COFF. A linker makes one section of them, [`COFF_SECTION`], in the order of what follows the
+/// dollar sign. It may be longer: a period, and the symbol of what the section holds.
+pub const COFF_SECTIONS: [&str; 5] = [".scall$b", ".scall$d", ".scall$f", ".scall$h", ".scall$i"];
+/// The sections of the anchors in COFF: each comes before the rest of its table. The last table is its anchor.
+pub const COFF_ANCHOR_SECTIONS: [&str; 5] = [".scall$a", ".scall$c", ".scall$e", ".scall$g", ".scall$i"];
+/// See [`COFF_SECTIONS`]. No more than eight bytes fit into an image.
+pub const COFF_SECTION: &str = ".scall";
+/// The unit in which Windows protects memory, and in which the linkers lay out sections by default.
+pub const COFF_PAGE_SIZE: u32 = 4096;
 /// An anchor's symbol: this, then the name of its section. Each image has one in each section.
 pub const ANCHOR_PREFIX: &str = "__static_call_anchor.";
 /// Sections of the trampolines, one each: this, then the key's symbol.

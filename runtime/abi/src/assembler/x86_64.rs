@@ -10,6 +10,23 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_x86_64 {
+    // Control Flow Guard's function checks the address in rax and jumps there. rax has no argument on Windows.
+    // "PE Metadata" in Microsoft's documentation of the guard has the name of the pointer.
+    (near guarded) => {
+        "nop
+        movq {key}+{offset}(%rip), %rax
+        jmpq *__guard_dispatch_icall_fptr(%rip)
+        int3
+        .p2align 3, 0xcc"
+    };
+    (slot guarded) => {
+        "nop
+        movq {key}(%rip), %rax
+        movq (%rax), %rax
+        jmpq *__guard_dispatch_icall_fptr(%rip)
+        int3
+        .p2align 3, 0xcc"
+    };
     (near) => {
         "nop
         jmpq *{key}+{offset}(%rip)
@@ -37,6 +54,24 @@ macro_rules! __static_call_x86_64 {
             "nop
             movq {key}@GOTPCREL(%rip), %r11
             movq {offset}(%r11), %r11
+            ", $($thunk)+, "
+            int3
+            .p2align 3, 0xcc"
+        )
+    };
+    // COFF: `{key}` is a pointer to the key.
+    (slot) => {
+        "nop
+        movq {key}(%rip), %r11
+        jmpq *(%r11)
+        int3
+        .p2align 3, 0xcc"
+    };
+    (slot $($thunk:tt)+) => {
+        ::core::concat!(
+            "nop
+            movq {key}(%rip), %r11
+            movq (%r11), %r11
             ", $($thunk)+, "
             int3
             .p2align 3, 0xcc"
