@@ -45,7 +45,9 @@
 #pragma push_macro("key")
 #undef key
 
+#if __STATIC_CALL_GNU
 #pragma GCC visibility push(default)
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -53,13 +55,13 @@ extern "C" {
 struct __STATIC_CALL_ALIGNED static_key {
 	struct static_call_key __key;
 };
-__extension__ struct __STATIC_CALL_ALIGNED static_key_true {
+__STATIC_CALL_EXTENSION struct __STATIC_CALL_ALIGNED static_key_true {
 	union __STATIC_CALL_ALIGNED {
 		struct static_key key;
 		struct static_key __key;
 	};
 };
-__extension__ struct __STATIC_CALL_ALIGNED static_key_false {
+__STATIC_CALL_EXTENSION struct __STATIC_CALL_ALIGNED static_key_false {
 	union __STATIC_CALL_ALIGNED {
 		struct static_key key;
 		struct static_key __key;
@@ -76,7 +78,7 @@ typedef struct static_key_false __static_branch_false;
 	    __STATIC_BRANCH_KEY | (STATIC_CALL_VERSION << 16) } }
 #ifdef __cplusplus
 #define __STATIC_BRANCH_ONE \
-	reinterpret_cast<__static_call_function *>(static_cast<__UINTPTR_TYPE__>(1))
+	reinterpret_cast<__static_call_function *>(static_cast<intptr_t>(1))
 #else
 #define __STATIC_BRANCH_ONE ((__static_call_function *)1)
 #endif
@@ -86,7 +88,7 @@ typedef struct static_key_false __static_branch_false;
 #define STATIC_KEY_TRUE_INIT { { STATIC_KEY_INIT_TRUE } }
 #define STATIC_KEY_FALSE_INIT { { STATIC_KEY_INIT_FALSE } }
 
-#ifdef __ELF__
+#if __STATIC_CALL_GNU && defined(__ELF__)
 #define __STATIC_BRANCH_SECTION __attribute__((__section__("static_call_keys")))
 #else
 #define __STATIC_BRANCH_SECTION
@@ -104,7 +106,7 @@ typedef struct static_key_false __static_branch_false;
 /* The kernel's are read-only once it has booted; static_call_seal makes all keys so. */
 #define DEFINE_STATIC_KEY_TRUE_RO(name) DEFINE_STATIC_KEY_TRUE(name)
 #define DEFINE_STATIC_KEY_FALSE_RO(name) DEFINE_STATIC_KEY_FALSE(name)
-#ifndef __cplusplus /* which has no ranges of designators */
+#if __STATIC_CALL_GNU && !defined(__cplusplus) /* others have no ranges of designators */
 #define DEFINE_STATIC_KEY_ARRAY_TRUE(name, count)                                                   \
 	__static_branch_true name[count] __STATIC_BRANCH_SECTION = {                                 \
 		[0 ...(count) - 1] = { { __STATIC_BRANCH_INIT(__STATIC_BRANCH_ONE, #name) } }            \
@@ -137,27 +139,27 @@ __STATIC_CALL_LIBRARY int __static_call_branch(struct static_call_key *__key, ui
  * or a precompiled header defines in a section for a constant. */
 #ifdef __cplusplus
 extern "C++" {
-__inline__ int static_key_count(const static_key *__key) noexcept
+__STATIC_CALL_INLINE int static_key_count(const static_key *__key) noexcept
 {
 	__static_call_function *const volatile *__count = &__key->__key.__target;
 
-	return static_cast<int>(reinterpret_cast<intptr_t>(__atomic_load_n(__count, __ATOMIC_RELAXED)));
+	return static_cast<int>(reinterpret_cast<intptr_t>(__STATIC_CALL_LOAD_RELAXED(__count)));
 }
-__inline__ int static_key_count(const static_key_true *__key) noexcept
+__STATIC_CALL_INLINE int static_key_count(const static_key_true *__key) noexcept
 {
 	return static_key_count(&__key->__key);
 }
-__inline__ int static_key_count(const static_key_false *__key) noexcept
+__STATIC_CALL_INLINE int static_key_count(const static_key_false *__key) noexcept
 {
 	return static_key_count(&__key->__key);
 }
 }
 #else
-#define static_key_count(x) ((int)(intptr_t)__atomic_load_n(__STATIC_BRANCH_COUNT(x), __ATOMIC_RELAXED))
+#define static_key_count(x) ((int)(intptr_t)__STATIC_CALL_LOAD_RELAXED(__STATIC_BRANCH_COUNT(x)))
 #define __STATIC_BRANCH_COUNT(x)                                                                    \
 	((__static_call_function *const volatile *)&__STATIC_BRANCH_ANY(x)->__key.__target)
 #define __STATIC_BRANCH_ANY(x)                                                                      \
-	__extension__ _Generic(*(x),                                                                \
+	__STATIC_CALL_EXTENSION _Generic(*(x),                                                          \
 		struct static_key: (const struct static_key *)(x),                                  \
 		struct static_key_true: (const struct static_key *)(x),                             \
 		struct static_key_false: (const struct static_key *)(x))
@@ -166,9 +168,9 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 
 /* A long in C, as Linux' branches are. C++ lets no long initialize a bool in braces. */
 #ifdef __cplusplus
-#define __STATIC_BRANCH_EXPECT(is_on, expected) (__builtin_expect(is_on, expected) != 0)
+#define __STATIC_BRANCH_EXPECT(is_on, expected) (__STATIC_CALL_LIKELY(is_on, expected) != 0)
 #else
-#define __STATIC_BRANCH_EXPECT(is_on, expected) __builtin_expect(is_on, expected)
+#define __STATIC_BRANCH_EXPECT(is_on, expected) __STATIC_CALL_LIKELY(is_on, expected)
 #endif
 
 #if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_SYMBOL) && defined(__STATIC_CALL_ASM_BRANCH_ON)
@@ -252,16 +254,19 @@ __inline__ int static_key_count(const static_key_false *__key) noexcept
 /* Only for keys that may be NULL: with branches on others, an image stays unpatched. While the key has a
  * function, it costs more than static_call_cond. */
 #define static_call_lazy(...)                                                                       \
-	__STATIC_BRANCH_LAZY(__STATIC_BRANCH_FIRST(__VA_ARGS__, ), static_call_cond(__VA_ARGS__))
+	__STATIC_BRANCH_LAZY(__STATIC_CALL_AGAIN(__STATIC_BRANCH_FIRST(__VA_ARGS__, )),              \
+			     static_call_cond(__VA_ARGS__))
 #define __STATIC_BRANCH_FIRST(first, ...) first
 #define __STATIC_BRANCH_LAZY(key, call) __STATIC_BRANCH_LAZY_EXPANDED(key, call)
 #define __STATIC_BRANCH_LAZY_EXPANDED(key, call)                                                    \
-	(__builtin_expect(__STATIC_BRANCH_IS_SOME(key), 0) ? (call) : (void)0)
+	(__STATIC_CALL_LIKELY(__STATIC_BRANCH_IS_SOME(key), 0) ? (call) : (void)0)
 
 #ifdef __cplusplus
 }
 #endif
+#if __STATIC_CALL_GNU
 #pragma GCC visibility pop
+#endif
 
 #pragma pop_macro("key")
 

@@ -7,7 +7,8 @@
  *     static_call(my_key, arg1, arg2);                   // a direct call
  *     int error = static_call_update(my_key, func_b);    // all of them call func_b from now on, if it is 0
  *
- * For C99, C++11 and all later standards, with clang and gcc. If clang compiles it with
+ * For C99, C++11 and all later standards, with clang and gcc; for C11, C++17 and later with others, which
+ * need STATIC_CALL_WITHOUT_LIBRARY. If clang compiles it with
  * -fpass-plugin=libstatic_call_pass.so, the calls are direct. Otherwise they are direct calls of a jump that
  * updates patch (Linux but POWER, C++17), or they load a function pointer; everything else stays the same.
  * Link with libstatic_call (pkg-config static-call has all the flags).
@@ -120,7 +121,12 @@
 #undef patched_branches
 
 /* Programs built with -fvisibility=hidden find the library's functions all the same. */
+#if (defined(__GNUC__) && !defined(__PCC__)) || defined(__clang__)
+#define __STATIC_CALL_GNU 1
 #pragma GCC visibility push(default)
+#else /* see static_call_plain.h */
+#define __STATIC_CALL_GNU 0
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -141,12 +147,20 @@ typedef void __static_call_function(void);
 
 /* Each struct is aligned: so -fpack-struct changes none, and an atomic access finds a key's first field
  * aligned, also where other pointers are not. */
+#if __STATIC_CALL_GNU
 #define __STATIC_CALL_ALIGNED __attribute__((__aligned__(sizeof(void *))))
+#else
+#define __STATIC_CALL_ALIGNED
+#endif
 
 struct __STATIC_CALL_ALIGNED static_call_key {
 	__static_call_function *__target; /* what a call reaches now; never NULL */
-	void *__records;                  /* the images that call this key */
-	__static_call_function *__off;    /* stands for NULL or "return 0"; NULL if the key has neither */
+#if __STATIC_CALL_GNU
+	void *__records; /* the images that call this key */
+#else
+	__static_call_function *__records; /* see __static_call_resolve */
+#endif
+	__static_call_function *__off; /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *__name;
 	uint32_t __form;  /* of __target, in the lowest two bits; the others count the stores */
 	uint32_t __flags; /* the form of __off, or the next line's; in the upper half the layout's version */
@@ -157,9 +171,9 @@ struct __STATIC_CALL_ALIGNED static_call_key {
 typedef struct static_call_key __static_call_object;
 
 /* How the library is called, whatever -mregparm and -mrtd say. */
-#ifdef __i386__
+#if __STATIC_CALL_GNU && defined(__i386__)
 #define __STATIC_CALL_LIBRARY __attribute__((__cdecl__, __regparm__(0)))
-#else
+#elif __STATIC_CALL_GNU
 #define __STATIC_CALL_LIBRARY
 #endif
 
@@ -170,6 +184,8 @@ typedef struct static_call_key __static_call_object;
 #elif (defined(__cplusplus) && __cplusplus >= 201103L) || \
 	(defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L)
 #define __STATIC_CALL_MUST_CHECK [[__nodiscard__]]
+#elif !__STATIC_CALL_GNU
+#define __STATIC_CALL_MUST_CHECK
 #else
 #define __STATIC_CALL_MUST_CHECK __attribute__((__warn_unused_result__))
 #endif
@@ -179,6 +195,22 @@ typedef struct static_call_key __static_call_object;
 #else
 #define __STATIC_CALL_NOEXCEPT
 #endif
+
+/* What GNU's extensions are for, in a form that other compilers have another one of. The targets are loaded
+ * and stored as one, also while others do. */
+#if __STATIC_CALL_GNU
+#define __STATIC_CALL_EXTENSION __extension__
+#define __STATIC_CALL_INLINE __inline__
+#define __STATIC_CALL_UNUSED __attribute__((__unused__))
+#define __STATIC_CALL_LOCAL __STATIC_CALL_UNUSED static
+#define __STATIC_CALL_TYPE_OF(func) __typeof__(func)
+#define __STATIC_CALL_LIKELY(condition, expected) __builtin_expect(condition, expected)
+#define __STATIC_CALL_LOAD_RELAXED(target) __atomic_load_n(target, __ATOMIC_RELAXED)
+#define __STATIC_CALL_EXCHANGE(target, f) __atomic_exchange_n(target, f, __ATOMIC_ACQ_REL)
+#define __STATIC_CALL_EXCHANGE_IF(target, before, f) \
+	__atomic_compare_exchange_n(target, before, f, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
+#define __STATIC_CALL_IS_SET(flag) __atomic_load_n(flag, __ATOMIC_ACQUIRE)
+#define __STATIC_CALL_SET(flag) __atomic_store_n(flag, 1, __ATOMIC_RELEASE)
 
 /* The intrinsic. The pass turns a call through its result into a direct call. Not static, so that inline
  * functions of the user's may call it. */
@@ -191,6 +223,9 @@ __static_call_target(const struct static_call_key *__key) __STATIC_CALL_NOEXCEPT
 
 	return __atomic_load_n(__target, __ATOMIC_ACQUIRE);
 }
+#else
+#include "static_call_plain.h"
+#endif
 
 /* The convention of the functions that stand for "off", whatever the key's own convention is: callers of
  * preserve_most functions keep values in registers. */
@@ -201,11 +236,11 @@ __static_call_target(const struct static_call_key *__key) __STATIC_CALL_NOEXCEPT
 #define __STATIC_CALL_HAS_PRESERVE_MOST 0
 #define __STATIC_CALL_PRESERVE_MOST
 #endif
-__STATIC_CALL_PRESERVE_MOST __attribute__((__unused__)) static void __static_call_off_nop(void) {}
+__STATIC_CALL_PRESERVE_MOST __STATIC_CALL_LOCAL void __static_call_off_nop(void) {}
 #if defined(__clang__) && __clang_major__ < 19 /* some restore the register of the result, too */
-__attribute__((__unused__)) static long long __static_call_off_zero(void)
+__STATIC_CALL_LOCAL long long __static_call_off_zero(void)
 #else
-__STATIC_CALL_PRESERVE_MOST __attribute__((__unused__)) static long long __static_call_off_zero(void)
+__STATIC_CALL_PRESERVE_MOST __STATIC_CALL_LOCAL long long __static_call_off_zero(void)
 #endif
 {
 	return 0;
@@ -249,6 +284,11 @@ template <typename _Type> struct __static_call_pointed<_Type *const volatile> { 
 template <typename _Type>
 using __static_call_function_type =
 	typename __static_call_pointed<typename __static_call_referred<_Type>::__type>::__type;
+#if !__STATIC_CALL_GNU
+/* Without `__typeof__`: of a type, or of a function as a constant. */
+template <typename _Type> __static_call_function_type<_Type> *__static_call_type_of();
+template <auto _Function> __static_call_function_type<decltype(_Function)> *__static_call_type_of();
+#endif
 
 /* What may stand for a function with this result: nothing; one that returns nothing, since the result is
  * ignored; or also one that returns 0 in a register. */
@@ -326,7 +366,7 @@ template <typename _Type> constexpr bool __static_call_is_resolver(...) { return
 }
 extern "C" {
 #define __STATIC_CALL_NULL nullptr
-#define __STATIC_CALL_FUNCTION_TYPE(func) __static_call_function_type<__typeof__(func)>
+#define __STATIC_CALL_FUNCTION_TYPE(func) __static_call_function_type<__STATIC_CALL_TYPE_OF(func)>
 /* By way of `void *`, and a comma for a cast: no cast is useless. */
 #define __STATIC_CALL_CAST(type, f) reinterpret_cast<type *>(reinterpret_cast<void *>(f))
 #define __STATIC_CALL_DISCARD(call) ((call), void())
@@ -352,7 +392,7 @@ extern "C" {
 #define __STATIC_CALL_CAST(type, f) ((type *)(f))
 #define __STATIC_CALL_DISCARD(call) ((void)(call))
 #define __STATIC_CALL_CHECKED(type, f)                                                              \
-	__extension__ _Generic((f),                                                                 \
+	__STATIC_CALL_EXTENSION _Generic((f),                                                                 \
 		type *: (__static_call_function *)(f),                                              \
 		void *: (__static_call_function *)(f) __STATIC_CALL_CHECKED_NULLPTR)
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L && !defined(nullptr)
@@ -362,7 +402,7 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_CHECKED_NULLPTR
 #endif
 #define __STATIC_CALL_RESOLVER(func, f)                                                             \
-	__extension__ _Generic((__typeof__((f)()))0,                                                \
+	__STATIC_CALL_EXTENSION _Generic((__typeof__((f)()))0,                                      \
 		__STATIC_CALL_FUNCTION_TYPE(func) *: (__static_call_function *)(f))
 #define __STATIC_CALL_REQUIRE_RESOLVER(func, f)
 #define __STATIC_CALL_REQUIRE_CONSTANT(func)
@@ -376,9 +416,16 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
 			   __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
 /* The fields in their order: the flags of a key without `off`, and a resolver in its place. */
+#if __STATIC_CALL_GNU
 #define __STATIC_CALL_INIT_DISPATCH(func, resolver, name)                                           \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
 			   __STATIC_CALL_RESOLVER(func, resolver), __STATIC_CALL_DISPATCH, name)
+#else /* see __static_call_resolve */
+#define __STATIC_CALL_INIT_DISPATCH(func, resolver, name)                                           \
+	{ __STATIC_CALL_NULL, __STATIC_CALL_CAST(__static_call_function, func),                      \
+	  __STATIC_CALL_RESOLVER(func, resolver), name, STATIC_CALL_FORM_CALL,                       \
+	  __STATIC_CALL_DISPATCH | (STATIC_CALL_VERSION << 16) }
+#endif
 #define __STATIC_CALL_INIT_NULL(name)                                                               \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, __static_call_off_nop),       \
 			   STATIC_CALL_FORM_NOP,                                                    \
@@ -401,11 +448,11 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wtypedef-redefinition\"")
 #define __STATIC_CALL_REPEATABLE_END _Pragma("clang diagnostic pop")
 #else
-#define __STATIC_CALL_REPEATABLE __extension__
+#define __STATIC_CALL_REPEATABLE __STATIC_CALL_EXTENSION
 #define __STATIC_CALL_REPEATABLE_END
 #endif
 #define __STATIC_CALL_TYPEDEF(key, func)                                                            \
-	__STATIC_CALL_REPEATABLE typedef __attribute__((__unused__))                                 \
+	__STATIC_CALL_REPEATABLE typedef __STATIC_CALL_UNUSED                                        \
 	__STATIC_CALL_FUNCTION_TYPE(func) STATIC_CALL_TYPE(key) __STATIC_CALL_REPEATABLE_END
 
 /* ---- Trampolines, for compilers without the pass ----------------------------------------------- */
@@ -767,12 +814,19 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	__STATIC_CALL_REQUIRE_CONSTANT(func)                                                         \
 	__STATIC_CALL_REQUIRE_RESOLVER(func, resolver)                                               \
 	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
+	__STATIC_CALL_CONSTRUCTOR(key, resolver)                                                     \
+	__STATIC_CALL_TYPEDEF(key, func)
+
+#if __STATIC_CALL_GNU
+#define __STATIC_CALL_CONSTRUCTOR(key, resolver)                                                    \
 	__attribute__((__constructor__)) static void                                                 \
 	__STATIC_CALL_PASTE(key, __static_call_constructor)(void)                                    \
 	{                                                                                            \
 		__STATIC_CALL_RESOLVE(&STATIC_CALL_KEY(key), (resolver)())                            \
-	}                                                                                            \
-	__STATIC_CALL_TYPEDEF(key, func)
+	}
+#else
+#define __STATIC_CALL_CONSTRUCTOR(key, resolver)
+#endif
 
 /* Nothing to do if the library has resolved the key, or if the default stays. A refusal means that the
  * process is sealed: then the library does not know the key, or it would have resolved it. So nothing is
@@ -800,11 +854,13 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 
 /* Calls the key's function and gives its result: static_call(key, args...). Costs a direct call; without the
  * pass a jump more, or a load and an indirect call. */
-#define static_call(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_CALL_, __VA_ARGS__)(__VA_ARGS__)
+#define static_call(...) \
+	__STATIC_CALL_AGAIN(__STATIC_CALL_BY_COUNT(__STATIC_CALL_CALL_, __VA_ARGS__)(__VA_ARGS__))
 
 /* The same for a key that may be NULL: then the arguments are evaluated and nothing is called, which
  * costs a nop. The result, if the type has one, is discarded. */
-#define static_call_cond(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_COND_, __VA_ARGS__)(__VA_ARGS__)
+#define static_call_cond(...) \
+	__STATIC_CALL_AGAIN(__STATIC_CALL_BY_COUNT(__STATIC_CALL_COND_, __VA_ARGS__)(__VA_ARGS__))
 
 /* The function that the key points at, to be called at once: static_call_fn(key)(args...). Kept as a
  * value it is a function pointer, and whether updates reach it depends on the compiler. */
@@ -812,7 +868,8 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 
 /* The same for a key in an array or a struct, with the type of `func`:
  * static_call_at(func, &table[0], args...) and static_call_fn_at(func, &table[0])(args...). */
-#define static_call_at(...) __STATIC_CALL_BY_COUNT(__STATIC_CALL_AT_, __VA_ARGS__)(__VA_ARGS__)
+#define static_call_at(...) \
+	__STATIC_CALL_AGAIN(__STATIC_CALL_BY_COUNT(__STATIC_CALL_AT_, __VA_ARGS__)(__VA_ARGS__))
 #define static_call_fn_at(func, key) __STATIC_CALL_FN(__STATIC_CALL_FUNCTION_TYPE(func), key)
 
 #define __STATIC_CALL_FN(type, key) __STATIC_CALL_CAST(type, __static_call_target(key))
@@ -830,9 +887,12 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 #define __STATIC_CALL_BY_COUNT(macro, ...)                                                          \
 	__STATIC_CALL_PASTE(macro, __STATIC_CALL_COUNT(__VA_ARGS__))
 #define __STATIC_CALL_COUNT(...)                                                                    \
-	__STATIC_CALL_64TH(__VA_ARGS__, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,    \
-			   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,  \
-			   3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, ~)
+	__STATIC_CALL_AGAIN(__STATIC_CALL_64TH(                                                      \
+		__VA_ARGS__, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, \
+		3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,  \
+		3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, ~))
+/* MSVC's old preprocessor takes `__VA_ARGS__` for one argument until it is looked at again. */
+#define __STATIC_CALL_AGAIN(...) __VA_ARGS__
 /* clang-format off */
 #define __STATIC_CALL_64TH(                                                                         \
 	_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20,  \
@@ -981,7 +1041,9 @@ __STATIC_CALL_LIBRARY void static_call_process_info(struct static_call_info *__i
 #ifdef __cplusplus
 }
 #endif
+#if __STATIC_CALL_GNU
 #pragma GCC visibility pop
+#endif
 
 #pragma pop_macro("patched_branches")
 #pragma pop_macro("branches")

@@ -39,7 +39,9 @@
 #undef state
 #undef name
 
+#if __STATIC_CALL_GNU
 #pragma GCC visibility push(default)
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -119,7 +121,9 @@ __static_call_switch_matching(const char *__pattern, size_t __len, uint32_t __wi
 #ifdef __cplusplus
 }
 #endif
+#if __STATIC_CALL_GNU
 #pragma GCC visibility pop
+#endif
 
 #pragma pop_macro("name")
 #pragma pop_macro("state")

@@ -15,9 +15,9 @@
 #endif
 
 /* Not static, so that inline functions of the user's may call them. */
-#ifdef __cplusplus
+#if __STATIC_CALL_GNU && defined(__cplusplus)
 #define __STATIC_CALL_HERE __inline__ __attribute__((__always_inline__)) __STATIC_CALL_LIBRARY
-#else
+#elif __STATIC_CALL_GNU
 #define __STATIC_CALL_HERE                                                                          \
 	extern __inline__ __attribute__((__gnu_inline__, __always_inline__)) __STATIC_CALL_LIBRARY
 #endif
@@ -29,8 +29,12 @@
 #define __STATIC_CALL_ERANGE 34
 
 /* One in a program: the linker keeps the first. */
+#if __STATIC_CALL_GNU
 extern int __static_call_is_sealed;
 __attribute__((__weak__)) int __static_call_is_sealed = 0;
+#else
+__STATIC_CALL_SHARED_INT(__static_call_is_sealed);
+#endif
 
 /* What a change stores, or NULL if the key does not have it. */
 __STATIC_CALL_HERE __static_call_function *__static_call_new_target(const struct static_call_key *__key,
@@ -55,7 +59,7 @@ __STATIC_CALL_HERE int __static_call_is_branch(const struct static_call_key *__k
 
 __STATIC_CALL_HERE intptr_t __static_call_count(const struct static_call_key *__key)
 {
-	return (intptr_t)__atomic_load_n(&__key->__target, __ATOMIC_RELAXED);
+	return (intptr_t)__STATIC_CALL_LOAD_RELAXED(&__key->__target);
 }
 
 /* The count after a change, or -1 if it cannot go there. */
@@ -74,16 +78,15 @@ __STATIC_CALL_HERE intptr_t __static_call_new_count(const struct static_call_cha
 /* Makes a change of a branch's key, and has it hold what the key was before. */
 __STATIC_CALL_HERE int __static_call_switch(struct static_call_change *__change)
 {
-	__static_call_function *__before = __atomic_load_n(&__change->__key->__target, __ATOMIC_RELAXED);
+	__static_call_function *__before = __STATIC_CALL_LOAD_RELAXED(&__change->__key->__target);
 	intptr_t __count;
 
 	do {
 		__count = __static_call_new_count(__change, (intptr_t)__before);
 		if (__count < 0)
 			return -__STATIC_CALL_ERANGE;
-	} while (!__atomic_compare_exchange_n(&__change->__key->__target, &__before,
-					      (__static_call_function *)__count, 0, __ATOMIC_ACQ_REL,
-					      __ATOMIC_RELAXED));
+	} while (!__STATIC_CALL_EXCHANGE_IF(&__change->__key->__target, &__before,
+					    (__static_call_function *)__count));
 	__change->__target = __before;
 	__change->__form = STATIC_CALL_FORM_CALL;
 	__change->__wish = 0;
@@ -100,9 +103,11 @@ __STATIC_CALL_HERE void __static_call_make(struct static_call_change *__change)
 		(void)__static_call_switch(__change);
 		return;
 	}
-	__change->__target = __atomic_exchange_n(
-		&__key->__target, __static_call_new_target(__key, __change->__target, __change->__form),
-		__ATOMIC_ACQ_REL);
+#if !__STATIC_CALL_GNU /* it may not have chosen its first function yet */
+	(void)__static_call_target(__key);
+#endif
+	__change->__target = __STATIC_CALL_EXCHANGE(
+		&__key->__target, __static_call_new_target(__key, __change->__target, __change->__form));
 	__change->__form = STATIC_CALL_FORM_CALL;
 	if (__change->__target == __key->__off) {
 		__change->__form = __key->__flags & 3;
@@ -116,7 +121,7 @@ __STATIC_CALL_HERE int static_call_update_batch(struct static_call_change *__cha
 
 	if (__count == 0)
 		return 0;
-	if (__atomic_load_n(&__static_call_is_sealed, __ATOMIC_ACQUIRE))
+	if (__STATIC_CALL_IS_SET(&__static_call_is_sealed))
 		return -__STATIC_CALL_EROFS;
 	for (__index = 0; __index < __count; __index++) {
 		const struct static_call_change *const __change = &__changes[__index];
@@ -156,7 +161,7 @@ __STATIC_CALL_HERE int __static_call_branch(struct static_call_key *__key, uint3
 {
 	struct static_call_change __change = { __key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, __wish };
 
-	if (__atomic_load_n(&__static_call_is_sealed, __ATOMIC_ACQUIRE))
+	if (__STATIC_CALL_IS_SET(&__static_call_is_sealed))
 		return -__STATIC_CALL_EROFS;
 	return __static_call_switch(&__change);
 }
@@ -170,7 +175,7 @@ __STATIC_CALL_HERE __static_call_function *__static_call_query(const struct stat
 
 __STATIC_CALL_HERE int static_call_seal(void)
 {
-	__atomic_store_n(&__static_call_is_sealed, 1, __ATOMIC_RELEASE);
+	__STATIC_CALL_SET(&__static_call_is_sealed);
 	return -__STATIC_CALL_EACCES;
 }
 

@@ -8,8 +8,8 @@
 //! lib/pkgconfig/static-call.pc, static-call-lto.pc, static-call-gcc.pc, static-call-generic.pc,
 //!     static-call-embedded.pc
 //! lib/cmake/StaticCall/StaticCallConfig.cmake, StaticCallConfigVersion.cmake
-//! include/static_branch.h, static_call.h, static_call_registry.h, static_call_trampoline.h,
-//!     static_call_without_library.h
+//! include/static_branch.h, static_call.h, static_call_plain.h, static_call_registry.h,
+//!     static_call_trampoline.h, static_call_without_library.h
 //! share/man/man1/*.1, share/man/man3/*.3
 //! share/bash-completion/completions/*  share/zsh/site-functions/_*  share/fish/vendor_completions.d/*.fish
 //! ```
@@ -146,6 +146,7 @@ pub fn install_built(
     for header in [
         "static_branch.h",
         "static_call.h",
+        "static_call_plain.h",
         "static_call_registry.h",
         "static_call_trampoline.h",
         "static_call_without_library.h",

@@ -42,6 +42,8 @@ pub const TEST: &[&str] = &[
     // Other linkers, and another C library, for the matrix.
     "mold",
     "musl-tools",
+    // A compiler that is neither gcc nor clang.
+    "tcc",
     // llvm-profdata.
     "llvm-22",
     // clang's sanitizers.
