@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Options whose value is the next argument.
-const WITH_VALUE: [&str; 12] = [
+pub(crate) const WITH_VALUE: [&str; 12] = [
     "-o",
     "-I",
     "-MD",

@@ -9,7 +9,9 @@
 //! is correct. `STATIC_CALL_AS_LOG` lists the calls, and says why some are not marked. [`variables`]
 //! describes the other variables.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+// Before libc has started, there is no `memcpy` to call.
+#![no_builtins]
 
 mod arguments;
 mod lengths;
@@ -19,6 +21,12 @@ mod rewrite;
 mod search;
 mod section;
 mod source;
+#[cfg(all(
+    target_os = "linux",
+    target_feature = "crt-static",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod start;
 mod statement;
 mod variables;
 

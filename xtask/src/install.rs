@@ -31,7 +31,7 @@ use crate::headers;
 use crate::hide::hide;
 use crate::machines::Machine;
 use crate::manual;
-use crate::run::{cargo, root, run, target};
+use crate::run::{cargo, output, root, run, target};
 use crate::weaken::weaken;
 
 /// The program that gcc runs instead of the assembler, in a directory of its own for `-B`.
@@ -120,12 +120,12 @@ pub fn install_built(
     build
         .args(["build", "--quiet", "--release"])
         .args(["-p", "static-call-pass"])
-        .args(["-p", "static-call-as"])
         .args(["-p", "static-call-rustc"])
         .args(["-p", "cargo-static-call"])
         .env(headers::CHOICE, headers_of(llvms)?);
     (programs.prepare)(&mut build);
     run(&mut build)?;
+    build_assembler(programs)?;
     let mut build = cargo();
     build.args(["build", "--quiet", "--profile", "c-library", "-p", "static-call-c"]);
     (library.prepare)(&mut build);
@@ -173,6 +173,27 @@ pub fn install_built(
         headers::unknown(&headers::places()).iter().for_each(|unknown| println!("left out: {unknown}"));
     }
     Ok(())
+}
+
+/// Builds `static-call-as`, which a compiler starts for each file: without the dynamic linker, and with an entry
+/// before libc (`assembler/src/start.rs`), where there is a static libc.
+fn build_assembler(programs: &Build<'_>) -> Result<()> {
+    let mut build = cargo();
+    build.args(["rustc", "--quiet", "--release", "-p", "static-call-as", "--bin", "static-call-as"]);
+    (programs.prepare)(&mut build);
+    let has_entry = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    if has_entry && has_static_libc(programs)? {
+        build.args(["--", "-Ctarget-feature=+crt-static", "-Crelocation-model=static"]);
+        build.arg("-Clink-arg=-Wl,-e,static_call_as_start");
+    }
+    run(&mut build)
+}
+
+/// Fedora, for one, has it in a package of its own.
+fn has_static_libc(programs: &Build<'_>) -> Result<bool> {
+    let mut gcc = (programs.gnu)("gcc");
+    let found = output(gcc.arg("-print-file-name=libc.a"))?;
+    Ok(Path::new(found.trim()).is_absolute())
 }
 
 /// The directories of these LLVMs' headers, or of all that are installed, for the pass's build script, which
