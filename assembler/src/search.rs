@@ -5,7 +5,7 @@ const TOGETHER: usize = 64;
 
 /// Whether `text` contains `wanted`. Looks for its first, middle and last byte, which are rarely all there.
 ///
-/// Calls nothing of libc, which may not have started ([`start`](crate::start)).
+/// Calls nothing of libc, which may not have started (see `start.rs`).
 pub(crate) fn has(text: &[u8], wanted: &[u8]) -> bool {
     let [middle, end] = [wanted.len() / 2, wanted.len().saturating_sub(1)];
     let (Some(&last), Some(places)) = (wanted.last(), text.len().checked_sub(end)) else {

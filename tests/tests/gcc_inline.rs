@@ -222,6 +222,76 @@ int main(int count, char **arguments)
     }
 }
 
+/// For a file without static calls, the assembler is executed before libc starts, and it is the one that this
+/// program finds otherwise. (The parent ignores SIGPIPE. Rust's start-up would put it back for children.)
+#[test]
+fn other_files_do_not_wait_for_libc() {
+    if platform().is_foreign() || !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return;
+    }
+    let directory = temporary();
+    let file = |name: &str| directory.path().join(name);
+    let log = file("log");
+    for name in ["given/as", "with spaces/as", "told/as", "path/as", "preas"] {
+        let text = format!(
+            "#!/bin/sh\n(echo {}; grep SigIgn /proc/self/status) > '{}'\n",
+            name.trim_end_matches("as"),
+            log.display()
+        );
+        fs::create_dir_all(file(name).parent().expect("a directory")).expect("a directory");
+        fs::write(file(name), text).expect("a file");
+        fs::set_permissions(file(name), fs::Permissions::from_mode(0o755)).expect("rights");
+    }
+    fs::write(file("plain.s"), "f: call g\n".repeat(1000)).expect("a file");
+    fs::write(file("calls.s"), format!("f: call {T}\n")).expect("a file");
+    let assembler = prefix().join("lib/static-call/as/as");
+    let path = format!("{}:{}", file("path").display(), std::env::var("PATH").expect("PATH"));
+    // Who is executed, and whether SIGPIPE was still ignored.
+    let run_with = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' PIPE; exec \"$0\" \"$@\""]).arg(&assembler).args(arguments);
+        shell.env("PATH", &path).envs(variables.iter().copied()).current_dir(directory.path());
+        run(shell.args(["-o", "out.o"]).stdin(std::process::Stdio::null()));
+        let text = fs::read_to_string(&log).expect("an assembler has run");
+        let (name, ignored) = text.split_once("\nSigIgn:").expect("two lines");
+        let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a number");
+        (name.to_owned(), ignored & (1 << 12) != 0)
+    };
+    let at = |text: &str| text.replace('@', directory.path().to_str().expect("UTF-8"));
+    let (nowhere, told) = (at("/nowhere:@/nothing"), at("/nowhere:@/told/"));
+    let cases = [
+        ("'-B' '@/given' '-O2'", &*told, "given/"),
+        ("'-O2' '-B@/with spaces'", &*told, "with spaces/"),
+        ("'-mtune=generic' '-B' '/nowhere' '-B' '@/given/'", &*nowhere, "given/"),
+        ("'-B@/pre'", &*told, "told/"),
+        ("'-B@/pre'", &*nowhere, "pre"),
+        ("'-O2'", &*nowhere, "path/"),
+        ("", "", "path/"),
+    ];
+    for (options, told, expected) in cases {
+        let options = at(options);
+        for compiler in ["gcc", "/usr/bin/g++-12"] {
+            let run_with = |options: &str| {
+                let options = ("COLLECT_GCC_OPTIONS", options);
+                run_with(&[("COLLECT_GCC", compiler), options, ("COMPILER_PATH", told)], &["plain.s"])
+            };
+            assert_eq!(run_with(&options), (expected.to_owned(), true), "{options}");
+            // A quote in an option is for the rest of the program.
+            let quoted = format!(r"{options} '-DX='\''y'\'''");
+            assert_eq!(run_with(&quoted), (expected.to_owned(), false), "{quoted}");
+        }
+    }
+    let gcc = [("COLLECT_GCC", "gcc"), ("COLLECT_GCC_OPTIONS", "'-O2'")];
+    let is_early = |variables: &[(&str, &str)], arguments: &[&str]| run_with(variables, arguments).1;
+    assert!(is_early(&gcc, &["-I", "calls.s", "plain.s", "plain.s"]));
+    for arguments in [&["calls.s"][..], &["plain.s", "calls.s"], &["missing.s"], &["@plain.s"], &["-"], &[]] {
+        assert!(!is_early(&gcc, arguments), "{arguments:?}");
+    }
+    assert!(!is_early(&[], &["plain.s"]), "clang's machine is in the arguments");
+    let named = file("told/as").display().to_string();
+    assert!(!is_early(&[gcc[0], ("STATIC_CALL_AS", &named)], &["plain.s"]));
+}
+
 /// Assembles text with our assembler.
 fn assemble(text: &str, arguments: &[&str], directory: &Path) -> Command {
     let file = directory.join("text.s");
