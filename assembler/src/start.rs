@@ -1,17 +1,18 @@
 //! Where the program starts: before libc.
 //!
-//! Most files have no static calls. For these, this program costs what it takes to start it, and nearly all of
-//! that is libc's start-up: page faults, and under virtual machines the traps of CPUID. So the kernel enters a
-//! statically linked program here, and [`hand_over`] executes the assembler at once if that is all there is
-//! to do. In every other case libc starts, and `main` as usual: also where this code is not sure.
+//! Most files have no static calls. For these, this program costs what it takes to start it, and nearly all
+//! of that is libc's start-up: page faults, and in virtual machines the traps of CPUID. So the kernel enters
+//! a statically linked program here, and [`hand_over`] executes the assembler at once if that is all there
+//! is to do. In every other case, also if it is not sure, libc starts and calls `main` as usual.
 //!
 //! `cargo xtask install` links the program like this. Built otherwise, it works the same, and starts later.
 //!
 //! # Safety
 //!
-//! libc has not started. So nothing here may call it, not even for a copy or a comparison of memory, which in
-//! a static program goes through a pointer that libc's start-up writes: the crate is `no_builtins`, and bytes
-//! are compared one by one. The kernel's stack has arguments and variables as C strings, which nobody changes.
+//! libc has not started. So nothing here may call it, not even for a copy or a comparison of memory, which
+//! in a static program goes through a pointer that libc's start-up writes: the crate is `no_builtins`, and
+//! bytes are compared one by one. The kernel's stack has arguments and variables as C strings, which nobody
+//! changes.
 
 #![expect(unsafe_code, reason = "system calls, and the kernel's stack")]
 
@@ -325,7 +326,7 @@ fn find(variables: Strings, path: &mut Buffer) -> Option<()> {
     is_found.then_some(())
 }
 
-/// Calls `visit` with each value of `-B`, until it is true. None if the text is not plainly `'-O2' '-B' '/a'`.
+/// Calls `visit` with each value of `-B`, until it is true. None if the text is not like `'-O2' '-B' '/a'`.
 fn for_each_prefix(options: &'static [u8], mut visit: impl FnMut(&'static [u8]) -> bool) -> Option<()> {
     let mut rest = options;
     let mut is_value = false;

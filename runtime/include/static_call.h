@@ -392,7 +392,7 @@ extern "C" {
 #define __STATIC_CALL_CAST(type, f) ((type *)(f))
 #define __STATIC_CALL_DISCARD(call) ((void)(call))
 #define __STATIC_CALL_CHECKED(type, f)                                                              \
-	__STATIC_CALL_EXTENSION _Generic((f),                                                                 \
+	__STATIC_CALL_EXTENSION _Generic((f),                                                       \
 		type *: (__static_call_function *)(f),                                              \
 		void *: (__static_call_function *)(f) __STATIC_CALL_CHECKED_NULLPTR)
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L && !defined(nullptr)

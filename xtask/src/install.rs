@@ -175,8 +175,8 @@ pub fn install_built(
     Ok(())
 }
 
-/// Builds `static-call-as`, which a compiler starts for each file: without the dynamic linker, and with an entry
-/// before libc (`assembler/src/start.rs`), where there is a static libc.
+/// Builds `static-call-as`, which a compiler starts for each file. Where there is a static libc, the program
+/// needs no dynamic linker, and starts before libc (`assembler/src/start.rs`).
 fn build_assembler(programs: &Build<'_>) -> Result<()> {
     let mut build = cargo();
     build.args(["rustc", "--quiet", "--release", "-p", "static-call-as", "--bin", "static-call-as"]);
