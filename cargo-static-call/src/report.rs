@@ -354,7 +354,7 @@ fn idle_because(elf: &Elf<'_>, tables: &Tables, budget: &Budget) -> Option<&'sta
     // The runtime finds the image's code through the ELF header.
     let has_header = elf.segments.iter().any(|segment| segment.offset == 0);
     (places.descriptor.is_some() && !has_header).then_some(
-        "its ELF header is not in memory, so the runtime leaves every call on its trampoline, and every \
+        "its header is not in memory, so the runtime leaves every call on its trampoline, and every \
          branch looking at its key",
     )
 }

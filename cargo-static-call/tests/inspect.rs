@@ -1203,7 +1203,7 @@ fn constructors_that_linkers_lose() {
 /// With LLD's `-N`, the ELF header is not in memory, through which the runtime finds the code.
 #[test]
 fn a_header_that_is_not_in_memory() {
-    const REASON: &str = "its ELF header is not in memory";
+    const REASON: &str = "its header is not in memory";
     let workshop = Workshop::new();
     let flags = ["-O2", "-fno-pie", "-no-pie", "-static", "-fuse-ld=lld"];
     for more in [&[][..], &["-Wl,-N"], &["-Wl,-N,-s"]] {

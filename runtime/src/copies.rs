@@ -11,8 +11,8 @@
 
 use core::mem::MaybeUninit;
 
-use crate::elf::Note;
 use crate::error::{Error, ErrorKind};
+use crate::format::Note;
 use crate::numbered::numbered;
 use crate::os;
 use crate::wire::CError;
@@ -40,7 +40,7 @@ pub(crate) enum Answer {
 }
 
 /// Changes with the meaning of the numbers of [`Request`] and [`Reply`].
-#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+#[cfg(all(feature = "os", any(target_os = "linux", windows), not(all(loom, test))))]
 pub(crate) const VERSION: u32 = 1;
 
 numbered! {
@@ -78,7 +78,7 @@ pub(crate) fn ask_others(request: Request, own: Function, mut hear: impl FnMut(R
 }
 
 /// The function that a copy's note names.
-#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+#[cfg(all(feature = "os", any(target_os = "linux", windows), not(all(loom, test))))]
 fn function_of(note: &Note<'_>) -> Option<usize> {
     let offset = i32::from_ne_bytes(note.content.try_into().ok()?);
     let named = note.content.as_ptr().wrapping_offset(offset as isize).cast::<usize>();
@@ -86,7 +86,7 @@ fn function_of(note: &Note<'_>) -> Option<usize> {
     (note.name == b"static-call\0" && note.kind == VERSION).then(|| unsafe { named.read_unaligned() })
 }
 
-#[cfg(not(all(feature = "os", target_os = "linux", not(all(loom, test)))))]
+#[cfg(not(all(feature = "os", any(target_os = "linux", windows), not(all(loom, test)))))]
 fn function_of(_note: &Note<'_>) -> Option<usize> {
     None
 }

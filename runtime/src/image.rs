@@ -30,9 +30,9 @@ use static_call_abi::{
 
 use crate::arch::{Action, WORD, native};
 use crate::branches;
-use crate::elf;
 use crate::error::{Error, ErrorKind};
 use crate::foreign_breakpoint::has_breakpoint;
+use crate::format;
 use crate::journal::{self, Step};
 use crate::lock::Guard;
 use crate::log::log;
@@ -371,6 +371,8 @@ pub(crate) unsafe fn link(image: &Image, lock: &Guard) -> Result<(), Reason> {
     if image.version != VERSION {
         return Err(Reason::Version);
     }
+    // SAFETY: a table between two anchors, as the version says.
+    unsafe { find_imported_keys(image.records, image.records_end) };
     let with_trampoline = records(image).find(|record| !record.is_branch());
     // A branch that is never asked about has a record, but no code.
     let first = with_trampoline.map(trampoline).or_else(|| branches::first(image));
@@ -378,17 +380,18 @@ pub(crate) unsafe fn link(image: &Image, lock: &Guard) -> Result<(), Reason> {
         return Ok(());
     };
     // SAFETY: the linker put the header's address there, or null.
-    let segment = unsafe { elf::code_segments(image.header.get()) }.find(|segment| segment.contains(first));
+    let segment =
+        unsafe { format::code_segments(image.header.get()) }.find(|segment| segment.contains(first));
     // SAFETY: as above.
-    let is_unreadable = || unsafe { elf::is_unreadable(image.header.get(), first) };
+    let is_unreadable = || unsafe { format::is_unreadable(image.header.get(), first) };
     let segment = segment.ok_or_else(|| match () {
         // SAFETY: as above.
-        () if !unsafe { elf::is_in_memory(image.header.get()) } => Reason::NoHeader,
+        () if !unsafe { format::is_in_memory(image.header.get()) } => Reason::NoHeader,
         () if is_unreadable() => Reason::Unreadable,
         () => Reason::Damaged,
     })?;
     // SAFETY: as above.
-    if unsafe { elf::was_moved(image.header.get()) } {
+    if unsafe { format::was_moved(image.header.get()) } {
         return Err(Reason::Moved);
     }
     image.text.set(segment.start);
@@ -424,6 +427,24 @@ pub(crate) unsafe fn link(image: &Image, lock: &Guard) -> Result<(), Reason> {
         head.store(core::ptr::from_ref(record).cast_mut(), Ordering::Release);
     }
     Ok(())
+}
+
+/// Puts the address of a key into records that name it by the loader's entry for it.
+///
+/// # Safety
+///
+/// A table of records, to which there is no reference.
+unsafe fn find_imported_keys(start: *mut Record, end: *mut Record) {
+    let count = end.addr().saturating_sub(start.addr()) / size_of::<Record>();
+    for index in 0..count {
+        // SAFETY: the caller's promise. The loader has filled in its entries.
+        unsafe {
+            let key = &raw mut (*start.add(index)).key;
+            if let Some(found) = format::imported(*key) {
+                *key = found;
+            }
+        }
+    }
 }
 
 /// Counts the sites of each record, moves their entries to the front of the table, and returns how many there

@@ -6,7 +6,7 @@ use core::ops::Range;
 use static_call_abi::Form;
 
 use crate::arch::{self, aarch64, arm, loongarch64, powerpc64, riscv64, s390x, x86, x86_64};
-use crate::elf;
+use crate::format;
 use crate::mode::Reason;
 
 pub use crate::image::ImageState;
@@ -43,7 +43,7 @@ pub fn reason(number: u32) -> Option<&'static str> {
 /// was linked; the runtime then leaves it to its trampolines.
 #[must_use]
 pub fn has_moved_code(follow_the_header: bool, segments: &[(bool, bool)]) -> bool {
-    elf::has_moved_code(follow_the_header, segments.iter().copied())
+    format::elf::has_moved_code(follow_the_header, segments.iter().copied())
 }
 
 /// What kind of instruction a site is.

@@ -472,8 +472,8 @@ macro_rules! __static_call_items {
             )))])*
         ] $value }
     };
-    // Keys have a section of their own, so that they can be protected. Only ELF has sections of such names.
-    // (A `cfg_attr` would be reported as unexpected, whatever is allowed around it.)
+    // Keys have a section of their own, so that they can be protected: in ELF by that name, in PE a part of one
+    // by its suffix. (A `cfg_attr` would be reported as unexpected, whatever is allowed around it.)
     (@section $name:ident [$($attribute:tt)*] $value:block) => {
         #[cfg(all(static_call_pass, not(any(
             windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"
@@ -483,8 +483,14 @@ macro_rules! __static_call_items {
             // SAFETY: the section holds nothing but keys.
             #[unsafe(link_section = "static_call_keys")]
         ] $value }
+        #[cfg(all(static_call_pass, windows))]
+        $crate::__static_call_items! { @placed $name [
+            $($attribute)*
+            // SAFETY: the section holds nothing but keys.
+            #[unsafe(link_section = ".scall$b")]
+        ] $value }
         #[cfg(all(static_call_pass, any(
-            windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"
+            target_vendor = "apple", target_family = "wasm", target_os = "uefi"
         )))]
         $crate::__static_call_items! { @placed $name [$($attribute)*] $value }
         #[cfg(not(static_call_pass))]

@@ -127,12 +127,12 @@ mod critical;
 #[doc(hidden)]
 pub mod dispatch;
 mod dispatch_macros;
-mod elf;
 mod error;
 #[cfg(doc)]
 pub mod example;
 mod features;
 mod foreign_breakpoint;
+mod format;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use static_call_abi::{Image, VERSION};
 
 use crate::at_start;
-use crate::elf;
+use crate::format;
 use crate::image::{self, ImageState};
 use crate::journal::{self, Operation, Step};
 use crate::lock::Guard;
@@ -36,7 +36,7 @@ static STAYING: AtomicPtr<Image> = AtomicPtr::new(core::ptr::null_mut());
 ///
 /// # Safety
 ///
-/// `image` is a descriptor made by the pass, see the head of `image.rs`, and `header` is its image's ELF
+/// `image` is a descriptor made by the pass, see the head of `image.rs`, and `header` is its image's
 /// header, or null.
 pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard) {
     // SAFETY: the caller's promise; the lock is held.
@@ -153,6 +153,10 @@ fn refuse(image: &Image, reason: Reason, lock: &Guard) {
 pub(crate) unsafe fn unregister(image: *mut Image, lock: &Guard) {
     // SAFETY: the caller's promise; the lock is held.
     if is_program(unsafe { &*image }) {
+        if !os::EXIT_KEEPS_IMAGES {
+            // It is never unmapped, and other functions that run at the exit may still update and call.
+            return;
+        }
         STAYING.store(image::first(lock), Ordering::Relaxed);
     }
     if !stays(image, lock) {
@@ -203,7 +207,7 @@ pub(crate) fn release(image: *mut Image, lock: &Guard) {
         log!("image at {:p}: its calls stay where they are: {error}", descriptor.header.get());
     }
     // SAFETY: the header of a registered image.
-    for segment in unsafe { elf::code_segments(descriptor.header.get()) } {
+    for segment in unsafe { format::code_segments(descriptor.header.get()) } {
         breakpoint::forget(segment.start..segment.end, lock);
     }
     // After the seal nobody follows the lists, and they are read-only.

@@ -11,6 +11,7 @@ use crate::lock::Guard;
 use crate::log;
 use crate::numbered::numbered;
 use crate::os;
+use crate::sealed::has_custom;
 use crate::writer::{self, Writer};
 
 numbered! {
@@ -77,9 +78,10 @@ numbered! {
         NoWriter = 12,
         SignalBlocked = 13,
         NoSites = 14,
-        NoLinux = 15,
+        NoSystem = 15,
         Moved = 16,
         Unreadable = 17,
+        DynamicCode = 18,
     }
 }
 
@@ -91,6 +93,7 @@ impl Reason {
 
     pub(crate) fn of_error(error: &Error) -> Self {
         match error.kind() {
+            ErrorKind::NotWritable if cfg!(windows) => Self::DynamicCode,
             ErrorKind::NotWritable => Self::NotWritable,
             ErrorKind::SignalBlocked => Self::SignalBlocked,
             _ => Self::Foreign,
@@ -116,7 +119,7 @@ impl Reason {
             }
             Self::Damaged => c"its site table is damaged: an entry does not lead to a call of a trampoline",
             Self::Foreign => c"an instruction is not what the compiler made: something else patched it",
-            Self::NoHeader => c"its ELF header is not in memory",
+            Self::NoHeader => c"its header is not in memory",
             Self::Version => c"it was compiled by another version of the static-call pass",
             Self::NoImage => {
                 c"no call in this process was made direct: nothing was compiled with the static-call pass, \
@@ -139,7 +142,13 @@ impl Reason {
                 c"its code may be executed, but not read, so that its calls cannot be \
                                   checked"
             }
-            Self::NoLinux => c"the runtime itself patches code on Linux alone, and set_writer was not called",
+            Self::DynamicCode => {
+                c"the code may not be written: a policy of the process forbids dynamic code (Arbitrary Code \
+                  Guard)"
+            }
+            Self::NoSystem => {
+                c"the runtime itself patches code on Linux and Windows alone, and set_writer was not called"
+            }
         }
     }
 
@@ -285,6 +294,8 @@ pub(crate) fn of_process() -> (Mode, Reason) {
         }
         Some(mode) if PATCHED.load(Ordering::Relaxed) != 0 => (mode, reason(&REASON)),
         _ if reason(&REFUSED) != Reason::None => (Mode::Generic, reason(&REFUSED)),
+        // No image asks for what this build or this system does not have.
+        _ if !has_custom() => (Mode::Generic, MEANS.lack().unwrap_or(Reason::NoImage)),
         _ => (Mode::Generic, Reason::NoImage),
     }
 }
@@ -308,15 +319,28 @@ pub(crate) fn note_image(reason: Reason, mode: Mode, _lock: &Guard) {
 struct Means {
     /// Whether the runtime asks the operating system.
     os: bool,
-    linux: bool,
+    /// Whether that system lets the runtime itself patch code.
+    system: bool,
     /// Whether the architecture has a backend.
     backend: bool,
 }
 
 fn choose(lock: &Guard) -> (Mode, Reason) {
-    let means =
-        Means { os: cfg!(feature = "os"), linux: cfg!(target_os = "linux"), backend: native::SUPPORTED };
-    choose_from(asked(), || writer::preferred(lock), means)
+    choose_from(asked(), || writer::preferred(lock), MEANS)
+}
+
+const MEANS: Means = Means { os: cfg!(feature = "os"), system: os::PATCHES, backend: native::SUPPORTED };
+
+impl Means {
+    /// What is missing for the runtime itself to patch code.
+    fn lack(self) -> Option<Reason> {
+        match self {
+            Self { os: false, .. } => Some(Reason::NoOs),
+            Self { system: false, .. } => Some(Reason::NoSystem),
+            Self { backend: false, .. } => Some(Reason::Architecture),
+            _ => None,
+        }
+    }
 }
 
 fn choose_from(asked: Option<Mode>, writer: impl FnOnce() -> Writer, means: Means) -> (Mode, Reason) {
@@ -325,11 +349,11 @@ fn choose_from(asked: Option<Mode>, writer: impl FnOnce() -> Writer, means: Mean
     }
     match writer() {
         Writer::Custom => {}
-        _ if !means.os => return (Mode::Generic, Reason::NoOs),
-        _ if !means.linux => return (Mode::Generic, Reason::NoLinux),
-        _ if !means.backend => return (Mode::Generic, Reason::Architecture),
-        Writer::None => return (Mode::Generic, Reason::NoWriter),
-        _ => {}
+        writer => match means.lack() {
+            Some(reason) => return (Mode::Generic, reason),
+            None if writer == Writer::None => return (Mode::Generic, Reason::NoWriter),
+            None => {}
+        },
     }
     match asked {
         _ if !means.backend => (Mode::Generic, Reason::Architecture),
@@ -359,9 +383,9 @@ mod tests {
 
     #[test]
     fn the_mode_is_the_best_one_that_build_and_machine_allow() {
-        const ALL: Means = Means { os: true, linux: true, backend: true };
+        const ALL: Means = Means { os: true, system: true, backend: true };
         let no_os = Means { os: false, ..ALL };
-        let no_linux = Means { linux: false, ..ALL };
+        let no_system = Means { system: false, ..ALL };
         let no_backend = Means { backend: false, ..ALL };
         let (generic, trampoline, inline) = (Mode::Generic, Mode::Trampoline, Mode::Inline);
         let cases = [
@@ -374,11 +398,11 @@ mod tests {
             (Some(inline), Writer::None, ALL, generic, Reason::NoWriter),
             (None, Writer::Window, no_os, generic, Reason::NoOs),
             (None, Writer::None, no_os, generic, Reason::NoOs),
-            (None, Writer::Window, no_linux, generic, Reason::NoLinux),
+            (None, Writer::Window, no_system, generic, Reason::NoSystem),
             (None, Writer::Window, no_backend, generic, Reason::Architecture),
             // The program's own writer needs neither.
             (None, Writer::Custom, no_os, inline, Reason::None),
-            (Some(trampoline), Writer::Custom, no_linux, trampoline, Reason::Asked),
+            (Some(trampoline), Writer::Custom, no_system, trampoline, Reason::Asked),
             (None, Writer::Custom, no_backend, generic, Reason::Architecture),
         ];
         for (asked, writer, means, mode, reason) in cases {

@@ -49,8 +49,8 @@ mod tests {
 
     use crate::change::Wish;
     use crate::copies::{self, Request};
-    use crate::elf;
     use crate::error::ErrorKind;
+    use crate::format;
     use crate::image::ImageState;
     use crate::mode::{Mode, Reason};
     use crate::steps::{Operation, Step};
@@ -90,7 +90,7 @@ mod tests {
             all!(Reason),
             "None 0, Asked 1, Architecture 2, NoOs 3, Membarrier 4, NotWritable 5, Damaged 6, Foreign 7, \
              NoHeader 8, Version 9, NoImage 10, OtherRuntime 11, NoWriter 12, SignalBlocked 13, NoSites 14, \
-             NoLinux 15, Moved 16, Unreadable 17"
+             NoSystem 15, Moved 16, Unreadable 17, DynamicCode 18"
         );
         assert_eq!(all!(Wish), "State 0, On 1, Off 2, Inc 3, Dec 4");
         assert_eq!(all!(Mode), "Generic 0, Trampoline 1, Inline 2");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(all(feature = "os", target_os = "linux", not(loom)))]
+    #[cfg(all(feature = "os", any(target_os = "linux", windows), not(loom)))]
     fn the_version_of_notes_stays_as_it_is() {
         assert_eq!(copies::VERSION, 1);
     }
@@ -120,10 +120,10 @@ mod tests {
     /// meaning there.
     #[test]
     fn flags_of_text_have_bits_of_their_own() {
-        assert_eq!((elf::GUARDED, elf::SEALED, elf::UNIT), (1 << 31, 1 << 30, 0x3f << 8));
-        let flags = elf::with_unit(elf::SEALED | 5, 16);
-        assert_eq!((elf::unit(flags), flags), (16, elf::SEALED | 0x1005));
-        let access = elf::access(5 | elf::GUARDED);
+        assert_eq!((format::GUARDED, format::SEALED, format::UNIT), (1 << 31, 1 << 30, 0x3f << 8));
+        let flags = format::with_unit(format::SEALED | 5, 16);
+        assert_eq!((format::unit(flags), flags), (16, format::SEALED | 0x1005));
+        let access = format::access(5 | format::GUARDED);
         assert_eq!((access.read, access.write, access.execute, access.guarded), (true, false, true, true));
     }
 }

@@ -43,9 +43,10 @@ pub(crate) unsafe fn register(image: *mut Image) {
     if header.is_null() {
         // GNU ld drops its address where it packs relative relocations. The lock is taken later, because this
         // takes the dynamic linker's.
-        header = os::elf_header(image.addr());
+        header = os::image_header(image.addr());
     }
     seal::inherit();
+    os::watch_the_end();
     let Ok(lock) = critical::enter() else { return };
     if !WATCHING_EXIT.swap(true, Ordering::Relaxed) {
         os::at_exit(exiting);
@@ -60,6 +61,9 @@ pub(crate) unsafe fn register(image: *mut Image) {
 ///
 /// As for [`register`].
 pub(crate) unsafe fn unregister(image: *mut Image) {
+    if os::is_ending() {
+        return;
+    }
     let Ok(lock) = critical::enter() else { return };
     // SAFETY: the caller's promise.
     unsafe { load::unregister(image, &lock) };

@@ -16,8 +16,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use static_call_abi::{Form, Image, Key};
 
 use crate::copies::{Answer, and};
-use crate::elf::{self, Access};
 use crate::error::{Error, ErrorKind};
+use crate::format::{self, Access};
 use crate::image;
 use crate::lock::Guard;
 use crate::log::log;
@@ -119,7 +119,7 @@ fn find_keys(image: &Image, lock: &Guard) -> Result<(), Error> {
 fn protect(image: &Image, lock: &Guard) -> Result<(), Error> {
     match pages(image) {
         Some(pages) => {
-            image.text_flags.set(image.text_flags.get() | elf::SEALED);
+            image.text_flags.set(image.text_flags.get() | format::SEALED);
             read_only(pages.start, pages.len(), lock)
         }
         None => Err(Error::at(ErrorKind::NotProtected, image.header.get().addr())),

@@ -114,7 +114,26 @@ core::arch::global_asm!(
     answer = sym answer,
 );
 
+// The same for PE, whose sections have no types, and names of eight bytes.
+#[cfg(all(feature = "os", windows, not(all(loom, test))))]
+core::arch::global_asm!(
+    ".pushsection .rdata, \"dr\"",
+    ".balign {pointer}",
+    ".Lstatic_call_copy:",
+    ".{pointer}byte {answer}",
+    ".popsection",
+    ".pushsection .scnote, \"dr\"",
+    ".balign 4",
+    ".long 12, 4, {version}",
+    ".ascii \"static-call\\000\"",
+    ".long .Lstatic_call_copy - .",
+    ".popsection",
+    pointer = const size_of::<usize>(),
+    version = const copies::VERSION,
+    answer = sym answer,
+);
+
 /// Makes linkers take the object with the note out of an archive.
-#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+#[cfg(all(feature = "os", any(target_os = "linux", windows), not(all(loom, test))))]
 #[used]
 static HAS_NOTE: copies::Function = answer;

@@ -23,7 +23,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use crate::elf::Access;
+use crate::format::Access;
 use crate::lock::Guard;
 use crate::log::log;
 use crate::os::{self, Refused};

@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 use static_call_abi::Image;
 
 use crate::arch::{self, BulkRewrite, WORD, native};
-use crate::elf;
+use crate::format;
 use crate::os::{self, Rights};
 use crate::patch::Patch;
 use crate::writer::code_writer::CodeWriter;
@@ -86,7 +86,7 @@ impl Text {
         #[inline(never)]
         fn search(header: *const u8, address: usize) -> bool {
             // SAFETY: the header of an image that is being registered, or is.
-            unsafe { elf::code_segments(header) }.any(|segment| segment.contains(address))
+            unsafe { format::code_segments(header) }.any(|segment| segment.contains(address))
         }
         search(self.header, address)
     }
@@ -95,7 +95,7 @@ impl Text {
     #[cold]
     pub(crate) fn is_unreadable(self, address: usize) -> bool {
         // SAFETY: as above.
-        unsafe { elf::is_unreadable(self.header, address) }
+        unsafe { format::is_unreadable(self.header, address) }
     }
 
     /// The aligned word at `address`, if it lies in a segment.

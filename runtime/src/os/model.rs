@@ -6,9 +6,9 @@ use core::cell::Cell;
 use loom::sync::{Condvar, Mutex};
 
 pub(crate) use super::none::{
-    NoSignals, at_exit, can_serialize, elf_header, environment, for_each_note, is_single_threaded,
-    map_memory, milliseconds, page_size, populate, prepare_to_serialize, print, process, program, rights,
-    serialize_all_threads, set_access,
+    EXIT_KEEPS_IMAGES, NoSignals, PATCHES, at_exit, can_serialize, environment, for_each_note, image_header,
+    is_ending, is_single_threaded, map_memory, milliseconds, page_size, populate, prepare_to_serialize,
+    print, process, program, rights, serialize_all_threads, set_access, watch_the_end,
 };
 use crate::sync::atomic::{AtomicUsize, Ordering};
 

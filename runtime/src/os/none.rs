@@ -3,12 +3,14 @@
 use core::ffi::CStr;
 
 use super::reply::{Refused, Rights};
-use crate::elf::{Access, Note};
+use crate::format::{Access, Note};
 use crate::page::Page;
 use crate::sync::atomic::AtomicUsize;
 
+pub(crate) const PATCHES: bool = false;
 pub(crate) const THREADS_HAVE_NAMES: bool = false;
 pub(crate) const FORKS: bool = false;
+pub(crate) const EXIT_KEEPS_IMAGES: bool = true;
 
 pub(crate) fn thread() -> usize {
     2
@@ -86,11 +88,17 @@ pub(crate) fn milliseconds() -> Option<usize> {
 
 pub(crate) fn at_exit(_function: extern "C" fn()) {}
 
+pub(crate) fn watch_the_end() {}
+
+pub(crate) fn is_ending() -> bool {
+    false
+}
+
 pub(crate) fn environment(_name: &CStr) -> Option<&'static CStr> {
     None
 }
 
-pub(crate) fn elf_header(_address: usize) -> *const u8 {
+pub(crate) fn image_header(_address: usize) -> *const u8 {
     core::ptr::null()
 }
 

@@ -28,7 +28,10 @@ pub(crate) mod no_breakpoint;
 pub(crate) use no_breakpoint as breakpoint;
 pub(crate) mod code_writer;
 pub(crate) mod serialize;
-#[cfg_attr(not(all(feature = "os", any(target_arch = "x86_64", target_arch = "x86"))), allow(dead_code))]
+#[cfg_attr(
+    not(all(feature = "os", target_os = "linux", any(target_arch = "x86_64", target_arch = "x86"))),
+    allow(dead_code)
+)]
 #[cfg_attr(all(loom, test), allow(dead_code))]
 mod table;
 pub(crate) mod window;

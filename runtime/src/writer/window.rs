@@ -20,8 +20,8 @@ use core::ops::Range;
 use static_call_abi::Image;
 
 use crate::arch::native;
-use crate::elf::{self, Access, Segment};
 use crate::error::{Error, ErrorKind};
+use crate::format::{self, Access, Segment};
 use crate::log::log;
 use crate::os::{self, Refused, Rights};
 use crate::writer::code_writer::CodeWriter;
@@ -52,13 +52,13 @@ pub(crate) fn prepare(image: &Image) {
     while units(unit) > bits {
         unit += 1;
     }
-    image.text_flags.set(elf::with_unit(image.text_flags.get(), unit));
+    image.text_flags.set(format::with_unit(image.text_flags.get(), unit));
 }
 
 /// Marks the pages of some words of an image's code.
 #[inline]
 pub(crate) fn mark(image: &Image, words: impl Iterator<Item = usize>) {
-    let unit = elf::unit(image.text_flags.get());
+    let unit = format::unit(image.text_flags.get());
     let mut last = usize::MAX;
     for word in words {
         // Neighbouring sites mostly lie on one page.
@@ -114,7 +114,7 @@ fn map(image: &Image) -> Option<&[Cell<u8>]> {
     const LEN: usize = native::ARCHITECTURE.page_size;
     let start = image.sites_end.cast::<Cell<u8>>();
     let is_there = image.end.addr().checked_sub(start.addr()) == Some(LEN);
-    let is_writable = image.text_flags.get() & elf::SEALED == 0;
+    let is_writable = image.text_flags.get() & format::SEALED == 0;
     // SAFETY: the section behind the sites, which the pass has made as long and which nobody else uses, see
     // the module's head. It lies between two symbols of the linker's.
     (is_there && is_writable && !start.is_null()).then(|| unsafe { core::slice::from_raw_parts(start, LEN) })
@@ -126,7 +126,7 @@ fn for_each_segment(image: &Image, all: bool, mut visit: impl FnMut(Segment)) {
     visit(Segment { start: image.text.get(), end: image.text_end.get(), flags: image.text_flags.get() });
     if all {
         // SAFETY: the header of an image that is being registered, or is.
-        unsafe { elf::code_segments(image.header.get()) }
+        unsafe { format::code_segments(image.header.get()) }
             .filter(|other| other.start != image.text.get())
             .for_each(visit);
     }
@@ -139,7 +139,7 @@ fn units_of(segment: &Segment, unit: u32) -> usize {
 
 /// The number of a word's page, counted over all segments.
 fn number(image: &Image, word: usize) -> usize {
-    let unit = elf::unit(image.text_flags.get());
+    let unit = format::unit(image.text_flags.get());
     let is_in_first = (image.text.get()..image.text_end.get()).contains(&word);
     let (mut before, mut found) = (0, 0);
     for_each_segment(image, !is_in_first, |segment| {
@@ -167,7 +167,7 @@ fn for_each_run(image: &Image, mut visit: impl FnMut(&Image, Run)) {
     if span(image).is_empty() {
         return;
     }
-    let (unit, page) = (elf::unit(image.text_flags.get()), os::page_size());
+    let (unit, page) = (format::unit(image.text_flags.get()), os::page_size());
     let first = Segment { start: image.text.get(), end: image.text_end.get(), flags: image.text_flags.get() };
     let mut runs_of = |image: &Image, segment: &Segment, before: usize| {
         let end = before + units_of(segment, unit);
@@ -178,7 +178,7 @@ fn for_each_run(image: &Image, mut visit: impl FnMut(&Image, Run)) {
             let code = address(numbers.start).max(segment.start)..address(numbers.end).min(segment.end);
             // A power of two: a division would take longer than the rest of this.
             let pages = code.start & !(page - 1)..(code.end + (page - 1)) & !(page - 1);
-            visit(image, Run { numbers, code, pages, access: elf::access(segment.flags) });
+            visit(image, Run { numbers, code, pages, access: format::access(segment.flags) });
         }
         end
     };
@@ -186,7 +186,7 @@ fn for_each_run(image: &Image, mut visit: impl FnMut(&Image, Run)) {
     if before < image.window_end.get() {
         for segment in
             // SAFETY: the header of a registered image.
-            unsafe { elf::code_segments(image.header.get()) }
+            unsafe { format::code_segments(image.header.get()) }
                 .filter(|other| other.start != first.start)
         {
             before = runs_of(image, &segment, before);
@@ -231,7 +231,7 @@ fn find(map: &[Cell<u8>], bits: Range<usize>, is_set: bool) -> Option<usize> {
 /// [`ErrorKind::NotMapped`] with the first page that is not there.
 pub(crate) fn survey(image: &Image) -> Result<(), Error> {
     let mut result = Ok(());
-    let unit = elf::unit(image.text_flags.get());
+    let unit = format::unit(image.text_flags.get());
     for_each_run(image, |image, run| {
         let mut start = run.pages.start;
         while result.is_ok()

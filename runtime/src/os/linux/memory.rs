@@ -5,7 +5,7 @@
 //! System calls with arguments of their documented types.
 
 use super::system_call::{keep_errno, system_call};
-use crate::elf::Access;
+use crate::format::Access;
 use crate::os::reply::Refused;
 
 pub(crate) fn page_size() -> usize {

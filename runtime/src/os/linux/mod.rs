@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use system_call::keep_errno;
 
 use super::reply::Refused;
-use crate::elf::{self, Note};
+use crate::format::{self, Note};
 use crate::page::Page;
 
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
@@ -50,10 +50,17 @@ pub(crate) use rights::rights;
 pub(crate) use signals::NoSignals;
 pub(crate) use system_call::system_call;
 
+/// Whether the runtime itself patches code here.
+pub(crate) const PATCHES: bool = true;
+/// Whether [`thread`] tells threads apart.
 pub(crate) const THREADS_HAVE_NAMES: bool = true;
 
 /// Whether another process may begin with a copy of this one's memory.
 pub(crate) const FORKS: bool = true;
+
+/// Whether all images stay mapped once the destructors of the program run: glibc has added a reference to
+/// each by then, and musl unloads none.
+pub(crate) const EXIT_KEEPS_IMAGES: bool = true;
 
 /// This thread's name: even, not zero, and unique in the process while the thread lives. It keeps it in a
 /// child that it forks: it is the address of the C library's description of the thread.
@@ -211,6 +218,14 @@ pub(crate) fn at_exit(function: extern "C" fn()) {
     unsafe { libc::atexit(function) };
 }
 
+pub(crate) fn watch_the_end() {}
+
+/// Whether other threads were ended wherever they were, maybe with the runtime's lock. Linux lets the last
+/// one run the destructors while the others go on.
+pub(crate) fn is_ending() -> bool {
+    false
+}
+
 /// An environment variable. Meant for constructors, where nobody writes to the environment yet. None in a
 /// process with more rights than the user who started it (set-user-ID, file capabilities): that user must
 /// neither choose for it nor see its addresses.
@@ -235,7 +250,7 @@ pub(crate) fn environment(name: &CStr) -> Option<&'static CStr> {
 
 /// The ELF header of the image that an address lies in, or null where it is not in memory. Takes a lock of
 /// the dynamic linker's.
-pub(crate) fn elf_header(address: usize) -> *const u8 {
+pub(crate) fn image_header(address: usize) -> *const u8 {
     struct Search {
         address: usize,
         header: *const u8,
@@ -294,7 +309,7 @@ pub(crate) fn for_each_note<F: FnMut(&Note<'_>)>(mut visit: F) {
                 let start = core::ptr::with_exposed_provenance(start);
                 // SAFETY: the segment of the notes lies in one that is loaded.
                 let notes = unsafe { core::slice::from_raw_parts(start, header.p_memsz as usize) };
-                elf::for_each_note(notes, header.p_align as usize, &mut *visit);
+                format::for_each_note(notes, header.p_align as usize, &mut *visit);
             }
         }
         0

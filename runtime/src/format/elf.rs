@@ -5,78 +5,10 @@
 //! The header's address comes from the linker (`__ehdr_start`) or from the dynamic linker, so the header and
 //! the program headers are mapped. Everything in them is checked before it is used.
 
+use super::segment::{EXECUTE, GUARDED, READ, Segment, WRITE};
 use crate::arch::WORD;
 
-/// Access of a range of pages, as the ELF program header has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Access {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) execute: bool,
-    /// Indirect branches may only enter it at landing pads, where the processor knows that.
-    pub(crate) guarded: bool,
-}
-
-/// A note in an image (ELF, "Note Section").
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "there are none without an operating system")]
-pub(crate) struct Note<'image> {
-    pub(crate) name: &'image [u8],
-    pub(crate) kind: u32,
-    pub(crate) content: &'image [u8],
-}
-
-/// An executable segment, in whole words: what it shares its first and its last one with lies on pages that
-/// are mapped for the segment, as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// `p_flags`.
-    pub(crate) flags: u32,
-}
-
-impl Segment {
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        (self.start..self.end).contains(&address)
-    }
-}
-
 const PT_LOAD: u32 = 1;
-const PF_X: u32 = 1;
-const PF_W: u32 = 2;
-const PF_R: u32 = 4;
-
-/// `p_flags` as an access.
-pub(crate) fn access(flags: u32) -> Access {
-    Access {
-        read: flags & PF_R != 0,
-        write: flags & PF_W != 0,
-        execute: flags & PF_X != 0,
-        guarded: flags & GUARDED != 0,
-    }
-}
-
-/// Our own flag, among `p_flags`' bits for processors (AArch64 uses none): indirect branches may enter the
-/// code only at landing pads.
-pub(crate) const GUARDED: u32 = 1 << 31;
-/// Our own flag too: the image is sealed, and nothing can be written to it any more.
-pub(crate) const SEALED: u32 = 1 << 30;
-/// Our own number, in bits without a meaning: how many bytes one bit of the image's map of pages stands for,
-/// as a power of two.
-pub(crate) const UNIT: u32 = 0x3f << UNIT_AT;
-const UNIT_AT: u32 = 8;
-
-/// That power of two in the flags.
-pub(crate) fn unit(flags: u32) -> u32 {
-    (flags & UNIT) >> UNIT_AT
-}
-
-/// The flags with another one.
-pub(crate) fn with_unit(flags: u32, unit: u32) -> u32 {
-    flags & !UNIT | unit << UNIT_AT & UNIT
-}
-
 #[repr(C)]
 struct Header {
     ident: [u8; 16],
@@ -126,7 +58,7 @@ struct ProgramHeader {
 /// `header` is null or the address of an image's ELF header, with its program headers mapped behind it.
 pub(crate) unsafe fn code_segments(header: *const u8) -> impl Iterator<Item = Segment> {
     // SAFETY: the caller's promise.
-    unsafe { executable_segments(header) }.filter(|segment| segment.flags & PF_R != 0)
+    unsafe { executable_segments(header) }.filter(|segment| segment.flags & READ != 0)
 }
 
 /// Whether the image with this header has a segment at `address` that may be executed, but not read.
@@ -137,7 +69,7 @@ pub(crate) unsafe fn code_segments(header: *const u8) -> impl Iterator<Item = Se
 pub(crate) unsafe fn is_unreadable(header: *const u8, address: usize) -> bool {
     // SAFETY: the caller's promise.
     unsafe { executable_segments(header) }
-        .any(|segment| segment.flags & PF_R == 0 && segment.contains(address))
+        .any(|segment| segment.flags & READ == 0 && segment.contains(address))
 }
 
 /// The executable segments, readable or not.
@@ -150,14 +82,14 @@ unsafe fn executable_segments(header: *const u8) -> impl Iterator<Item = Segment
     let (headers, bias) = unsafe { program_headers(header) }.unwrap_or_default();
     // SAFETY: the segment of the properties lies in one that is loaded.
     let guarded = if unsafe { is_guarded(headers, bias) } { GUARDED } else { 0 };
-    headers.iter().filter(|segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0).map(
+    headers.iter().filter(|segment| segment.kind == PT_LOAD && segment.flags & EXECUTE != 0).map(
         move |segment| {
             let start = bias.wrapping_add(segment.address);
             let end = start.saturating_add(segment.memory_size);
             Segment {
                 start: start / WORD * WORD,
                 end: end.checked_next_multiple_of(WORD).unwrap_or(end),
-                flags: segment.flags & (PF_R | PF_W | PF_X) | guarded,
+                flags: segment.flags & (READ | WRITE | EXECUTE) | guarded,
             }
         },
     )
@@ -196,7 +128,7 @@ unsafe fn program_headers(header: *const u8) -> Option<(&'static [ProgramHeader]
 pub(crate) unsafe fn was_moved(header: *const u8) -> bool {
     // SAFETY: the caller's promise.
     unsafe { read(header) }.is_some_and(|(elf, headers)| {
-        let segments = headers.iter().map(|segment| (segment.kind == PT_LOAD, segment.flags & PF_X != 0));
+        let segments = headers.iter().map(|segment| (segment.kind == PT_LOAD, segment.flags & EXECUTE != 0));
         has_moved_code(elf.program_headers == size_of::<Header>(), segments)
     })
 }
@@ -218,27 +150,6 @@ pub(crate) fn has_moved_code(
     let are_apart = side_by_side.count() < loaded.clone().count();
     let of_code = loaded.filter(|&(_, is_executable)| is_executable).count();
     of_code > 1 && (!follow_the_header || are_apart)
-}
-
-/// Calls `visit` with each note of a segment: the sizes of its name and of its content, its type, its name
-/// and its content, both filled up to a multiple of the alignment.
-#[allow(dead_code, reason = "only an operating system loads images with notes")]
-pub(crate) fn for_each_note(mut notes: &[u8], align: usize, visit: &mut dyn FnMut(&Note<'_>)) {
-    const HEAD: usize = 12;
-    let align = if align == 8 { 8 } else { 4 };
-    while let Some((head, rest)) = notes.split_at_checked(HEAD) {
-        let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let (name_len, len) = (number(0) as usize, number(4) as usize);
-        if name_len > rest.len() {
-            return;
-        }
-        // What comes next is aligned where the file is, as is the segment.
-        let content = (HEAD + name_len).next_multiple_of(align) - HEAD;
-        let Some(end) = content.checked_add(len).filter(|&end| end <= rest.len()) else { return };
-        visit(&Note { name: &rest[..name_len], kind: number(8), content: &rest[content..end] });
-        let next = (HEAD + end).next_multiple_of(align) - HEAD;
-        notes = rest.get(next..).unwrap_or_default();
-    }
 }
 
 /// The ELF header at this address, and its program headers. None if they are not of this machine's format.
@@ -315,6 +226,16 @@ fn has_landing_pads(note: &[u8]) -> bool {
         at = next;
     }
     false
+}
+
+/// What a pointer in our tables leads to, if it names an entry of the loader's. ELF's loader writes addresses
+/// into our tables themselves.
+///
+/// # Safety
+///
+/// It names one, or nothing.
+pub(crate) unsafe fn imported<T>(_pointer: *const T) -> Option<*const T> {
+    None
 }
 
 #[cfg(test)]
