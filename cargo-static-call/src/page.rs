@@ -67,6 +67,15 @@ impl Page {
         self
     }
 
+    /// A name or a path. A narrow screen breaks it behind `::` or `/` rather than within a word.
+    fn name(&mut self, name: &str) -> &mut Self {
+        let parts = name.split_inclusive("::").flat_map(|part| part.split_inclusive('/'));
+        for (number, part) in parts.enumerate() {
+            self.raw(if number > 0 { "<wbr>" } else { "" }).text(part);
+        }
+        self
+    }
+
     fn heading(&mut self, text: &str) -> &mut Self {
         self.raw("<h2>").text(text).raw("</h2>\n")
     }
@@ -74,7 +83,7 @@ impl Page {
     /// A row of a list of properties, unless it is unknown.
     fn property(&mut self, name: &'static str, value: Option<&str>) -> &mut Self {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            self.raw("<dt>").raw(name).raw("</dt><dd class=\"mono\">").text(value).raw("</dd>");
+            self.raw("<dt>").raw(name).raw("</dt><dd class=\"mono\">").name(value).raw("</dd>");
         }
         self
     }
@@ -114,7 +123,7 @@ impl Page {
     }
 
     fn place(&mut self, kind: &str, place: &Place) {
-        self.raw("<div class=\"where\"><span><code>").text(&function_name(place)).raw("</code>");
+        self.raw("<div class=\"where\"><span><code>").name(&function_name(place)).raw("</code>");
         if !kind.is_empty() {
             self.raw(" <span class=\"faint\">").text(kind).raw("</span>");
         }
@@ -127,11 +136,11 @@ impl Page {
         }
         let source = file_and_line(place.file.as_ref(), place.line);
         if !source.is_empty() {
-            self.raw("<div class=\"mono\">").text(&source);
+            self.raw("<div class=\"mono\">").name(&source);
             for caller in &place.inlined_at {
                 let at = file_and_line(caller.file.as_ref(), caller.line);
                 self.raw("<br><span class=\"faint\">inlined into</span> ");
-                self.text(if at.is_empty() { "?" } else { &at });
+                self.name(if at.is_empty() { "?" } else { &at });
             }
             self.raw("</div>\n");
         }
@@ -145,7 +154,7 @@ impl Page {
         for (when, code) in codes {
             if let Some(Code { bytes, does }) = code {
                 self.raw("<span>").raw(when).raw("</span><code>").text(bytes).raw("</code><code>");
-                self.text(does).raw("</code>");
+                self.name(does).raw("</code>");
             }
         }
         self.raw("</div>\n");
@@ -191,7 +200,7 @@ impl Page {
 #[must_use]
 pub fn file(file: &File) -> String {
     let mut page = Page::new(&format!("Static calls of {}", file.file));
-    page.raw("<h1>").text(&file.file).raw("</h1>\n<p class=\"faint\">").text(&file.kind);
+    page.raw("<h1>").name(&file.file).raw("</h1>\n<p class=\"faint\">").text(&file.kind);
     page.text(&format!(", {} bytes", file.size)).raw("</p>\n");
     page.verdict(
         file.all_direct,
@@ -266,7 +275,7 @@ pub fn file(file: &File) -> String {
 }
 
 fn key(page: &mut Page, file: &File, key: &KeyReport) {
-    page.raw("<section class=\"key\">\n<h3>").text(&key.name).raw("</h3>\n<dl>");
+    page.raw("<section class=\"key\">\n<h3>").name(&key.name).raw("</h3>\n<dl>");
     page.property("type", key.ty.as_deref());
     page.property("initial target", key.default_target.as_deref());
     page.property("defined at", Some(&file_and_line(key.file.as_ref(), key.line)));
@@ -300,7 +309,7 @@ fn key(page: &mut Page, file: &File, key: &KeyReport) {
 }
 
 fn branch_key(page: &mut Page, key: &BranchKeyReport) {
-    page.raw("<section class=\"key\">\n<h3>").text(&key.name).raw("</h3>\n<dl>");
+    page.raw("<section class=\"key\">\n<h3>").name(&key.name).raw("</h3>\n<dl>");
     let state = key.is_on.map_or("not known", |is_on| if is_on { "on" } else { "off" });
     page.property("to begin with", Some(state));
     page.property("symbol", key.symbol.as_deref());
@@ -340,7 +349,7 @@ fn indirect(page: &mut Page, title: &str, all: &[&Indirect]) {
 #[must_use]
 pub fn process(process: &Process) -> String {
     let mut page = Page::new(&format!("Static calls of process {}", process.pid));
-    page.raw("<h1>").text(&format!("Process {}: {}", process.pid, process.program)).raw("</h1>\n");
+    page.raw("<h1>").text(&format!("Process {}: ", process.pid)).name(&process.program).raw("</h1>\n");
     page.raw("<p class=\"faint\">");
     page.text(&format!("mode {}, writer {}", process.mode, process.writer)).raw("</p>\n");
     page.verdict(
@@ -368,7 +377,7 @@ pub fn process(process: &Process) -> String {
         page.heading("Keys of branches");
     }
     for key in &process.branch_keys {
-        page.raw("<section class=\"key\">\n<h3>").text(&key.name).raw("</h3>\n<dl>");
+        page.raw("<section class=\"key\">\n<h3>").name(&key.name).raw("</h3>\n<dl>");
         let state = key.is_on.map_or("not known", |is_on| if is_on { "on" } else { "off" });
         page.property("now", Some(state));
         page.property("wanted by", key.count.map(|count| count.to_string()).as_deref());
@@ -381,7 +390,7 @@ pub fn process(process: &Process) -> String {
         page.heading("Images");
     }
     for image in &process.images {
-        page.raw("<section class=\"key\">\n<h3>").text(&image.file).raw("</h3>\n<dl>");
+        page.raw("<section class=\"key\">\n<h3>").name(&image.file).raw("</h3>\n<dl>");
         page.property("state", Some(image.state));
         page.property("why not patched", image.reason.as_deref());
         page.property("keys", Some(&image.keys.to_string()));
@@ -395,7 +404,7 @@ pub fn process(process: &Process) -> String {
 }
 
 fn live_key<'a>(page: &mut Page, key: &LiveKey, calls: impl Iterator<Item = &'a LiveCall>) {
-    page.raw("<section class=\"key\">\n<h3>").text(&key.name).raw("</h3>\n<dl>");
+    page.raw("<section class=\"key\">\n<h3>").name(&key.name).raw("</h3>\n<dl>");
     page.property("calls now", Some(key.target.as_deref().unwrap_or("?")));
     page.property("in", key.target_file.as_deref());
     page.property("updates", key.stores.map(|stores| stores.to_string()).as_deref());
@@ -405,6 +414,10 @@ fn live_key<'a>(page: &mut Page, key: &LiveKey, calls: impl Iterator<Item = &'a 
     );
     page.raw("</dl>\n");
     let calls: Vec<&LiveCall> = calls.collect();
+    if calls.is_empty() {
+        page.raw("<p class=\"faint\">no recorded call</p>\n</section>\n");
+        return;
+    }
     let title = format!("{} of {} direct", key.direct, counted(key.sites, "call"));
     page.open(&title, calls.len());
     for call in calls {
@@ -461,7 +474,7 @@ mod tests {
         for markup in ["<script", "<img", "onerror=y>&\u{202e}", "a<b>"] {
             assert!(!page.contains(markup), "{markup}: {page}");
         }
-        let name = "&lt;/h3&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&lt;img src=&quot;x&quot; \
+        let name = "&lt;/<wbr>h3&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/<wbr>script&gt;&lt;img src=&quot;x&quot; \
                     onerror=y&gt;&amp;\\u{202e}";
         assert!(page.contains(name), "{page}");
         assert!(page.contains("<title>Static calls of a&lt;b&gt;&quot;&#39;&amp;.so</title>"), "{page}");
@@ -485,7 +498,7 @@ mod tests {
         }
         assert!(page.contains("default-src 'none'") && page.contains("prefers-color-scheme: dark"));
         // The code of both calls, before and after.
-        assert!(page.contains("<code>call the trampoline of app::KEY</code>"), "{page}");
+        assert!(page.contains("<code>call the trampoline of app::<wbr>KEY</code>"), "{page}");
         assert!(page.contains("<code>e8 "), "{page}");
         assert_eq!(page.matches("<span>after</span>").count(), 2, "{page}");
     }

@@ -16,7 +16,8 @@ const TAB: usize = 8;
 /// Prints the lines that are too long. An error if there are any.
 pub(crate) fn check() -> Result<()> {
     let mut count = 0;
-    let files = ["*.rs", "*.c", "*.h", "*.cpp", "*.cppm", "*.s", "*.toml", "*.cmake", "*.in"];
+    let files =
+        ["*.rs", "*.c", "*.h", "*.cpp", "*.cppm", "*.s", "*.toml", "*.cmake", "*.in", "*.css", "*.js"];
     for file in tracked_files(&files)? {
         let text = fs::read_to_string(root().join(&file)).with_context(|| format!("cannot read {file}"))?;
         for (line, length) in long_lines(&text) {
