@@ -27,7 +27,7 @@ target triple = "x86_64-pc-linux-gnu"
 
 ; The code that registers the image, once.
 ; CHECK-COUNT-1: @__static_call_image = linkonce_odr hidden global {{.*}} comdat, align 8
-; CHECK: @llvm.compiler.used = appending global [9 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_record.k, ptr @k, ptr @__static_call_image, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_branches, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end]
+; CHECK: @llvm.compiler.used = appending global [9 x ptr] [ptr @__static_call_trampoline.k, ptr @__static_call_record.k, ptr @k, ptr @__static_call_anchor.static_call_keys, ptr @__static_call_anchor.static_call_records, ptr @__static_call_anchor.static_call_branches, ptr @__static_call_anchor.static_call_sites, ptr @__static_call_anchor.static_call_end, ptr @__static_call_image]
 ; CHECK: @llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_constructor, ptr @__static_call_image }]
 ; CHECK: @llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 101, ptr @__static_call_image_destructor, ptr @__static_call_image }]
 

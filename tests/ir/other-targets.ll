@@ -1,10 +1,10 @@
 ; On targets without recorded sites, a call through the intrinsic is a call through a loaded pointer.
-; RUN: for triple in x86_64-apple-macosx x86_64-pc-windows-msvc x86_64-unknown-uefi x86_64-pc-cygwin wasm32-unknown-unknown \
+; RUN: for triple in x86_64-apple-macosx arm64ec-pc-windows-msvc x86_64-pc-windows-cygnus x86_64-unknown-uefi x86_64-pc-cygwin wasm32-unknown-unknown \
 ; RUN:   wasm32-wasip1 aarch64_be-unknown-linux-gnu aarch64-unknown-linux-gnu_ilp32 arm64-apple-ios aarch64-pc-windows-msvc i686-pc-windows-msvc x86_64-unknown-linux-gnux32 \
 ; RUN:   powerpc64-unknown-linux-gnu ""; do \
 ; RUN:   (echo "target triple = \"$triple\""; cat %s) > %t; echo "$triple"; \
 ; RUN:   %lower -S %t -pass-remarks-missed=static-call 2>%t2 | FileCheck %s && FileCheck --check-prefix=REMARK %s < %t2 || exit 1; done
-; RUN: for triple in x86_64-unknown-linux-gnu x86_64-unknown-linux-musl x86_64-unknown-none x86_64-unknown-freebsd amd64-unknown-openbsd x86_64 \
+; RUN: for triple in x86_64-unknown-linux-gnu x86_64-unknown-linux-musl x86_64-unknown-none x86_64-unknown-freebsd amd64-unknown-openbsd x86_64 x86_64-pc-windows-msvc x86_64-w64-windows-gnu \
 ; RUN:   aarch64-unknown-linux-gnu aarch64-unknown-linux-musl aarch64-unknown-none arm64-linux-android i686-unknown-linux-gnu i586-unknown-linux-musl i386-unknown-freebsd \
 ; RUN:   powerpc64le-unknown-linux-gnu riscv64-unknown-linux-gnu s390x-unknown-linux-gnu loongarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf; do \
 ; RUN:   (echo "target triple = \"$triple\""; cat %s) > %t; echo "$triple"; \

@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use object::{Object, ObjectSection};
+use static_call_abi::{COFF_ANCHOR_SECTIONS, COFF_SECTIONS, SITES_SECTION};
 use static_call_tests::{llvm, plugin, prefix, stdout};
 
 /// The pass's replacement of a call.
@@ -55,6 +56,7 @@ const CALLS: &[&str] = &["call", "tail", "musttail", "array", "variadic", "sret"
 const TARGETS: &[Row] = &[
     ("aarch64", "aarch64-unknown-linux-gnu", Sites, &[]),
     ("aarch64", "aarch64-pc-windows-msvc", Acquire, &[]),
+    ("aarch64", "arm64ec-pc-windows-msvc", Acquire, &[]),
     ("aarch64_32", "aarch64_32-apple-watchos", Acquire, &[]),
     ("aarch64_be", "aarch64_be-unknown-linux-gnu", Acquire, &[]),
     ("amdgcn", "amdgcn-amd-amdhsa", Acquire, &[]),
@@ -113,7 +115,8 @@ const TARGETS: &[Row] = &[
     ("x86-64", "x86_64-unknown-none-elf", Sites, &[]),
     ("x86-64", "x86_64-unknown-linux-gnux32", Acquire, &[]),
     ("x86-64", "x86_64-apple-macosx", Acquire, &[]),
-    ("x86-64", "x86_64-pc-windows-msvc", Acquire, &[]),
+    ("x86-64", "x86_64-pc-windows-msvc", Sites, &[]),
+    ("x86-64", "x86_64-pc-windows-gnu", Sites, &[]),
     ("xcore", "xcore-unknown-unknown", Library, &[OBJECT]),
     ("xtensa", "xtensa-unknown-elf", Library, &["invoke", OBJECT]),
 ];
@@ -488,7 +491,8 @@ fn check_assembly(row: &Row, assembly: &str, any: bool) -> Result<(), String> {
 /// Checks that the table has an entry for every call, and the anchor.
 fn check_table(row: &Row, object: &[u8]) -> Result<(), String> {
     let file = object::File::parse(object).map_err(|error| error.to_string())?;
-    let tables = file.sections().filter(|section| section.name() == Ok("static_call_sites"));
+    let names = [SITES_SECTION, COFF_SECTIONS[3], COFF_ANCHOR_SECTIONS[3]];
+    let tables = file.sections().filter(|section| section.name().is_ok_and(|name| names.contains(&name)));
     let bytes: u64 = tables.map(|section| section.size()).sum();
     // Targets whose default code model is medium have larger entries.
     let entry = if ["loongarch64", "ppc64le"].contains(&row.0) { 8 } else { 4 };
@@ -541,7 +545,7 @@ fn object_formats() {
     let formats: &[(&str, &str, &str, &[u8])] = &[
         ("x86_64-apple-macosx", "_key(%rip)", "callq\t*", MACH_O),
         ("arm64-apple-macosx", "\tldapr\tx|\tldar\tx", "\tblr\tx", MACH_O),
-        ("x86_64-pc-windows-msvc", "key(%rip)", "callq\t*", &[0x64, 0x86]),
+        ("i686-pc-windows-msvc", "_key", "calll\t*", &[0x4c, 0x01]),
         ("aarch64-pc-windows-msvc", "\tldar\tx", "\tblr\tx", &[0x64, 0xaa]),
         ("wasm32-unknown-unknown", "i32.load\tkey", "call_indirect\t", b"\0asm"),
     ];

@@ -22,8 +22,8 @@ use crate::target::{CoffJump, Target};
 
 /// Names in triples of the systems with a backend in the runtime.
 pub(super) const NAMES: &[&str] = &["windows", "win32", "mingw"];
-/// The same, with systems without one.
-pub(super) const OTHERS: &[&str] = &["windows", "win32", "mingw", "uefi", "cygwin", "coff"];
+/// Those of the systems without one.
+pub(super) const WITHOUT_SITES: &[&str] = &["uefi", "cygwin", "cygnus", "coff"];
 
 /// The linker makes a symbol of this and an imported one's: the entry of the import table.
 const IMPORT_PREFIX: &str = "__imp_";

@@ -132,12 +132,11 @@ pub(crate) trait Format: Debug + Sync {
 pub(crate) fn of(triple: &str) -> Option<&'static dyn Format> {
     let rest: Vec<&str> = triple.split('-').skip(1).collect();
     let has = |names: &[&str]| rest.iter().any(|part| names.iter().any(|name| part.starts_with(name)));
-    if has(mach_o::NAMES) || has(OTHERS) {
+    if has(mach_o::NAMES) || has(OTHERS) || has(coff::WITHOUT_SITES) {
         None
-    } else if has(coff::OTHERS) {
+    } else if has(coff::NAMES) {
         // An environment may name another format.
-        let is_coff = has(coff::NAMES) && !rest.iter().any(|part| part.ends_with("elf"));
-        is_coff.then_some(&coff::Coff as &dyn Format)
+        (!has(&["elf"])).then_some(&coff::Coff)
     } else {
         // Bare metal ("none", "elf") included.
         Some(&elf::Elf)
