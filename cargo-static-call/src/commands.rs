@@ -35,8 +35,9 @@ pub enum Command {
 
 /// Write the manual pages and the completions of bash, zsh and fish below a directory
 ///
-/// They go where programs look for them: into man/man1, bash-completion/completions, zsh/site-functions and
-/// fish/vendor_completions.d. For one user that directory is ~/.local/share, for all /usr/local/share.
+/// They go where programs look for them: into man/man1, bash-completion/completions, zsh/site-functions,
+/// fish/vendor_completions.d and fish/vendor_conf.d. For one user that directory is ~/.local/share, for all
+/// /usr/local/share. zsh and fish then complete `cargo static-call` too; bash only `cargo-static-call`.
 #[derive(Args, Debug)]
 pub struct Share {
     /// The directory, such as ~/.local/share

@@ -11,6 +11,15 @@ use clap_mangen::Man;
 
 use crate::commands::{CargoStaticCall, Share, StaticCallInspect};
 
+/// fish completes `cargo static-call …` as a command of cargo's. It asks for the completions of
+/// `cargo-static-call` too, and for those of cargo's own command: `cargo static-call build` takes its options.
+/// zsh's completions of cargo call `_cargo-static-call` by themselves; bash's cannot be extended.
+const FISH_CARGO: &str = r#"complete -c cargo -n '__fish_seen_subcommand_from static-call' -xa '(
+    complete -C (commandline -cp | string replace -r "^.*?\bstatic-call\b" cargo-static-call)
+    complete -C (commandline -cp | string replace -r "\bstatic-call\s+" "")
+)'
+"#;
+
 impl Share {
     /// Writes them.
     #[must_use]
@@ -32,6 +41,8 @@ fn write_all(directory: &Path) -> Result<()> {
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     };
+    // fish reads it when it starts, since only one file may have a command's completions: cargo's has fish's.
+    write("fish/vendor_conf.d/cargo-static-call.fish".into(), FISH_CARGO.as_bytes())?;
     // The name by which `man` and shells know the program.
     let cargo = CargoStaticCall::command().name("cargo-static-call").bin_name("cargo-static-call");
     // `--help` does the same, and needs no page of its own.

@@ -366,3 +366,28 @@ fn the_manual_and_the_completions_have_no_faults() {
         }
     }
 }
+
+/// fish knows `cargo static-call` as a command of cargo's, and asks for our completions and cargo's.
+#[test]
+fn fish_completes_the_subcommand_of_cargo() {
+    let scratch = Scratch::new();
+    let (share, program) = (scratch.path("share"), Path::new(env!("CARGO_BIN_EXE_cargo-static-call")));
+    run(Command::new(program).args(["static-call", "share"]).arg(&share));
+    let here = std::env::var_os("PATH").unwrap_or_default();
+    let path = program.parent().into_iter().map(Path::to_owned).chain(std::env::split_paths(&here));
+    let path = std::env::join_paths(path).expect("a path");
+    let data = format!("{}:/usr/share", share.display());
+    for (line, expected) in [
+        ("cargo static-call ins", "inspect\t"),
+        ("cargo +stable static-call inspect --require", "--require-all-direct\t"),
+        ("cargo static-call inspect --color al", "always"),
+        ("cargo static-call build --rel", "--release\t"),
+        // Cargo's own completions are still there.
+        ("cargo buil", "build\t"),
+    ] {
+        let mut fish = Command::new("fish");
+        fish.args(["-c", "complete -C $argv[1]", line]).env("PATH", &path).env("HOME", scratch.path("home"));
+        let said = stdout(fish.env("XDG_DATA_DIRS", &data).env_remove("XDG_CONFIG_HOME"));
+        assert!(said.lines().any(|found| found.starts_with(expected)), "{line}: {said}");
+    }
+}

@@ -11,7 +11,8 @@
 //! include/static_branch.h, static_call.h, static_call_plain.h, static_call_registry.h,
 //!     static_call_trampoline.h, static_call_without_library.h
 //! share/man/man1/*.1, share/man/man3/*.3
-//! share/bash-completion/completions/*  share/zsh/site-functions/_*  share/fish/vendor_completions.d/*.fish
+//! share/bash-completion/completions/*  share/zsh/site-functions/_*
+//! share/fish/vendor_completions.d/*.fish  share/fish/vendor_conf.d/*.fish
 //! ```
 //!
 //! Every program finds the others relative to its own path, so the directory may be moved.

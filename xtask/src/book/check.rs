@@ -110,8 +110,8 @@ fn finds_every_fault(browser: &mut Browser, work: &Path) -> Result<()> {
     write(&page, include_str!("faults.html"))?;
     let mut found = look_at(browser, &[page])?;
     for fault in [
-        "light: is 509 pixels wide: <div style=\"width: 500px\">wide",
-        "dark: is 509 pixels wide: <div style=\"width: 500px\">wide",
+        "light: is 509 pixels wide: <div style=\"width: 500px\">wide</div> … <div style=\"width: 450px\">cut off",
+        "dark: is 509 pixels wide: <div style=\"width: 500px\">wide</div> … <div style=\"width: 450px\">cut off",
         "light: has a contrast of 2.85: p.light",
         "dark: has a contrast of 2.16: p.dark",
         "light: has a contrast of 2.11: p.faint",
