@@ -1010,7 +1010,8 @@ enum static_call_writer {
 	STATIC_CALL_WRITER_NONE = 0,       /* code is not written: the mode is generic */
 	STATIC_CALL_WRITER_WINDOW = 1,     /* its pages are writable and executable while an update runs */
 	STATIC_CALL_WRITER_BREAKPOINT = 2, /* through /proc/self/mem, with breakpoints meanwhile */
-	STATIC_CALL_WRITER_CUSTOM = 3      /* the program's own */
+	STATIC_CALL_WRITER_CUSTOM = 3,     /* the program's own */
+	STATIC_CALL_WRITER_ALIAS = 4       /* through a second mapping of its pages */
 };
 
 /* How this process writes its code. */

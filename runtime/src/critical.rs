@@ -19,6 +19,7 @@ use crate::sealed;
 use crate::steps::Noted;
 use crate::update;
 use crate::windows;
+use crate::writer::alias;
 use crate::writer::breakpoint;
 use crate::writer::serialize::serialize_at_last;
 
@@ -62,13 +63,20 @@ pub(crate) fn enter() -> Result<Section, Error> {
 #[used]
 #[unsafe(link_section = ".init_array")]
 static WATCH_FORKS: extern "C" fn() = {
+    extern "C" fn before() {
+        alias::before_fork();
+    }
+    extern "C" fn after() {
+        alias::after_fork();
+    }
     extern "C" fn in_child() {
+        alias::in_child();
         if lock::is_inherited() {
             drop(enter());
         }
     }
     extern "C" fn watch() {
-        crate::os::at_fork(in_child);
+        crate::os::at_fork(before, after, in_child);
     }
     watch
 };
@@ -99,6 +107,7 @@ fn recover_all(lock: &Guard) {
     image::note_loading(image, lock);
     breakpoint::recover(is_made, lock);
     if is_step(Step::Writing) {
+        alias::take_back(lock);
         for Noted { key, before, after } in inherited.changes() {
             // SAFETY: as above.
             update::write_back(unsafe { &*key }, (after, before), lock);

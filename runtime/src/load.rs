@@ -23,6 +23,7 @@ use crate::sealed;
 use crate::tables::{self, records};
 use crate::text::Text;
 use crate::update;
+use crate::writer::alias;
 use crate::writer::breakpoint;
 use crate::writer::window;
 
@@ -209,6 +210,7 @@ pub(crate) fn release(image: *mut Image, lock: &Guard) {
     // SAFETY: the header of a registered image.
     for segment in unsafe { format::code_segments(descriptor.header.get()) } {
         breakpoint::forget(segment.start..segment.end, lock);
+        alias::forget(segment.start..segment.end, lock);
     }
     // After the seal nobody follows the lists, and they are read-only.
     if !sealed::is_set(lock) {

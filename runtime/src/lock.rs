@@ -44,6 +44,7 @@ static OWN: crate::page::Page<Own> = crate::page::Page(Own {
     state: AtomicUsize::new(FREE),
     is_kept: AtomicBool::new(false),
     has_file: AtomicBool::new(false),
+    has_aliases: AtomicBool::new(false),
     process: AtomicUsize::new(0),
     refused: AtomicUsize::new(0),
 });
@@ -63,6 +64,8 @@ struct Own {
     /// Whether this process itself has opened the file that it writes its code through, which a child
     /// inherits.
     has_file: AtomicBool,
+    /// Whether this process has mapped what `alias.rs` notes in its list, which a child inherits.
+    has_aliases: AtomicBool,
     /// The process whose memory this is, by its number; 0 if it is unknown. A child of vfork(2) shares it.
     process: AtomicUsize,
     /// How many refused updates `refusal.rs` remembers. A child forgets them: it does not have the threads
@@ -125,6 +128,18 @@ pub(crate) fn has_file() -> bool {
     LOCK.own.has_file.load(Ordering::Relaxed)
 }
 
+/// Notes that this process is about to have aliases of its code.
+#[allow(dead_code, reason = "for aliases")]
+pub(crate) fn note_aliases() {
+    LOCK.own.has_aliases.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`note_aliases`] was called in this process itself.
+#[allow(dead_code, reason = "for aliases")]
+pub(crate) fn has_aliases() -> bool {
+    LOCK.own.has_aliases.load(Ordering::Relaxed)
+}
+
 /// Whether this memory is another process's: a child of vfork(2) runs in its parent's.
 #[allow(dead_code, reason = "for breakpoints")]
 pub(crate) fn is_borrowed() -> bool {
@@ -184,6 +199,7 @@ impl Lock {
             state: AtomicUsize::new(FREE),
             is_kept: AtomicBool::new(false),
             has_file: AtomicBool::new(false),
+            has_aliases: AtomicBool::new(false),
             process: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
         };
@@ -244,6 +260,7 @@ impl Lock {
             // The kernel gives no zeros: it is older than Linux 4.14, or an emulator.
             self.own.state.store(FREE, Ordering::Relaxed);
             self.own.refused.store(0, Ordering::Relaxed);
+            self.own.has_aliases.store(false, Ordering::Relaxed);
         }
         self.busy.load(Ordering::Relaxed) != FREE
     }

@@ -232,7 +232,8 @@ pub(crate) fn permit(follow_keys: bool, lock: &Guard) -> Result<Permit, Error> {
         return Ok(if prepare(lock).is_ok() { Permit::WriteAtOnce } else { Permit::Store });
     }
     // The next update of the same trampoline has to prepare. Breakpoints serialize in between.
-    let is_permitted = writer::preferred(lock) == Writer::Window && os::can_serialize();
+    let is_permitted =
+        matches!(writer::preferred(lock), Writer::Window | Writer::Alias) && os::can_serialize();
     Ok(if is_permitted { Permit::WriteAtOnce } else { Permit::Store })
 }
 

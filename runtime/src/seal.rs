@@ -16,6 +16,7 @@ use crate::protect;
 use crate::resolve;
 use crate::sealed::{self, SEALED};
 use crate::wire::CError;
+use crate::writer::alias;
 
 /// Refuses updates from now on, and protects what decides where calls go, in all copies of the runtime. A
 /// second call checks again, and covers what was loaded since.
@@ -55,6 +56,7 @@ pub(crate) fn protect_own() -> Result<Answer, Error> {
     resolve::resolve_all(&lock);
     journal::begin(Operation::Seal, null_mut(), &lock);
     sealed::seal(&lock);
+    alias::forget(0..usize::MAX, &lock);
     let result = protect::protect_all(&lock);
     let not_protected = |Refused(os)| Error::with_os(ErrorKind::NotProtected, (&raw const SEALED).addr(), os);
     sealed::close(&lock).map_err(not_protected).and(result)

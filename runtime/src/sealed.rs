@@ -1,5 +1,5 @@
 //! The runtime's own words that decide where a call goes, or what is written where: the program's writer, the
-//! breakpoints that the handler of SIGTRAP answers, the handlers that it passes other signals to, and the
+//! list of aliases, the breakpoints that the handler of SIGTRAP answers, the handlers that it passes other signals to, and the
 //! journal. They lie on a page that the seal protects.
 //!
 //! After the seal the page, and the memory that these words point at, are *open* only while an image is being
@@ -29,6 +29,7 @@ use crate::log::log;
 use crate::os::{self, Refused};
 use crate::page::Page;
 use crate::steps::Journal;
+use crate::writer::alias::Aliases;
 use crate::writer::breakpoint::state::State;
 use crate::writer::code_writer::CodeWriter;
 
@@ -41,6 +42,8 @@ pub(crate) struct Sealed {
     is_open: AtomicU32,
     writer: CustomWriter,
     pub(crate) journal: Journal,
+    #[allow(dead_code, reason = "empty where there are no aliases")]
+    pub(crate) aliases: Aliases,
     #[allow(dead_code, reason = "empty where no writer has breakpoints")]
     pub(crate) breakpoints: State,
 }
@@ -50,6 +53,7 @@ pub(crate) static SEALED: Page<Sealed> = Page(Sealed {
     is_open: AtomicU32::new(0),
     writer: CustomWriter { is_set: AtomicU32::new(0), writer: UnsafeCell::new(None) },
     journal: Journal::new(),
+    aliases: Aliases::new(),
     breakpoints: State::new(),
 });
 

@@ -21,7 +21,8 @@ use crate::arch::{self, BulkRewrite, WORD, native};
 use crate::format;
 use crate::os::{self, Rights};
 use crate::patch::Patch;
-use crate::writer::code_writer::CodeWriter;
+use crate::writer::alias;
+use crate::writer::way::Way;
 
 /// The executable segments of a registered image.
 #[derive(Clone, Copy, Debug)]
@@ -141,12 +142,11 @@ impl Text {
     ///   loaded.
     /// - Each thread that is about to run the word's instructions may run the old or the new ones.
     #[inline]
-    pub(crate) unsafe fn replace(self, patch: &Patch, writer: Option<&dyn CodeWriter>) -> bool {
+    pub(crate) unsafe fn replace(self, patch: &Patch, way: Way) -> bool {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         // SAFETY: the caller's promise.
-        self.checked(address)
-            .is_some_and(|word| unsafe { word.replace_with(writer, |word| word.replace(patch)) })
+        self.checked(address).is_some_and(|word| unsafe { word.replace_by(way, |word| word.replace(patch)) })
     }
 
     /// Counts how many of these sites, from the first one on, are what their rewrites replace.
@@ -168,11 +168,11 @@ impl Text {
     pub(crate) unsafe fn replace_run<R: BulkRewrite<WORD>>(
         self,
         sites: impl Iterator<Item = (usize, R)>,
-        writer: Option<&dyn CodeWriter>,
+        way: Way,
     ) -> usize {
         self.take_while(sites, |word, old, pc, rewrite| {
             // SAFETY: the caller's promise.
-            unsafe { word.replace_with(writer, |word| word.rewrite(&rewrite, old, pc)) }
+            unsafe { word.replace_by(way, |word| word.rewrite(&rewrite, old, pc)) }
         })
     }
 
@@ -236,6 +236,27 @@ pub(crate) unsafe fn load(address: usize) -> [u8; WORD] {
     CodeWord(address).load()
 }
 
+/// Copies whole words of code. In a child of fork(2), a thread of the parent may be replacing some of them:
+/// each is copied as it was at one moment.
+///
+/// # Safety
+///
+/// They are code of a registered image; and there is room for as many at `to`, in memory that is no code yet.
+#[allow(dead_code, reason = "for aliases")]
+pub(crate) unsafe fn copy(code: core::ops::Range<usize>, to: usize) {
+    for address in code.clone().step_by(WORD) {
+        let word = CodeWord(address);
+        let mut bytes = word.load();
+        // On i686 a word is loaded in halves.
+        while cfg!(target_arch = "x86") && bytes != word.load() {
+            bytes = word.load();
+        }
+        let to = core::ptr::with_exposed_provenance_mut::<[u8; WORD]>(to + (address - code.start));
+        // SAFETY: the caller's promise.
+        unsafe { to.write_volatile(bytes) };
+    }
+}
+
 /// Prefetches the code at this address into the data cache, where that is known to pay.
 #[inline]
 pub(crate) fn prefetch(_address: usize) {
@@ -251,18 +272,22 @@ pub(crate) fn prefetch(_address: usize) {
 struct CodeWord(usize);
 
 impl CodeWord {
-    /// Replaces it where this writer has it writable, or in place if there is no such writer.
+    /// Replaces it where it is written.
     ///
     /// # Safety
     ///
     /// `replace` replaces nothing but that word, and as [`Text::replace`] wants it.
     #[inline]
-    unsafe fn replace_with(
-        self,
-        writer: Option<&dyn CodeWriter>,
-        replace: impl FnOnce(Self) -> bool,
-    ) -> bool {
-        let is_replaced = replace(writer.map_or(self, |writer| Self(writer.alias(self.0 as *mut u8).addr())));
+    unsafe fn replace_by(self, way: Way, replace: impl Fn(Self) -> bool) -> bool {
+        let Some(place) = way.place(self.0).map(Self) else { return false };
+        let mut is_replaced = replace(place);
+        // An alias is what is executed, unless somebody has made a copy of the page.
+        if let Way::Alias = way
+            && is_replaced
+            && self.load() != place.load()
+        {
+            is_replaced = alias::renew(self.0) && way.place(self.0).map(Self).is_some_and(replace);
+        }
         if is_replaced {
             // SAFETY: the word is mapped where it is executed, which is where caches know it.
             unsafe { native::publish(self.0) };

@@ -33,14 +33,14 @@ use crate::os::{self, Rights};
 use crate::patch::Patch;
 use crate::protect;
 use crate::refusal;
-use crate::sealed::{self, custom};
+use crate::sealed;
 use crate::tables;
 use crate::text::Text;
 use crate::windows::{self, Windows};
 use crate::wire::CChange;
 use crate::writer::breakpoint::{self, Breakpoints};
-use crate::writer::code_writer::CodeWriter;
 use crate::writer::serialize::{serialize, serialize_at_last};
+use crate::writer::way::Way;
 use crate::writer::window;
 use crate::writer::{self, Writer};
 
@@ -220,14 +220,17 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
             mode::note_patched(lock);
             Ok(())
         }
-        Writer::Window | Writer::Custom => {
+        Writer::Window | Writer::Alias | Writer::Custom => {
             let windows = match Windows::open(lock) {
-                Err(error) if plan.follow_keys => return leave_to_keys(changes, &error, lock),
+                Err(error) if plan.follow_keys && writer::next(&error, lock) != Some(Writer::Alias) => {
+                    return leave_to_keys(changes, &error, lock);
+                }
                 windows => windows?,
             };
-            journal::step(Step::Writing, lock);
+            windows.begin()?;
             for index in 0..changes.len() {
                 if let Err(error) = publish(&mut changes[index], mode, &mut images, lock) {
+                    let error = windows.error(error);
                     put_back(&mut changes[..=index], mode, &mut images, lock);
                     return Err(error);
                 }
@@ -339,18 +342,19 @@ fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Er
             breakpoints.replace();
             Ok(())
         }
-        Writer::Window | Writer::Custom => {
+        Writer::Window | Writer::Alias | Writer::Custom => {
             let windows = Windows::open(lock)?;
             let result = match turn {
                 Turn::Direct => {
                     windows.populate(image, plan.count);
-                    journal::step(Step::Writing, lock);
+                    windows.begin()?;
                     let result = visit_image(image, mode, &mut Replace::new(lock));
+                    let result = result.map_err(|error| windows.error(error));
                     let result = result.and_then(|()| serialize(lock));
                     result.inspect_err(|_| to_trampolines(image, mode, lock))
                 }
                 Turn::Back => {
-                    journal::step(Step::Writing, lock);
+                    windows.begin()?;
                     to_trampolines(image, mode, lock);
                     Ok(())
                 }
@@ -428,18 +432,18 @@ impl Visitor for Breakpoints<'_> {
 
 /// Writes what was planned.
 struct Replace {
-    writer: Option<&'static dyn CodeWriter>,
+    way: Way,
 }
 
 impl Replace {
     fn new(lock: &Guard) -> Self {
-        Self { writer: custom(lock) }
+        Self { way: Way::of_process(lock) }
     }
 }
 
 impl Visitor for Replace {
     fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error> {
-        replace(text, patch, self.writer)
+        replace(text, patch, self.way)
     }
 
     fn visit_run<R: BulkRewrite<WORD>>(
@@ -448,7 +452,7 @@ impl Visitor for Replace {
         sites: impl Iterator<Item = (usize, R)>,
     ) -> usize {
         // SAFETY: as in `replace`.
-        unsafe { text.replace_run(sites, self.writer) }
+        unsafe { text.replace_run(sites, self.way) }
     }
 }
 
@@ -470,27 +474,27 @@ fn put_back(changes: &mut [Change<'_>], mode: Mode, images: &mut Images<'_>, loc
     serialize_at_last(lock);
 }
 
-fn replace(text: Text, patch: Patch, writer: Option<&dyn CodeWriter>) -> Result<(), Error> {
+fn replace(text: Text, patch: Patch, way: Way) -> Result<(), Error> {
     // SAFETY: the plan has seen the same word, so that a window is open over it. Both the old and the new
     // instruction lead to a target that the key has, or had when the update began.
-    let replaced = patch.old == patch.new || unsafe { text.replace(&patch, writer) };
+    let replaced = patch.old == patch.new || unsafe { text.replace(&patch, way) };
     if replaced { Ok(()) } else { Err(Error::at(ErrorKind::ForeignCode, patch.pc)) }
 }
 
 /// Writes what can be written. Somebody else has changed the other sites.
 struct PutBack {
-    writer: Option<&'static dyn CodeWriter>,
+    way: Way,
 }
 
 impl PutBack {
     fn new(lock: &Guard) -> Self {
-        Self { writer: custom(lock) }
+        Self { way: Way::of_process(lock) }
     }
 }
 
 impl Visitor for PutBack {
     fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error> {
-        let _ = replace(text, patch, self.writer);
+        let _ = replace(text, patch, self.way);
         Ok(())
     }
 }

@@ -4,10 +4,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use static_call_abi::Image;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::image;
+use crate::journal::{self, Step};
 use crate::lock::Guard;
-use crate::sealed::custom;
+use crate::os::Refused;
+use crate::sealed;
+use crate::writer::alias;
+use crate::writer::way::Way;
 use crate::writer::window;
 
 /// Checks the access of the marked pages of all images before their code is read.
@@ -19,7 +23,7 @@ pub(crate) fn survey(lock: &Guard) -> Result<(), Error> {
     let mut result = Ok(());
     image::for_each_writable(lock, |image| {
         if result.is_ok() {
-            result = window::survey(image);
+            result = window::survey(image, lock);
         }
     });
     result
@@ -46,22 +50,48 @@ impl<'lock> Windows<'lock> {
         let windows = Self { lock };
         ARE_OPEN.store(true, Ordering::Release);
         let mut result = Ok(());
-        let writer = custom(lock);
+        let way = Way::of_process(lock);
         image::for_each_writable(lock, |image| {
             if result.is_ok() {
-                result = window::open(image, writer);
+                result = window::open(image, way, lock);
             } else {
                 window::clear(image);
             }
         });
+        if let Way::Alias = way
+            && result.is_ok()
+        {
+            result = alias::make(lock).map_err(refused);
+        }
         result.map(|()| windows)
+    }
+
+    /// Notes that code is written from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotWritable`]: the process has just forked, and the code could not be opened once more.
+    pub(crate) fn begin(&self) -> Result<(), Error> {
+        journal::step(Step::Writing, self.lock);
+        let Way::Alias = Way::of_process(self.lock) else { return Ok(()) };
+        alias::confirm(self.lock).map_err(refused).inspect_err(|_| journal::step(Step::Preparing, self.lock))
+    }
+
+    /// The reason for an error of a word that could not be replaced.
+    pub(crate) fn error(&self, error: Error) -> Error {
+        let found = alias::refused(self.lock).filter(|_| error.kind() == ErrorKind::ForeignCode);
+        found.map_or(error, |Refused(os)| Error::with_os(ErrorKind::NotWritable, error.address(), os))
     }
 
     /// Lets the kernel copy pages of an image all at once where so many sites change that nearly every page
     /// will be written.
     pub(crate) fn populate(&self, image: &Image, sites: usize) {
-        window::populate(image, sites, custom(self.lock));
+        window::populate(image, sites, Way::of_process(self.lock));
     }
+}
+
+fn refused((address, Refused(os)): (usize, Refused)) -> Error {
+    Error::with_os(ErrorKind::NotWritable, address, os)
 }
 
 impl Drop for Windows<'_> {
@@ -72,8 +102,13 @@ impl Drop for Windows<'_> {
 
 /// Closes all windows.
 fn close_all(lock: &Guard) {
-    let writer = custom(lock);
-    image::for_each_writable(lock, |image| window::close(image, writer));
+    let way = Way::of_process(lock);
+    image::for_each_writable(lock, |image| window::close(image, way));
+    if let Way::Alias = way
+        && sealed::is_set(lock)
+    {
+        alias::forget(0..usize::MAX, lock);
+    }
     ARE_OPEN.store(false, Ordering::Release);
 }
 

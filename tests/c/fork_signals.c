@@ -323,10 +323,11 @@ int main(void)
 	if (has_wiped_pages())
 		handlers_in_children(0.2);
 	alarm(0);
-	/* With breakpoints, a child made while its own thread writes code would write its parent's. */
-	const char *writer = getenv("STATIC_CALL_WRITER");
-	const int has_breakpoints = writer != NULL && strcmp(writer, "breakpoint") == 0;
-	forks_in_handlers(has_breakpoints ? SIGUSR1 : SIGSYS, 0.2);
+	/* With an alias or breakpoints, a child made while its own thread writes code would write its
+	 * parent's, or have no alias. */
+	const int is_in_place = static_call_writer() != STATIC_CALL_WRITER_ALIAS &&
+				static_call_writer() != STATIC_CALL_WRITER_BREAKPOINT;
+	forks_in_handlers(is_in_place ? SIGSYS : SIGUSR1, 0.2);
 	CHECK(static_call_update(key, one) == 0 && static_call(key) == 1);
 	report();
 	return 0;

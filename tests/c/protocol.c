@@ -52,6 +52,8 @@ static void expect(int sites)
 	char *end = expected;
 	if (static_call_writer() == STATIC_CALL_WRITER_WINDOW) {
 		strcpy(expected, "msc");
+	} else if (static_call_writer() == STATIC_CALL_WRITER_ALIAS) {
+		strcpy(expected, "s");
 	} else if (static_call_writer() == STATIC_CALL_WRITER_BREAKPOINT) {
 		for (const char *round = "brf"; *round; round++) {
 			memset(end, *round, sites);

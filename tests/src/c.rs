@@ -74,18 +74,20 @@ pub fn modes() -> &'static [Option<&'static str>] {
 /// Values of `STATIC_CALL_WRITER` that patch, with their numbers in `enum static_call_writer`.
 #[must_use]
 pub fn writers() -> &'static [(&'static str, usize)] {
-    const WRITERS: [(&str, usize); 2] = [("window", 1), ("breakpoint", 2)];
+    const WRITERS: [(&str, usize); 3] = [("window", 1), ("alias", 4), ("breakpoint", 2)];
+    // Emulators do not see what is written through another mapping of the code.
     if platform().has_breakpoints { &WRITERS } else { &WRITERS[..1] }
 }
 
 /// Every mode with every writer that it uses. One of the writers is paired with the default mode, inline.
 pub fn modes_and_writers() -> impl Iterator<Item = (Option<&'static str>, (&'static str, usize))> {
-    const RUNS: [(Option<&str>, usize); 5] = [
+    const RUNS: [(Option<&str>, usize); 6] = [
         (None, 0),
         (Some("trampoline"), 0),
         (Some("generic"), 0),
         (Some("inline"), 1),
-        (Some("trampoline"), 1),
+        (Some("inline"), 2),
+        (Some("trampoline"), 2),
     ];
     RUNS.into_iter().filter_map(|(mode, writer)| Some((mode, *writers().get(writer)?)))
 }

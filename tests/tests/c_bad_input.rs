@@ -21,13 +21,13 @@ fn an_unknown_mode_or_writer_is_named_on_one_line_and_ignored() {
     let by_default = run(&mut in_mode(&program, None));
     assert!(by_default.stderr.is_empty());
     for (variable, valid) in [
-        ("STATIC_CALL_MODE", ["inline", "trampoline", "generic"]),
-        ("STATIC_CALL_WRITER", ["window", "breakpoint", "none"]),
+        ("STATIC_CALL_MODE", &["inline", "trampoline", "generic"][..]),
+        ("STATIC_CALL_WRITER", &["window", "alias", "breakpoint", "none"]),
     ] {
         let output = run(in_mode(&program, None).env(variable, "fast"));
         let stderr = text(&output.stderr);
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        for word in valid.into_iter().chain([variable, "=fast"]) {
+        for word in valid.iter().copied().chain([variable, "=fast"]) {
             assert!(stderr.contains(word), "{word}: {stderr}");
         }
         assert_eq!(output.stdout, by_default.stdout);

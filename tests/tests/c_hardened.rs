@@ -16,32 +16,57 @@ const UNKNOWN_TO_THE_KERNEL: i32 = 77;
 const NONE: usize = 0;
 const WINDOW: usize = 1;
 const BREAKPOINT: usize = 2;
+const ALIAS: usize = 4;
 
 /// The right that a process gives up, and the writer that it then gets, by default and on request.
 struct Hardened {
     gives_up: &'static str,
     by_default: usize,
     window: usize,
+    alias: usize,
     breakpoint: usize,
     /// A part of the reason, if there is no writer by default.
     reason: &'static str,
 }
 
 const HARDENED: [Hardened; 7] = [
-    Hardened { gives_up: "nothing", by_default: WINDOW, window: WINDOW, breakpoint: BREAKPOINT, reason: "" },
     Hardened {
-        gives_up: "seccomp",
-        by_default: BREAKPOINT,
-        window: NONE,
+        gives_up: "nothing",
+        by_default: WINDOW,
+        window: WINDOW,
+        alias: ALIAS,
         breakpoint: BREAKPOINT,
         reason: "",
     },
-    Hardened { gives_up: "mdwe", by_default: BREAKPOINT, window: NONE, breakpoint: BREAKPOINT, reason: "" },
-    Hardened { gives_up: "mseal", by_default: BREAKPOINT, window: NONE, breakpoint: BREAKPOINT, reason: "" },
+    Hardened {
+        gives_up: "seccomp",
+        by_default: ALIAS,
+        window: NONE,
+        alias: ALIAS,
+        breakpoint: BREAKPOINT,
+        reason: "",
+    },
+    Hardened {
+        gives_up: "mdwe",
+        by_default: ALIAS,
+        window: NONE,
+        alias: ALIAS,
+        breakpoint: BREAKPOINT,
+        reason: "",
+    },
+    Hardened {
+        gives_up: "mseal",
+        by_default: BREAKPOINT,
+        window: NONE,
+        alias: NONE,
+        breakpoint: BREAKPOINT,
+        reason: "",
+    },
     Hardened {
         gives_up: "seccomp-noproc",
         by_default: NONE,
         window: NONE,
+        alias: NONE,
         breakpoint: NONE,
         reason: "may not be written",
     },
@@ -49,6 +74,7 @@ const HARDENED: [Hardened; 7] = [
         gives_up: "mdwe-noproc",
         by_default: NONE,
         window: NONE,
+        alias: NONE,
         breakpoint: NONE,
         reason: "PR_SET_MDWE",
     },
@@ -56,6 +82,7 @@ const HARDENED: [Hardened; 7] = [
         gives_up: "membarrier",
         by_default: NONE,
         window: NONE,
+        alias: NONE,
         breakpoint: NONE,
         reason: "membarrier",
     },
@@ -103,6 +130,7 @@ fn rights_missing_from_the_start() {
         for (asked, left) in [
             ("", hardened.by_default),
             ("window", hardened.window),
+            ("alias", hardened.alias),
             ("breakpoint", hardened.breakpoint),
             ("none", NONE),
         ] {
@@ -132,7 +160,7 @@ fn rights_missing_from_the_start() {
                     text(&output.stdout).contains(reason) && text(&output.stderr).contains(reason),
                     "{case}"
                 );
-                let name = ["none", "window", "breakpoint"][report.writer];
+                let name = ["none", "window", "breakpoint", "custom", "alias"][report.writer];
                 assert!(text(&output.stderr).contains(&format!("writer: {name}")), "{case}");
             }
         }
@@ -146,13 +174,18 @@ fn rights_lost_on_the_way() {
     for (number, build) in [PASS, WITHOUT].into_iter().enumerate() {
         let program = build.link(&["restricted_later.c"], &[], &directory.path().join(number.to_string()));
         for hardened in hardened() {
-            for (asked, left) in
-                [("", hardened.by_default), ("window", hardened.window), ("breakpoint", hardened.breakpoint)]
-            {
+            for (asked, left) in [
+                ("", hardened.by_default),
+                ("window", hardened.window),
+                ("alias", hardened.alias),
+                ("breakpoint", hardened.breakpoint),
+            ] {
                 // If there is no writer from the start, trampolines are never patched and jump through their
                 // keys.
                 let is_patched = build.has_pass() || asked != "breakpoint" || platform().has_breakpoints;
-                let expected = if left == NONE && is_patched { "-13" } else { "0" };
+                // What is mapped a second time stays writable there.
+                let has_alias = asked == "alias" && hardened.gives_up != "membarrier";
+                let expected = if left == NONE && is_patched && !has_alias { "-13" } else { "0" };
                 for &mode in modes() {
                     let mut command = with_writer(&program, mode, asked);
                     run_if_possible(command.args([hardened.gives_up, expected]));

@@ -14,8 +14,9 @@ use static_call_tests::platform::platform;
 use static_call_tests::rust::{self, PLAIN};
 
 /// `STATIC_CALL_MODE` and `STATIC_CALL_WRITER`.
-const MATRIX: [(&str, &str); 5] = [
+const MATRIX: [(&str, &str); 6] = [
     ("inline", "window"),
+    ("inline", "alias"),
     ("inline", "breakpoint"),
     ("trampoline", "window"),
     ("trampoline", "breakpoint"),

@@ -6,9 +6,9 @@ use core::cell::Cell;
 use loom::sync::{Condvar, Mutex};
 
 pub(crate) use super::none::{
-    EXIT_KEEPS_IMAGES, NoSignals, PATCHES, at_exit, can_serialize, environment, for_each_note, image_header,
-    is_ending, is_single_threaded, map_memory, milliseconds, page_size, populate, prepare_to_serialize,
-    print, process, program, rights, serialize_all_threads, set_access, watch_the_end,
+    EXIT_KEEPS_IMAGES, NoSignals, PATCHES, are_mapped, at_exit, can_serialize, environment, for_each_note,
+    image_header, is_ending, is_single_threaded, map_memory, milliseconds, page_size, populate,
+    prepare_to_serialize, print, process, program, rights, serialize_all_threads, set_access, watch_the_end,
 };
 use crate::sync::atomic::{AtomicUsize, Ordering};
 

@@ -52,6 +52,10 @@ pub(crate) fn map_memory(_len: usize) -> Result<*mut u8, Refused> {
     Err(Refused(0))
 }
 
+pub(crate) fn are_mapped(_start: usize, _len: usize) -> Option<bool> {
+    None
+}
+
 pub(crate) fn page_size() -> usize {
     4096
 }

@@ -2,7 +2,8 @@
 //!
 //! `window` makes the pages writable and executable for the duration of an update and replaces whole
 //! words; `breakpoint` leaves them as they are and writes single bytes through `/proc/self/mem`, with a
-//! breakpoint in place of every instruction that is incomplete. The process's permissions decide which one is
+//! breakpoint in place of every instruction that is incomplete; `alias` replaces whole words through a second
+//! mapping of the pages. The process's permissions decide which one is
 //! used. A program without an operating system brings its own ([`CodeWriter`]), which is a window too.
 
 #[cfg(all(
@@ -26,6 +27,12 @@ pub(crate) mod no_breakpoint;
     not(all(loom, test))
 )))]
 pub(crate) use no_breakpoint as breakpoint;
+#[cfg(all(feature = "os", target_os = "linux", not(all(loom, test))))]
+pub(crate) mod alias;
+#[cfg(not(all(feature = "os", target_os = "linux", not(all(loom, test)))))]
+pub(crate) mod no_alias;
+#[cfg(not(all(feature = "os", target_os = "linux", not(all(loom, test)))))]
+pub(crate) use no_alias as alias;
 pub(crate) mod code_writer;
 pub(crate) mod serialize;
 #[cfg_attr(
@@ -34,6 +41,7 @@ pub(crate) mod serialize;
 )]
 #[cfg_attr(all(loom, test), allow(dead_code))]
 mod table;
+pub(crate) mod way;
 pub(crate) mod window;
 
 pub use code_writer::CodeWriter;
@@ -53,8 +61,8 @@ use crate::sealed::has_custom;
 numbered! {
     /// How this process writes its code.
     ///
-    /// Chosen by trying when the first image with static calls is loaded, and changed from a window to
-    /// breakpoints when the right to a window is lost; the variable `STATIC_CALL_WRITER` asks for one of
+    /// Chosen by trying when the first image with static calls is loaded, and changed from a window to an
+    /// alias, and from that to breakpoints, when the right to it is lost; the variable `STATIC_CALL_WRITER` asks for one of
     /// them.
     ///
     /// ```
@@ -82,6 +90,14 @@ numbered! {
         Breakpoint = 2,
         /// The program's own, see [`set_writer`](crate::set_writer).
         Custom = 3,
+        /// The pages of code that updates change are mapped a second time, and stay writable there until the
+        /// process is sealed: no page is ever writable where it is executed, and an update makes one system
+        /// call beside its serialization.
+        ///
+        /// A child that is made without fork(3), by clone(2) or `_Fork`, follows its parent's updates until
+        /// its own first one; and a tool that knows code by its file (perf, uprobes) sees these pages as
+        /// `/memfd:static-call`.
+        Alias = 4,
     }
 }
 
@@ -94,6 +110,7 @@ impl Writer {
             Self::Window => "window",
             Self::Breakpoint => "breakpoint",
             Self::Custom => "custom",
+            Self::Alias => "alias",
         }
     }
 }
@@ -142,36 +159,53 @@ pub(crate) fn of_process() -> Writer {
 }
 
 /// Whether another writer should try what this one was refused. If so, that one is in use from now on.
-pub(crate) fn steps_down(error: &Error, _lock: &Guard) -> bool {
-    let is_free = breakpoint::SUPPORTED && ASKED.load(Ordering::Relaxed) == 0;
-    let steps_down = is_free && of_process() == Writer::Window && is_forbidden(error);
-    if steps_down {
-        store(Writer::Breakpoint);
-        log::log!("the code may not be made writable: using breakpoints from now on");
+pub(crate) fn steps_down(error: &Error, lock: &Guard) -> bool {
+    let next = next(error, lock);
+    if let Some(next) = next {
+        store(next);
+        match next {
+            Writer::Alias => {
+                log::log!("the code may not be made writable: writing through an alias from now on")
+            }
+            _ => log::log!("the code may not be made writable: using breakpoints from now on"),
+        }
     }
-    steps_down
+    next.is_some()
 }
 
-/// Whether the pages were refused, and not only for lack of memory.
+/// The writer to try after this one was refused.
+pub(crate) fn next(error: &Error, _lock: &Guard) -> Option<Writer> {
+    let is_free = ASKED.load(Ordering::Relaxed) == 0 && is_forbidden(error);
+    let next = match of_process() {
+        Writer::Window if alias::SUPPORTED => Writer::Alias,
+        Writer::Window | Writer::Alias if breakpoint::SUPPORTED => Writer::Breakpoint,
+        _ => return None,
+    };
+    is_free.then_some(next)
+}
+
+/// Whether the pages were refused, and not only for lack of memory or files.
 fn is_forbidden(error: &Error) -> bool {
     error.kind() == ErrorKind::NotWritable
         && error.address() != 0
-        && error.raw_os_error().is_some_and(|os| ![EAGAIN, ENOMEM].contains(&os))
+        && error.raw_os_error().is_some_and(|os| ![EAGAIN, ENOMEM, ENFILE, EMFILE].contains(&os))
 }
 
 const EAGAIN: i32 = 11;
 const ENOMEM: i32 = 12;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 fn asked() -> Option<Writer> {
     let value = os::environment(installation::WRITER)?.to_bytes();
     if value.is_empty() {
         return None;
     }
-    let known = [Writer::None, Writer::Window, Writer::Breakpoint];
+    let known = [Writer::None, Writer::Window, Writer::Alias, Writer::Breakpoint];
     let writer = known.into_iter().find(|writer| writer.as_str().as_bytes() == value);
     if writer.is_none() {
         log::print(format_args!(
-            "STATIC_CALL_WRITER={} is not a writer (window, breakpoint, none): using the default",
+            "STATIC_CALL_WRITER={} is not a writer (window, alias, breakpoint, none): using the default",
             value.escape_ascii()
         ));
     }

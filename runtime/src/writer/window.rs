@@ -22,9 +22,11 @@ use static_call_abi::Image;
 use crate::arch::native;
 use crate::error::{Error, ErrorKind};
 use crate::format::{self, Access, Segment};
+use crate::lock::Guard;
 use crate::log::log;
 use crate::os::{self, Refused, Rights};
-use crate::writer::code_writer::CodeWriter;
+use crate::writer::alias;
+use crate::writer::way::Way;
 
 /// The span of an image in which nothing is marked.
 const NOTHING: Range<usize> = Range { start: usize::MAX, end: 0 };
@@ -155,6 +157,8 @@ fn number(image: &Image, word: usize) -> usize {
 #[derive(Clone, Debug)]
 struct Run {
     numbers: Range<usize>,
+    /// The segment that they belong to.
+    segment: Range<usize>,
     /// Their code.
     code: Range<usize>,
     /// The same in whole pages of the system.
@@ -178,7 +182,9 @@ fn for_each_run(image: &Image, mut visit: impl FnMut(&Image, Run)) {
             let code = address(numbers.start).max(segment.start)..address(numbers.end).min(segment.end);
             // A power of two: a division would take longer than the rest of this.
             let pages = code.start & !(page - 1)..(code.end + (page - 1)) & !(page - 1);
-            visit(image, Run { numbers, code, pages, access: format::access(segment.flags) });
+            let segment_of_run = segment.start..segment.end;
+            let access = format::access(segment.flags);
+            visit(image, Run { numbers, segment: segment_of_run, code, pages, access });
         }
         end
     };
@@ -229,10 +235,16 @@ fn find(map: &[Cell<u8>], bits: Range<usize>, is_set: bool) -> Option<usize> {
 /// # Errors
 ///
 /// [`ErrorKind::NotMapped`] with the first page that is not there.
-pub(crate) fn survey(image: &Image) -> Result<(), Error> {
+pub(crate) fn survey(image: &Image, lock: &Guard) -> Result<(), Error> {
     let mut result = Ok(());
     let unit = format::unit(image.text_flags.get());
     for_each_run(image, |image, run| {
+        // Nobody has made these writable, and one question is enough for all of them.
+        if alias::has(run.pages.clone(), lock)
+            && os::are_mapped(run.pages.start, run.pages.len()) == Some(true)
+        {
+            return;
+        }
         let mut start = run.pages.start;
         while result.is_ok()
             && start < run.pages.end
@@ -262,12 +274,12 @@ pub(crate) fn survey(image: &Image) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`ErrorKind::NotWritable`] with the pages and the operating system's error number.
-pub(crate) fn open(image: &Image, writer: Option<&dyn CodeWriter>) -> Result<(), Error> {
+pub(crate) fn open(image: &Image, way: Way, lock: &Guard) -> Result<(), Error> {
     let mut result = Ok(());
     for_each_run(image, |image, run| {
         if result.is_err() {
             unmark(image, run.numbers);
-        } else if let Err(Refused(os)) = open_run(&run, writer) {
+        } else if let Err(Refused(os)) = open_run(&run, way, lock) {
             result = Err(Error::with_os(ErrorKind::NotWritable, run.code.start, os));
         }
     });
@@ -276,10 +288,10 @@ pub(crate) fn open(image: &Image, writer: Option<&dyn CodeWriter>) -> Result<(),
 
 /// Lets the kernel copy open pages of an image all at once where so many sites change that nearly every page
 /// will be written.
-pub(crate) fn populate(image: &Image, sites: usize, writer: Option<&dyn CodeWriter>) {
+pub(crate) fn populate(image: &Image, sites: usize, way: Way) {
     const SITES_A_PAGE: usize = 4;
     let is_exact = map(image).is_some();
-    if writer.is_none() {
+    if let Way::InPlace = way {
         for_each_run(image, |_, run| {
             let len = run.pages.len();
             if is_exact || sites / SITES_A_PAGE >= len / os::page_size() {
@@ -291,10 +303,12 @@ pub(crate) fn populate(image: &Image, sites: usize, writer: Option<&dyn CodeWrit
 }
 
 /// Closes an image's marked pages.
-pub(crate) fn close(image: &Image, writer: Option<&dyn CodeWriter>) {
+pub(crate) fn close(image: &Image, way: Way) {
     for_each_run(image, |_, run| {
-        if let Some(writer) = writer {
-            return writer.close(run.code.start as *mut u8, run.code.len());
+        match way {
+            Way::InPlace => {}
+            Way::Alias => return,
+            Way::Custom(writer) => return writer.close(run.code.start as *mut u8, run.code.len()),
         }
         // A page that was writable is not marked, whatever its program header says, if the kernel can tell.
         let is_unknown = || os::rights(run.pages.start, os::page_size()).is_none();
@@ -312,11 +326,13 @@ pub(crate) fn close(image: &Image, writer: Option<&dyn CodeWriter>) {
     });
 }
 
-fn open_run(run: &Run, writer: Option<&dyn CodeWriter>) -> Result<(), Refused> {
-    if let Some(writer) = writer {
-        return writer.open(run.code.start as *mut u8, run.code.len()).map_err(Refused);
+/// With an alias, [`Windows`](crate::windows::Windows) makes it when all images have said what they want.
+fn open_run(run: &Run, way: Way, lock: &Guard) -> Result<(), Refused> {
+    match way {
+        Way::InPlace => set(run, Access { write: true, ..run.access }),
+        Way::Alias => alias::want(run.segment.clone(), run.pages.clone(), run.access, lock),
+        Way::Custom(writer) => writer.open(run.code.start as *mut u8, run.code.len()).map_err(Refused),
     }
-    set(run, Access { write: true, ..run.access })
 }
 
 fn set(run: &Run, access: Access) -> Result<(), Refused> {

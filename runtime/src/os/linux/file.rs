@@ -15,6 +15,11 @@ impl File {
         self.0 as usize
     }
 
+    /// A descriptor that a system call has just made.
+    pub(super) fn from_number(number: usize) -> Self {
+        Self(number as c_int)
+    }
+
     /// A file in a directory; without one, by its whole path.
     pub(crate) fn open(directory: Option<&Self>, path: &CStr, flags: c_int) -> Result<Self, Refused> {
         let directory = directory.map_or(libc::AT_FDCWD, |directory| directory.0);

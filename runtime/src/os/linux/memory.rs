@@ -20,6 +20,12 @@ pub(crate) fn page_size() -> usize {
 /// - `start` and `len` are multiples of the page size and cover pages that are mapped.
 /// - No Rust reference relies on an access that is taken away.
 pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Result<(), Refused> {
+    // SAFETY: the caller's promise.
+    unsafe { system_call(libc::SYS_mprotect, [start, len, protection(access) as usize]) }.map(drop)
+}
+
+/// As mprotect(2) and mmap(2) take it.
+pub(super) fn protection(access: Access) -> libc::c_int {
     let mut protection = libc::PROT_NONE;
     for (wanted, bit) in
         [(access.read, libc::PROT_READ), (access.write, libc::PROT_WRITE), (access.execute, libc::PROT_EXEC)]
@@ -37,8 +43,7 @@ pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Res
         let knows_it = unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_BTI != 0;
         protection |= if knows_it { PROT_BTI } else { 0 };
     }
-    // SAFETY: the caller's promise.
-    unsafe { system_call(libc::SYS_mprotect, [start, len, protection as usize]) }.map(drop)
+    protection
 }
 
 /// Has the kernel copy writable pages of a file for this process, all at once instead of one trap each.
@@ -50,6 +55,16 @@ pub(crate) unsafe fn set_access(start: usize, len: usize, access: Access) -> Res
 pub(crate) unsafe fn populate(start: usize, len: usize) {
     // SAFETY: the caller's promise; what the pages hold stays as it is (madvise(2), MADV_POPULATE_WRITE).
     let _ = unsafe { system_call(libc::SYS_madvise, [start, len, libc::MADV_POPULATE_WRITE as usize]) };
+}
+
+/// Whether all of these pages are mapped and can be read. None if the kernel does not tell: before Linux 5.14.
+pub(crate) fn are_mapped(start: usize, len: usize) -> Option<bool> {
+    // SAFETY: reads the pages as an access would (madvise(2), MADV_POPULATE_READ).
+    match unsafe { system_call(libc::SYS_madvise, [start, len, libc::MADV_POPULATE_READ as usize]) } {
+        Ok(_) => Some(true),
+        Err(Refused(libc::ENOMEM | libc::EFAULT)) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Zeroed memory.
@@ -70,7 +85,6 @@ pub(crate) fn map_memory(len: usize) -> Result<*mut u8, Refused> {
     result
 }
 
-#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 /// Gives back memory.
 ///
 /// # Safety

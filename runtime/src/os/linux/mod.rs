@@ -16,9 +16,9 @@ use crate::page::Page;
 
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 mod action;
-#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 mod file;
 mod memory;
+mod memory_file;
 mod rights;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 mod shadow_stack;
@@ -37,15 +37,14 @@ pub(crate) use action::{Action, needs_restorer, read};
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use file::File;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
-pub(crate) use memory::unmap_memory;
-#[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use shadow_stack::has_shadow_stack;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use signals::Mask;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use threads::{Blocked, Patience, blocked, wait_until_handled, wait_until_taken};
 
-pub(crate) use memory::{map_memory, page_size, populate, set_access};
+pub(crate) use memory::{are_mapped, map_memory, page_size, populate, set_access, unmap_memory};
+pub(crate) use memory_file::{MemoryFile, is_written};
 pub(crate) use rights::rights;
 pub(crate) use signals::NoSignals;
 pub(crate) use system_call::system_call;
@@ -203,12 +202,13 @@ pub(crate) fn wipe_on_fork<T>(page: &'static Page<T>) -> bool {
     result.is_ok()
 }
 
-/// Has `in_child` called in each child of fork(2), before fork returns there.
-pub(crate) fn at_fork(in_child: extern "C" fn()) {
+/// Has `before` called by fork(2) before it makes a child, and before it returns, `after` in the parent and
+/// `in_child` in the child.
+pub(crate) fn at_fork(before: extern "C" fn(), after: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: pthread_atfork(3) takes functions that live as long as this image; glibc and musl drop them
     // with the image. Without memory for one more entry it fails; then the first update in a child does the
     // same.
-    unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
 }
 
 /// Has `function` called when the process exits, before the images' destructors run.

@@ -199,7 +199,9 @@ fn forker() -> Step {
                 other => fail!("a spawned program: {other:?}"),
             }
         } else {
-            let is_clone = turn % 4 == 1 && has_wiped_pages();
+            // With aliases, only fork's hooks keep a child from following its parent.
+            let is_free = has_wiped_pages() && static_call::writer() != static_call::Writer::Alias;
+            let is_clone = turn % 4 == 1 && is_free;
             thread.is_doing(if is_clone { Doing::Cloning } else { Doing::Forking });
             let mask = Mask::new(!has_wiped_pages());
             // SAFETY: the child does not allocate, and takes no lock but the runtime's.
