@@ -118,14 +118,29 @@ static void children(void)
 	}
 }
 
-/* ---- Handlers of fork update, before our hooks and behind them ----------------------------------------- */
+/* ---- Handlers of fork update, between the runtime's hooks and the fork --------------------------------- */
 
-static void update_before(void) { update_to(two); }
-static void update_after(void) { update_to(one); }
+static int is_ready;
+static void update_before(void)
+{
+	if (is_ready)
+		update_to(two);
+}
+static void update_after(void)
+{
+	if (is_ready)
+		update_to(one);
+}
+
+/* Handlers that were installed first run last before a fork, and first after it. */
+__attribute__((constructor(101))) static void watch_forks(void)
+{
+	CHECK(pthread_atfork(update_before, update_after, update_after) == 0);
+}
 
 static void updates_inside_of_fork(void)
 {
-	CHECK(pthread_atfork(update_before, update_after, update_after) == 0);
+	is_ready = 1;
 	for (int i = 0; i < 20; i++) {
 		const pid_t child = fork();
 		if (child == 0) {
@@ -139,6 +154,7 @@ static void updates_inside_of_fork(void)
 			update_to(k % 2 ? one : two);
 		CHECK(status_of(child) == 0);
 	}
+	is_ready = 0;
 }
 
 /* ---- No file can be opened ----------------------------------------------------------------------------- */
