@@ -132,10 +132,20 @@ static void update_after(void)
 		update_to(one);
 }
 
+static void check_in_child(void)
+{
+	if (!is_ready)
+		return;
+	/* The parent updates meanwhile. */
+	usleep(2000);
+	CHECK(call(1) == 6);
+	update_to(one);
+}
+
 /* Handlers that were installed first run last before a fork, and first after it. */
 __attribute__((constructor(101))) static void watch_forks(void)
 {
-	CHECK(pthread_atfork(update_before, update_after, update_after) == 0);
+	CHECK(pthread_atfork(update_before, update_after, check_in_child) == 0);
 }
 
 static void updates_inside_of_fork(void)

@@ -76,7 +76,7 @@ const OWN: u8 = 2;
 
 /// How many threads are inside of fork(2).
 static FORKING: AtomicUsize = AtomicUsize::new(0);
-/// How often one went in or came out, plus one.
+/// How often one went in, plus one.
 static FORKS: AtomicUsize = AtomicUsize::new(1);
 
 /// Makes all aliases invalid, since a child is about to share what they write. Without the lock: fork(2) never
@@ -86,9 +86,8 @@ pub(crate) fn before_fork() {
     FORKS.fetch_add(1, Ordering::SeqCst);
 }
 
-/// In the parent: the child may share all aliases that were made until now.
+/// In the parent: no child will share the aliases that are made from now on.
 pub(crate) fn after_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
     FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
