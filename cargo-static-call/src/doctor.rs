@@ -344,7 +344,7 @@ fn compile(mut compiler: Command, name: &str, source: &str) -> Result<bool> {
 }
 
 fn kernel() -> Vec<Finding> {
-    let Permissions { membarrier, window, memory_file, denies_write_execute, has_seccomp } =
+    let Permissions { membarrier, window, alias, memory_file, denies_write_execute, has_seccomp } =
         Permissions::of_this_process();
     let mut findings = Vec::new();
     if denies_write_execute {
@@ -363,15 +363,19 @@ fn kernel() -> Vec<Finding> {
         )),
     }
     let has_breakpoints = cfg!(target_arch = "x86_64");
-    match (window, memory_file) {
-        (Ok(()), _) => {
+    match (window, alias, memory_file) {
+        (Ok(()), ..) => {
             findings.push(Good("code can be made writable: programs here use the writer `window`".into()))
         }
-        (Err(error), Ok(())) if has_breakpoints => findings.push(Good(format!(
+        (Err(error), Ok(()), _) => findings.push(Good(format!(
+            "code cannot be made writable ({error}), but can be mapped a second time: programs here use the \
+             writer `alias`"
+        ))),
+        (Err(error), Err(_), Ok(())) if has_breakpoints => findings.push(Good(format!(
             "code cannot be made writable ({error}), but can be written through /proc/self/mem: programs \
              here use the writer `breakpoint`"
         ))),
-        (Err(error), file) => {
+        (Err(error), Err(_), file) => {
             let file = file.err().map(|error| format!(", and /proc/self/mem cannot be written ({error})"));
             findings.push(Bad(
                 format!("code cannot be made writable ({error}){}: {generic}", file.unwrap_or_default()),

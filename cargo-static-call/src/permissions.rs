@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// What the kernel permits this process.
@@ -18,6 +18,8 @@ pub struct Permissions {
     pub membarrier: io::Result<()>,
     /// Making code writable, which the window writer needs.
     pub window: io::Result<()>,
+    /// Executing memory that is mapped a second time to be written, which the alias writer needs.
+    pub alias: io::Result<()>,
     /// Writing code through `/proc/self/mem`, which the breakpoint writer can use.
     pub memory_file: io::Result<()>,
     /// Whether `PR_SET_MDWE` is on.
@@ -37,6 +39,7 @@ impl Permissions {
         Self {
             membarrier: membarrier(),
             window: Code::map().and_then(|code| code.make_writable()),
+            alias: alias(),
             memory_file: Code::map().and_then(|code| code.write_through_file()),
             denies_write_execute: mdwe > 0,
             has_seccomp: !matches!(seccomp, None | Some("0")),
@@ -49,6 +52,30 @@ fn membarrier() -> io::Result<()> {
     const REGISTER_SYNC_CORE: libc::c_int = 1 << 6;
     // SAFETY: the command takes no pointer.
     checked(unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_SYNC_CORE, 0, 0) })
+}
+
+/// Maps memory twice, as the runtime does.
+fn alias() -> io::Result<()> {
+    const MFD_EXEC: libc::c_uint = 0x10;
+    let create = |flags| {
+        // SAFETY: a name that ends in NUL. Whoever gets the descriptor owns it.
+        let file = unsafe { libc::memfd_create(c"static-call-doctor".as_ptr(), libc::MFD_CLOEXEC | flags) };
+        // SAFETY: a new descriptor, which nobody else has.
+        checked(libc::c_long::from(file)).map(|()| unsafe { OwnedFd::from_raw_fd(file) })
+    };
+    // Before Linux 6.3 the flag is unknown.
+    let file = File::from(create(MFD_EXEC).or_else(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) => create(0),
+        _ => Err(error),
+    })?);
+    file.set_len(Code::LEN as u64)?;
+    // What was written before is not taken over.
+    File::open("/proc/self/pagemap")?;
+    let code = Code::map()?;
+    let (access, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_FIXED);
+    // SAFETY: in the place of this value's own mapping.
+    let mapped = unsafe { libc::mmap(code.page, Code::LEN, access, flags, file.as_raw_fd(), 0) };
+    if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Memory mapped from this program's file, like code.

@@ -100,7 +100,7 @@ fn look(pid: u32, with_calls: bool) -> Result<Process> {
     inspection.name_targets(&files);
     let mut process = inspection.process;
     if process.mode != Mode::Generic.as_str() {
-        process.writer = writer(&directory);
+        process.writer = writer(&directory, &maps);
     }
     if let Some(why) = budget.ended() {
         process.unknown.push(format!("the files after that point: {why}"));
@@ -144,7 +144,13 @@ struct Map {
     is_executable: bool,
     offset: u64,
     path: String,
+    /// Whether this is code of the file that the runtime has replaced by memory of its own, which it writes
+    /// through an alias.
+    is_replaced: bool,
 }
+
+/// The runtime's own memory, in `/proc/N/maps`.
+const ALIASED: &str = "/memfd:static-call (deleted)";
 
 impl Map {
     fn parse(line: &str) -> Option<Self> {
@@ -160,6 +166,7 @@ impl Map {
             is_executable: access.contains('x'),
             offset: number(offset)?,
             path: path.to_owned(),
+            is_replaced: false,
         })
     }
 }
@@ -178,7 +185,21 @@ fn read_maps(directory: &Path, budget: &Budget) -> std::io::Result<Vec<Map>> {
         }
         line.clear();
     }
+    name_replaced(&mut maps);
     Ok(maps)
+}
+
+/// Replaced code belongs to the file before it in memory, of which at least the headers are mapped.
+fn name_replaced(maps: &mut [Map]) {
+    let mut before = String::new();
+    for map in maps {
+        if map.path == ALIASED && map.is_executable {
+            map.path.clone_from(&before);
+            map.is_replaced = true;
+        } else if map.path.starts_with('/') && map.path != ALIASED {
+            before.clone_from(&map.path);
+        }
+    }
 }
 
 struct Memory {
@@ -210,29 +231,33 @@ const FILE: usize = 2000;
 
 /// A file whose code the process has mapped.
 struct LoadedFile<'a> {
-    /// Its first executable mapping.
+    /// Its first executable mapping; or its first one, if all of its code was replaced.
     map: &'a Map,
     /// All of its mappings.
     maps: Vec<(u64, u64)>,
+    has_code: bool,
 }
 
 /// The files whose code the process has mapped, by address.
 fn loaded_files<'a>(maps: &'a [Map], budget: &Budget) -> Vec<LoadedFile<'a>> {
     let mut files: Vec<LoadedFile<'a>> = Vec::new();
     let mut known = HashMap::new();
-    for map in maps.iter().filter(|map| map.is_executable && map.path.starts_with('/')) {
-        known.entry(&*map.path).or_insert_with(|| {
-            files.push(LoadedFile { map, maps: Vec::new() });
+    for map in maps.iter().filter(|map| map.path.starts_with('/')) {
+        if !budget.item::<(u64, u64)>(&[]) {
+            break;
+        }
+        let number = *known.entry(&*map.path).or_insert_with(|| {
+            files.push(LoadedFile { map, maps: Vec::new(), has_code: false });
             files.len() - 1
         });
-    }
-    for map in maps {
-        if let Some(&number) = known.get(&*map.path)
-            && budget.item::<(u64, u64)>(&[])
-        {
-            files[number].maps.push((map.start, map.end));
+        let file = &mut files[number];
+        file.maps.push((map.start, map.end));
+        file.has_code |= map.is_executable;
+        if map.is_executable && !map.is_replaced && !file.map.is_executable {
+            file.map = map;
         }
     }
+    files.retain(|file| file.has_code);
     files
 }
 
@@ -256,7 +281,7 @@ impl LoadedFile<'_> {
         let map = self.map;
         let code = elf.segments.iter().find(|segment| {
             let end = segment.offset.saturating_add(segment.data.len() as u64);
-            segment.is_executable
+            segment.is_executable == map.is_executable
                 && map.offset < end
                 && segment.offset < map.offset.saturating_add(map.end - map.start)
         })?;
@@ -630,8 +655,11 @@ fn function(elf: &Elf<'_>, address: u64) -> String {
 /// The writers that cannot be distinguished from outside the process.
 const WINDOW_OR_CUSTOM: &str = "window or custom";
 
-/// The writer, as far as it is visible: breakpoints need a handler for SIGTRAP.
-fn writer(directory: &Path) -> &'static str {
+/// The writer, as far as it is visible: an alias is mapped, and breakpoints need a handler for SIGTRAP.
+fn writer(directory: &Path, maps: &[Map]) -> &'static str {
+    if maps.iter().any(|map| map.path == ALIASED && !map.is_executable) {
+        return Writer::Alias.as_str();
+    }
     let status = fs::read_to_string(directory.join("status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();

@@ -153,7 +153,7 @@ fn todays_targets_in_every_mode_with_every_writer() {
                 }
                 let shown = match (expected, *writer) {
                     ("generic", _) => "none",
-                    (_, "breakpoint") => "breakpoint",
+                    (_, "breakpoint" | "alias") => writer,
                     _ => "window or custom",
                 };
                 assert_eq!(report["writer"], shown, "{case}");
