@@ -89,6 +89,11 @@ pub(crate) fn rights(start: usize, len: usize) -> Option<(Rights, usize)> {
 /// As for [`set_access`].
 pub(crate) unsafe fn populate(_start: usize, _len: usize) {}
 
+/// As nobody maps code twice here, nobody asks.
+pub(crate) fn are_mapped(_start: usize, _len: usize) -> Option<bool> {
+    None
+}
+
 /// Zeroed memory.
 pub(crate) fn map_memory(len: usize) -> Result<*mut u8, Refused> {
     const MEM_COMMIT_AND_RESERVE: u32 = 0x3000;

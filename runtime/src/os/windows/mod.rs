@@ -23,7 +23,7 @@ use kernel::{
     GetStdHandle, GetTickCount64, K32EnumProcessModules, ReleaseSRWLockExclusive, SleepConditionVariableSRW,
     SwitchToThread, WakeAllConditionVariable, Word, WriteFile, function, keep_error,
 };
-pub(crate) use memory::{map_memory, page_size, populate, rights, set_access};
+pub(crate) use memory::{are_mapped, map_memory, page_size, populate, rights, set_access};
 
 use super::reply::Refused;
 use crate::format::{self, Note};
