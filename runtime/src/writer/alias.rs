@@ -60,6 +60,8 @@ struct Entry {
     /// In whole pages.
     start: usize,
     end: usize,
+    /// The page size is two to this power. Asking for it takes longer than the rest of [`of`].
+    shift: u32,
     access: Access,
     /// Where the first page is mapped to be written, or 0.
     alias: Cell<usize>,
@@ -115,6 +117,7 @@ impl Entry {
             next: Cell::new(first.load(Ordering::Relaxed)),
             start,
             end,
+            shift: page.trailing_zeros(),
             access,
             alias: Cell::new(0),
             made: Cell::new(None),
@@ -129,7 +132,7 @@ impl Entry {
     }
 
     fn pages(&self) -> &[Cell<u8>] {
-        let count = (self.end - self.start) / os::page_size();
+        let count = (self.end - self.start) >> self.shift;
         // SAFETY: they lie behind the entry, and were zeros at first.
         unsafe {
             let behind = core::ptr::from_ref(self).add(1).cast::<Cell<u8>>();
@@ -318,7 +321,8 @@ pub(crate) fn take_back(lock: &Guard) {
     }
 }
 
-/// Where a word of code can be written. None if it has no alias.
+/// Where a word of code can be written: in place if its page is not one that was wanted, since the program has
+/// made that one writable. None if it has no alias.
 #[inline]
 pub(crate) fn of(word: usize) -> Option<usize> {
     let mut next = NonNull::new(SEALED.0.aliases.0.load(Ordering::Relaxed));
@@ -326,12 +330,15 @@ pub(crate) fn of(word: usize) -> Option<usize> {
         // SAFETY: as in `entries`; who writes code holds the lock.
         let entry = unsafe { entry.as_ref() };
         if entry.contains(word) {
-            let alias = entry.alias.get();
-            return (alias != 0).then(|| alias.wrapping_add(word - entry.start));
+            let (alias, offset) = (entry.alias.get(), word - entry.start);
+            return match entry.pages()[offset >> entry.shift].get() {
+                0 => Some(word),
+                _ => (alias != 0).then(|| alias.wrapping_add(offset)),
+            };
         }
         next = NonNull::new(entry.next.get());
     }
-    None
+    Some(word)
 }
 
 /// After a word was stored in the alias, but is not executed in the code: somebody has made a copy of that
