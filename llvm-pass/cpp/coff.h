@@ -19,15 +19,19 @@ public:
 
   // Aligns an instruction and writes its entry. False if it cannot have one.
   bool record(llvm::MachineFunction &MF, llvm::MachineInstr &MI, const StaticCallSiteLayout &Layout,
-              bool IsJump) {
+              StaticCallSiteKind Kind) {
     std::string Comdat;
     if (!comdat(MF, Comdat))
+      return false;
+    bool EndsEpilogue = Kind != SiteCall && MF.hasWinCFI();
+    // The unwinder knows no such epilogue, and LLVM writes none.
+    if (EndsEpilogue && Kind == SiteConditionalJump)
       return false;
     std::string Label = name(MF, "site");
     std::string Align = ".p2align " + std::to_string(Layout.Log2Align);
     std::string Padding = Align + "," + text(Layout.Padding).str() + "," + std::to_string(Layout.MaxBytes);
     llvm::DebugLoc Location = MI.getDebugLoc();
-    if (IsJump && MF.hasWinCFI()) {
+    if (EndsEpilogue) {
       insertDirective(MF, *MI.getParent(), epilogue(MF, MI), padBefore(name(MF, "epilogue"), Label, Align));
       Padding.clear();
       Location = llvm::DebugLoc();

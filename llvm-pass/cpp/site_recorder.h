@@ -247,7 +247,7 @@ private:
       insertDirective(MF, *MI.getParent(), std::next(MI.getIterator()), text(Layout.After).str());
     }
     if (IsCoff)
-      return Coff.record(MF, MI, Layout, kind(MI) != SiteCall);
+      return Coff.record(MF, MI, Layout, kind(MI));
     Elf.begin(MF, MI);
     bool IsPair = Layout.OnlyPairs && MF.getSubtarget().getInstrInfo()->getInstSizeInBytes(MI) > 4;
     if (Layout.Log2Align != 0 && IsPair == Layout.OnlyPairs) {

@@ -262,3 +262,18 @@ fn fact<'a>(plugin: &'a [u8], name: &str) -> Option<&'a str> {
         list.starts_with(|c: char| c.is_ascii_digit()).then_some(list)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linkers_keep_the_tables_of_a_coff_file_in_order() {
+        extern crate std;
+        let sorted: std::vec::Vec<_> = COFF_ANCHOR_SECTIONS.into_iter().zip(COFF_SECTIONS).collect();
+        let sections = sorted.iter().flat_map(|(anchor, section)| [anchor, section]);
+        assert!(sections.clone().is_sorted(), "{sorted:?}");
+        assert!(sections.clone().all(|section| section.split('$').next() == Some(COFF_SECTION)));
+        assert!(COFF_SECTION.len() <= 8);
+    }
+}
