@@ -237,11 +237,14 @@ fn recorded(objects: &[PathBuf]) -> usize {
     sum
 }
 
+/// Flags of the compiler, and the linkers that get the objects, with their options.
+type Builds<'a> = (&'a [&'a str], &'a [(&'a str, &'a [&'a str])]);
+
 #[test]
 fn every_call_is_recorded_and_survives_the_linker() {
     const PLAIN: &[&str] = &[];
     const UNWIND: &str = "-fasynchronous-unwind-tables";
-    let gnu: &[(&[&str], &[(&str, &[&str])])] = &[
+    let gnu: &[Builds] = &[
         (&["-O0", UNWIND], &[("ld", PLAIN), ("lld", PLAIN)]),
         (&["-O2", UNWIND], &[("ld", &["--no-gc-sections"]), ("lld", &["--gc-sections"])]),
         (&["-O2", "-ffunction-sections", "-fdata-sections", UNWIND], &[("ld", PLAIN), ("lld", PLAIN)]),
@@ -257,7 +260,7 @@ fn every_call_is_recorded_and_survives_the_linker() {
             &[("ld", PLAIN), ("lld", PLAIN)],
         ),
     ];
-    let msvc: &[(&[&str], &[(&str, &[&str])])] = &[
+    let msvc: &[Builds] = &[
         (&["-O0", UNWIND], &[("lld-link", &["/opt:noref", "/opt:noicf"])]),
         (&["-O2", UNWIND], &[("lld-link", &["/opt:ref", "/opt:icf"])]),
         (
@@ -316,7 +319,7 @@ fn nothing_comes_between_an_epilogue_and_its_jump() {
     for flags in [&["-O2"][..], &["-O1", "-fno-omit-frame-pointer"]] {
         let flags = [flags, &["-fasynchronous-unwind-tables"]].concat();
         let object = compile(&scratch, GNU, &ir("tails.c"), "tails", &flags);
-        assert_eq!(recorded(&[object.clone()]), 8);
+        assert_eq!(recorded(std::slice::from_ref(&object)), 8);
         let mut objdump = llvm("llvm-objdump");
         objdump.args(["-d", "--no-show-raw-insn", "--no-leading-addr"]);
         let text = stdout(objdump.arg(&object));

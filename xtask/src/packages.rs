@@ -42,6 +42,8 @@ pub const TEST: &[&str] = &[
     // Other linkers, and another C library, for the matrix.
     "mold",
     "musl-tools",
+    // GNU ld for COFF.
+    "binutils-mingw-w64-x86-64",
     // A compiler that is neither gcc nor clang.
     "tcc",
     // llvm-profdata.
