@@ -234,8 +234,8 @@ pub fn file(file: &File, presentation: impl Into<Presentation>) -> String {
     remark(
         "C or C++ that seems to be compiled without the pass",
         &file.files_without_pass.join(", "),
-        " (use a clang that it is built for, with the flags of `pkg-config --cflags static-call`, or CMake's \
-         StaticCall::static_call)",
+        " (use a clang that it is built for, with the flags of `pkg-config --cflags static-call`, or gcc 12 \
+         or later, with those of static-call-gcc, or CMake's StaticCall::static_call)",
     );
     if !file.damage.is_empty() {
         printer.out += "\n";

@@ -122,8 +122,8 @@ impl Reason {
             Self::NoHeader => c"its header is not in memory",
             Self::Version => c"it was compiled by another version of the static-call pass",
             Self::NoImage => {
-                c"no call in this process was made direct: nothing was compiled with the static-call pass, \
-                  or nothing that it can lower"
+                c"no call in this process was made direct: nothing was compiled with the static-call pass \
+                  or static-call-as, or nothing that they can lower"
             }
             Self::OtherRuntime => {
                 c"another copy of the runtime in this process patches calls of the same keys"
@@ -136,7 +136,8 @@ impl Reason {
             Self::Moved => c"its code was moved after linking (by BOLT, say), and its site table was not",
             Self::NoSites => {
                 c"no call is recorded, so all go through trampolines: they were compiled without \
-                  the pass, or it was missing where the linker compiled (link-time optimization)"
+                  the pass or static-call-as, or the pass was missing where the linker compiled \
+                  (link-time optimization)"
             }
             Self::Unreadable => {
                 c"its code may be executed, but not read, so that its calls cannot be \

@@ -161,8 +161,8 @@ fn note_unrecorded(key: &Key, lock: &Guard) {
     }
     if !has_records {
         log!(
-            "key {name}: no recorded call; what calls it was built without the pass, is not loaded yet, or \
-             is in a generic image"
+            "key {name}: no recorded call; what calls it was built without the pass (by gcc: without \
+             static-call-as), is not loaded yet, or is in a generic image"
         );
         return;
     }
