@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::run::{cargo, output, run, target};
-use crate::unpack::{files, foreign_apt, mirror, unpack_archives};
+use crate::unpack::{files, foreign_apt, mirror, unpack_archives, unpack_once};
 use crate::{install, packages};
 
 /// A Debian release with compilers that can be unpacked side by side.
@@ -59,18 +59,21 @@ const RELEASES: [Release; 4] = [
     },
 ];
 
+/// The LLVMs that this machine's release has.
+const OWN_LLVMS: [&str; 2] = ["19", "22"];
+
 /// Builds the pass for all these LLVMs and this machine's own. Runs the suite `compilers` with all of them,
 /// the suite `rust_programs` with each rustc, those of the C header with each clang, and those of the CMake
 /// package.
 pub fn test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     packages::ensure(&["patchelf"])?;
-    let mut llvms = vec!["19".to_owned(), "22".to_owned()];
+    let mut llvms = OWN_LLVMS.map(str::to_owned).to_vec();
     let mut programs = Vec::new();
     for release in &RELEASES {
         let root = target().join("compilers").join(release.name);
         release.unpack(&root)?;
-        llvms.extend(release.llvms.iter().map(|llvm| format!("{}/usr/lib/llvm-{llvm}", root.display())));
+        llvms.extend(release.llvm_directories(&root));
         programs.push(root.join("usr/bin"));
     }
     install::install(&install::prefix(), &llvms)?;
@@ -116,6 +119,27 @@ fn old_cmake() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The LLVMs of Debian's releases and this machine's own, as `install` takes them: a pass that is given away
+/// serves them all. Their headers are unpacked below `target/dist`.
+pub fn all_llvms() -> Result<Vec<String>> {
+    packages::ensure(&OWN_LLVMS.map(|llvm| format!("llvm-{llvm}-dev")))?;
+    let mut llvms = OWN_LLVMS.map(str::to_owned).to_vec();
+    for release in RELEASES.iter().filter(|release| !release.llvms.is_empty()) {
+        let root = target().join("dist/llvm").join(release.name);
+        let archives = root.join("archives");
+        unpack_once(&root, &format!("Debian {}: {:?}", release.suites, release.llvms), || {
+            release.unpack_headers(
+                foreign_apt(&mirror()?, release.suites, "amd64", &archives)?,
+                &archives,
+                &root,
+            )?;
+            fs::remove_dir_all(&archives).context("cannot remove apt's files")
+        })?;
+        llvms.extend(release.llvm_directories(&root));
+    }
+    Ok(llvms)
+}
+
 fn suite(name: &str) -> Command {
     let mut test = cargo();
     test.args(["test", "--workspace", "--no-fail-fast", "--test", name]);
@@ -123,49 +147,53 @@ fn suite(name: &str) -> Command {
 }
 
 impl Release {
+    /// Where the headers of its LLVMs are, below a directory into which they were unpacked.
+    fn llvm_directories(&self, root: &Path) -> impl Iterator<Item = String> {
+        self.llvms.iter().map(move |llvm| format!("{}/usr/lib/llvm-{llvm}", root.display()))
+    }
+
+    /// The suite whose packages are taken before those of the others.
+    fn preferred(&self) -> &'static str {
+        self.suites.split(' ').next_back().unwrap_or(self.suites)
+    }
+
     fn unpack(&self, root: &Path) -> Result<()> {
-        let made_of = root.join("made-of");
         let description = format!("Debian {}: {} {:?}", self.suites, self.packages.join(" "), self.llvms);
-        if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
-            return Ok(());
-        }
-        eprintln!("unpacking {description}");
-        let _ = fs::remove_dir_all(root);
-        let archives = root.join("archives");
-        let apt = || foreign_apt(&mirror()?, self.suites, "amd64", &archives);
-        let preferred = self.suites.split(' ').next_back().unwrap_or(self.suites);
-        let mut install = apt()?;
-        install.args(["-t", preferred, "install", "-y", "--no-install-recommends", "--download-only"]);
-        run(install.args(self.packages))?;
-        unpack_archives(&archives.join("cache/archives"), root)?;
-        fs::remove_dir_all(&archives)?;
-
-        if !self.llvms.is_empty() {
-            let mut headers = apt()?;
-            headers.args(["-t", preferred, "download"]).current_dir(&archives);
-            run(headers.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
-            unpack_headers(&archives, root)?;
+        unpack_once(root, &description, || {
+            let archives = root.join("archives");
+            let apt = || foreign_apt(&mirror()?, self.suites, "amd64", &archives);
+            let mut install = apt()?;
+            install.args(["-t", self.preferred(), "install", "-y", "--no-install-recommends"]);
+            run(install.arg("--download-only").args(self.packages))?;
+            unpack_archives(&archives.join("cache/archives"), root)?;
             fs::remove_dir_all(&archives)?;
-        }
-        use_own_libraries(root)?;
-        // The suites skip compilers that do not run.
-        for name in self.packages.iter().filter(|name| name.starts_with("clang") || **name == "rustc") {
-            output(Command::new(root.join("usr/bin").join(name)).arg("--version"))?;
-        }
-        fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
-    }
-}
 
-/// Unpacks the headers of LLVM, without its static libraries of several hundred megabytes.
-fn unpack_headers(archives: &Path, root: &Path) -> Result<()> {
-    const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
-                          './usr/include/*' './usr/lib/llvm-*/include*'";
-    for archive in files(archives)? {
-        if archive.extension().is_some_and(|extension| extension == "deb") {
-            run(Command::new("sh").args(["-c", UNPACK]).arg(archive).arg(root))?;
-        }
+            if !self.llvms.is_empty() {
+                self.unpack_headers(apt()?, &archives, root)?;
+                fs::remove_dir_all(&archives)?;
+            }
+            use_own_libraries(root)?;
+            // The suites skip compilers that do not run.
+            for name in self.packages.iter().filter(|name| name.starts_with("clang") || **name == "rustc") {
+                output(Command::new(root.join("usr/bin").join(name)).arg("--version"))?;
+            }
+            Ok(())
+        })
     }
-    Ok(())
+
+    /// Unpacks the headers of its LLVMs, without their static libraries of several hundred megabytes.
+    fn unpack_headers(&self, mut apt: Command, archives: &Path, root: &Path) -> Result<()> {
+        const UNPACK: &str = "dpkg-deb --fsys-tarfile \"$0\" | tar -x -C \"$1\" --wildcards \
+                              './usr/include/*' './usr/lib/llvm-*/include*'";
+        apt.args(["-t", self.preferred(), "download"]).current_dir(archives);
+        run(apt.args(self.llvms.iter().map(|llvm| format!("llvm-{llvm}-dev"))))?;
+        for archive in files(archives)? {
+            if archive.extension().is_some_and(|extension| extension == "deb") {
+                run(Command::new("sh").args(["-c", UNPACK]).arg(archive).arg(root))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes the compilers find their libraries, and this machine's linker and assembler.

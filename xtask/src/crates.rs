@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use xtask::install;
-use xtask::run::{cargo, output, root, run, target};
+use xtask::run::{cargo, in_temporary_directory, output, root, run, target};
 
 use crate::metadata::{self, Package};
 
@@ -45,12 +45,7 @@ fn main() {
 pub(crate) fn test() -> Result<()> {
     let packages = published()?;
     let registry = registry(&packages)?;
-    // Nothing of the repository is above it: no workspace, no configuration of cargo.
-    let outside = output(Command::new("mktemp").args(["--directory", "--tmpdir", "static-call.XXXXXX"]))?;
-    let outside = PathBuf::from(outside.trim_end());
-    let result = use_them(&registry, &outside);
-    fs::remove_dir_all(&outside).with_context(|| format!("cannot remove {}", outside.display()))?;
-    result
+    in_temporary_directory(|outside| use_them(&registry, outside))
 }
 
 /// The packages that are published, each after those that it needs.

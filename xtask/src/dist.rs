@@ -1,14 +1,16 @@
 //! `cargo xtask dist`: the archive and the Debian packages that a release has.
 //!
 //! ```text
-//! target/dist/static-call-VERSION-x86_64-linux.tar.zst      and its checksum, .sha256
+//! target/dist/static-call-VERSION-x86_64-linux.tar.zst, .tar.gz    and the checksum of each, .sha256
 //! target/dist/static-call_VERSION_amd64.deb, libstatic-call0_…, libstatic-call-dev_…
 //! ```
 //!
-//! The archive is an installation with documents, licences and checksums. Its programs are linked against an
+//! The archive is an installation with documents, licences and checksums. Meson, and tar on a small system,
+//! read gzip alone. Its programs are linked against an
 //! old release's libraries (`sysroot.rs`), and the same sources give the same bytes, in any directory.
 
 mod check;
+mod consumers;
 mod debian;
 mod root;
 mod sbom;
@@ -18,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use xtask::install::{Build, install_built};
+use xtask::install::{Build, PLUGIN, install_built, llvms_of};
 use xtask::run::{output, root, run, target, tracked_files};
 use xtask::sysroot::{MACHINES, Machine};
-use xtask::{machines, packages};
+use xtask::{compilers, machines, packages};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -41,7 +43,14 @@ pub(crate) fn dist(llvms: &[String], name: Option<&str>, twice: bool) -> Result<
             )
         })?,
     };
-    let made = make(llvms, machine)?;
+    let all;
+    let chosen = if llvms.is_empty() {
+        all = compilers::all_llvms()?;
+        &all
+    } else {
+        llvms
+    };
+    let made = make(chosen, machine)?;
     if machine.name != MACHINES[0].name {
         check::runs_in_emulator(&made.tree, machine)?;
     }
@@ -55,6 +64,7 @@ pub(crate) fn dist(llvms: &[String], name: Option<&str>, twice: bool) -> Result<
 pub(crate) fn prepare() -> Result<()> {
     packages::ensure(PACKAGES)?;
     packages::ensure(root::PACKAGES)?;
+    packages::ensure(consumers::PACKAGES)?;
     MACHINES[0].sysroot().map(drop)
 }
 
@@ -63,15 +73,27 @@ pub(crate) fn test() -> Result<()> {
     prepare()?;
     // One LLVM, because other tests have a pass for several.
     let made = make(&["22".to_owned()], MACHINES[0])?;
-    root::test(&made.archive, &made.tree, &made.packages)
+    consumers::test(&made)?;
+    root::test(made.archive(), &made.tree, &made.packages)
 }
 
 /// What was made.
 struct Made {
     /// The directory that is packed.
     tree: PathBuf,
-    archive: PathBuf,
+    /// Compressed with zstd and with gzip.
+    archives: [PathBuf; 2],
     packages: Vec<PathBuf>,
+}
+
+impl Made {
+    fn archive(&self) -> &Path {
+        &self.archives[0]
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.archives.iter().chain(&self.packages)
+    }
 }
 
 fn directory() -> PathBuf {
@@ -90,17 +112,17 @@ fn make(llvms: &[String], machine: Machine) -> Result<Made> {
     check::names_no_directory(&tree, &[root(), target()])?;
     add_documents(&tree, machine, epoch)?;
     add_sums(&tree)?;
-    let archive = directory().join(format!("{name}.tar.zst"));
-    pack(&directory(), &name, epoch, &archive)?;
+    let archives = pack(&directory(), &name, epoch)?;
     let packages = debian::make(&tree, &directory(), machine, epoch)?;
-    for made in [&archive].into_iter().chain(&packages) {
+    let made = Made { tree, archives, packages };
+    for file in made.files() {
         let sum = output(
-            Command::new("sha256sum").arg(made.file_name().context("a file")?).current_dir(directory()),
+            Command::new("sha256sum").arg(file.file_name().context("a file")?).current_dir(directory()),
         )?;
-        fs::write(made.with_added_extension("sha256"), &sum)?;
+        fs::write(file.with_added_extension("sha256"), &sum)?;
         print!("{sum}");
     }
-    Ok(Made { tree, archive, packages })
+    Ok(made)
 }
 
 /// Installs what was built for the machine.
@@ -176,6 +198,13 @@ fn add_documents(tree: &Path, machine: Machine, epoch: u64) -> Result<()> {
     for file in ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
         fs::copy(root().join(file), documents.join(file)).with_context(|| format!("cannot copy {file}"))?;
     }
+    let meson = include_str!("dist/meson.build");
+    let links = fs::read_dir(tree.join("lib/static-call"))?.collect::<Result<Vec<_>, _>>()?;
+    let links: Vec<String> = links.iter().map(|entry| entry.file_name().to_string_lossy().into()).collect();
+    let link = |start: &str| links.iter().find(|name| name.starts_with(start)).context("a link with a hash");
+    let meson = meson.replace("@VERSION@", VERSION).replace("@LLVMS@", &llvms_of(&tree.join(PLUGIN))?);
+    let meson = meson.replace("@PASS@", link("pass-")?).replace("@ASSEMBLER@", link("as-")?);
+    fs::write(tree.join("meson.build"), meson)?;
     let readme = format!(
         "static-call {VERSION}: direct calls through function pointers that rarely change.\n\n\
          This directory may lie anywhere. Rust, C and C++ need these lines:\n\n    \
@@ -203,15 +232,17 @@ fn add_sums(tree: &Path) -> Result<()> {
     fs::write(tree.join("SHA256SUMS"), sums).context("cannot write SHA256SUMS")
 }
 
-/// Packs a directory so that its bytes depend on the files' names, contents and rights alone.
-fn pack(parent: &Path, name: &str, epoch: u64, to: &Path) -> Result<()> {
-    let tar = directory().join("archive.tar");
+/// Packs a directory so that the bytes depend on the files' names, contents and rights alone.
+fn pack(parent: &Path, name: &str, epoch: u64) -> Result<[PathBuf; 2]> {
+    let tar = directory().join(format!("{name}.tar"));
     let mut pack = Command::new("tar");
     pack.args(["--sort=name", "--format=ustar", "--owner=0", "--group=0", "--numeric-owner"]);
     pack.args(["--mode=u=rwX,go=rX", &format!("--mtime=@{epoch}"), "-C"]).arg(parent);
     run(pack.arg("-cf").arg(&tar).arg(name))?;
     // One thread and several do not write the same.
-    run(Command::new("zstd").args(["-q", "-f", "-15", "-T2", "--check", "--rm"]).arg(&tar).arg("-o").arg(to))
+    run(Command::new("zstd").args(["-q", "-f", "-15", "-T2", "--check"]).arg(&tar))?;
+    run(Command::new("gzip").args(["-9", "--force", "--no-name"]).arg(&tar))?;
+    Ok(["zst", "gz"].map(|extension| tar.with_added_extension(extension)))
 }
 
 /// Builds everything once more, from a copy of the sources in another directory, and compares the bytes.
@@ -223,7 +254,10 @@ fn compare(made: &Made, llvms: &[String], machine: Machine) -> Result<()> {
     fs::create_dir_all(copy.join("target/dist"))?;
     let files = tracked_files(&[])?;
     run(Command::new("cp").args(["--archive", "--parents"]).args(files).arg(&copy).current_dir(root()))?;
-    run(Command::new("cp").arg("-al").arg(directory().join("sysroot")).arg(copy.join("target/dist")))?;
+    for unpacked in ["sysroot", "llvm"].map(|name| directory().join(name)).iter().filter(|path| path.exists())
+    {
+        run(Command::new("cp").arg("-al").arg(unpacked).arg(copy.join("target/dist")))?;
+    }
     // This program takes the repository of the package that cargo would have run.
     let mut again = Command::new(std::env::current_exe()?);
     again.args(["dist", "--target", machine.name]).current_dir(&copy);
@@ -232,7 +266,7 @@ fn compare(made: &Made, llvms: &[String], machine: Machine) -> Result<()> {
         again.args(["--llvm", &llvms.join(",")]);
     }
     run(&mut again)?;
-    for file in [&made.archive].into_iter().chain(&made.packages) {
+    for file in made.files() {
         let other = copy.join("target/dist").join(file.file_name().context("a file")?);
         if fs::read(file)? != fs::read(&other)? {
             bail!("two builds differ: compare {} with {}", file.display(), other.display());

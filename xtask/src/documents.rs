@@ -14,7 +14,7 @@ use crate::lines::WIDTH;
 use xtask::run::root;
 
 /// The most lines of a document, or of each document below a directory.
-const LIMITS: [(&str, usize); 29] = [
+const LIMITS: [(&str, usize); 30] = [
     ("README.md", 150),
     ("ARCHITECTURE.md", 180),
     ("CONTRIBUTING.md", 150),
@@ -32,6 +32,7 @@ const LIMITS: [(&str, usize); 29] = [
     ("docs/migrating.md", 150),
     ("docs/building.md", 120),
     ("docs/building-c.md", 150),
+    ("docs/build-systems.md", 120),
     ("docs/troubleshooting.md", 250),
     ("docs/limitations.md", 120),
     ("docs/platforms.md", 100),

@@ -116,7 +116,8 @@ enum Command {
     /// Build the archive and the Debian packages of a release, which run with glibc 2.31 and newer:
     /// target/dist
     Dist {
-        /// The LLVMs that the pass is built for, as for `install`. By default all that are installed
+        /// The LLVMs that the pass is built for, as for `install`. By default all that Debian's releases
+        /// have, whose headers are unpacked below target/
         #[arg(long, value_delimiter = ',')]
         llvm: Vec<String>,
         /// The machine: x86_64-unknown-linux-gnu (the default) or aarch64-unknown-linux-gnu

@@ -109,6 +109,16 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Gives a function a directory in which nothing of the repository is above it: no workspace, no
+/// configuration of cargo. Removes it afterwards.
+pub fn in_temporary_directory(use_it: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let directory = output(Command::new("mktemp").args(["--directory", "--tmpdir", "static-call.XXXXXX"]))?;
+    let directory = Path::new(directory.trim_end());
+    let result = use_it(directory);
+    std::fs::remove_dir_all(directory).with_context(|| format!("cannot remove {}", directory.display()))?;
+    result
+}
+
 /// The repository's files that match git's patterns, except for files that git does not track yet.
 pub fn tracked_files(patterns: &[&str]) -> Result<Vec<String>> {
     let files = output(Command::new("git").arg("ls-files").args(patterns).current_dir(root()))?;

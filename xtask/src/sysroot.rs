@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::run::{root, run, target};
-use crate::unpack::{files, foreign_apt, mirror, unpack_archives};
+use crate::unpack::{files, foreign_apt, mirror, unpack_archives, unpack_once};
 
 /// Debian 11, and the version of its glibc.
 pub const RELEASE: &str = "bullseye";
@@ -47,21 +47,18 @@ impl Machine {
     /// The directory of the libraries, unpacked if they are not there.
     pub fn sysroot(&self) -> Result<PathBuf> {
         let directory = target().join("dist/sysroot").join(self.debian);
-        let made_of = directory.join("made-of");
-        let description = format!("Debian {RELEASE}: libstdc++-{GCC}-dev");
-        if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
-            return Ok(directory);
-        }
-        eprintln!("unpacking {description} for {}", self.debian);
-        let _ = fs::remove_dir_all(&directory);
-        let archives = directory.join("archives");
-        let mut apt = foreign_apt(&mirror()?, RELEASE, self.debian, &archives)?;
-        apt.args(["install", "-y", "--no-install-recommends", "--download-only"]);
-        run(apt.arg(format!("libstdc++-{GCC}-dev")))?;
-        unpack_archives(&archives.join("cache/archives"), &directory)?;
-        fs::remove_dir_all(&archives)?;
-        make_links_relative(&directory, &directory)?;
-        fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))?;
+        // inkwell's build script names libffi, of which nothing is used.
+        let packages = [format!("libstdc++-{GCC}-dev"), "libffi-dev".to_owned()];
+        let description = format!("Debian {RELEASE} for {}: {}", self.debian, packages.join(" "));
+        unpack_once(&directory, &description, || {
+            let archives = directory.join("archives");
+            let mut apt = foreign_apt(&mirror()?, RELEASE, self.debian, &archives)?;
+            apt.args(["install", "-y", "--no-install-recommends", "--download-only"]);
+            run(apt.args(&packages))?;
+            unpack_archives(&archives.join("cache/archives"), &directory)?;
+            fs::remove_dir_all(&archives)?;
+            make_links_relative(&directory, &directory)
+        })?;
         Ok(directory)
     }
 

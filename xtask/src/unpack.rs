@@ -15,29 +15,35 @@ use crate::run::{output, run};
 
 /// Unpacks `wanted` and its dependencies below `root`: programs for the machine that GNU calls `gnu`.
 pub(crate) fn unpack(release: &str, gnu: &str, wanted: &[String], root: &Path) -> Result<()> {
+    unpack_once(root, &format!("Debian {release}: {}", wanted.join(" ")), || {
+        packages::ensure(&["patchelf"])?;
+        let archives = root.join("archives");
+        // Programs that run on this machine.
+        let mut apt = foreign_apt(&mirror()?, release, "amd64", &archives)?;
+        run(apt.args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))?;
+        unpack_archives(&archives.join("cache/archives"), root)?;
+        fs::remove_dir_all(archives)?;
+        // Emulators of other machines take most of the space.
+        let architecture = gnu.split('-').next().unwrap_or(gnu);
+        for program in files(&root.join("usr/bin"))? {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            if !name.starts_with(gnu) && name != format!("qemu-{architecture}") {
+                fs::remove_file(&program)?;
+            }
+        }
+        use_own_libraries(root, gnu)
+    })
+}
+
+/// Fills a directory, unless it was filled to its end with what has this description.
+pub(crate) fn unpack_once(root: &Path, description: &str, fill: impl FnOnce() -> Result<()>) -> Result<()> {
     let made_of = root.join("made-of");
-    let description = format!("Debian {release}: {}", wanted.join(" "));
     if fs::read_to_string(&made_of).is_ok_and(|text| text == description) {
         return Ok(());
     }
-    packages::ensure(&["patchelf"])?;
     eprintln!("unpacking {description}");
     let _ = fs::remove_dir_all(root);
-    let archives = root.join("archives");
-    // Programs that run on this machine.
-    let mut apt = foreign_apt(&mirror()?, release, "amd64", &archives)?;
-    run(apt.args(["install", "-y", "--no-install-recommends", "--download-only"]).args(wanted))?;
-    unpack_archives(&archives.join("cache/archives"), root)?;
-    fs::remove_dir_all(archives)?;
-    // Emulators of other machines take most of the space.
-    let architecture = gnu.split('-').next().unwrap_or(gnu);
-    for program in files(&root.join("usr/bin"))? {
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with(gnu) && name != format!("qemu-{architecture}") {
-            fs::remove_file(&program)?;
-        }
-    }
-    use_own_libraries(root, gnu)?;
+    fill()?;
     fs::write(&made_of, description).with_context(|| format!("cannot write {}", made_of.display()))
 }
 

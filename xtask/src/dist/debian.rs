@@ -58,7 +58,7 @@ impl Package {
     fn of(path: &Path) -> Option<&'static Self> {
         let text = path.to_str()?;
         let is_below = |directory: &str| text.starts_with(directory);
-        if ["README", "SHA256SUMS"].contains(&text) {
+        if ["README", "SHA256SUMS", "meson.build"].contains(&text) {
             None
         } else if text == "lib/libstatic_call.so.0" {
             Some(&LIBRARY)
