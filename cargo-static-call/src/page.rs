@@ -474,8 +474,8 @@ mod tests {
         for markup in ["<script", "<img", "onerror=y>&\u{202e}", "a<b>"] {
             assert!(!page.contains(markup), "{markup}: {page}");
         }
-        let name = "&lt;/<wbr>h3&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/<wbr>script&gt;&lt;img src=&quot;x&quot; \
-                    onerror=y&gt;&amp;\\u{202e}";
+        let name = "&lt;/<wbr>h3&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/<wbr>script&gt;&lt;img \
+                    src=&quot;x&quot; onerror=y&gt;&amp;\\u{202e}";
         assert!(page.contains(name), "{page}");
         assert!(page.contains("<title>Static calls of a&lt;b&gt;&quot;&#39;&amp;.so</title>"), "{page}");
         // Every tag is one of this program's, and each is closed.

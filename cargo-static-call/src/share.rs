@@ -11,9 +11,10 @@ use clap_mangen::Man;
 
 use crate::commands::{CargoStaticCall, Share, StaticCallInspect};
 
-/// fish completes `cargo static-call …` as a command of cargo's. It asks for the completions of
-/// `cargo-static-call` too, and for those of cargo's own command: `cargo static-call build` takes its options.
-/// zsh's completions of cargo call `_cargo-static-call` by themselves; bash's cannot be extended.
+/// fish completes `cargo static-call …` as a command of cargo's. This asks for the completions of
+/// `cargo-static-call`, and for those of cargo's own commands, because `cargo static-call build` takes
+/// cargo's options. zsh's completions of cargo call `_cargo-static-call` by themselves; bash's cannot be
+/// extended.
 const FISH_CARGO: &str = r#"complete -c cargo -n '__fish_seen_subcommand_from static-call' -xa '(
     complete -C (commandline -cp | string replace -r "^.*?\bstatic-call\b" cargo-static-call)
     complete -C (commandline -cp | string replace -r "\bstatic-call\s+" "")

@@ -383,7 +383,7 @@ fn fish_completes_the_subcommand_of_cargo() {
         ("cargo static-call inspect --color al", "always"),
         ("cargo static-call build --rel", "--release\t"),
         // Cargo's own completions are still there.
-        ("cargo buil", "build\t"),
+        ("cargo ben", "bench\t"),
     ] {
         let mut fish = Command::new("fish");
         fish.args(["-c", "complete -C $argv[1]", line]).env("PATH", &path).env("HOME", scratch.path("home"));

@@ -1,8 +1,8 @@
 //! `cargo xtask book`: the documents as a book with search, in target/book/html.
 //!
-//! mdBook wants all chapters below one directory. So it gets a copy of the documents in `docs/SUMMARY.md`, each
-//! at its place in the repository: their links to each other hold. Links to anything else, such as a source
-//! file, lead to the repository's page.
+//! mdBook wants all chapters below one directory. So it gets a copy of the documents in `docs/SUMMARY.md`,
+//! each at its place in the repository: their links to each other hold. Links to anything else, such as a
+//! source file, lead to the repository's page.
 
 mod browser;
 mod check;

@@ -10,8 +10,8 @@ use xtask::run::{root, run, target};
 /// The Debian package that gets them.
 pub(crate) const PACKAGES: &[&str] = &["python3-pip"];
 
-/// Installs all of them below target/checkers, and returns the path of one. An error if this machine is offline
-/// or has another architecture.
+/// Installs all of them below target/checkers, and returns the path of one. An error if this machine is
+/// offline or has another architecture.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let directory = target().join("checkers");
     let list = root().join("xtask/tools.txt");

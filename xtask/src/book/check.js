@@ -3,8 +3,8 @@
   const faults = [];
   const shown = (element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
 
-  // Width: nothing may reach beyond the screen, except in boxes that scroll by themselves. Elsewhere it is cut off,
-  // or the page scrolls, or the box with all of the page does.
+  // Width: nothing may reach beyond the screen, except in boxes that scroll by themselves. Elsewhere it is
+  // cut off, or the page scrolls, or the box with all of the page does.
   const scrolls = (element) => element && (
     ["auto", "scroll"].includes(getComputedStyle(element).overflowX) && !element.querySelector("h1")
     || scrolls(element.parentElement));
@@ -58,7 +58,9 @@
         if (style.fill !== "none" && under instanceof SVGGeometryElement) layers.push(rgba(style.fill));
       }
     } else {
-      for (let at = element; at; at = at.parentElement) layers.push(rgba(getComputedStyle(at).backgroundColor));
+      for (let at = element; at; at = at.parentElement) {
+        layers.push(rgba(getComputedStyle(at).backgroundColor));
+      }
     }
     return layers.reverse().reduce((under, layer) => over(layer, under), rgba(ground));
   };
@@ -71,7 +73,8 @@
   const walker = document.createTreeWalker(document.body ?? root, NodeFilter.SHOW_TEXT);
   for (let node; (node = walker.nextNode());) {
     const element = node.parentElement;
-    if (!node.data.trim() || element.closest("title, desc, style, script, noscript") || !shown(element)) continue;
+    const isText = node.data.trim() && !element.closest("title, desc, style, script, noscript");
+    if (!isText || !shown(element)) continue;
     const style = getComputedStyle(element);
     const under = behind(element);
     const [r, g, b, a] = rgba(element instanceof SVGElement ? style.fill : style.color);
@@ -80,7 +83,8 @@
     const isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
     if (ratio < (isLarge ? 3 : 4.5)) {
       const where = `${element.tagName.toLowerCase()}.${element.getAttribute("class") ?? ""}`;
-      if (!pale.has(where)) pale.set(where, `${ratio.toFixed(2)}: ${where} "${node.data.trim().slice(0, 40)}"`);
+      const text = node.data.trim().slice(0, 40);
+      if (!pale.has(where)) pale.set(where, `${ratio.toFixed(2)}: ${where} "${text}"`);
     }
   }
   faults.push(...[...pale.values()].map((text) => `has a contrast of ${text}`));

@@ -16,10 +16,11 @@ use super::browser::Browser;
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// A phone's width in pixels.
+/// The width in pixels of a phone, and of a screen that also has room for the list of chapters.
 const PHONE: u32 = 390;
+const SCREEN: u32 = 1280;
 
-/// Each colour scheme, with what browsers and code hosts put behind a page or a picture that has no background.
+/// Each colour scheme, with what is put behind a page or a picture that has no background.
 const SCHEMES: [(&str, &str); 2] = [("light", "#ffffff"), ("dark", "#161923")];
 
 /// What was seen of a page.
@@ -52,14 +53,21 @@ pub(super) fn check(book: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Looks at each page in each scheme on a phone, and follows its links. Returns the faults.
+/// Looks at each page in each scheme on a phone, at the first one on a screen too, and follows the links.
+/// Returns the faults.
 fn look_at(browser: &mut Browser, pages: &[PathBuf]) -> Result<Vec<String>> {
     let mut all: BTreeMap<&Path, Seen> = BTreeMap::new();
     for (scheme, ground) in SCHEMES {
-        browser.show_as(PHONE, scheme)?;
-        for page in pages {
-            let seen = all.entry(page).or_default();
-            look(browser, page, scheme, ground, seen).with_context(|| page.display().to_string())?;
+        for (width, pages) in [(PHONE, pages), (SCREEN, &pages[..1])] {
+            browser.show_as(width, scheme)?;
+            for page in pages {
+                let found = look(browser, page, &format!("({width}, {ground:?})"));
+                let found = found.with_context(|| page.display().to_string())?;
+                let seen = all.entry(page).or_default();
+                seen.faults.extend(found.faults.into_iter().map(|fault| format!("{scheme}: {fault}")));
+                seen.links.extend(found.links);
+                seen.anchors.extend(found.anchors);
+            }
         }
     }
     let mut faults = Vec::new();
@@ -72,25 +80,24 @@ fn look_at(browser: &mut Browser, pages: &[PathBuf]) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-fn look(browser: &mut Browser, page: &Path, scheme: &str, ground: &str, seen: &mut Seen) -> Result<()> {
+/// Looks at a page with these arguments of the script's.
+fn look(browser: &mut Browser, page: &Path, arguments: &str) -> Result<Seen> {
     browser.open(page)?;
     // What a click opens is looked at too.
     browser.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")?;
-    let found = browser.evaluate(&format!("{}({PHONE}, {ground:?})", include_str!("check.js").trim_end()))?;
-    let strings = |name: &str| -> Result<Vec<String>> {
+    let found = browser.evaluate(&format!("{}{arguments}", include_str!("check.js").trim_end()))?;
+    let strings = |name: &str| -> Result<BTreeSet<String>> {
         let list = found[name].as_array().with_context(|| format!("no list of {name}"))?;
         Ok(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     };
-    let complaints = std::mem::take(&mut browser.complaints);
-    let faults = strings("faults")?.into_iter().chain(complaints);
-    seen.faults.extend(faults.map(|fault| format!("{scheme}: {fault}")));
-    seen.links.extend(strings("links")?);
-    seen.anchors.extend(strings("anchors")?);
-    Ok(())
+    let mut seen =
+        Seen { faults: strings("faults")?, links: strings("links")?, anchors: strings("anchors")? };
+    seen.faults.append(&mut browser.complaints.drain(..).collect());
+    Ok(seen)
 }
 
-/// Whether a link leads to a page that was seen, to a file, or to one of the repository's. Other addresses are
-/// not asked.
+/// Whether a link leads to a page that was seen, to a file, or to one of the repository's. Other addresses
+/// are not asked.
 fn leads_somewhere(link: &str, pages: &BTreeMap<&Path, Seen>) -> bool {
     if let Some(place) = link.strip_prefix(REPOSITORY) {
         let path = place.split_once("/main/").map_or("", |(_, path)| path);
@@ -110,8 +117,8 @@ fn finds_every_fault(browser: &mut Browser, work: &Path) -> Result<()> {
     write(&page, include_str!("faults.html"))?;
     let mut found = look_at(browser, &[page])?;
     for fault in [
-        "light: is 509 pixels wide: <div style=\"width: 500px\">wide</div> … <div style=\"width: 450px\">cut off",
-        "dark: is 509 pixels wide: <div style=\"width: 500px\">wide</div> … <div style=\"width: 450px\">cut off",
+        "light: is 509 pixels wide: <div class=\"wide\">wide</div> … <div class=\"wide\">cut off</div>",
+        "dark: is 509 pixels wide: <div class=\"wide\">wide</div> … <div class=\"wide\">cut off</div>",
         "light: has a contrast of 2.85: p.light",
         "dark: has a contrast of 2.16: p.dark",
         "light: has a contrast of 2.11: p.faint",

@@ -8,7 +8,7 @@ namespace transport::retransmission {
 static long double_and_carry_over(long value, const char *reason) { return reason ? 2 * value : value; }
 static long leave_as_it_was(long value, const char *) { return value; }
 DEFINE_STATIC_CALL(round_trip_time_estimator, leave_as_it_was);
-}
+} // namespace transport::retransmission
 
 static void count(int) {}
 static DEFINE_STATIC_CALL_NULL(on_packet, count);
