@@ -173,6 +173,22 @@ fn every_relative_link_and_anchor_exists() {
     assert!(count > 50, "only {count} links were found");
 }
 
+/// The book has them all, each once.
+#[test]
+fn every_document_for_users_is_a_chapter() {
+    let summary = Document::read(Path::new("docs/SUMMARY.md"));
+    let chapters = summary.links().into_iter().map(|link| plain(&Path::new("docs").join(link)));
+    let mut chapters: Vec<PathBuf> = chapters.collect();
+    chapters.sort();
+    for pair in chapters.windows(2) {
+        assert_ne!(pair[0], pair[1], "a chapter stands there twice");
+    }
+    let documents = documents().into_iter().filter(|document| document.path.starts_with("docs"));
+    for document in documents.filter(|document| document.path != summary.path) {
+        assert!(chapters.contains(&document.path), "{} is not in docs/SUMMARY.md", document.path.display());
+    }
+}
+
 /// A document may abbreviate a path that it has given before to its end.
 #[test]
 fn files_that_the_documents_name_exist() {
