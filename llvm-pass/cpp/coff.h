@@ -39,8 +39,8 @@ public:
       Padding += "\n\t";
     }
     insertDirective(MF, *MI.getParent(), MI.getIterator(),
-                    Padding + Label + ":\n\t.pushsection " + escaped(text(names().CoffSitesSection)) + ",\"dw\"" +
-                        Comdat + "\n\t.p2align 2\n\t.long " + Label + "-.\n\t.popsection",
+                    Padding + Label + ":\n\t.pushsection " + escaped(text(names().CoffSitesSection)) +
+                        ",\"dw\"" + Comdat + "\n\t.p2align 2\n\t.long " + Label + "-.\n\t.popsection",
                     Location);
     ++Count;
     return true;
@@ -50,7 +50,8 @@ private:
   unsigned Count = 0;
 
   std::string name(const llvm::MachineFunction &MF, llvm::StringRef Kind) const {
-    return (".Lstatic_call_" + Kind + "_" + llvm::Twine(MF.getFunctionNumber()) + "_" + llvm::Twine(Count)).str();
+    return (".Lstatic_call_" + Kind + "_" + llvm::Twine(MF.getFunctionNumber()) + "_" + llvm::Twine(Count))
+        .str();
   }
 
   // LLVM's inline assembler gives the dollar sign a meaning.
@@ -76,8 +77,8 @@ private:
 
   // Windows' unwinder recognizes an epilogue by its instructions, of which the last is a jump without a
   // prefix: "x64 exception handling" in Microsoft's documentation, "Epilog code". So the padding comes before
-  // the epilogue. Its length is known when it is assembled. As few no-ops as will do: none if the jump lies in
-  // one word anyway.
+  // the epilogue. Its length is known when it is assembled. As few no-ops as will do: none if the jump lies
+  // in one word anyway.
   static std::string padBefore(const std::string &Epilogue, const std::string &Jump,
                                const std::string &Align) {
     // Five bytes from the offset 4 of a word on, or from a higher one, would be in two words.
@@ -86,7 +87,8 @@ private:
   }
 
   // Where the epilogue before a jump begins.
-  static llvm::MachineBasicBlock::iterator epilogue(const llvm::MachineFunction &MF, llvm::MachineInstr &Jump) {
+  static llvm::MachineBasicBlock::iterator epilogue(const llvm::MachineFunction &MF,
+                                                    llvm::MachineInstr &Jump) {
     const llvm::TargetInstrInfo *TII = MF.getSubtarget().getInstrInfo();
     llvm::MachineBasicBlock::iterator Begin = Jump.getIterator();
     while (Begin != Jump.getParent()->begin()) {

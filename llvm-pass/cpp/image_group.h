@@ -1,5 +1,5 @@
-// What an image has once: the descriptor, the anchors and what registers it, which link-time optimization makes
-// local.
+// What an image has once: the descriptor, the anchors and what registers it, which link-time optimization
+// makes local.
 #pragma once
 
 #include "llvm_compat.h"
