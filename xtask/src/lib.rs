@@ -2,6 +2,7 @@
 //! installation.
 
 pub mod compilers;
+pub mod converted;
 pub mod header;
 #[path = "../../llvm-pass/headers.rs"]
 mod headers;

@@ -18,6 +18,7 @@ mod lint;
 mod metadata;
 mod pypi;
 mod real;
+mod real_crates;
 mod steps;
 mod table;
 mod test;
@@ -131,8 +132,15 @@ enum Command {
     /// (compiling them once takes a quarter of an hour)
     Tools,
     /// Build ripgrep from crates.io with and without the wrapper: compare the bytes, run its tests, and
-    /// measure what the wrapper costs (a clean build takes a minute or two)
+    /// measure what the wrapper costs (a clean build takes a minute or two). Convert other crates to static
+    /// calls (`tests/real`), run their tests in all modes, and compare their speed with the originals'
     Real {
+        /// Only the converted crates
+        #[arg(long)]
+        converted: bool,
+        /// Also put the converted crates' speed into BENCHMARKS.md and benches/
+        #[arg(long)]
+        publish: bool,
         /// The number of pairs of clean builds to measure
         #[arg(long, default_value_t = 5)]
         pairs: usize,
@@ -174,6 +182,11 @@ fn main() -> anyhow::Result<()> {
             dist::dist(&llvm, target.as_deref(), twice)
         }
         Command::Tools => tools::tools(),
-        Command::Real { pairs } => real::real(pairs),
+        Command::Real { converted, publish, pairs } => {
+            if !converted {
+                real::real(pairs)?;
+            }
+            real_crates::real(publish)
+        }
     }
 }

@@ -12,7 +12,7 @@ use xtask::{install, packages};
 
 use crate::metadata::{self, Kind};
 use crate::steps::Steps;
-use crate::{book, crates, cross, dist, fuzz, imports, lint, real};
+use crate::{book, crates, cross, dist, fuzz, imports, lint, real, real_crates};
 
 /// The suites that a change is most likely to break, in a few minutes.
 const QUICK: [&str; 17] = [
@@ -36,9 +36,11 @@ const QUICK: [&str; 17] = [
 ];
 
 /// The parts that run beside other machines' tests. Each builds into its own directory.
-const PARTS: [&str; 7] = ["ripgrep", ARCHIVE, "fuzzing", "crates", "models", "AddressSanitizer", BOOK];
+const PARTS: [&str; 8] =
+    ["ripgrep", ARCHIVE, CONVERTED, "fuzzing", "crates", "models", "AddressSanitizer", BOOK];
 const ARCHIVE: &str = "archive";
 const BOOK: &str = "book";
+const CONVERTED: &str = "converted crates";
 
 /// The unit tests and the quick suites.
 pub(crate) fn test_quick() -> Result<()> {
@@ -54,7 +56,7 @@ pub(crate) fn test_quick() -> Result<()> {
     let result = steps.finish();
     println!(
         "\nNot run: the suites {}; the other lints; sanitizers, models and fuzzing; ripgrep, built with the \
-         wrapper; and other machines, by emulators.\nOne suite: cargo test --workspace --test NAME. The \
+         wrapper; converted crates; and other machines, by emulators.\nOne suite: cargo test --workspace --test NAME. The \
          lints: cargo xtask lint. Everything: cargo xtask test --all (three quarters of an hour on two \
          processors).",
         others.join(", ")
@@ -106,6 +108,7 @@ pub(crate) fn test_part(name: &str) -> Result<()> {
         BOOK => book::test(),
         "crates" => crates::test(),
         "ripgrep" => real::compare(),
+        CONVERTED => real_crates::test(),
         machine => {
             cross::test(machine, None)?;
             cross::remove_programs(machine)

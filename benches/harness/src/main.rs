@@ -12,6 +12,7 @@ mod calls;
 mod code;
 mod compile;
 mod counters;
+mod crates;
 mod directories;
 mod dispatch;
 mod goals;
@@ -56,11 +57,12 @@ struct Options {
     /// Show what has changed since this report.json
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
-    /// Measure nothing, and read the numbers from this report.json
-    #[arg(long, value_name = "REPORT.json", conflicts_with_all = ["only", "full"])]
+    /// Measure nothing, and read the numbers from this report.json, with --only those of one part
+    #[arg(long, value_name = "REPORT.json", conflicts_with = "full")]
     from: Option<PathBuf>,
-    /// Also put the numbers into BENCHMARKS.md, the README and benches/
-    #[arg(long, conflicts_with = "only")]
+    /// Also put the numbers into BENCHMARKS.md, the README and benches/. With --only, those of the other parts
+    /// stay
+    #[arg(long)]
     publish: bool,
     /// Print what a call of each form costs, and write nothing; the prefix has to be installed
     #[arg(long, conflicts_with_all = ["only", "full", "compare", "from", "publish"])]
@@ -77,7 +79,11 @@ fn report(options: &Options) -> Result<()> {
     // First, because a bad path must not cost half an hour.
     let old = options.compare.as_deref().map(Report::read).transpose()?;
     let (report, directory, failures) = match &options.from {
-        Some(path) => (Report::read(path)?, directory_for(path)?, Vec::new()),
+        Some(path) => {
+            let mut report = Report::read(path)?;
+            report.tables.retain(|table| options.only.is_none_or(|only| only == table.part));
+            (report, directory_for(path)?, Vec::new())
+        }
         None => {
             ensure!(
                 !options.publish || std::thread::available_parallelism()?.get() > 1,
@@ -110,7 +116,13 @@ fn report(options: &Options) -> Result<()> {
     }
     ensure!(failures.is_empty(), "some measurements failed: {}", failures.join("; "));
     if options.publish {
-        render::publish(&report, &goals, &root())?;
+        let whole = if options.only.is_some() {
+            let published = Report::read(&root().join("benches/report.json"))?;
+            published.with_part_of(report)?
+        } else {
+            report
+        };
+        render::publish(&whole, &goals::goals(&whole), &root())?;
     }
     Ok(())
 }
@@ -149,6 +161,10 @@ fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
             Part::Build => bench.attempt("build cost", compile::measure)?,
             Part::Programs => bench.attempt("whole programs", programs::measure)?,
             Part::Branches => bench.attempt("static branches", branches::measure)?,
+            Part::Crates => {
+                bench.attempt("converted crates", crates::measure_speed)?;
+                bench.attempt("builds of converted crates", crates::measure_builds)?;
+            }
         }
     }
     let failures = std::mem::take(&mut bench.failures);

@@ -70,6 +70,27 @@ impl Report {
         Ok(report)
     }
 
+    /// This report with the tables of a later one's parts, which say when they were measured.
+    pub(crate) fn with_part_of(mut self, later: Self) -> Result<Self> {
+        ensure!(
+            self.machine.summary() == later.machine.summary(),
+            "the published report is of another machine ({}): publish a run of all parts",
+            self.machine.summary()
+        );
+        self.tables.retain(|table| !later.tables.iter().any(|new| new.part == table.part));
+        let circumstances = format!(
+            " Measured apart from the rest: {}, {} run, static-call {}.",
+            later.date,
+            if later.is_quick { "quick" } else { "full" },
+            later.machine.versions.get("static-call").map_or("", String::as_str)
+        );
+        self.tables.extend(later.tables.into_iter().map(|mut table| {
+            table.about += &circumstances;
+            table
+        }));
+        Ok(self)
+    }
+
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         put(path, &serde_json::to_string_pretty(self)?)
     }
@@ -194,11 +215,13 @@ pub(crate) enum Part {
     Programs,
     /// What static branches cost
     Branches,
+    /// What crates of others gain
+    Crates,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs, Self::Branches];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Calls, Self::Update, Self::Load, Self::Build, Self::Programs, Self::Branches, Self::Crates];
 
     /// Its name in options and reports.
     pub(crate) fn as_str(self) -> &'static str {
@@ -209,6 +232,7 @@ impl Part {
             Self::Build => "build",
             Self::Programs => "programs",
             Self::Branches => "branches",
+            Self::Crates => "crates",
         }
     }
 
@@ -220,6 +244,7 @@ impl Part {
             Self::Build => "Build cost",
             Self::Programs => "Whole programs",
             Self::Branches => "Static branches",
+            Self::Crates => "Converted crates",
         }
     }
 }
@@ -364,6 +389,26 @@ mod tests {
         assert!(short.contains("the row row of id has 1 cells for 2 columns"), "{short}");
         let cut = error(&text[..text.len() / 2]);
         assert!(cut.contains("damaged"), "{cut}");
+    }
+
+    #[test]
+    fn a_part_that_is_measured_later_replaces_its_tables_alone() {
+        let about = |report: &Report, id: &str| report.table(id).map(|table| table.about.clone());
+        let mut published = report();
+        published.tables.push(Table::new(Part::Crates, "old", "title", "what", &[], "about"));
+        let mut later = Report::new(Machine::default(), "tomorrow".into(), false);
+        later.tables.push(Table::new(Part::Crates, "new", "title", "what", &[], "about."));
+        let whole = published.with_part_of(later).expect("the same machine");
+        assert_eq!(about(&whole, "id").as_deref(), Some("about"));
+        assert_eq!(about(&whole, "old"), None);
+        let new = about(&whole, "new").expect("the new table");
+        assert_eq!(new, "about. Measured apart from the rest: tomorrow, full run, static-call .");
+        assert_eq!(whole.date, "today");
+
+        let elsewhere = Machine { processors: 99, ..Machine::default() };
+        let error = whole.with_part_of(Report::new(elsewhere, "later".into(), true));
+        let error = error.err().expect("another machine").to_string();
+        assert!(error.contains("another machine"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,3 @@
+//! The crates as crates.io has them.
+
+pub use {bytecount, crc32fast, log, memchr, simdutf8};
