@@ -323,8 +323,8 @@ pub fn file(path: &Path, elf: &Elf<'_>, budget: &Budget) -> File {
     let without_pass = tables.records.iter().enumerate().filter(is_without_pass).count();
     if without_pass > 0 {
         file.not_direct_because.push(format!(
-            "keys whose calls were compiled without the pass (by gcc: without static-call-as), and go through \
-             trampolines: {without_pass}"
+            "keys whose calls were compiled without the pass (by gcc: without static-call-as), and go \
+             through trampolines: {without_pass}"
         ));
     }
     file.all_direct = file.not_direct_because.is_empty();

@@ -102,8 +102,8 @@ pub(crate) unsafe fn register(image: *mut Image, header: *const u8, lock: &Guard
     if sites == 0 && records(descriptor).any(|record| !record.is_branch()) {
         log!(
             "image at {:p}: none of its calls is recorded: they go through trampolines, since they were \
-             compiled without the pass (by gcc: without static-call-as); or the linker had no pass (-flto), or \
-             took its code from a cache of links without it",
+             compiled without the pass (by gcc: without static-call-as); or the linker had no pass (-flto), \
+             or took its code from a cache of links without it",
             descriptor.header.get()
         );
     }
