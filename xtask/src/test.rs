@@ -56,8 +56,7 @@ pub(crate) fn test_quick() -> Result<()> {
     let result = steps.finish();
     println!(
         "\nNot run: the suites {}; the other lints; sanitizers, models and fuzzing; ripgrep, built with the \
-         wrapper; converted crates; the book, in a browser; and other machines, by emulators.
-One suite: \
+         wrapper; converted crates; the book, in a browser; and other machines, by emulators.\nOne suite: \
          cargo test --workspace --test NAME. The lints: cargo xtask lint. Everything: cargo xtask test \
          --all (three quarters of an hour on two processors).",
         others.join(", ")
