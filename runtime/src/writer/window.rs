@@ -98,10 +98,7 @@ fn unmark(image: &Image, numbers: Range<usize>) {
         return;
     }
     if let Some(map) = map(image) {
-        for number in start..end {
-            let byte = &map[number / 8];
-            byte.set(byte.get() & !(1 << (number % 8)));
-        }
+        clear_bits(map, start..end);
     }
     match (start == marked.start, end == marked.end) {
         (true, true) => set_span(image, NOTHING),
@@ -213,18 +210,38 @@ fn next_run(image: &Image, among: Range<usize>) -> Option<Range<usize>> {
     Some(start..find(map, start..to, false).unwrap_or(to))
 }
 
+/// Clears some bits, of which there is at least one.
+fn clear_bits(map: &[Cell<u8>], bits: Range<usize>) {
+    // What stays of the first byte, and of the last one.
+    let (before, behind): (u8, u8) = (!(0xff << (bits.start % 8)), 0xff << (bits.end % 8));
+    let keep = |byte: usize, kept: u8| map[byte].set(map[byte].get() & kept);
+    let (first, last) = (bits.start / 8, bits.end / 8);
+    if first == last {
+        keep(first, before | behind);
+        return;
+    }
+    keep(first, before);
+    map[first + 1..last].iter().for_each(|byte| byte.set(0));
+    if behind != 0xff {
+        keep(last, behind);
+    }
+}
+
 /// The first of these bits that is set, or clear.
 fn find(map: &[Cell<u8>], bits: Range<usize>, is_set: bool) -> Option<usize> {
-    let all_others = if is_set { 0 } else { 0xff };
-    let mut bit = bits.start;
-    while bit < bits.end {
-        if map[bit / 8].get() == all_others {
-            bit = bit / 8 * 8 + 8;
-        } else if (map[bit / 8].get() >> (bit % 8) & 1 != 0) == is_set {
-            return Some(bit);
-        } else {
-            bit += 1;
+    let others = if is_set { 0 } else { 0xff };
+    let mut within = 0xff << (bits.start % 8);
+    let mut byte = bits.start / 8;
+    let end = bits.end.div_ceil(8);
+    while byte < end {
+        let found = (map[byte].get() ^ others) & within;
+        if found != 0 {
+            let bit = 8 * byte + found.trailing_zeros() as usize;
+            return (bit < bits.end).then_some(bit);
         }
+        within = 0xff;
+        // Two sites may be thousands of pages apart.
+        byte += 1 + map[byte + 1..end].iter().take_while(|next| next.get() == others).count();
     }
     None
 }
@@ -339,4 +356,37 @@ fn set(run: &Run, access: Access) -> Result<(), Refused> {
     // SAFETY: the run lies in an executable segment of the image, whose pages are mapped as a whole; the
     // access only grows beyond the program header's and comes back to it.
     unsafe { os::set_access(run.pages.start, run.pages.len(), access) }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_found_and_cleared_one_by_one_or_many_at_once() {
+        const BYTES: usize = 6;
+        let is_set = |map: &[Cell<u8>], bit: usize| map[bit / 8].get() >> (bit % 8) & 1 != 0;
+        let mut random = 0x9e37_79b9_u32;
+        for round in 0..200 {
+            let map: [Cell<u8>; BYTES] = core::array::from_fn(|_| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // Many bytes of zeros, and of ones.
+                Cell::new([0, 0xff, (random >> 24) as u8][(random >> 8) as usize % (2 + round % 2)])
+            });
+            for start in 0..8 * BYTES {
+                for end in start + 1..=8 * BYTES {
+                    for wanted in [true, false] {
+                        let expected = (start..end).find(|&bit| is_set(&map, bit) == wanted);
+                        assert_eq!(find(&map, start..end, wanted), expected, "{map:?} {start}..{end}");
+                    }
+                    let copy = map.clone();
+                    clear_bits(&copy, start..end);
+                    for bit in 0..8 * BYTES {
+                        let expected = is_set(&map, bit) && !(start..end).contains(&bit);
+                        assert_eq!(is_set(&copy, bit), expected, "{map:?} {start}..{end}, bit {bit}");
+                    }
+                }
+            }
+        }
+    }
 }
