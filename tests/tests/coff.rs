@@ -301,6 +301,35 @@ fn the_garbage_collection_of_gnu_ld_leaves_no_entries() {
     assert_eq!(program.sites().len(), 0);
 }
 
+/// As rustc's: it makes all symbols local, and other objects bring the image's symbols as well.
+#[test]
+fn an_image_is_one_after_link_time_optimization() {
+    let scratch = Scratch::new();
+    let mut objects = objects(&scratch, GNU, &["-O2"]);
+    let bitcode = ["machine", "outlined"].map(|name| {
+        compile(&scratch, GNU, &ir(&format!("{name}.c")), &format!("{name}-bitcode"), &["-O2", "-emit-llvm"])
+    });
+    let merged = scratch.path("merged.bc");
+    run(llvm("llvm-link").args(&bitcode).arg("-o").arg(&merged));
+    let local = scratch.path("local.bc");
+    let mut opt = llvm("opt");
+    opt.args(["-passes=internalize,globaldce", "-internalize-public-api-list=call,tail,conditional,first1"]);
+    run(opt.arg(&merged).arg("-o").arg(&local));
+    let object = scratch.path("merged.o");
+    let mut llc = llvm("llc");
+    llc.arg("-load-pass-plugin").arg(plugin()).args(["-O2", "-filetype=obj"]);
+    run(llc.arg(&local).arg("-o").arg(&object));
+    // Before the objects with the same symbols, and after them.
+    let rest = objects.split_off(2);
+    for order in [[vec![object.clone()], rest.clone()].concat(), [rest, vec![object]].concat()] {
+        for linker in ["ld", "lld"] {
+            let program = Program::read(&link(&scratch, linker, &order, &[]));
+            // Those of `call`, `tail`, `conditional` and `first1`, and of the C++ files.
+            assert_eq!(program.sites().len() + 3, recorded(&order), "{linker}");
+        }
+    }
+}
+
 /// The unwinder takes a jump with a prefix for no end of an epilogue.
 ///
 /// Returns how many jumps end one.
