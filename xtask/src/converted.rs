@@ -29,7 +29,8 @@ const fn of(name: &'static str, features: &'static [&'static str], filter: &'sta
 pub const CRATES: [Crate; 5] = [
     of("bytecount", &["runtime-dispatch-simd"], ""),
     of("crc32fast", &[], ""),
-    of("log", &[], ""),
+    // A shared object needs the standard library's panic handler.
+    of("log", &["std"], ""),
     // Most of its time goes into the search for substrings, whose choice a searcher keeps.
     of("memchr", &[], "memchr::"),
     of("simdutf8", &[], ""),

@@ -60,11 +60,13 @@ pub(crate) fn test() -> Result<()> {
         println!("{compiled}, they compute what their originals compute");
     }
     for known in &CRATES {
-        let [symbols, warnings] = [known.exported_symbols()?, known.warnings()?];
+        let [mut symbols, warnings] = [known.exported_symbols()?, known.warnings()?];
+        // By those of the runtime, copies in one process find each other.
+        symbols.retain(|name| !["static_call_", "__static_call_"].iter().any(|ours| name.starts_with(ours)));
         ensure!(symbols.is_empty(), "{} exports {}", known.name, symbols.join(", "));
         ensure!(warnings.is_empty(), "{}: {}", known.name, warnings.join("\n"));
     }
-    println!("without the wrapper, they export nothing and cause no warning");
+    println!("without the wrapper, they export no more than the runtime, and cause no warning");
     Ok(())
 }
 
