@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use static_call::inspect::{Action, Decoder, ImageState, reason};
 use static_call::{Mode, Writer};
-use static_call_abi::{Form, Layout, VERSION};
+use static_call_abi::{Form, Layout, POINTER, VERSION};
 
 use crate::answers::Questions;
 use crate::branch::{BranchKey, Branches, Stays};
@@ -638,7 +638,7 @@ impl Inspection<'_> {
 
 /// How often a key was stored, which its form's word counts.
 fn stores(form: u32) -> u32 {
-    form >> Form::BITS
+    (form & !POINTER) >> Form::BITS
 }
 
 /// The name of the function at an address of a file.

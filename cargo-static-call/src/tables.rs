@@ -9,7 +9,7 @@ use std::ops::Range;
 use static_call::inspect::{Action, Decoder, Fate, Instruction, Kind, Start};
 use static_call_abi::{
     BEHIND, BRANCH_RECORD, BRANCHES_SECTION, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout,
-    PLAIN_RESOLVER, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY,
+    PLAIN_RESOLVER, POINTER, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY,
     SIGNATURE_THUNK, SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
 };
 
@@ -357,7 +357,7 @@ impl Reader<'_, '_> {
         let is_form = |form| Form::from_u32(form).is_some();
         if flags >> 16 != VERSION
             || !(is_form(flags & 0xffff) || is_dispatched(flags))
-            || !elf.u32(place + layout.key_form()).is_some_and(is_form)
+            || !elf.u32(place + layout.key_form()).is_some_and(|form| is_form(form & !POINTER))
         {
             return false;
         }

@@ -20,6 +20,7 @@
  *              DEFINE_STATIC_CALL_NULL(key, func)       has func's type and calls nothing: a hook that is off
  *              DEFINE_STATIC_CALL_COND(key, func)       calls func to begin with, and may become NULL
  *              DEFINE_STATIC_CALL_RET0(key, func)       has func's type and returns 0
+ *              DEFINE_STATIC_CALL_POINTER(key, func)    calls func; static_call_set(key, func) cannot fail
  *              DEFINE_STATIC_CALL_DISPATCH(key, func, resolver)
  *                                                       calls what resolver() returns: a variant of func
  *              DECLARE_STATIC_CALL(key, func)           another file defines it
@@ -32,6 +33,7 @@
  *              static_call_update_ret0(key)             all calls return 0
  *              static_call_update_batch(changes, count) several changes or none
  *              STATIC_CALL_CHANGE(key, func)            one of them; _RET0 returns 0
+ *              static_call_make_pointer(key)            from now on static_call_set(key, func) cannot fail
  *              static_call_seal()                       no updates any more, and no writable pointers
  *   questions  static_call_query(key)                   what calls reach now
  *              static_call_mode()                       how this process runs calls
@@ -162,9 +164,10 @@ struct __STATIC_CALL_ALIGNED static_call_key {
 #endif
 	__static_call_function *__off; /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *__name;
-	uint32_t __form;  /* of __target, in the lowest two bits; the others count the stores */
+	uint32_t __form;  /* of __target, in the lowest two bits; the next line; the others count the stores */
 	uint32_t __flags; /* the form of __off, or the next line's; in the upper half the layout's version */
 };
+#define __STATIC_CALL_POINTER UINT32_C(0x80000000) /* in __form: no call is ever patched */
 #define __STATIC_CALL_DISPATCH UINT32_C(0x6000) /* __off is a resolver without parameters */
 
 /* For the macros: in a module of C++, `struct static_call_key` would declare another struct. */
@@ -249,6 +252,8 @@ __STATIC_CALL_PRESERVE_MOST __STATIC_CALL_LOCAL long long __static_call_off_zero
 __STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int
 __static_call_update(struct static_call_key *__key, __static_call_function *__target);
 __STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int __static_call_update_ret0(struct static_call_key *__key);
+__STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int
+__static_call_make_pointer(struct static_call_key *__key, void *__error);
 __STATIC_CALL_LIBRARY __static_call_function *__static_call_query(const struct static_call_key *__key);
 
 /* The two parts of a key: an object and a function type. The name comes first, so that C++ may have a scope
@@ -415,6 +420,10 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #define __STATIC_CALL_INIT_CALL(func, name)                                                         \
 	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func), STATIC_CALL_FORM_CALL, \
 			   __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, name)
+#define __STATIC_CALL_INIT_POINTER(func, name)                                                      \
+	__STATIC_CALL_INIT(__STATIC_CALL_CAST(__static_call_function, func),                        \
+			   STATIC_CALL_FORM_CALL | __STATIC_CALL_POINTER, __STATIC_CALL_NULL,       \
+			   STATIC_CALL_FORM_CALL, name)
 /* The fields in their order: the flags of a key without `off`, and a resolver in its place. */
 #if __STATIC_CALL_GNU
 #define __STATIC_CALL_INIT_DISPATCH(func, resolver, name)                                           \
@@ -754,6 +763,15 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
+/* Defines a key that calls func, and whose calls are never patched: they go through its pointer, and cost what
+ * a call through an atomic pointer costs. In return, static_call_set(key, func) cannot fail. */
+#define DEFINE_STATIC_CALL_POINTER(key, func)                                                       \
+	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
+		__STATIC_CALL_INIT_POINTER(func, __STATIC_CALL_STRING(key));                          \
+	__STATIC_CALL_REQUIRE_CONSTANT(func)                                                         \
+	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
+	__STATIC_CALL_TYPEDEF(key, func)
+
 /* Defines a key of func's type that calls nothing until it is updated, and again after an update to
  * NULL: a call is a nop. Call it with static_call_cond, since there is no result. func must return (it is not
  * declared noreturn), and must not be called under kcfi or cfi-icall while it is NULL, because the function
@@ -847,6 +865,7 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
  * A call is direct where the key's address is a constant; through a variable it loads the pointer. */
 #define STATIC_CALL_INIT(func) __STATIC_CALL_INIT_CALL(func, __STATIC_CALL_STRING(func))
 #define STATIC_CALL_INIT_COND(func) __STATIC_CALL_INIT_COND(func, __STATIC_CALL_STRING(func))
+#define STATIC_CALL_INIT_POINTER(func) __STATIC_CALL_INIT_POINTER(func, __STATIC_CALL_STRING(func))
 #define STATIC_CALL_INIT_NULL __STATIC_CALL_INIT_NULL("NULL")
 #define STATIC_CALL_INIT_RET0 __STATIC_CALL_INIT_RET0("RET0")
 
@@ -944,6 +963,24 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
  * -EINVAL for any other key. */
 #define static_call_update_ret0(key) static_call_update_ret0_at(&STATIC_CALL_KEY(key))
 #define static_call_update_ret0_at(key) (__static_call_update_ret0(key))
+
+/* Has all calls of the key go through its pointer from now on, those of images that are loaded later, too.
+ * They cost what a call through an atomic pointer costs, and never become direct again. In return,
+ * static_call_set cannot fail: a program that is about to give up the right to write its code calls this
+ * before. 0, or what static_call_update returns: then calls reach what they reached before. Costs an update. */
+#define static_call_make_pointer(key) static_call_make_pointer_at(&STATIC_CALL_KEY(key))
+#define static_call_make_pointer_at(key) (__static_call_make_pointer(key, __STATIC_CALL_NULL))
+
+/* Makes all calls reach func, as static_call_update does; of a key that DEFINE_STATIC_CALL_POINTER or
+ * static_call_make_pointer made. It has no effect after static_call_seal, which is for this, nor in the handler
+ * of a fault that interrupted an update on its own thread. Nothing else can refuse it. Costs some hundred
+ * nanoseconds, and interrupts no other thread. */
+#define static_call_set(key, func)                                                                  \
+	__STATIC_CALL_SET_TARGET(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key), func)
+#define static_call_set_at(type_func, key, func)                                                    \
+	__STATIC_CALL_SET_TARGET(__STATIC_CALL_FUNCTION_TYPE(type_func), key, func)
+#define __STATIC_CALL_SET_TARGET(type, key, func)                                                   \
+	((void)!__static_call_update(key, __STATIC_CALL_CHECKED(type, func)))
 
 /* One change of a transaction; made by the macros below. */
 struct __STATIC_CALL_ALIGNED static_call_change {

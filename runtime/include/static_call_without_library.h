@@ -157,6 +157,13 @@ __STATIC_CALL_HERE int __static_call_update_ret0(struct static_call_key *__key)
 	return static_call_update_batch(&__change, 1);
 }
 
+__STATIC_CALL_HERE int __static_call_make_pointer(struct static_call_key *__key, void *__error)
+{
+	(void)__key;
+	(void)__error;
+	return __STATIC_CALL_IS_SET(&__static_call_is_sealed) ? -__STATIC_CALL_EROFS : 0;
+}
+
 __STATIC_CALL_HERE int __static_call_branch(struct static_call_key *__key, uint32_t __wish)
 {
 	struct static_call_change __change = { __key, __STATIC_CALL_NULL, STATIC_CALL_FORM_CALL, __wish };

@@ -141,6 +141,23 @@ pub unsafe extern "C" fn __static_call_branch(key: *const Key, wish: u32) -> c_i
     commit(wish.map(|wish| Change::branch(unsafe { &*key }, wish)))
 }
 
+/// `static_call_make_pointer(key)`, and the same for Rust, which wants to know more.
+///
+/// # Safety
+///
+/// `key` points to a key, and `error` may be written or is null.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub unsafe extern "C" fn __static_call_make_pointer(key: *const Key, error: *mut CError) -> c_int {
+    // SAFETY: the caller's promise; a key lives as long as its image, whose code is calling.
+    let result = operations::make_pointer(unsafe { &*key });
+    if !error.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { to_wire(result, error) };
+    }
+    errno(result)
+}
+
 /// An update or a batch from Rust; see `primary.rs`.
 ///
 /// # Safety

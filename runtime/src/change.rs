@@ -117,9 +117,10 @@ impl<'key> Change<'key> {
         Ok(())
     }
 
-    /// Whether calls or branches go elsewhere: not if a branch is only counted.
+    /// Whether instructions may have to change: not if a branch is only counted.
     pub(crate) fn moves(&self) -> bool {
-        !self.key.is_branch() || State::of(self.key).is_on(self.key) != self.state().is_on(self.key)
+        let switches = || State::of(self.key).is_on(self.key) != self.state().is_on(self.key);
+        !self.key.is_pointer() && (!self.key.is_branch() || switches())
     }
 
     /// The change that switches a key off.

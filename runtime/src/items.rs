@@ -89,6 +89,19 @@ macro_rules! __static_call_items {
              written out as a function type: leave `= …` out"
         );
     };
+    (@place { $how:ident $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
+        [$value:expr] $parameters:tt } $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
+        $crate::__static_call_items! { @attributes
+            { $how $name $vis $option $life $unsafe $extern $result [pointer $value] $parameters }
+            $lists $more
+        }
+    };
+    (@place $head:tt $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
+        $crate::private::compile_error!(
+            "`#[pointer]` is for a key that `define!` makes, with an initial value, and whose type is \
+             written out as a function type or an `Option` of one"
+        );
+    };
     // A `cfg` removes everything.
     (@place $head:tt { kept $k:tt used $u:tt call $c:tt lints $l:tt cfg[$($f:tt)*] export $e:tt }
         [cfg $condition:tt] $on:tt #$whole:tt $more:tt) => {
@@ -156,6 +169,10 @@ macro_rules! __static_call_items {
 
     (@kind { other [$($items:tt)*] $($key:tt)* } $lists:tt) => {
         $($items)* { $($key)* $lists }
+    };
+    (@kind { declare $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
+        [pointer $value:expr] $parameters:tt } $lists:tt) => {
+        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no initial value");
     };
     (@kind { declare $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt [$value:expr]
         $parameters:tt } $lists:tt) => {
@@ -299,6 +316,7 @@ macro_rules! __static_call_items {
 
             $crate::__static_call_items! { @methods $kind $name [$($life),*] [$($unsafe)*] [$($extern)*]
                 [$($result)?] [$([$argument $type])*] }
+            $crate::__static_call_items! { @set $name $value }
         };
     };
 
@@ -373,6 +391,9 @@ macro_rules! __static_call_items {
     (@initial plain $name:ident [$label:expr, $value:expr] $attributes:tt $type:ty) => {
         $crate::__static_call_items! { @initial plain $name [$value] $attributes $type }
     };
+    (@initial $kind:ident $name:ident [pointer $value:expr] $attributes:tt $type:ty) => {
+        $crate::__static_call_items! { @initial $kind $name [$value] $attributes $type }
+    };
     (@initial plain $name:ident [$value:expr] [$($attribute:tt)*] $type:ty) => {
         $($attribute)*
         #[allow(single_use_lifetimes, unexpected_cfgs)]
@@ -428,12 +449,24 @@ macro_rules! __static_call_items {
             $crate::private::Key::new(<$name>::__STATIC_CALL_INITIAL as *const (), $label.as_ptr().cast())
         } }
     };
+    (@key define plain $name:ident $export:tt [pointer $value:expr] $($function:tt)*) => {
+        $crate::__static_call_items! { @static $name $export {
+            $crate::private::Key::new(<$name>::__STATIC_CALL_INITIAL as *const (), __STATIC_CALL_NAME)
+                .as_pointer()
+        } }
+    };
     (@key define plain $name:ident $export:tt [$value:expr] $($function:tt)*) => {
         $crate::__static_call_items! { @static $name $export {
             $crate::private::Key::new(<$name>::__STATIC_CALL_INITIAL as *const (), __STATIC_CALL_NAME)
         } }
     };
-    (@key define option $name:ident $export:tt [$value:expr]
+    (@key define option $name:ident $export:tt [pointer $value:expr] $($function:tt)*) => {
+        $crate::__static_call_items! { @option $name $export [.as_pointer()] $($function)* }
+    };
+    (@key define option $name:ident $export:tt [$value:expr] $($function:tt)*) => {
+        $crate::__static_call_items! { @option $name $export [] $($function)* }
+    };
+    (@option $name:ident $export:tt [$($pointer:tt)*]
         [$($life:lifetime),*] [$($unsafe:tt)*] [$($extern:tt)*] []
         [$([$argument:ident $type:ty])*]
     ) => {
@@ -455,7 +488,7 @@ macro_rules! __static_call_items {
                     __STATIC_CALL_OFF as *const (), __STATIC_CALL_OFF_FORM,
                     __STATIC_CALL_OFF as *const (), __STATIC_CALL_OFF_FORM, __STATIC_CALL_NAME,
                 ),
-            }
+            }$($pointer)*
         } }
     };
     (@key declare $kind:ident $name:ident $export:tt $value:tt $($function:tt)*) => {
@@ -632,6 +665,16 @@ macro_rules! __static_call_items {
             }
         }
     };
+
+    (@set $name:ident [pointer $value:expr]) => {
+        impl $name {
+            /// Makes all calls reach `target`. Nothing but a seal can refuse it: see `static_call::Pointer`.
+            pub fn set(self, __target: <$name as $crate::StaticCall>::Target) {
+                $crate::private::set($crate::StaticCall::change(&self, __target));
+            }
+        }
+    };
+    (@set $name:ident $value:tt) => {};
 
     (@absent $type:ty) => {
         $crate::private::PhantomData

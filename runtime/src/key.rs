@@ -227,10 +227,100 @@ impl<Target: Copy> Key<Target> {
         self.0.info()
     }
 
+    /// Has all calls go through the key's pointer from now on, those of images that are loaded later, too. They
+    /// cost what a call through an atomic pointer costs, and never become direct again. In return, no update
+    /// can be refused any more: see [`Pointer`].
+    ///
+    /// Costs what an update costs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`update`](Self::update): the calls that are direct have to change once. Where they never were
+    /// (without the right to write code from the start, without the pass before the first update) there is
+    /// none. Calls reach what they reached before.
+    pub fn make_pointer(self) -> Result<Pointer<Target>, Error> {
+        // SAFETY: nothing is stored into it but what the runtime stores.
+        primary::make_pointer(unsafe { self.0.key() }).map(|()| Pointer(self))
+    }
+
     /// The key in memory, which tells keys apart.
     fn address(self) -> *const abi::Key {
         // SAFETY: nothing is stored into it.
         unsafe { self.0.key() }
+    }
+}
+
+/// A key whose calls all go through its pointer, so that [`set`](Self::set) cannot fail. It comes from
+/// [`Key::make_pointer`].
+///
+/// An update of a direct call needs the right to write code, which the kernel may take away at any moment
+/// (a seccomp filter, `PR_SET_MDWE`, `mseal`). A program that is about to give it up, and that has setters
+/// which return nothing, makes their keys pointers first:
+///
+/// ```
+/// use static_call::{Key, Pointer};
+///
+/// static_call::define! { static ENABLED: fn(level: u8) -> bool = never; }
+/// fn never(_: u8) -> bool { false }
+/// fn errors(level: u8) -> bool { level <= 1 }
+///
+/// fn set_max_level(enabled: Pointer<fn(u8) -> bool>) {
+///     enabled.set(errors);
+/// }
+///
+/// // Before the sandbox is closed.
+/// let enabled = Key::new(&ENABLED).make_pointer()?;
+/// // And then at any time.
+/// set_max_level(enabled);
+/// assert!(ENABLED.call(1));
+/// # Ok::<(), static_call::Error>(())
+/// ```
+///
+/// A key that [`define!`](crate::define) makes with `#[pointer]` is one from the start, and has the method
+/// `set` itself.
+pub struct Pointer<Target: Copy + 'static>(Key<Target>);
+
+impl<Target: Copy> Pointer<Target> {
+    /// Makes all calls reach `target`: those that start after it has returned, on any thread.
+    ///
+    /// It has no effect after [`seal`](crate::seal()), which is for this, nor in the handler of a fault that
+    /// interrupted an update on its own thread. Nothing else can refuse it.
+    ///
+    /// Costs some hundred nanoseconds, and interrupts no other thread.
+    pub fn set(self, target: Target) {
+        set(self.0.change(target));
+    }
+
+    /// What calls reach now.
+    #[must_use]
+    pub fn target(self) -> Target {
+        self.0.target()
+    }
+
+    /// The key, for everything else.
+    #[must_use]
+    pub fn key(self) -> Key<Target> {
+        self.0
+    }
+}
+
+/// Makes a change of a key that is a pointer, unless the program itself has ended all changes.
+pub(crate) fn set(change: Change) {
+    // The two errors that are left stand with `Pointer::set`; the log has them.
+    let _ = change.commit();
+}
+
+impl<Target: Copy> Clone for Pointer<Target> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Target: Copy> Copy for Pointer<Target> {}
+
+impl<Target: Copy> fmt::Debug for Pointer<Target> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pointer").field(&self.0.name()).finish()
     }
 }
 
@@ -445,4 +535,5 @@ const _: () = {
     assert_send_sync::<Batch<[Change; 2]>>();
     assert_send_sync::<Batch<&mut [Change]>>();
     assert_send_sync::<Key<fn()>>();
+    assert_send_sync::<Pointer<fn()>>();
 };

@@ -181,7 +181,7 @@ mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use info::Info;
-pub use key::{Batch, Change, Key, ReturnZero, StaticBranch, StaticCall};
+pub use key::{Batch, Change, Key, Pointer, ReturnZero, StaticBranch, StaticCall};
 pub use mode::Mode;
 pub use operations::set_writer;
 pub use primary::{mode, mode_reason, process_info, seal, writer};

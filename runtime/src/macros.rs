@@ -80,6 +80,24 @@ macro_rules! static_call {
 /// # Ok::<(), static_call::Error>(())
 /// ```
 ///
+/// # Setters that cannot fail
+///
+/// `#[pointer]` before a key with an initial value has its calls go through the key's pointer, always. In
+/// return it has a method `set(target: Fn)`, which returns nothing, since nothing can refuse it
+/// ([`Pointer`](crate::Pointer)):
+///
+/// ```
+/// static_call::define! {
+///     #[pointer]
+///     static ENABLED: fn(level: u8) -> bool = never;
+/// }
+/// fn never(_: u8) -> bool { false }
+/// fn errors(level: u8) -> bool { level <= 1 }
+///
+/// ENABLED.set(errors);
+/// assert!(ENABLED.call(1));
+/// ```
+///
 /// # Objects
 ///
 /// `dyn` makes a key for each method of an object, and sets them together. The object's methods are listed

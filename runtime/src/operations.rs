@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use static_call_abi::Image;
+use static_call_abi::{Image, Key};
 
 use crate::at_start;
 use crate::change::Change;
@@ -28,6 +28,19 @@ pub(crate) fn update(changes: &mut [Change<'_>]) -> Result<(), Error> {
     let result = critical::enter().and_then(|lock| update::update(changes, &lock));
     // C gets only a number.
     result.inspect_err(|error| log!("an update failed: {error}"))
+}
+
+/// Has all calls of a key go through its pointer, for good.
+pub(crate) fn make_pointer(key: &Key) -> Result<(), Error> {
+    seal::inherit();
+    let result = critical::enter().and_then(|lock| {
+        // Nothing is stored into it after the seal.
+        if !sealed::is_set(&lock) {
+            resolve::resolve_key(key, &lock);
+        }
+        update::make_pointer(key, &lock)
+    });
+    result.inspect_err(|error| log!("{} is not made a pointer: {error}", update::name(key)))
 }
 
 /// Registers an image, and makes its calls direct where the process may do that.

@@ -24,6 +24,7 @@ use crate::writer::Writer;
 #[allow(clashing_extern_declarations)]
 unsafe extern "C" {
     fn __static_call_commit(changes: *mut Change<'_>, count: usize, error: *mut CError) -> bool;
+    fn __static_call_make_pointer(key: *const Key, error: *mut CError) -> c_int;
     fn __static_call_seal(error: *mut CError) -> bool;
     fn __static_call_info(key: *const Key, info: *mut CInfo);
     fn static_call_process_info(info: *mut CInfo);
@@ -44,6 +45,12 @@ unsafe extern "C" {
 pub(crate) fn commit(changes: &mut [Change<'_>]) -> Result<(), Error> {
     // SAFETY: a slice of changes; the error is written where there is one.
     unsafe { from_wire(|error| __static_call_commit(changes.as_mut_ptr(), changes.len(), error)) }
+}
+
+/// Has all calls of a key go through its pointer, for good.
+pub(crate) fn make_pointer(key: &Key) -> Result<(), Error> {
+    // SAFETY: the key is alive; the error is written where there is one.
+    unsafe { from_wire(|error| __static_call_make_pointer(key, error) == 0) }
 }
 
 /// The result of a function that says whether there was no error, and writes it otherwise.

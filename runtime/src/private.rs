@@ -42,7 +42,7 @@ pub use crate::features::{are_known, is_first_enabled};
 
 use crate::change::Wish;
 use crate::error::Error;
-use crate::key::{Change, ReturnZero};
+use crate::key::{self, Change, ReturnZero};
 
 unsafe extern "C" {
     /// The intrinsic. The pass looks for calls through its result.
@@ -81,6 +81,11 @@ pub fn query(key: &Key) -> (*const (), Form) {
 /// `target` is a function of the key's type, and does no more than `form` says.
 pub const unsafe fn change(key: &'static Key, target: *const (), form: Form) -> Change {
     Change::new(key, target, form)
+}
+
+/// Makes a change of a key that is a pointer.
+pub fn set(change: Change) {
+    key::set(change);
 }
 
 /// The change that switches a key off.

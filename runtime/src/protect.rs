@@ -13,7 +13,7 @@ use core::ops::Range;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use static_call_abi::{Form, Image, Key};
+use static_call_abi::{Image, Key};
 
 use crate::copies::{Answer, and};
 use crate::error::{Error, ErrorKind};
@@ -73,7 +73,7 @@ pub(crate) fn log<T>(result: Result<T, Error>) -> Result<T, Error> {
 /// time only for keys without records, before their first update.
 pub(crate) fn note(key: &Key, lock: &Guard) {
     let is_known = !key.records.load(Ordering::Relaxed).is_null()
-        || key.form.load(Ordering::Relaxed) > Form::OffCall as u32
+        || !key.is_new()
         || find(core::ptr::from_ref(key).addr(), lock).is_ok();
     if is_known {
         return;

@@ -43,7 +43,7 @@ pub(crate) fn resolve_all(lock: &Guard) {
 }
 
 #[inline]
-fn resolve_key(key: &Key, lock: &Guard) {
+pub(crate) fn resolve_key(key: &Key, lock: &Guard) {
     if key.is_dispatched() && key.is_new() {
         choose(key, lock);
     }

@@ -147,8 +147,7 @@ pub(crate) fn name(key: &Key) -> &str {
 
 /// Logs, at a key's first update, that none of its calls is recorded.
 fn note_unrecorded(key: &Key, lock: &Guard) {
-    let is_first = key.form.load(Ordering::Relaxed) <= Form::OffCall as u32;
-    if !is_first || key.name.is_null() {
+    if !key.is_new() || key.name.is_null() {
         return;
     }
     let name = name(key);
@@ -253,6 +252,82 @@ fn leave_to_keys(changes: &mut [Change<'_>], error: &Error, lock: &Guard) -> Res
         mode::note_refused(Reason::of_error(error), lock);
     }
     store(changes, lock)
+}
+
+/// Has all calls of a key go through its pointer, for good: those of images that are loaded later, too.
+///
+/// The instructions go first, and all of them lead to the key's present target meanwhile. Once no processor
+/// runs what they were, the key is a pointer, and whoever stores into it has updated it. So after an error, or
+/// in a child that was forked in between, some calls go through the pointer that might be direct, and the next
+/// update finds them there.
+pub(crate) fn make_pointer(key: &Key, lock: &Guard) -> Result<(), Error> {
+    protect::note(key, lock);
+    if sealed::is_set(lock) {
+        return Err(Error::new(ErrorKind::Sealed));
+    }
+    if key.is_pointer() {
+        return Ok(());
+    }
+    breakpoint::finish(lock)?;
+    let mode = mode::for_update(lock);
+    loop {
+        match leave_to_pointer(key, mode, lock) {
+            Err(error) if writer::steps_down(&error, lock) => {}
+            result => break result?,
+        }
+    }
+    key.make_pointer();
+    Ok(())
+}
+
+fn leave_to_pointer(key: &Key, mode: Mode, lock: &Guard) -> Result<(), Error> {
+    let state = State::of(key);
+    journal::changes(&[Change::new(key, state.target, state.form)], lock)?;
+    let mut plan = Plan::new(lock);
+    let mut images = Images::new(lock);
+    mark_key(key, mode, &mut images)?;
+    windows::survey(lock)?;
+    visit_key_back(key, mode, &mut images, &mut plan)?;
+    if plan.count == 0 {
+        return Ok(());
+    }
+    mode::prepare(lock).map_err(|_| not_writable())?;
+    match writer::preferred(lock) {
+        Writer::None => Err(not_writable()),
+        Writer::Breakpoint => {
+            // SAFETY: the only ones of this operation.
+            let mut breakpoints = unsafe { Breakpoints::open(plan.count, false, lock) }?;
+            visit_key_back(key, mode, &mut images, &mut breakpoints)?;
+            journal::step(Step::Trapping, lock);
+            breakpoints.set()?;
+            // From here on, every affected call goes through its key.
+            journal::step(Step::Replacing, lock);
+            breakpoints.replace();
+            Ok(())
+        }
+        Writer::Window | Writer::Alias | Writer::Custom => {
+            let windows = Windows::open(lock)?;
+            windows.begin()?;
+            let result = visit_key_back(key, mode, &mut images, &mut Replace::new(lock));
+            let result = result.and_then(|()| serialize(lock));
+            journal::step(Step::Preparing, lock);
+            drop(windows);
+            result
+        }
+    }
+}
+
+/// Visits every word that must change to return this key's calls to their trampolines.
+fn visit_key_back(
+    key: &Key,
+    mode: Mode,
+    images: &mut Images<'_>,
+    visitor: &mut impl Visitor,
+) -> Result<(), Error> {
+    images.patched_records_of(key).try_for_each(|found| {
+        let (record, image) = found?;
+        visit_record_back(record, image, mode, Foreign::Refuse, visitor)
+    })
 }
 
 /// Makes changes for which no code has to change.
@@ -528,9 +603,14 @@ fn mark_key(key: &Key, mode: Mode, images: &mut Images<'_>) -> Result<(), Error>
         .try_for_each(|found| found.map(|(record, image)| mark_record(record, image, mode)))
 }
 
-/// Whether the record's trampoline waits for the first update of its key. Until then it is as good as a
-/// call through a pointer, and most keys are never updated.
+/// Whether the record's instructions are left alone when its image is loaded: its key is a pointer, or its
+/// trampoline waits for the first update of its key. Until then it is as good as a call through a pointer, and
+/// most keys are never updated.
 pub(crate) fn waits(record: &Record, mode: Mode, text: Text) -> bool {
+    // SAFETY: the registration has checked the key.
+    if unsafe { &*record.key }.is_pointer() {
+        return true;
+    }
     mode == Mode::Inline && record.count.get() == 0 && (record.is_branch() || !image::has_thunk(record, text))
 }
 
@@ -566,7 +646,7 @@ fn visit_key(
     images: &mut Images<'_>,
     visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
-    if key.is_branch() && from.is_on(key) == to.is_on(key) {
+    if key.is_pointer() || (key.is_branch() && from.is_on(key) == to.is_on(key)) {
         return Ok(());
     }
     images.patched_records_of(key).try_for_each(|found| {
@@ -774,17 +854,40 @@ fn trampoline_patch(record: &Record, text: Text, from: State, to: State) -> Resu
         return Ok(None);
     }
     let original = saved(record, old);
-    // Out of reach, it jumps through the key as before.
-    let jump = |state: State| {
-        entry(state, address, text)
-            .and_then(|entry| native::encode(Kind::Jump, pc, Action::Branch(entry)))
-            .and_then(|code| code.splice(original, native::TRAMPOLINE_JUMP))
-            .unwrap_or(original)
-    };
+    let jump = |state| jump(state, record, text, original);
     if ![original, jump(from), jump(to)].contains(&old) {
         return Err(Error::at(ErrorKind::ForeignCode, pc));
     }
     Ok(Some(Patch { key: record.key, pc, kind: Kind::Jump, follows_key, target: 0, old, new: jump(to) }))
+}
+
+/// The first word of a trampoline that jumps to its key's target. Out of reach, it jumps through the key as
+/// before.
+fn jump(state: State, record: &Record, text: Text, original: [u8; WORD]) -> [u8; WORD] {
+    let address = image::trampoline(record);
+    entry(state, address, text)
+        .and_then(|entry| {
+            native::encode(Kind::Jump, address + native::TRAMPOLINE_JUMP, Action::Branch(entry))
+        })
+        .and_then(|code| code.splice(original, native::TRAMPOLINE_JUMP))
+        .unwrap_or(original)
+}
+
+/// The change that returns a record's trampoline, which was patched before, to its key.
+fn trampoline_back(
+    record: &Record,
+    text: Text,
+    now: State,
+    foreign: Foreign,
+) -> Result<Option<Patch>, Error> {
+    let address = image::trampoline(record);
+    let Some(old) = text.word(address) else { return Ok(None) };
+    let (pc, new) = (address + native::TRAMPOLINE_JUMP, saved(record, old));
+    if matches!(foreign, Foreign::Refuse) && ![new, jump(now, record, text, new)].contains(&old) {
+        return Err(Error::at(ErrorKind::ForeignCode, pc));
+    }
+    let (key, kind) = (record.key, Kind::Jump);
+    Ok(Some(Patch { key, pc, kind, follows_key: false, target: 0, old, new }))
 }
 
 /// Whether the trampoline was patched before. No instruction that may be patched is zero.
@@ -830,39 +933,46 @@ fn to_trampolines(image: &Image, mode: Mode, lock: &Guard) {
 /// Visits every word that must change to return the calls of this image to their trampolines. Words that
 /// cannot be returned have been changed by somebody else.
 fn visit_back(image: &Image, mode: Mode, visitor: &mut impl Visitor) -> Result<(), Error> {
+    tables::records(image)
+        .try_for_each(|record| visit_record_back(record, image, mode, Foreign::Skip, visitor))
+}
+
+fn visit_record_back(
+    record: &Record,
+    image: &Image,
+    mode: Mode,
+    foreign: Foreign,
+    visitor: &mut impl Visitor,
+) -> Result<(), Error> {
     let text = Text::of(image);
-    for record in tables::records(image) {
-        // SAFETY: the registration has checked the key.
-        let now = State::of(unsafe { &*record.key });
-        let trampoline = image::trampoline(record);
-        let there = State { target: core::ptr::without_provenance(trampoline), form: Form::Call };
-        match mode_of(record, mode) {
-            Mode::Generic => {}
-            Mode::Trampoline => {
-                if let Some(old) = text.word(trampoline)
-                    && has_saved(record)
-                {
-                    let (key, kind, new) = (record.key, Kind::Jump, saved(record, old));
-                    let pc = trampoline + native::TRAMPOLINE_JUMP;
-                    visitor.visit(text, Patch { key, pc, kind, follows_key: false, target: 0, old, new })?;
+    // SAFETY: the registration has checked the key.
+    let now = State::of(unsafe { &*record.key });
+    let trampoline = image::trampoline(record);
+    let there = State { target: core::ptr::without_provenance(trampoline), form: Form::Call };
+    match mode_of(record, mode) {
+        Mode::Generic => {}
+        Mode::Trampoline => {
+            if has_saved(record)
+                && let Some(patch) = trampoline_back(record, text, now, foreign)?
+            {
+                visitor.visit(text, patch)?;
+            }
+        }
+        Mode::Inline if record.is_branch() => {
+            // SAFETY: as above.
+            let is_on = now.is_on(unsafe { &*record.key });
+            for entry in branches::entries(record) {
+                let actions = [entry.action(is_on), Action::Branch(entry.check)];
+                if let Some(patch) = foreign.filter(branch_patch(record, entry, text, actions))? {
+                    visitor.visit(text, patch)?;
                 }
             }
-            Mode::Inline if record.is_branch() => {
-                // SAFETY: as above.
-                let is_on = now.is_on(unsafe { &*record.key });
-                for entry in branches::entries(record) {
-                    let actions = [entry.action(is_on), Action::Branch(entry.check)];
-                    if let Ok(Some(patch)) = branch_patch(record, entry, text, actions) {
-                        visitor.visit(text, patch)?;
-                    }
-                }
-            }
-            Mode::Inline => {
-                let transition = Transition::new(record, text, now, there);
-                for pc in image::sites(record) {
-                    if let Ok(Some(patch)) = transition.site_patch(pc) {
-                        visitor.visit(text, patch)?;
-                    }
+        }
+        Mode::Inline => {
+            let transition = Transition::new(record, text, now, there);
+            for pc in image::sites(record) {
+                if let Some(patch) = foreign.filter(transition.site_patch(pc))? {
+                    visitor.visit(text, patch)?;
                 }
             }
         }

@@ -16,11 +16,17 @@ static int two(void) { return 2; }
 static DEFINE_STATIC_CALL(key, one);
 static DEFINE_STATIC_CALL(other, one);
 static DEFINE_STATIC_CALL(never_called, one);
+/* Nothing can refuse updates of these: one is a pointer from the start, one is made one. */
+static DEFINE_STATIC_CALL_POINTER(pointer, one);
+static DEFINE_STATIC_CALL(made_pointer, one);
 static atomic_int is_masked;
 static long calls;
 
 __attribute__((noinline)) static int call(void) { return static_call(key) * 1; }
 __attribute__((noinline)) static int call_other(void) { return static_call(other) * 1; }
+
+__attribute__((noinline)) static int call_pointer(void) { return static_call(pointer) * 1; }
+__attribute__((noinline)) static int call_made_pointer(void) { return static_call(made_pointer) * 1; }
 
 static int before_syscall(long number, const long arguments[6])
 {
@@ -63,9 +69,28 @@ static void begin_pause(int error)
 	} while (calls);
 }
 
+static void set_pointers(void)
+{
+	for (int i = 0; i < 10; i++) {
+		calls = 0;
+		static_call_set(pointer, i % 2 ? one : two);
+		static_call_set(made_pointer, i % 2 ? one : two);
+		CHECK(call_pointer() == (i % 2 ? 1 : 2) && call_made_pointer() == (i % 2 ? 1 : 2));
+		CHECK(static_call_update(pointer, one) == 0 && call_pointer() == 1);
+		CHECK(calls == 0);
+	}
+	struct static_call_info info;
+	static_call_key_info(pointer, &info);
+	CHECK(info.direct == 0);
+	static_call_key_info(made_pointer, &info);
+	CHECK(info.direct == 0);
+}
+
 /* Over several pauses there are far fewer system calls than updates. */
 static void refused(int error)
 {
+	set_pointers();
+	CHECK(static_call_make_pointer(key) == error && call() == 1);
 	for (int i = 0; i < 10; i++) {
 		struct static_call_change changes[] = { STATIC_CALL_CHANGE(key, two),
 							STATIC_CALL_CHANGE(never_called, two) };
@@ -108,6 +133,9 @@ int main(int argc, char **argv)
 	CHECK(argc == 2);
 	/* Before anything is patched, and while nothing is refused. */
 	CHECK(static_call_update(key, two) == 0 && static_call_update(key, one) == 0 && call() == 1);
+	CHECK(static_call_update(made_pointer, two) == 0 && call_made_pointer() == 2);
+	CHECK(static_call_make_pointer(made_pointer) == 0 && call_made_pointer() == 2);
+	set_pointers();
 	if (!strcmp(argv[1], "masked")) {
 		pthread_t thread;
 		CHECK(static_call_writer() == STATIC_CALL_WRITER_BREAKPOINT);
@@ -147,6 +175,9 @@ int main(int argc, char **argv)
 	}
 	int sealed = static_call_seal();
 	CHECK(sealed == 0 || sealed == -EACCES);
+	CHECK(static_call_make_pointer(key) == -EROFS);
+	static_call_set(pointer, two);
+	CHECK(call_pointer() == 1);
 	calls = 0;
 	for (int i = 0; i < 1000; i++)
 		CHECK(static_call_update(key, two) == -EROFS && call() == 1);

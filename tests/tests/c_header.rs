@@ -385,6 +385,7 @@ fn refusals_are_not_overlooked() {
         "static_call_update(key, add)",
         "static_call_update_at(add, &table[0], add)",
         "static_call_update_ret0(key)",
+        "static_call_make_pointer(key)",
         "static_call_update_ret0_at(&table[0])",
         "static_call_update_batch(NULL, 0)",
         "static_call_seal()",

@@ -31,6 +31,7 @@ const INTERFACE: [&str; 18] = [
     "__static_call_branch",
     "__static_call_commit",
     "__static_call_info",
+    "__static_call_make_pointer",
     "__static_call_next",
     "__static_call_query",
     "__static_call_register",

@@ -23,8 +23,8 @@ mod tables;
 
 pub use layout::{Field, IMAGE_FIELDS, Layout, RECORD_FIELDS, RECORD_KEY, RECORD_TRAMPOLINE};
 pub use tables::{
-    BRANCH, BRANCH_RECORD, Branch, DISPATCH, Form, Image, JUMPS_WHEN_OFF, Key, PLAIN_RESOLVER, Record,
-    Resolver, SITE_ANCHOR, Site, VERSION, Variant, is_entry,
+    BRANCH, BRANCH_RECORD, Branch, DISPATCH, Form, Image, JUMPS_WHEN_OFF, Key, PLAIN_RESOLVER, POINTER,
+    Record, Resolver, SITE_ANCHOR, Site, VERSION, Variant, is_entry,
 };
 
 /// Facts of an architecture that the pass, the assembler's wrapper and the runtime share.
@@ -128,7 +128,7 @@ pub const REGISTER: &str = "__static_call_register";
 /// See [`REGISTER`].
 pub const UNREGISTER: &str = "__static_call_unregister";
 /// Other functions of the runtime and of the C header; the header's own are local to each file.
-pub const FUNCTIONS: [&str; 12] = [
+pub const FUNCTIONS: [&str; 13] = [
     REGISTER,
     UNREGISTER,
     INTRINSIC,
@@ -139,6 +139,7 @@ pub const FUNCTIONS: [&str; 12] = [
     "__static_call_commit",
     "__static_call_seal",
     "__static_call_branch",
+    "__static_call_make_pointer",
     "__static_call_next",
     "__static_call_switch_matching",
 ];

@@ -29,14 +29,7 @@ fn check(states: &'static [State], readers: usize, loads: usize) {
     builder.preemption_bound = Some(2);
     builder.check(move || {
         let (target, form) = states[0];
-        let key = Arc::new(Key {
-            target: AtomicPtr::new(pointer(target)),
-            records: AtomicPtr::new(core::ptr::null_mut()),
-            off: pointer(OFF).cast(),
-            name: core::ptr::null(),
-            form: AtomicU32::new(form as u32),
-            flags: Form::Nop as u32 | (VERSION << 16),
-        });
+        let key = Arc::new(key(target, form));
         let readers: Vec<_> = (0..readers)
             .map(|_| {
                 let key = key.clone();
@@ -70,6 +63,17 @@ fn check(states: &'static [State], readers: usize, loads: usize) {
     });
 }
 
+fn key(target: usize, form: Form) -> Key {
+    Key {
+        target: AtomicPtr::new(pointer(target)),
+        records: AtomicPtr::new(core::ptr::null_mut()),
+        off: pointer(OFF).cast(),
+        name: core::ptr::null(),
+        form: AtomicU32::new(form as u32),
+        flags: Form::Nop as u32 | (VERSION << 16),
+    }
+}
+
 fn pointer(address: usize) -> *mut () {
     core::ptr::without_provenance_mut(address)
 }
@@ -88,4 +92,30 @@ fn a_key_goes_on_and_off() {
 #[test]
 fn a_key_is_on_for_a_moment() {
     check(&[(OFF, Form::Nop), (ONE, Form::Call), (OFF, Form::Nop)], 2, 1);
+}
+
+/// It becomes a pointer between two stores, and stays one.
+#[test]
+fn a_key_becomes_a_pointer() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        let key = Arc::new(key(ONE, Form::Call));
+        let reader = {
+            let key = key.clone();
+            thread::spawn(move || {
+                let was_pointer = key.is_pointer();
+                let found = key.load();
+                let states = [(ONE, Form::Call), (OTHER, Form::Call), (OFF, Form::Nop)];
+                let is_one = states.contains(&(found.0.addr(), found.1)) || found.1.is_none();
+                assert!(is_one, "{found:?}");
+                assert!(!was_pointer || (key.is_pointer() && found.0.addr() != ONE));
+            })
+        };
+        key.store(pointer(OTHER), Form::Call);
+        key.make_pointer();
+        key.store(pointer(OFF), Form::Nop);
+        assert!(key.is_pointer() && !key.is_new());
+        reader.join().unwrap();
+    });
 }

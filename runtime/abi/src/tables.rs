@@ -36,11 +36,16 @@ pub struct Key {
     pub off: *const c_void,
     /// Name for people, NUL-terminated, or null.
     pub name: *const c_char,
-    /// The [`Form`] of `target` in its lowest two bits; those above count the stores.
+    /// The [`Form`] of `target` in its lowest two bits, and [`POINTER`] in the highest one; those between
+    /// count the stores.
     pub form: AtomicU32,
     /// The [`Form`] of `off`, or [`BRANCH`] or [`DISPATCH`], and [`VERSION`] in the upper half.
     pub flags: u32,
 }
+
+/// In [`Key::form`]: no instruction of this key is patched, so that a store alone makes an update. Once set it
+/// stays.
+pub const POINTER: u32 = 1 << 31;
 
 /// In [`Key::flags`]: this is a branch's key.
 pub const BRANCH: u32 = 1 << 15;
@@ -165,6 +170,12 @@ impl Key {
         }
     }
 
+    /// The same key, whose instructions are never patched.
+    #[must_use]
+    pub const fn as_pointer(self) -> Self {
+        Self { form: AtomicU32::new(self.form.into_inner() | POINTER), ..self }
+    }
+
     /// The key of a static branch.
     #[must_use]
     pub const fn branch(is_on: bool, name: *const c_char) -> Self {
@@ -230,7 +241,19 @@ impl Key {
     /// Whether nothing was stored into this key yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.form.load(Ordering::Relaxed) <= FORM
+        self.form.load(Ordering::Relaxed) & !POINTER <= FORM
+    }
+
+    /// Whether no instruction of this key is patched.
+    #[must_use]
+    pub fn is_pointer(&self) -> bool {
+        self.form.load(Ordering::Relaxed) & POINTER != 0
+    }
+
+    /// Notes that no instruction of this key is patched any more, or will be. Only the holder of the runtime's
+    /// lock does this.
+    pub fn make_pointer(&self) {
+        self.form.store(self.form.load(Ordering::Relaxed) | POINTER, Ordering::Release);
     }
 
     /// Version of the layout that this key was built for.
@@ -259,8 +282,9 @@ impl Key {
 
     /// Publishes a target. Only the holder of the runtime's lock stores.
     pub fn store(&self, target: *const (), form: Form) {
-        let stores = self.form.load(Ordering::Relaxed) & !FORM;
-        let counted = stores.wrapping_add(FORM + 1) | form as u32;
+        let before = self.form.load(Ordering::Relaxed);
+        let stores = (before & !FORM).wrapping_add(FORM + 1) & !POINTER;
+        let counted = before & POINTER | stores | form as u32;
         if form == Form::Call {
             self.target.store(target.cast_mut(), Ordering::Release);
             self.form.store(counted, Ordering::Release);

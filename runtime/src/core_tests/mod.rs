@@ -13,6 +13,7 @@ mod branches;
 mod fabricated;
 mod faults;
 mod load;
+mod pointer;
 mod recover;
 mod registry;
 mod seal;

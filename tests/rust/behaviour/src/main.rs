@@ -5,6 +5,7 @@ mod hooks;
 mod lazy;
 mod mixed;
 mod objects;
+mod pointers;
 mod sealed;
 mod signatures;
 mod torture;
@@ -67,6 +68,7 @@ fn main() {
         ("across crates", across_crates),
         ("signatures", signatures::check),
         ("hooks", hooks::check),
+        ("pointers", pointers::check),
         ("transactions", transactions::check),
         ("objects", objects::check),
         ("unwinding", unwinding::check),
@@ -85,4 +87,5 @@ fn main() {
     println!("sites {}", info.sites);
     println!("direct {}", info.direct);
     println!("through_trampoline {}", info.through_trampoline);
+    println!("of_pointers {}", pointers::sites());
 }
