@@ -10,14 +10,15 @@ use xtask::{install, packages};
 
 use crate::bench;
 
-/// How the tests run once more: its name, variables, and whether all updates are refused.
+/// How the tests run once more: a name, variables, and whether the process may neither make its code writable
+/// nor take breakpoints.
 type Way = (&'static str, &'static [(&'static str, &'static str)], bool);
 const WITH_PASS: &[Way] = &[
     ("trampoline", &[("STATIC_CALL_MODE", "trampoline")], false),
     ("generic", &[("STATIC_CALL_MODE", "generic")], false),
-    ("updates refused", &[], true),
+    ("no right to write code", &[], true),
 ];
-const WITHOUT: &[Way] = &[("updates refused", &[], true)];
+const WITHOUT: &[Way] = &[("no right to write code", &[], true)];
 
 /// Tests and measures them.
 pub(crate) fn real(publish: bool) -> Result<()> {

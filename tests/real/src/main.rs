@@ -5,13 +5,12 @@
 //! have to be the same. The arguments are the number of rounds, and `sealed` if updates are to be refused
 //! from the start. Prints nanoseconds for each round and loop.
 //!
-//! `refused PROGRAM ARGUMENTS…` runs a program that may neither write its code nor be stopped by a
-//! breakpoint, so that all its updates are refused.
+//! `refused PROGRAM ARGUMENTS…` runs a program that may neither make its code writable nor take breakpoints.
 
 use std::arch::asm;
+use std::ffi::CString;
 use std::hint::black_box;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The calls of each loop.
@@ -100,6 +99,9 @@ fn loops() -> Vec<Loop> {
 /// Takes messages and does nothing with them.
 struct Nothing;
 
+/// The level of the last message.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
 macro_rules! take_messages {
     ($set_up:ident $($log:ident)::+) => {
         impl $($log)::+::Log for Nothing {
@@ -107,7 +109,7 @@ macro_rules! take_messages {
                 true
             }
             fn log(&self, record: &$($log)::+::Record<'_>) {
-                black_box(record.level());
+                LAST.store(record.level() as usize, Ordering::Relaxed);
             }
             fn flush(&self) {}
         }
@@ -115,6 +117,10 @@ macro_rules! take_messages {
         fn $set_up() {
             $($log)::+::set_logger(&Nothing).expect("no other logger");
             $($log)::+::set_max_level($($log)::+::LevelFilter::Info);
+            $($log)::+::info!("heard");
+            assert_eq!(LAST.swap(0, Ordering::Relaxed), $($log)::+::Level::Info as usize, "a message is lost");
+            $($log)::+::debug!("unheard");
+            assert_eq!(LAST.load(Ordering::Relaxed), 0, "a message of no interest");
         }
     };
 }
@@ -160,15 +166,19 @@ fn main() {
 }
 
 fn run_refused(command: Vec<String>) -> ! {
-    let [program, arguments @ ..] = &command[..] else { panic!("refused PROGRAM ARGUMENTS…") };
-    // SAFETY: prctl(2) takes numbers, and the set is initialized before it is used. Both outlive exec.
+    let words = command.iter().map(|word| CString::new(word.as_str()).expect("no zero in an argument"));
+    let words: Vec<CString> = words.collect();
+    let mut pointers: Vec<*const libc::c_char> = words.iter().map(|word| word.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: prctl(2) takes numbers, the set is initialized before it is used, and the pointers are those of
+    // C strings with a null pointer behind them. (The standard library's `exec` would unblock the signal.)
     unsafe {
         assert_eq!(libc::prctl(65, 1, 0, 0, 0), 0, "PR_SET_MDWE needs Linux 6.3");
         let mut traps = std::mem::zeroed();
         libc::sigemptyset(&mut traps);
         libc::sigaddset(&mut traps, libc::SIGTRAP);
         assert_eq!(libc::sigprocmask(libc::SIG_BLOCK, &traps, std::ptr::null_mut()), 0);
+        libc::execvp(pointers[0], pointers.as_ptr());
     }
-    let error = Command::new(program).args(arguments).exec();
-    panic!("cannot run {program}: {error}");
+    panic!("cannot run {command:?}: {}", std::io::Error::last_os_error());
 }
