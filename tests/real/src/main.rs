@@ -5,7 +5,8 @@
 //! have to be the same. The arguments are the number of rounds, and `sealed` if updates are to be refused
 //! from the start. Prints nanoseconds for each round and loop.
 //!
-//! `refused PROGRAM ARGUMENTS…` runs a program that may neither make its code writable nor take breakpoints.
+//! `refused PROGRAM ARGUMENTS…` runs a program that may neither make its code writable nor take
+//! breakpoints.
 
 use std::arch::asm;
 use std::ffi::CString;
@@ -118,9 +119,9 @@ macro_rules! take_messages {
             $($log)::+::set_logger(&Nothing).expect("no other logger");
             $($log)::+::set_max_level($($log)::+::LevelFilter::Info);
             $($log)::+::info!("heard");
-            assert_eq!(LAST.swap(0, Ordering::Relaxed), $($log)::+::Level::Info as usize, "a message is lost");
+            assert_eq!(LAST.swap(0, Ordering::Relaxed), $($log)::+::Level::Info as usize, "lost");
             $($log)::+::debug!("unheard");
-            assert_eq!(LAST.load(Ordering::Relaxed), 0, "a message of no interest");
+            assert_eq!(LAST.load(Ordering::Relaxed), 0, "unwanted");
         }
     };
 }
