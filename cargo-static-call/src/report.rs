@@ -577,8 +577,11 @@ fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Over
     let has_names = tables.records.iter().all(|record| {
         elf.function(record.trampoline).is_some_and(|symbol| symbol.address == record.trampoline)
     });
-    overhead.trampolines = has_names
-        .then(|| tables.records.iter().map(|record| 8 + trampoline_size(elf, record.trampoline)).sum());
+    overhead.trampolines = has_names.then(|| {
+        let sizes =
+            tables.records.iter().map(|record| record.prefix + trampoline_size(elf, record.trampoline));
+        sizes.sum()
+    });
     let end = elf.section(static_call_abi::END_SECTION).map_or(0, |section| section.size);
     let size = tables.places.as_ref().map_or(0, |places| {
         let ranges = [&places.keys, &places.records, &places.branches, &places.sites];

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use static_call::inspect::{Action, Decoder, Fate, Instruction, Kind, Start};
 use static_call_abi::{
-    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION, Layout,
-    PLAIN_RESOLVER, POINTER, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE, SIGNATURE_CALL_ONLY,
-    SIGNATURE_THUNK, SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, VERSION, is_entry,
+    BEHIND, BRANCH_RECORD, BRANCHES_SECTION, CHECK_INFIX, DISPATCH, Form, IMAGE, KEY_SUFFIX, KEYS_SECTION,
+    Layout, PLAIN_RESOLVER, POINTER, RECORD_PREFIX, RECORDS_SECTION, RESERVED_PREFIX, SIGNATURE,
+    SIGNATURE_CALL_ONLY, SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY, SIGNATURE_THUNK,
+    SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, SITES_SECTION, TypeCheck, VERSION, is_entry,
 };
 
 use crate::branch::{Branches, Stays};
@@ -83,6 +84,8 @@ pub struct Record {
     pub may_be_nop: bool,
     /// Whether its calls were compiled without the pass, so that none of them has a site.
     pub is_without_pass: bool,
+    /// How many bytes beside its code the trampoline has.
+    pub prefix: u64,
 }
 
 /// A recorded call.
@@ -471,9 +474,18 @@ impl Reader<'_, '_> {
                 });
                 continue;
             };
-            let may_be_nop = signature == SIGNATURE;
+            let may_be_nop = [SIGNATURE, SIGNATURE_CHECKED].contains(&signature);
             let is_without_pass = [SIGNATURE_WITHOUT_SITES, SIGNATURE_THUNK].contains(&signature);
-            tables.records.push(Record { address: place, key, trampoline, may_be_nop, is_without_pass });
+            let is_checked = [SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(&signature);
+            let prefix = if is_checked { 8 + size_of::<TypeCheck>() as u64 } else { 8 };
+            tables.records.push(Record {
+                address: place,
+                key,
+                trampoline,
+                may_be_nop,
+                is_without_pass,
+                prefix,
+            });
         }
         damaged.report(&mut tables.damage, "records");
     }
@@ -485,7 +497,10 @@ impl Reader<'_, '_> {
             return self.add_key(tables, address, false);
         }
         let named = elf.object(address).map(|symbol| symbol.name).or_else(|| {
-            elf.object(record).and_then(|symbol| symbol.name.strip_prefix(RECORD_PREFIX.as_bytes()))
+            let name = elf.object(record)?.name.strip_prefix(RECORD_PREFIX.as_bytes())?;
+            let infix = CHECK_INFIX.as_bytes();
+            let end = name.windows(infix.len()).position(|part| part == infix);
+            Some(&name[..end.unwrap_or(name.len())])
         });
         let key = Key {
             address: Some(address),
@@ -504,7 +519,9 @@ impl Reader<'_, '_> {
 
     /// The signature of the trampoline if it refers back to this record, which the runtime checks as well.
     fn signature(&self, trampoline: u64, record: u64) -> Option<u32> {
-        let at = |place: u64, signatures: [u32; 2]| {
+        const OF_THE_PASS: [u32; 4] =
+            [SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY];
+        let at = |place: u64, signatures: &[u32]| {
             let (signature, distance) = (self.elf.u32(place)?, self.elf.u32(place.checked_add(4)?)?);
             let is_one = signatures.contains(&signature)
                 && trampoline.wrapping_add_signed(distance.cast_signed().into()) == record
@@ -512,8 +529,8 @@ impl Reader<'_, '_> {
             is_one.then_some(signature)
         };
         let behind = (1..=BEHIND as u64).filter_map(|index| trampoline.checked_add(8 * index));
-        at(trampoline.checked_sub(8)?, [SIGNATURE, SIGNATURE_CALL_ONLY]).or_else(|| {
-            behind.into_iter().find_map(|place| at(place, [SIGNATURE_WITHOUT_SITES, SIGNATURE_THUNK]))
+        at(trampoline.checked_sub(8)?, &OF_THE_PASS).or_else(|| {
+            behind.into_iter().find_map(|place| at(place, &[SIGNATURE_WITHOUT_SITES, SIGNATURE_THUNK]))
         })
     }
 

@@ -20,14 +20,17 @@ constexpr char PrefixKind[] = "static-call-prefix";
 // calls in the Rust part.
 inline bool mayWriteParts() { return dlsym(RTLD_DEFAULT, "LLVMRustStringWriteImpl") == nullptr; }
 
-// Prefix data: a signature, and the distance to the record.
-inline llvm::Constant *prefixData(llvm::Function &F, llvm::Constant *Signature, llvm::Constant *Record) {
+// Prefix data: a signature, perhaps with a type check before it, and the distance to the record.
+inline llvm::Constant *prefixData(llvm::Function &F, llvm::SmallVector<llvm::Constant *, 4> Parts) {
+  llvm::Constant *Record = Parts.back();
   llvm::Type *Word = F.getParent()->getDataLayout().getIntPtrType(F.getContext());
   llvm::Constant *Distance = llvm::ConstantExpr::getSub(llvm::ConstantExpr::getPtrToInt(Record, Word),
                                                         llvm::ConstantExpr::getPtrToInt(&F, Word));
-  if (Word != Signature->getType())
-    Distance = llvm::ConstantExpr::getTrunc(Distance, Signature->getType());
-  return llvm::ConstantStruct::getAnon({Signature, Distance});
+  llvm::Type *Number = Parts.front()->getType();
+  if (Word != Number)
+    Distance = llvm::ConstantExpr::getTrunc(Distance, Number);
+  Parts.back() = Distance;
+  return llvm::ConstantStruct::getAnon(Parts);
 }
 
 // The record, which is the first operand of the difference in prefix data.
@@ -45,8 +48,11 @@ inline bool hidePrefixes(llvm::Module &M) {
   for (llvm::Function &F : M)
     if (F.getName().starts_with(text(names().TrampolinePrefix)) && F.hasPrefixData()) {
       auto *Data = llvm::cast<llvm::ConstantStruct>(F.getPrefixData());
-      llvm::Metadata *Parts[] = {llvm::ConstantAsMetadata::get(Data->getOperand(0)),
-                                 llvm::ConstantAsMetadata::get(recordOf(Data->getOperand(1)))};
+      llvm::SmallVector<llvm::Metadata *, 4> Parts;
+      for (unsigned Index = 0, Last = Data->getNumOperands() - 1; Index <= Last; ++Index) {
+        llvm::Constant *Part = Data->getOperand(Index);
+        Parts.push_back(llvm::ConstantAsMetadata::get(Index == Last ? recordOf(Part) : Part));
+      }
       F.setMetadata(PrefixKind, llvm::MDNode::get(M.getContext(), Parts));
       F.setPrefixData(nullptr);
       Changed = true;
@@ -58,10 +64,10 @@ inline bool restorePrefixes(llvm::Module &M) {
   bool Changed = false;
   for (llvm::Function &F : M)
     if (llvm::MDNode *Parts = F.getMetadata(PrefixKind)) {
-      auto Part = [&](unsigned Index) {
-        return llvm::cast<llvm::ConstantAsMetadata>(Parts->getOperand(Index))->getValue();
-      };
-      F.setPrefixData(prefixData(F, Part(0), Part(1)));
+      llvm::SmallVector<llvm::Constant *, 4> Values;
+      for (const llvm::MDOperand &Part : Parts->operands())
+        Values.push_back(llvm::cast<llvm::ConstantAsMetadata>(Part)->getValue());
+      F.setPrefixData(prefixData(F, std::move(Values)));
       F.setMetadata(PrefixKind, nullptr);
       Changed = true;
     }

@@ -158,6 +158,37 @@ void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee) {
   Call->setMetadata(LLVMContext::MD_prof, nullptr);
 }
 
+bool static_call_shim_type_check(LLVMValueRef Site, uint32_t *Hash) {
+  const auto &Call = *unwrap<CallBase>(Site);
+  auto Bundle = Call.getOperandBundle(LLVMContext::OB_kcfi);
+  if (!Bundle || Bundle->Inputs.size() != 1 || Call.getAttributes().hasAttrSomewhere(Attribute::Nest))
+    return false;
+  auto *Type = dyn_cast<ConstantInt>(Bundle->Inputs[0]);
+  if (Type)
+    *Hash = static_cast<uint32_t>(Type->getZExtValue());
+  return Type;
+}
+
+LLVMValueRef static_call_shim_drop_type_check(LLVMValueRef Site) {
+  auto *Call = unwrap<CallBase>(Site);
+  auto *Plain = CallBase::removeOperandBundle(Call, LLVMContext::OB_kcfi, Call->getIterator());
+  Plain->copyMetadata(*Call);
+  Plain->takeName(Call);
+  Call->replaceAllUsesWith(Plain);
+  Call->eraseFromParent();
+  return wrap(Plain);
+}
+
+bool static_call_shim_replace_type(LLVMValueRef Function, uint32_t Hash) {
+  auto *F = unwrap<llvm::Function>(Function);
+  if (!F->hasMetadata(LLVMContext::MD_kcfi_type))
+    return false;
+  LLVMContext &Context = F->getContext();
+  auto *Type = ConstantInt::get(llvm::Type::getInt32Ty(Context), Hash);
+  F->setMetadata(LLVMContext::MD_kcfi_type, MDNode::get(Context, ConstantAsMetadata::get(Type)));
+  return true;
+}
+
 LLVMValueRef static_call_shim_call_for_invoke(LLVMValueRef Invoke) {
   return wrap(changeToCall(unwrap<InvokeInst>(Invoke)));
 }

@@ -102,6 +102,14 @@ void static_call_shim_prevent_tail_call(LLVMValueRef Site);
 // Makes Site, a call, call Callee directly.
 void static_call_shim_retarget(LLVMValueRef Site, LLVMValueRef Callee);
 
+// The hash that Site, a call, expects before its target, if it has one that is known and no argument lies
+// where the check of a trampoline may.
+bool static_call_shim_type_check(LLVMValueRef Site, uint32_t *Hash);
+// The same call without that hash, in place of Site.
+LLVMValueRef static_call_shim_drop_type_check(LLVMValueRef Site);
+// Gives Function another hash, if it has one. Returns whether it has.
+bool static_call_shim_replace_type(LLVMValueRef Function, uint32_t Hash);
+
 // Replaces an invoke by a call and a branch.
 LLVMValueRef static_call_shim_call_for_invoke(LLVMValueRef Invoke);
 
@@ -149,6 +157,9 @@ struct StaticCallShim {
   decltype(&static_call_shim_is_must_tail) IsMustTail;
   decltype(&static_call_shim_prevent_tail_call) PreventTailCall;
   decltype(&static_call_shim_retarget) Retarget;
+  decltype(&static_call_shim_type_check) TypeCheck;
+  decltype(&static_call_shim_drop_type_check) DropTypeCheck;
+  decltype(&static_call_shim_replace_type) ReplaceType;
   decltype(&static_call_shim_call_for_invoke) CallForInvoke;
   decltype(&static_call_shim_is_dso_local) IsDsoLocal;
   decltype(&static_call_shim_calls_reach) CallsReach;

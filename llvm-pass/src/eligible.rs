@@ -2,6 +2,7 @@
 
 use inkwell::module::Module;
 use llvm_sys::core::LLVMGetIntTypeWidth;
+use static_call_abi::TypeCheck;
 
 use crate::enums::TypeKind;
 use crate::format::Format;
@@ -20,11 +21,12 @@ pub(crate) fn target(module: &Module<'_>) -> Result<(&'static dyn Format, &'stat
     }
 }
 
-/// Why this call has to stay indirect.
+/// Why this call has to stay indirect. Its trampoline would make this check.
 pub(crate) fn needs_indirect_call(
     target: &Target,
     site: Instruction,
     features: Features<'_>,
+    check: Option<TypeCheck>,
 ) -> Option<&'static str> {
     if target.leaves_no_register(site.convention()) {
         return Some("its calling convention leaves no register for a trampoline");
@@ -32,7 +34,7 @@ pub(crate) fn needs_indirect_call(
     if let Some(reason) = target.needs_indirect_call(site, features) {
         return Some(reason);
     }
-    if site.has_bundle(&["kcfi", "ptrauth"]) {
+    if (site.has_bundle(&["kcfi"]) && check.is_none()) || site.has_bundle(&["ptrauth"]) {
         return Some("every call must check the function pointer");
     }
     // The bundle adds a marker instruction, which the runtime of Objective-C looks for, and a call with the
@@ -66,6 +68,19 @@ pub(crate) fn needs_indirect_call(
         return Some("it must be a tail call, which a trampoline cannot serve on this architecture");
     }
     None
+}
+
+/// What the trampoline of this call has to check instead of it, as long as nothing else does: that is once
+/// for each update.
+pub(crate) fn type_check(target: &Target, site: Instruction) -> Option<TypeCheck> {
+    /// The attribute with the number of no-ops before a function, which code generation takes to be the same
+    /// for all.
+    const NO_OPS: &str = "patchable-function-prefix";
+    let no_ops = match module::string_attribute(site.caller(), NO_OPS) {
+        Some(number) => number.parse().ok()?,
+        None => 0,
+    };
+    target.type_check(site.convention(), site.expected_type()?, no_ops)
 }
 
 /// Whether this call may become a jump. The runtime may replace a recorded jump with a plain return.

@@ -9,7 +9,7 @@ use llvm_sys::core::{
 };
 use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMABISizeOfType, LLVMGetModuleDataLayout};
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use crate::enums::{Linkage, TypeKind};
 use crate::{module, shim};
@@ -34,7 +34,9 @@ impl<'ctx> KeyAddress<'ctx> {
     /// The name of its trampoline. GNU as must accept it without quotes, as the symbol that a section is
     /// linked to. Every other byte is written as `..xHH`, and so is a period that would look like the start
     /// of such an escape.
-    pub(crate) fn trampoline(self) -> String {
+    ///
+    /// [`abi::CHECK_INFIX`] says what follows.
+    pub(crate) fn trampoline(self, check: Option<TypeCheck>) -> String {
         let symbol = self.symbol();
         let mut name = abi::TRAMPOLINE_PREFIX.to_owned();
         for (at, &byte) in symbol.as_bytes().iter().enumerate() {
@@ -47,7 +49,12 @@ impl<'ctx> KeyAddress<'ctx> {
                 name += &format!("..x{byte:02x}");
             }
         }
-        name
+        name + &suffix(check)
+    }
+
+    /// The name of that trampoline's record.
+    pub(crate) fn record(self, check: Option<TypeCheck>) -> String {
+        format!("{}{}{}", abi::RECORD_PREFIX, self.symbol(), suffix(check))
     }
 
     /// The symbol in readable form, for messages.
@@ -85,6 +92,13 @@ impl<'ctx> KeyAddress<'ctx> {
         // SAFETY: a global variable, alive.
         unsafe { Linkage::of(self.global.as_value_ref()) }
     }
+}
+
+/// What the check of a trampoline adds to names.
+fn suffix(check: Option<TypeCheck>) -> String {
+    check.map_or_else(String::new, |TypeCheck { distance, hash }| {
+        format!("{}{distance}.{hash:08x}", abi::CHECK_INFIX)
+    })
 }
 
 const THREAD_LOCAL: &str = "a static call's key cannot be thread-local: its call sites are code, \

@@ -19,7 +19,7 @@ use static_call_abi as abi;
 
 use crate::enums::{Linkage, TypeKind};
 use crate::format::{Format, Table};
-use crate::module;
+use crate::{module, shim};
 
 /// What [`place`] found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +49,16 @@ pub(crate) fn place(module: &Module<'_>, format: &dyn Format) -> Placed {
         }
     }
     placed
+}
+
+/// Gives the functions that stand for NULL and "return 0", which the keys of all types share, the type that
+/// the checks of all trampolines accept.
+pub(crate) fn mark_stand_ins(module: &Module<'_>) {
+    for name in abi::LOCAL_FUNCTIONS {
+        if let Some(function) = module.get_function(name) {
+            shim::replace_type(function, abi::STAND_IN);
+        }
+    }
 }
 
 /// Whether this module's object file will define the global as ordinary, writable data.

@@ -34,6 +34,7 @@ pub(crate) fn lower(module: &Module<'_>) -> bool {
     };
     let Ok((format, target)) = target else { return taken_out || uses.changed };
     let keys = keys::place(module, format);
+    keys::mark_stand_ins(module);
     let emitted = (uses.called || keys.defined) && image::emit(module, format, target);
     taken_out || uses.changed || keys.moved || emitted
 }
@@ -127,14 +128,16 @@ impl<'ctx> Lowering<'_, 'ctx> {
         let trampolines = self.trampolines.as_mut().ok()?;
         let features = module::string_attribute(site.caller(), trampoline::FEATURES).unwrap_or_default();
         let features = Features(&features);
-        let reason = eligible::needs_indirect_call(trampolines.target(), site, features);
+        let check = trampolines.type_check(site);
+        let reason = eligible::needs_indirect_call(trampolines.target(), site, features, check);
         if let Some(reason) = reason.or_else(|| trampolines.out_of_reach(key)) {
             site.remark_missed(&format!("static call stays indirect: {reason}"));
             return Some(reason);
         }
-        match trampolines.get(key, site, features) {
+        match trampolines.get(key, site, features, check) {
             Ok(trampoline) => {
                 site.retarget(trampoline);
+                let site = if check.is_some() { site.without_type_check() } else { site };
                 site.remark_lowered(&format!("static call of `{}` lowered to a direct call", key.display()));
                 None
             }

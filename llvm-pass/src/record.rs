@@ -3,7 +3,7 @@
 use inkwell::module::{Linkage, Module};
 use inkwell::types::StructType;
 use inkwell::values::{FunctionValue, GlobalValue};
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use crate::format::{Format, Table};
 use crate::key_address::KeyAddress;
@@ -15,10 +15,11 @@ pub(crate) fn build<'ctx>(
     format: &dyn Format,
     key: KeyAddress<'ctx>,
     trampoline: FunctionValue<'ctx>,
+    check: Option<TypeCheck>,
 ) -> GlobalValue<'ctx> {
     let ty = ty(module);
     let symbol = key.symbol();
-    let record = module.add_global(ty, None, &format!("{}{symbol}", abi::RECORD_PREFIX));
+    let record = module.add_global(ty, None, &key.record(check));
     record.set_linkage(Linkage::Internal);
     let one_of_several = (!key.is_local()).then_some(&*symbol);
     record.set_section(Some(&format.section(Table::Records, one_of_several)));

@@ -68,6 +68,9 @@ functions! {
     fn static_call_shim_is_must_tail(site: LLVMValueRef) -> bool;
     fn static_call_shim_prevent_tail_call(site: LLVMValueRef);
     fn static_call_shim_retarget(site: LLVMValueRef, callee: LLVMValueRef);
+    fn static_call_shim_type_check(site: LLVMValueRef, hash: *mut u32) -> bool;
+    fn static_call_shim_drop_type_check(site: LLVMValueRef) -> LLVMValueRef;
+    fn static_call_shim_replace_type(function: LLVMValueRef, hash: u32) -> bool;
     fn static_call_shim_call_for_invoke(invoke: LLVMValueRef) -> LLVMValueRef;
     fn static_call_shim_is_dso_local(global: LLVMValueRef) -> bool;
     fn static_call_shim_calls_reach(module: LLVMModuleRef) -> bool;
@@ -214,6 +217,20 @@ impl Instruction {
         unsafe { static_call_shim_retarget(self.0, callee.as_value_ref()) }
     }
 
+    /// The hash that this call expects before its target, if a trampoline can check it instead.
+    pub(crate) fn expected_type(self) -> Option<u32> {
+        let mut hash = 0;
+        // SAFETY: the instruction is a call, and alive; the number outlives the function.
+        let has_one = unsafe { static_call_shim_type_check(self.0, &raw mut hash) };
+        has_one.then_some(hash)
+    }
+
+    /// Replaces this call, which has a hash, by one that expects none.
+    pub(crate) fn without_type_check(self) -> Self {
+        // SAFETY: the instruction is a call with such a bundle, and alive. It is gone afterwards.
+        Self(unsafe { static_call_shim_drop_type_check(self.0) })
+    }
+
     /// Turns this invoke into a call.
     pub(crate) fn call_for_invoke(self) -> Self {
         // SAFETY: the instruction is an invoke, and alive.
@@ -304,6 +321,12 @@ pub(crate) fn run_at(
 pub(crate) fn set_prefix_data(function: FunctionValue<'_>, data: StructValue<'_>) {
     // SAFETY: the function is alive, and the data is a constant.
     unsafe { static_call_shim_set_prefix_data(function.as_value_ref(), data.as_value_ref()) }
+}
+
+/// Gives a function that has the hash of a type another one. False if it has none.
+pub(crate) fn replace_type(function: FunctionValue<'_>, hash: u32) -> bool {
+    // SAFETY: the function is alive.
+    unsafe { static_call_shim_replace_type(function.as_value_ref(), hash) }
 }
 
 /// Associates a global with a function: the linker keeps or drops them together.

@@ -4,6 +4,7 @@
 //! ```text
 //! __static_call_record.KEY:       { ptr KEY, null, null, 0, trampoline - record, 0 }
 //!
+//!                                 type check, if it makes one
 //!                                 signature
 //!                                 record - trampoline           (32 bits)
 //! __static_call_trampoline.KEY:   jump to KEY's target
@@ -20,12 +21,12 @@ use inkwell::InlineAsmDialect;
 use inkwell::attributes::{Attribute, AttributeLoc};
 use inkwell::module::{Linkage, Module};
 use inkwell::types::FunctionType;
-use inkwell::values::{AsValueRef, FunctionValue, GlobalValue};
+use inkwell::values::{AsValueRef, BasicValueEnum, FunctionValue, GlobalValue};
 use llvm_sys::core::{
     LLVMGetCalledFunctionType, LLVMGetFirstInstruction, LLVMGetNumOperands, LLVMGetOperand,
 };
 use llvm_sys::prelude::LLVMValueRef;
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use crate::format::{self, Access, Format};
 use crate::key_address::KeyAddress;
@@ -43,14 +44,15 @@ pub(crate) struct Trampolines<'module, 'ctx> {
     format: &'static dyn Format,
     target: &'static Target,
     made: Vec<Made<'ctx>>,
-    /// The position of a key's trampoline in `made`.
-    by_key: HashMap<(LLVMValueRef, i64), usize>,
+    /// The positions of a key's trampolines in `made`: one for each check of a type, and one without.
+    by_key: HashMap<(LLVMValueRef, i64), Vec<usize>>,
 }
 
 #[derive(Debug)]
 struct Made<'ctx> {
     key: KeyAddress<'ctx>,
     trampoline: FunctionValue<'ctx>,
+    check: Option<TypeCheck>,
     /// The place of its first call.
     first: String,
     /// None if an earlier run of the pass built it.
@@ -90,26 +92,36 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         self.format.out_of_reach(key)
     }
 
-    /// The trampoline of `key` for a call like `site`, in a function with these features.
+    /// What the trampoline of this call checks instead of it.
+    pub(crate) fn type_check(&self, site: Instruction) -> Option<TypeCheck> {
+        if self.format.has_type_checks() { eligible::type_check(self.target, site) } else { None }
+    }
+
+    /// The trampoline of `key` for a call like `site`, in a function with these features, which has left this
+    /// check of its target to the trampoline.
     pub(crate) fn get(
         &mut self,
         key: KeyAddress<'ctx>,
         site: Instruction,
         features: Features<'_>,
+        check: Option<TypeCheck>,
     ) -> Result<FunctionValue<'ctx>, TypeConflict> {
         let id = (key.global.as_value_ref(), key.offset);
-        let made = match self.by_key.get(&id) {
+        let positions = self.by_key.get(&id).map_or(&[][..], Vec::as_slice);
+        if let Some(first) = positions.first().map(|&position| &self.made[position])
+            && !site.same_abi(first.trampoline)
+        {
+            return Err(TypeConflict { first: first.first.clone() });
+        }
+        let made = match positions.iter().find(|&&position| self.made[position].check == check) {
             Some(&position) => &mut self.made[position],
             None => {
-                let made = self.find_or_declare(key, site);
-                self.by_key.insert(id, self.made.len());
+                let made = self.find_or_declare(key, site, check);
+                self.by_key.entry(id).or_default().push(self.made.len());
                 self.made.push(made);
                 self.made.last_mut().expect("just pushed")
             }
         };
-        if !site.same_abi(made.trampoline) {
-            return Err(TypeConflict { first: made.first.clone() });
-        }
         if !eligible::may_be_jump(self.target, site) {
             site.prevent_tail_call();
         }
@@ -132,7 +144,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         for made in &self.made {
             if let Some(new) = &made.new {
                 let access = self.format.access(self.module, made.key, new.record);
-                self.build_body(made.key, made.trampoline, access, new.thunk);
+                self.build_body(made, access, new.thunk);
                 // For a while only metadata may refer to the record (see `cpp/prefix_data.h`), and metadata
                 // keeps nothing alive.
                 used.extend([made.trampoline.as_value_ref(), new.record.as_value_ref()]);
@@ -149,15 +161,28 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         !self.made.is_empty()
     }
 
-    fn find_or_declare(&self, key: KeyAddress<'ctx>, site: Instruction) -> Made<'ctx> {
-        let symbol = key.trampoline();
+    fn find_or_declare(
+        &self,
+        key: KeyAddress<'ctx>,
+        site: Instruction,
+        check: Option<TypeCheck>,
+    ) -> Made<'ctx> {
+        let symbol = key.trampoline(check);
         // A function of this name is from an earlier run of the pass, before link-time optimization. It may
         // belong to another local key of the same name.
         match self.module.get_function(&symbol).filter(|&found| self.jumps_to(found, key)) {
-            Some(trampoline) => Made { key, trampoline, first: "another module".to_owned(), new: None },
+            Some(trampoline) => {
+                Made { key, trampoline, check, first: "another module".to_owned(), new: None }
+            }
             None => {
-                let (trampoline, record) = self.declare(key, site, &symbol);
-                Made { key, trampoline, first: site.location(), new: Some(New { record, thunk: None }) }
+                let (trampoline, record) = self.declare(key, site, &symbol, check);
+                Made {
+                    key,
+                    trampoline,
+                    check,
+                    first: site.location(),
+                    new: Some(New { record, thunk: None }),
+                }
             }
         }
     }
@@ -183,6 +208,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         key: KeyAddress<'ctx>,
         site: Instruction,
         symbol: &str,
+        check: Option<TypeCheck>,
     ) -> (FunctionValue<'ctx>, GlobalValue<'ctx>) {
         let module = self.module;
         // SAFETY: the site is a call, which has a function type.
@@ -194,8 +220,8 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         let global = trampoline.as_global_value();
         global.set_alignment(self.target.trampoline_alignment());
 
-        let record = record::build(module, self.format, key, trampoline);
-        self.set_prefix(trampoline, record, eligible::may_be_nop(module, self.target, site));
+        let record = record::build(module, self.format, key, trampoline, check);
+        self.set_prefix(trampoline, record, eligible::may_be_nop(module, self.target, site), check);
         for part in [global, record] {
             if key.is_local() {
                 if let Some(group) = key.global.get_comdat() {
@@ -240,8 +266,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
 
     fn build_body(
         &self,
-        key: KeyAddress<'ctx>,
-        trampoline: FunctionValue<'ctx>,
+        &Made { key, trampoline, check, .. }: &Made<'ctx>,
         access: Access<'ctx>,
         thunk: Option<&str>,
     ) {
@@ -251,7 +276,7 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
             Access::Near | Access::Far => key.global.as_pointer_value(),
         };
         let ty = context.void_type().fn_type(&[key_global.get_type().into()], false);
-        let code = self.format.jump_to_target(self.module, self.target, access, key.offset, thunk);
+        let code = self.format.jump_to_target(self.module, self.target, access, key.offset, thunk, check);
         let dialect = Some(InlineAsmDialect::ATT);
         let constraint = self.target.symbol_constraint().to_owned();
         let code = context.create_inline_asm(ty, code, constraint, true, false, dialect, false);
@@ -261,16 +286,24 @@ impl<'module, 'ctx> Trampolines<'module, 'ctx> {
         builder.build_unreachable().expect("the builder has a position");
     }
 
-    fn set_prefix(&self, trampoline: FunctionValue<'ctx>, record: GlobalValue<'ctx>, may_be_nop: bool) {
+    fn set_prefix(
+        &self,
+        trampoline: FunctionValue<'ctx>,
+        record: GlobalValue<'ctx>,
+        may_be_nop: bool,
+        check: Option<TypeCheck>,
+    ) {
         let context = self.module.get_context();
-        let signature = if may_be_nop { abi::SIGNATURE } else { abi::SIGNATURE_CALL_ONLY };
-        let prefix = context.const_struct(
-            &[
-                context.i32_type().const_int(signature.into(), false).into(),
-                module::distance(self.module, trampoline.as_global_value(), record).into(),
-            ],
-            false,
-        );
-        shim::set_prefix_data(trampoline, prefix);
+        let signature = match (check, may_be_nop) {
+            (None, true) => abi::SIGNATURE,
+            (None, false) => abi::SIGNATURE_CALL_ONLY,
+            (Some(_), true) => abi::SIGNATURE_CHECKED,
+            (Some(_), false) => abi::SIGNATURE_CHECKED_CALL_ONLY,
+        };
+        let numbers = check.into_iter().flat_map(|check| [check.distance, check.hash]).chain([signature]);
+        let mut prefix: Vec<BasicValueEnum<'_>> =
+            numbers.map(|number| context.i32_type().const_int(number.into(), false).into()).collect();
+        prefix.push(module::distance(self.module, trampoline.as_global_value(), record).into());
+        shim::set_prefix_data(trampoline, context.const_struct(&prefix, false));
     }
 }

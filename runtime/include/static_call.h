@@ -774,8 +774,9 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 
 /* Defines a key of func's type that calls nothing until it is updated, and again after an update to
  * NULL: a call is a nop. Call it with static_call_cond, since there is no result. func must return (it is not
- * declared noreturn), and must not be called under kcfi or cfi-icall while it is NULL, because the function
- * that stands for NULL there has no type. In C++, a type that returns an object of a class does not compile.
+ * declared noreturn), and must not be called under cfi-icall while it is NULL, because the function that
+ * stands for NULL there has no type (nor under kcfi if another compiler than one with the pass compiles the
+ * key). In C++, a type that returns an object of a class does not compile.
  * On i686 the function that stands for NULL or "return 0" removes nothing from the stack: so func must not be
  * stdcall, fastcall or thiscall there, and, if it may be NULL, must return no struct and no floating-point
  * number (C++ says so).
@@ -943,6 +944,7 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
  *   -EILSEQ  a call's instruction is not what was last written there: a breakpoint, another patcher
  *   -EFAULT  code that calls the key is not mapped any more (munmap), or may not be read
  *   -EROFS   static_call_seal was called
+ *   -EPROTOTYPE  calls of the key check the type of its function (-fsanitize=kcfi), and func has another one
  *   -EAGAIN  code is written with breakpoints, and a thread or a handler's sa_mask blocks SIGTRAP, or a
  *            debugger is attached
  * After three times -EACCES or -EAGAIN in a row, most updates that are asked for again fail at once,

@@ -83,6 +83,9 @@ numbered! {
         /// A branch's count cannot go there: counted down at zero, or up at its largest; or disabled while
         /// others have counted it up.
         Count = 11,
+        /// Calls of the key check the type of its function (`-fsanitize=kcfi`), and this one has another
+        /// type, or none.
+        WrongType = 12,
     }
 }
 
@@ -131,6 +134,7 @@ impl Error {
             ErrorKind::Sealed => -30,                               // EROFS
             ErrorKind::Unknown => -71,                              // EPROTO
             ErrorKind::Count => -34,                                // ERANGE
+            ErrorKind::WrongType => -91,                            // EPROTOTYPE
         }
     }
 }
@@ -205,6 +209,13 @@ impl fmt::Display for Error {
                 "the branch's count cannot change like this: count down only what was counted up, and \
                  disable a branch only when nobody else has counted it up",
             ),
+            ErrorKind::WrongType => write!(
+                f,
+                "calls of this key check the type of its function (-fsanitize=kcfi), and the one at {:#x} \
+                 has another type, or none: give it the key's type, and compile its file with \
+                 -fsanitize=kcfi; assembler has a type by __kcfi_typeid_NAME",
+                self.address
+            ),
             ErrorKind::NotProtected if self.address == 0 => f.write_str(
                 "nothing was protected: no image of this process was compiled with the static-call pass",
             ),
@@ -231,7 +242,7 @@ impl core::error::Error for Error {}
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::NoOffState | ErrorKind::DuplicateKey | ErrorKind::Count => {
+            ErrorKind::NoOffState | ErrorKind::DuplicateKey | ErrorKind::Count | ErrorKind::WrongType => {
                 std::io::ErrorKind::InvalidInput
             }
             ErrorKind::Reentrant | ErrorKind::SignalBlocked => std::io::ErrorKind::WouldBlock,
@@ -266,6 +277,7 @@ mod tests {
             (ErrorKind::NotMapped, -14),
             (ErrorKind::Unknown, -71),
             (ErrorKind::Count, -34),
+            (ErrorKind::WrongType, -91),
         ];
         assert!(expected.iter().map(|(kind, _)| kind).eq(ErrorKind::ALL));
         for (kind, errno) in expected {

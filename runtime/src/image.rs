@@ -24,8 +24,9 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use static_call_abi::{
-    BEHIND, Form, Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_THUNK,
-    SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, Site, VERSION, is_entry,
+    BEHIND, Form, Image, Key, Record, SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_CHECKED,
+    SIGNATURE_CHECKED_CALL_ONLY, SIGNATURE_THUNK, SIGNATURE_WITHOUT_SITES, SITE_ANCHOR, Site, TypeCheck,
+    VERSION, is_entry,
 };
 
 use crate::arch::{Action, WORD, native};
@@ -209,7 +210,19 @@ pub(crate) fn trampoline(record: &Record) -> usize {
 /// Whether the record's sites may become nops: what its trampoline's signature says.
 pub(crate) fn may_be_nop(record: &Record, text: Text) -> bool {
     prefix(trampoline(record), |address| text.word(address))
-        .is_some_and(|(signature, _)| signature == SIGNATURE)
+        .is_some_and(|(signature, _)| [SIGNATURE, SIGNATURE_CHECKED].contains(&signature))
+}
+
+/// What the record's trampoline checks before it jumps, if it does.
+#[inline]
+pub(crate) fn type_check(record: &Record, text: Text) -> Option<TypeCheck> {
+    let trampoline = trampoline(record);
+    let (signature, _) = prefix(trampoline, |address| text.word(address))?;
+    if ![SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(&signature) {
+        return None;
+    }
+    let [distance, hash] = pair(trampoline.wrapping_sub(16), |address| text.word(address))?;
+    Some(TypeCheck { distance, hash })
 }
 
 /// Whether the record's trampoline jumps through a thunk.
@@ -331,7 +344,9 @@ fn prefix(trampoline: usize, word: impl Fn(usize) -> Option<[u8; WORD]>) -> Opti
 /// The same, also for a trampoline that was written without the pass: it has them behind its code.
 fn signature(trampoline: usize, text: Text) -> Option<(u32, usize)> {
     prefix(trampoline, |address| text.word(address))
-        .filter(|(found, _)| [SIGNATURE, SIGNATURE_CALL_ONLY].contains(found))
+        .filter(|(found, _)| {
+            [SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(found)
+        })
         .or_else(|| behind(trampoline, text))
 }
 
@@ -352,13 +367,19 @@ fn signed(
     trampoline: usize,
     word: impl Fn(usize) -> Option<[u8; WORD]>,
 ) -> Option<(u32, usize)> {
+    let [signature, offset] = pair(start, word)?;
+    Some((signature, trampoline.wrapping_add_signed(offset.cast_signed() as isize)))
+}
+
+/// The two numbers at `start`.
+#[inline]
+fn pair(start: usize, word: impl Fn(usize) -> Option<[u8; WORD]>) -> Option<[u32; 2]> {
     let mut bytes = [0; 8];
     for offset in (0..8).step_by(WORD) {
         bytes[offset..offset + WORD].copy_from_slice(&word(start.checked_add(offset)?)?);
     }
-    let ([signature, offset], _) = bytes.as_chunks::<4>() else { return None };
-    let offset = i32::from_ne_bytes(*offset) as isize;
-    Some((u32::from_ne_bytes(*signature), trampoline.wrapping_add_signed(offset)))
+    let ([first, second], _) = bytes.as_chunks::<4>() else { return None };
+    Some([first, second].map(|bytes| u32::from_ne_bytes(*bytes)))
 }
 
 /// Checks everything, sorts the sites by record and links the records to their keys. After an error the image

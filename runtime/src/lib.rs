@@ -133,6 +133,7 @@ pub mod example;
 mod features;
 mod foreign_breakpoint;
 mod format;
+mod function_type;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

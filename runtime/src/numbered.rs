@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(
             all!(ErrorKind),
             "NoOffState 0, DuplicateKey 1, Reentrant 2, NotWritable 3, ForeignCode 4, OtherRuntime 5, \
-             SignalBlocked 6, Sealed 7, NotProtected 8, NotMapped 9, Unknown 10, Count 11"
+             SignalBlocked 6, Sealed 7, NotProtected 8, NotMapped 9, Unknown 10, Count 11, WrongType 12"
         );
         assert_eq!(
             all!(Reason),

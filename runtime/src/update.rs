@@ -24,6 +24,7 @@ use crate::arch::{self, Action, BulkRewrite, Code, Kind, WORD, native};
 use crate::branches::{self, Entry};
 use crate::change::{Change, State, Wish};
 use crate::error::{Error, ErrorKind};
+use crate::function_type;
 use crate::image::{self, Images};
 use crate::journal::{self, Step};
 use crate::lock::Guard;
@@ -58,6 +59,7 @@ pub(crate) fn update(changes: &mut [Change<'_>], lock: &Guard) -> Result<(), Err
     if changes.iter().any(|change| change.state().target.is_null() && !change.key.is_branch()) {
         return Err(Error::new(ErrorKind::NoOffState));
     }
+    function_type::check(changes, lock)?;
     let result = update_to(changes, lock);
     if result.is_ok() {
         // Now they hold what was before.
@@ -676,9 +678,14 @@ fn visit_record(
     visitor: &mut impl Visitor,
 ) -> Result<(), Error> {
     let text = Text::of(image);
+    // An update has asked for the type of what it publishes. A load has not, and what comes back after a
+    // failure may be what was loaded.
+    let is_published = from != to && matches!(foreign, Foreign::Refuse);
+    let suits = || is_published || function_type::suits(record, text, to.target.addr());
     match mode_of(record, mode) {
         Mode::Generic => {}
         Mode::Trampoline => {
+            let to = suits().then_some(to);
             if let Some(patch) = foreign.filter(trampoline_patch(record, text, from, to))? {
                 visitor.visit(text, patch)?;
             }
@@ -708,7 +715,7 @@ fn visit_record(
             }
         }
         Mode::Inline => {
-            let transition = Transition::new(record, text, from, to);
+            let transition = Transition::new(record, text, from, to, suits());
             let all = record.count.get() as usize;
             let mut visited = 0;
             'sites: while visited < all {
@@ -761,16 +768,19 @@ struct Encodings {
 }
 
 impl Transition {
-    fn new(record: &Record, text: Text, from: State, to: State) -> Self {
+    /// `suits` says whether the calls may reach the target of `to`. Whether they reached that of `from`, the
+    /// sites tell: they may be on their trampoline in any state.
+    fn new(record: &Record, text: Text, from: State, to: State, suits: bool) -> Self {
         let may_be_nop = image::may_be_nop(record, text);
         let trampoline = image::trampoline(record);
-        let wanted = |state: State| {
+        let wanted = |state: State, suits: bool| {
             // A target that no branch may enter is reached through the key.
-            let call = Action::Branch(entry(state, trampoline, text).unwrap_or(trampoline));
+            let entry = if suits { entry(state, trampoline, text) } else { None };
+            let call = Action::Branch(entry.unwrap_or(trampoline));
             Encodings { best: Action::at_best(state.form, may_be_nop, call), call }
         };
         let trampoline = Action::Branch(trampoline);
-        let (is_load, from, to) = (from == to, wanted(from), wanted(to));
+        let (is_load, from, to) = (from == to, wanted(from, true), wanted(to, suits));
         let before = if is_load { trampoline } else { from.best };
         let rewrites =
             if before == to.best { [None; 2] } else { native::Rewrite::all(before, to.best, &text.range()) };
@@ -838,9 +848,14 @@ fn branch_patch(
     }
 }
 
-/// The change of a record's trampoline. None if it stays as it is, because its first instruction may not be
-/// replaced by a jump.
-fn trampoline_patch(record: &Record, text: Text, from: State, to: State) -> Result<Option<Patch>, Error> {
+/// The change of a record's trampoline, to none if it has to look at its key. None if it stays as it is,
+/// because its first instruction may not be replaced by a jump.
+fn trampoline_patch(
+    record: &Record,
+    text: Text,
+    from: State,
+    to: Option<State>,
+) -> Result<Option<Patch>, Error> {
     let address = image::trampoline(record);
     let pc = address + native::TRAMPOLINE_JUMP;
     let Some(old) = text.word(address) else { return Ok(None) };
@@ -855,10 +870,11 @@ fn trampoline_patch(record: &Record, text: Text, from: State, to: State) -> Resu
     }
     let original = saved(record, old);
     let jump = |state| jump(state, record, text, original);
-    if ![original, jump(from), jump(to)].contains(&old) {
+    let new = to.map_or(original, jump);
+    if ![original, jump(from), new].contains(&old) {
         return Err(Error::at(ErrorKind::ForeignCode, pc));
     }
-    Ok(Some(Patch { key: record.key, pc, kind: Kind::Jump, follows_key, target: 0, old, new: jump(to) }))
+    Ok(Some(Patch { key: record.key, pc, kind: Kind::Jump, follows_key, target: 0, old, new }))
 }
 
 /// The first word of a trampoline that jumps to its key's target. Out of reach, it jumps through the key as
@@ -969,7 +985,7 @@ fn visit_record_back(
             }
         }
         Mode::Inline => {
-            let transition = Transition::new(record, text, now, there);
+            let transition = Transition::new(record, text, now, there, true);
             for pc in image::sites(record) {
                 if let Some(patch) = foreign.filter(transition.site_patch(pc))? {
                     visitor.visit(text, patch)?;

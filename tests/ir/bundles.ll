@@ -34,16 +34,6 @@ exit:
 }
 
 ; REMARK: static call stays indirect: every call must check the function pointer
-; CHECK-LABEL: define void @kcfi(
-; CHECK-NEXT: call void asm sideeffect {{.*}}.pdr.static_call,
-; CHECK-NEXT: %target = load atomic volatile ptr, ptr @k acquire
-; CHECK-NEXT: call void %target() [ "kcfi"(i32 42) ]
-define void @kcfi() {
-  %f = call ptr @__static_call_target(ptr @k)
-  call void %f() [ "kcfi"(i32 42) ]
-  ret void
-}
-
 ; CHECK-LABEL: define void @ptrauth(
 ; CHECK: call void %target() [ "ptrauth"(i32 42, i64 0) ]
 define void @ptrauth() {

@@ -102,6 +102,7 @@ files! {
     global_merge
     indirect
     intrinsic
+    kcfi
     keys
     local_record
     no_key

@@ -130,7 +130,6 @@ fn builds_without_direct_calls() {
     if platform().is_x86() && platform().pointer == 8 {
         let large = "this target or code model has no recorded call sites";
         builds.push((&["-O2", "-mcmodel=large", "-fno-pic", "-no-pie"], large));
-        builds.push((&["-O2", "-fsanitize=kcfi"], "every call must check the function pointer"));
     }
     for (flags, reason) in builds {
         let mut expected = ordinary();

@@ -25,7 +25,7 @@ const LIMITS: [(&str, usize); 30] = [
     ("docs/dispatch.md", 100),
     ("docs/hooks.md", 80),
     ("docs/updates.md", 60),
-    ("docs/hardening.md", 80),
+    ("docs/hardening.md", 110),
     ("docs/inspect.md", 100),
     ("docs/many-keys.md", 150),
     ("docs/branches.md", 230),

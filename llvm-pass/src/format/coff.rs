@@ -12,7 +12,7 @@
 use inkwell::module::{Linkage, Module};
 use inkwell::values::{BasicMetadataValueEnum, FunctionValue, GlobalValue, PointerValue};
 use inkwell::{AddressSpace, DLLStorageClass};
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use super::{Access, Format, Hooks, Table, behind, by_the_linker};
 use crate::key_address::KeyAddress;
@@ -128,6 +128,10 @@ impl Format for Coff {
     /// A comdat is a section of its own. The record's address in the trampoline's prefix keeps the record.
     fn place_trampoline(&self, _: FunctionValue<'_>, _: GlobalValue<'_>, _: KeyAddress<'_>) {}
 
+    fn has_type_checks(&self) -> bool {
+        false
+    }
+
     fn jump_to_target(
         &self,
         module: &Module<'_>,
@@ -135,6 +139,7 @@ impl Format for Coff {
         access: Access<'_>,
         offset: i64,
         thunk: Option<&str>,
+        _check: Option<TypeCheck>,
     ) -> String {
         let is_near = !matches!(access, Access::Slot(_));
         // The record's address of the key is the field's.

@@ -6,7 +6,7 @@
 
 use inkwell::module::{Linkage, Module};
 use inkwell::values::{FunctionValue, GlobalValue, PointerValue};
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use super::{Access, Format, Hooks, Table, by_the_linker};
 use crate::key_address::KeyAddress;
@@ -93,6 +93,10 @@ impl Format for Elf {
         shim::set_associated(record, trampoline);
     }
 
+    fn has_type_checks(&self) -> bool {
+        true
+    }
+
     fn jump_to_target(
         &self,
         module: &Module<'_>,
@@ -100,9 +104,10 @@ impl Format for Elf {
         access: Access<'_>,
         offset: i64,
         thunk: Option<&str>,
+        check: Option<TypeCheck>,
     ) -> String {
         let is_movable = module.get_flag("PIC Level").is_some();
-        target.jump_to_target(matches!(access, Access::Near), is_movable, offset, thunk)
+        target.jump_to_target(matches!(access, Access::Near), is_movable, offset, thunk, check)
     }
 
     fn has_notes(&self) -> bool {

@@ -13,7 +13,7 @@ use inkwell::GlobalVisibility;
 use inkwell::comdat::ComdatSelectionKind;
 use inkwell::module::{Linkage, Module};
 use inkwell::values::{FunctionValue, GlobalValue, PointerValue};
-use static_call_abi as abi;
+use static_call_abi::{self as abi, TypeCheck};
 
 use crate::key_address::KeyAddress;
 use crate::target::Target;
@@ -113,6 +113,9 @@ pub(crate) trait Format: Debug + Sync {
     /// Gives the trampoline its place, and ties the record to it.
     fn place_trampoline(&self, trampoline: FunctionValue<'_>, record: GlobalValue<'_>, key: KeyAddress<'_>);
 
+    /// Whether trampolines may check the types of their targets.
+    fn has_type_checks(&self) -> bool;
+
     /// A trampoline's code, as [`Target::jump_to_target`] says.
     fn jump_to_target(
         &self,
@@ -121,6 +124,7 @@ pub(crate) trait Format: Debug + Sync {
         access: Access<'_>,
         offset: i64,
         thunk: Option<&str>,
+        check: Option<TypeCheck>,
     ) -> String;
 
     /// Whether the file may hold notes for tools that read it (`note.rs`).

@@ -1,7 +1,7 @@
-use static_call_abi::{__static_call_aarch64 as text, AARCH64};
+use static_call_abi::{__static_call_aarch64 as text, AARCH64, STAND_IN, TypeCheck};
 
 use super::conventions as cc;
-use super::description::Target;
+use super::description::{Checked, Target};
 use super::site::SiteLayout;
 use super::text::inline;
 
@@ -29,15 +29,32 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: Some(Checked { no_op: 4, jump_to_target: jump_to_checked_target }),
 };
 
 /// `runtime/abi/src/assembler/aarch64.rs` explains the text.
 fn jump_to_target(near: bool, offset: i64, _thunk: Option<&str>) -> String {
+    jump_with(near, offset, "")
+}
+
+/// The same with a check of the target's type.
+fn jump_to_checked_target(near: bool, offset: i64, _thunk: Option<&str>, check: TypeCheck) -> String {
+    let half = |word: u32, shift: u32| (word >> shift & 0xffff).to_string();
+    let check = text!(check)
+        .replace("{distance}", &check.distance.to_string())
+        .replace("{hash_low}", &half(check.hash, 0))
+        .replace("{hash_high}", &half(check.hash, 16))
+        .replace("{stand_in_low}", &half(STAND_IN, 0))
+        .replace("{stand_in_high}", &half(STAND_IN, 16));
+    jump_with(near, offset, &check)
+}
+
+fn jump_with(near: bool, offset: i64, check: &str) -> String {
     if near {
-        return inline(text!(near), offset);
+        return inline(&text!(near "{check}").replace("{check}", check), offset);
     }
     let field = match offset {
-        0 => return inline(text!(far), offset),
+        0 => String::new(),
         1..4096 => "add x16, x16, #{offset}".to_owned(),
         _ => {
             let part = |shift: u32| offset >> shift & 0xffff;
@@ -48,5 +65,5 @@ fn jump_to_target(near: bool, offset: i64, _thunk: Option<&str>) -> String {
             )
         }
     };
-    inline(&text!(far "{field}").replace("{field}", &field), offset)
+    inline(&text!(far "{field}" "{check}").replace("{field}", &field).replace("{check}", check), offset)
 }

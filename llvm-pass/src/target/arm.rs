@@ -36,6 +36,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: None,
 };
 
 /// `runtime/abi/src/assembler/arm.rs` explains the text.

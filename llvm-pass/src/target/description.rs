@@ -1,7 +1,8 @@
 //! One architecture, as its own file describes it.
 
-use static_call_abi::Architecture;
+use static_call_abi::{Architecture, TypeCheck};
 
+use super::conventions as cc;
 use super::site::{SiteKind, SiteLayout};
 use crate::shim::Instruction;
 
@@ -37,6 +38,8 @@ pub(crate) struct Target {
     pub(super) jump_at_fixed_address: Option<fn(offset: i64, thunk: Option<&str>) -> String>,
     /// See [`Target::jump_in_coff`]. None: no calls are recorded in COFF.
     pub(super) jump_in_coff: Option<fn(CoffJump, offset: i64, thunk: Option<&str>) -> String>,
+    /// How a trampoline checks its target's type, if it can.
+    pub(super) checked: Option<Checked>,
 }
 
 /// What differs between trampolines in COFF.
@@ -46,6 +49,15 @@ pub(crate) struct CoffJump {
     pub(crate) is_near: bool,
     /// Control Flow Guard checks indirect calls.
     pub(crate) is_guarded: bool,
+}
+
+/// Trampolines that check their target's type.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// The size of each no-op that `-fpatchable-function-entry` puts before a function.
+    pub(super) no_op: u32,
+    /// As [`Target::jump_to_target`].
+    pub(super) jump_to_target: fn(near: bool, offset: i64, thunk: Option<&str>, check: TypeCheck) -> String,
 }
 
 /// A function's `target-features`.
@@ -87,8 +99,8 @@ impl Target {
         self.architecture.page_size.try_into().expect("a small number")
     }
 
-    /// Alignment of a trampoline. It aligns the first instruction as well, because the prefix has eight
-    /// bytes.
+    /// Alignment of a trampoline. It aligns the first instruction as well, because the prefix has eight or
+    /// sixteen bytes.
     pub(crate) const fn trampoline_alignment(&self) -> u32 {
         8
     }
@@ -138,9 +150,11 @@ impl Target {
         is_movable: bool,
         offset: i64,
         thunk: Option<&str>,
+        check: Option<TypeCheck>,
     ) -> String {
-        match self.jump_at_fixed_address {
-            Some(jump) if near && !is_movable => jump(offset, thunk),
+        match (self.jump_at_fixed_address, check.zip(self.checked.as_ref())) {
+            (_, Some((check, checked))) => (checked.jump_to_target)(near, offset, thunk, check),
+            (Some(jump), None) if near && !is_movable => jump(offset, thunk),
             _ => (self.jump_to_target)(near, offset, thunk),
         }
     }
@@ -153,6 +167,18 @@ impl Target {
     /// The same as [`Target::jump_to_target`] in COFF. For a key that is not near, `$0` is the pointer.
     pub(crate) fn jump_in_coff(&self, jump: CoffJump, offset: i64, thunk: Option<&str>) -> String {
         self.jump_in_coff.expect("the format asked")(jump, offset, thunk)
+    }
+
+    /// What a trampoline checks in place of a call that expects `hash` before its target, with this number of
+    /// patchable no-ops between both. None if no trampoline can: on other architectures, and for conventions
+    /// that may use the registers of the check.
+    pub(crate) fn type_check(&self, convention: u32, hash: u32, no_ops: u32) -> Option<TypeCheck> {
+        /// AArch64's LDUR reaches no farther.
+        const FARTHEST: u32 = 256;
+        let before = no_ops.checked_mul(self.checked.as_ref()?.no_op)?;
+        let distance = before.checked_add(size_of::<u32>() as u32)?;
+        let is_plain = [cc::C, cc::FAST, cc::COLD].contains(&convention);
+        (is_plain && distance <= FARTHEST).then_some(TypeCheck { distance, hash })
     }
 
     /// Whether a call in this convention can become a nop.

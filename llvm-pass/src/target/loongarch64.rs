@@ -26,6 +26,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: None,
 };
 
 /// `runtime/abi/src/assembler/loongarch64.rs` explains the text.

@@ -25,6 +25,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: None,
 };
 
 /// The TOC pointer is saved before each call and restored after it ([`POWERPC64_TOC`]). Code for POWER10

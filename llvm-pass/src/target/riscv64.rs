@@ -22,6 +22,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: None,
 };
 
 /// A call has two instructions, which must be in one word, because the runtime replaces the second one and

@@ -22,6 +22,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: None,
+    checked: None,
 };
 
 /// `runtime/abi/src/assembler/s390x.rs` explains the text.

@@ -35,6 +35,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: Some(jump_at_fixed_address),
     jump_in_coff: None,
+    checked: None,
 };
 
 /// A static chain is in a register that a trampoline needs. Inreg arguments are in eax (-mregparm), except in

@@ -1,7 +1,7 @@
-use static_call_abi::{__static_call_x86_64 as text, Placement, X86_64, X86_64_PREFIX};
+use static_call_abi::{__static_call_x86_64 as text, Placement, STAND_IN, TypeCheck, X86_64, X86_64_PREFIX};
 
 use super::conventions as cc;
-use super::description::{CoffJump, Features, Target};
+use super::description::{Checked, CoffJump, Features, Target};
 use super::site::{SiteKind, SiteLayout};
 use super::text::inline;
 
@@ -21,6 +21,7 @@ pub(super) const TARGET: Target = Target {
     jump_to_target,
     jump_at_fixed_address: None,
     jump_in_coff: Some(jump_in_coff),
+    checked: Some(Checked { no_op: 1, jump_to_target: jump_to_checked_target }),
 };
 
 /// One aligned eight-byte word holds the whole instruction: AMD64 Architecture Programmer's Manual, volume 2
@@ -84,4 +85,18 @@ fn jump_in_coff(jump: CoffJump, offset: i64, thunk: Option<&str>) -> String {
         (false, false, Some(_)) => text!(slot "jmp {thunk}"),
     };
     inline(code, offset).replace("{thunk}", thunk.unwrap_or_default())
+}
+
+/// The same with a check of the target's type.
+fn jump_to_checked_target(near: bool, offset: i64, thunk: Option<&str>, check: TypeCheck) -> String {
+    let TypeCheck { distance, hash } = check;
+    let code = if near { text!(near "{check}") } else { text!(far "{check}") };
+    let code = code.replace("{check}", text!(check));
+    let jump = thunk.map_or("jmpq *%r11".to_owned(), |thunk| format!("jmp {thunk}"));
+    inline(&format!("{}\n{code}", text!(data "16")), offset)
+        .replace("{number}", "${:uid}")
+        .replace("{negated}", &hash.wrapping_neg().cast_signed().to_string())
+        .replace("{distance}", &distance.to_string())
+        .replace("{to_stand_in}", &hash.wrapping_sub(STAND_IN).cast_signed().to_string())
+        .replace("{jump}", &jump)
 }

@@ -117,6 +117,9 @@ pub const KEY_SUFFIX: &str = "__static_call_key";
 pub const TRAMPOLINE_PREFIX: &str = "__static_call_trampoline.";
 /// A record's symbol: this, then the key's and its offset as they are.
 pub const RECORD_PREFIX: &str = "__static_call_record.";
+/// What follows in the symbols of a trampoline that checks a type, and of its record: this, and the numbers
+/// of the [`TypeCheck`]. So a linker never takes a trampoline with another check, or none, in its place.
+pub const CHECK_INFIX: &str = "..xkcfi.";
 /// The image descriptor, one for each executable or shared object.
 pub const IMAGE: &str = "__static_call_image";
 /// The constructor and destructor that hand the descriptor to the runtime.
@@ -206,6 +209,35 @@ pub const SIGNATURE_WITHOUT_SITES: u32 = u32::from_le_bytes([b'S', b'C', b'W', V
 pub const SIGNATURE_THUNK: u32 = u32::from_le_bytes([b'S', b'C', b'R', VERSION as u8]);
 /// See [`SIGNATURE_WITHOUT_SITES`].
 pub const BEHIND: usize = 16;
+/// Like [`SIGNATURE`], for a trampoline that checks the type of its target, as calls of clang's and rustc's
+/// `-fsanitize=kcfi` do. A [`TypeCheck`] stands before the prefix.
+pub const SIGNATURE_CHECKED: u32 = u32::from_le_bytes([b'S', b'K', b'T', VERSION as u8]);
+/// Like [`SIGNATURE_CALL_ONLY`], for such a trampoline.
+pub const SIGNATURE_CHECKED_CALL_ONLY: u32 = u32::from_le_bytes([b'S', b'K', b'C', VERSION as u8]);
+/// The hash before a function of the C header that stands for NULL or "return 0". Every key has it, whatever
+/// its type is: so the pass gives it a type that no function of the program's has, and that every check of a
+/// trampoline accepts.
+pub const STAND_IN: u32 = 0x7363_4f46;
+
+/// What a trampoline expects before its target: a hash of the function's type. It is the same for every
+/// compiler of one program, and nobody else has to know how it is made.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeCheck {
+    /// How many bytes before the function's first instruction its hash starts: four, and what
+    /// `-fpatchable-function-entry` puts between.
+    pub distance: u32,
+    /// The hash.
+    pub hash: u32,
+}
+
+impl TypeCheck {
+    /// Whether a function with this hash may be called.
+    #[must_use]
+    pub const fn accepts(self, found: u32) -> bool {
+        found == self.hash || found == STAND_IN
+    }
+}
 
 // `Layout` agrees with these types on each machine that this is compiled for. loom's atomics have other
 // sizes.

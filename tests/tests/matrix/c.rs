@@ -152,13 +152,7 @@ const CELLS: &[Cell] = &[
         ..CLANG
     },
     Cell { name: "thread", flags: &["-O1", "-g", "-fsanitize=thread"], traces: &["__tsan_init"], ..CLANG },
-    Cell {
-        name: "kcfi",
-        flags: &["-O2", "-fsanitize=kcfi"],
-        expected: Expected::Generic(LOADED_ONLY),
-        traces: &["__cfi_"],
-        ..CLANG
-    },
+    Cell { name: "kcfi", flags: &["-O2", "-fsanitize=kcfi"], traces: &["__cfi_"], ..CLANG },
     Cell {
         name: "large_code_model",
         flags: &["-O2", "-mcmodel=large"],

@@ -9,30 +9,52 @@
 #[macro_export]
 macro_rules! __static_call_aarch64 {
     (near) => {
-        "nop
-        adrp x16, {key}+{offset}
-        add x16, x16, :lo12:{key}+{offset}
-        ldar x16, [x16]
-        br x16
-        dsb sy
-        isb
-        .p2align 3"
+        $crate::__static_call_aarch64!(near "")
+    };
+    (near $check:literal) => {
+        ::core::concat!(
+            "nop
+            adrp x16, {key}+{offset}
+            add x16, x16, :lo12:{key}+{offset}
+            ldar x16, [x16]
+            ", $check, "
+            br x16
+            dsb sy
+            isb
+            .p2align 3"
+        )
     };
     (far) => {
-        $crate::__static_call_aarch64!(far "")
+        $crate::__static_call_aarch64!(far "" "")
     };
-    (far $field:literal) => {
+    (far $field:literal $check:literal) => {
         ::core::concat!(
             "nop
             adrp x16, :got:{key}
             ldr x16, [x16, :got_lo12:{key}]
             ", $field, "
             ldar x16, [x16]
+            ", $check, "
             br x16
             dsb sy
             isb
             .p2align 3"
         )
+    };
+    // Checks the type of the function in x16, with registers that no argument of C is in. BRK's number names
+    // the two registers, as those of compilers do.
+    (check) => {
+        "ldur w17, [x16, #-{distance}]
+        movz w9, #{hash_low}
+        movk w9, #{hash_high}, lsl #16
+        cmp w17, w9
+        b.eq 777f
+        movz w9, #{stand_in_low}
+        movk w9, #{stand_in_high}, lsl #16
+        cmp w17, w9
+        b.eq 777f
+        brk #0x8130
+        777:"
     };
     // The key's address comes from the record at 771. For C: GNU as asks for the entry of a local key in the
     // global offset table by section and offset, and GNU ld then has one entry for the whole section.

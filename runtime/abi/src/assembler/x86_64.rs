@@ -5,8 +5,8 @@
 ///
 /// A thunk is the code that jumps to the address in r11: a jump to the compiler's own, or `retpoline`.
 ///
-/// `data` marks the eight bytes before it as data. Otherwise llvm-bolt would take them for code, and refuse
-/// the program or drop what it cannot read. `{number}` is unique in the file.
+/// `data` marks the eight bytes before it as data, or as many as it is told. Otherwise llvm-bolt would take
+/// them for code, and refuse the program or drop what it cannot read. `{number}` is unique in the file.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_x86_64 {
@@ -87,10 +87,26 @@ macro_rules! __static_call_x86_64 {
         776: movq %r11, (%rsp)
         retq"
     };
+    // A thunk that checks the type of the function in r11, with registers that no argument of C is in.
+    // Neither number is a hash: an address behind one must not look like a function. `{jump}` goes there.
+    (check) => {
+        "movl ${negated}, %r10d
+        addl -{distance}(%r11), %r10d
+        je 777f
+        addl ${to_stand_in}, %r10d
+        je 777f
+        ud2
+        777: {jump}"
+    };
     (data) => {
-        ".set __static_call_prefix.{number}, . - 8
-        .type __static_call_prefix.{number}, @object
-        .size __static_call_prefix.{number}, 8"
+        $crate::__static_call_x86_64!(data "8")
+    };
+    (data $size:literal) => {
+        ::core::concat!(
+            ".set __static_call_prefix.{number}, . - ", $size, "
+            .type __static_call_prefix.{number}, @object
+            .size __static_call_prefix.{number}, ", $size
+        )
     };
     // A static branch. All prefixes belong to the instruction that changes: the first one never does, and a
     // probe may be set there. The code that looks at the key has no register to change; it leaves alone the
