@@ -120,6 +120,7 @@ mod branches;
 #[doc(hidden)]
 pub mod c;
 mod change;
+mod code_word;
 mod copies;
 #[cfg(all(test, target_arch = "x86_64", target_pointer_width = "64", not(loom)))]
 mod core_tests;

@@ -29,7 +29,7 @@ use crate::log::log;
 use crate::os::{self, Refused};
 use crate::page::Page;
 use crate::steps::Journal;
-use crate::writer::alias::Aliases;
+use crate::writer::aliases::Aliases;
 use crate::writer::breakpoint::state::State;
 use crate::writer::code_writer::CodeWriter;
 
@@ -42,7 +42,7 @@ pub(crate) struct Sealed {
     is_open: AtomicU32,
     writer: CustomWriter,
     pub(crate) journal: Journal,
-    #[allow(dead_code, reason = "empty where there are no aliases")]
+    #[allow(dead_code, reason = "used where there are aliases")]
     pub(crate) aliases: Aliases,
     #[allow(dead_code, reason = "empty where no writer has breakpoints")]
     pub(crate) breakpoints: State,

@@ -7,17 +7,15 @@
 //! # Safety
 //!
 //! Addresses are checked against the image's executable segment, which stays mapped while the image is
-//! registered. Code is no Rust object: this module accesses it, and only atomically. Beside it, the kernel
+//! registered. Code is no Rust object: `code_word.rs` accesses it, and only atomically. Beside it, the kernel
 //! writes bytes for breakpoints, and two others load some without knowing an image, as volatile: on POWER
 //! `update.rs` looks at how a key's target starts, and the handler of SIGTRAP (`trap.rs`) at the bytes where
 //! the thread was stopped.
 
-#[cfg(any(not(target_arch = "x86_64"), miri))]
-use core::sync::atomic::Ordering;
-
 use static_call_abi::Image;
 
 use crate::arch::{self, BulkRewrite, WORD, native};
+use crate::code_word::CodeWord;
 use crate::format;
 use crate::os::{self, Rights};
 use crate::patch::Patch;
@@ -146,7 +144,7 @@ impl Text {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         // SAFETY: the caller's promise.
-        self.checked(address).is_some_and(|word| unsafe { word.replace_by(way, |word| word.replace(patch)) })
+        self.checked(address).is_some_and(|word| unsafe { replace_by(way, word, |word| word.replace(patch)) })
     }
 
     /// Counts how many of these sites, from the first one on, are what their rewrites replace.
@@ -172,7 +170,7 @@ impl Text {
     ) -> usize {
         self.take_while(sites, |word, old, pc, rewrite| {
             // SAFETY: the caller's promise.
-            unsafe { word.replace_by(way, |word| word.rewrite(&rewrite, old, pc)) }
+            unsafe { replace_by(way, word, |word| word.rewrite(&rewrite, old, pc)) }
         })
     }
 
@@ -199,7 +197,7 @@ impl Text {
         if let Some(word) = self.in_first(address) {
             return Some(word);
         }
-        (address.is_multiple_of(WORD) && self.is_elsewhere(address)).then_some(CodeWord(address))
+        (address.is_multiple_of(WORD) && self.is_elsewhere(address)).then_some(CodeWord::at(address))
     }
 
     /// The word, if it lies in the segment with the first trampoline.
@@ -208,7 +206,7 @@ impl Text {
         // From the start to that of the last word. In a loop over sites, only the comparison stays.
         let room = self.end.saturating_sub(self.start).checked_sub(WORD)?;
         let inside = address.is_multiple_of(WORD) && address.wrapping_sub(self.start) <= room;
-        inside.then_some(CodeWord(address))
+        inside.then_some(CodeWord::at(address))
     }
 }
 
@@ -226,37 +224,6 @@ fn goes_on(address: usize, word: [u8; WORD]) -> bool {
         && !matches!(os::rights(next, os::page_size()), Some((Rights::NotMapped, _)))
 }
 
-/// Loads the aligned word at `address`.
-///
-/// # Safety
-///
-/// It is code of a registered image.
-#[allow(dead_code, reason = "for breakpoints")]
-pub(crate) unsafe fn load(address: usize) -> [u8; WORD] {
-    CodeWord(address).load()
-}
-
-/// Copies whole words of code. In a child of fork(2), a thread of the parent may be replacing some of them:
-/// each is copied as it was at one moment.
-///
-/// # Safety
-///
-/// They are code of a registered image; and there is room for as many at `to`, in memory that is no code yet.
-#[allow(dead_code, reason = "for aliases")]
-pub(crate) unsafe fn copy(code: core::ops::Range<usize>, to: usize) {
-    for address in code.clone().step_by(WORD) {
-        let word = CodeWord(address);
-        let mut bytes = word.load();
-        // On i686 a word is loaded in halves.
-        while cfg!(target_arch = "x86") && bytes != word.load() {
-            bytes = word.load();
-        }
-        let to = core::ptr::with_exposed_provenance_mut::<[u8; WORD]>(to + (address - code.start));
-        // SAFETY: the caller's promise.
-        unsafe { to.write_volatile(bytes) };
-    }
-}
-
 /// Prefetches the code at this address into the data cache, where that is known to pay.
 #[inline]
 pub(crate) fn prefetch(_address: usize) {
@@ -267,165 +234,26 @@ pub(crate) fn prefetch(_address: usize) {
     }
 }
 
-/// An aligned word in a segment of code that is mapped.
-#[derive(Clone, Copy)]
-struct CodeWord(usize);
-
-impl CodeWord {
-    /// Replaces it where it is written.
-    ///
-    /// # Safety
-    ///
-    /// `replace` replaces nothing but that word, and as [`Text::replace`] wants it.
-    #[inline]
-    unsafe fn replace_by(self, way: Way, replace: impl Fn(Self) -> bool) -> bool {
-        let Some(place) = way.place(self.0).map(Self) else { return false };
-        let mut is_replaced = replace(place);
-        // An alias is what is executed, unless somebody has made a copy of the page.
-        if let Way::Alias = way
-            && is_replaced
-            && self.load() != place.load()
-        {
-            is_replaced = alias::renew(self.0) && way.place(self.0).map(Self).is_some_and(replace);
-        }
-        if is_replaced {
-            // SAFETY: the word is mapped where it is executed, which is where caches know it.
-            unsafe { native::publish(self.0) };
-        }
-        is_replaced
+/// Replaces a word where it is written.
+///
+/// # Safety
+///
+/// `replace` replaces nothing but that word, and as [`Text::replace`] wants it.
+#[inline]
+unsafe fn replace_by(way: Way, word: CodeWord, replace: impl Fn(CodeWord) -> bool) -> bool {
+    let Some(place) = way.place(word.address()).map(CodeWord::at) else { return false };
+    let mut is_replaced = replace(place);
+    // An alias is what is executed, unless somebody has made a copy of the page.
+    if let Way::Alias = way
+        && is_replaced
+        && word.load() != place.load()
+    {
+        let renewed = || way.place(word.address()).map(CodeWord::at);
+        is_replaced = alias::renew(word.address()) && renewed().is_some_and(replace);
     }
-}
-
-/// In assembler, because this is code: ThreadSanitizer would track the accesses, and has no shadow memory for
-/// these addresses.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-impl CodeWord {
-    #[inline]
-    fn load(self) -> [u8; WORD] {
-        let word: u64;
-        // SAFETY: mapped and readable; an aligned load of eight bytes is atomic (AMD64 APM volume 2, 7.3.2).
-        unsafe {
-            core::arch::asm!("mov {word}, [{at}]", at = in(reg) self.0, word = out(reg) word,
-                options(nostack, preserves_flags, readonly));
-        }
-        word.to_ne_bytes()
+    if is_replaced {
+        // SAFETY: the word is mapped where it is executed, which is where caches know it.
+        unsafe { native::publish(word.address()) };
     }
-
-    /// # Safety
-    ///
-    /// The word is writable, and may become the new one at any moment. It has just been the old one.
-    #[inline]
-    unsafe fn replace(self, patch: &Patch) -> bool {
-        let (old, new) = (u64::from_ne_bytes(patch.old), u64::from_ne_bytes(patch.new));
-        // SAFETY: the caller's promise.
-        unsafe {
-            match native::only_displacement(patch.kind, patch.offset(), old ^ new) {
-                Some(at) => self.store_displacement(at, (new >> (8 * at)) as u32),
-                None => self.compare_exchange(patch.old, patch.new),
-            }
-        }
-    }
-
-    /// Replaces the instruction at `pc`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`replace`](Self::replace), and `rewrite` has found its instruction there.
-    #[inline]
-    unsafe fn rewrite(self, rewrite: &impl BulkRewrite<WORD>, old: [u8; WORD], pc: usize) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match rewrite.only_displacement(pc) {
-                Some((at, displacement)) => self.store_displacement(at, displacement),
-                None => self.compare_exchange(old, rewrite.apply(old, pc)),
-            }
-        }
-    }
-
-    /// Stores only the displacement. That costs a third, and does not touch bytes around it that others may
-    /// have changed since they were loaded, such as the first byte, where a debugger sets a breakpoint.
-    ///
-    /// # Safety
-    ///
-    /// As for [`replace`](Self::replace); the displacement lies in the word, `at` bytes from its start.
-    #[inline]
-    unsafe fn store_displacement(self, at: usize, displacement: u32) -> bool {
-        // SAFETY: the caller's promise; a store that lies in an aligned quadword is one atomic operation,
-        // whether it is aligned itself or not (AMD64 APM volume 2, 7.3.2).
-        unsafe {
-            core::arch::asm!("mov dword ptr [{at}], {displacement:e}", at = in(reg) self.0 + at,
-                displacement = in(reg) displacement, options(nostack, preserves_flags));
-        }
-        true
-    }
-
-    /// # Safety
-    ///
-    /// As for [`replace`](Self::replace).
-    #[inline]
-    unsafe fn compare_exchange(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
-        let (old, new) = (u64::from_ne_bytes(old), u64::from_ne_bytes(new));
-        let found: u64;
-        // SAFETY: the caller's promise; LOCK CMPXCHG of an aligned word is one atomic operation.
-        unsafe {
-            core::arch::asm!("lock cmpxchg [{at}], {new}", at = in(reg) self.0, new = in(reg) new,
-                inout("rax") old => found, options(nostack));
-        }
-        found == old
-    }
-}
-
-/// Elsewhere, and in Miri, which knows no assembler: with the compiler's atomics.
-#[cfg(any(not(target_arch = "x86_64"), miri))]
-impl CodeWord {
-    #[cfg(not(target_arch = "x86"))]
-    #[inline]
-    fn load(self) -> [u8; WORD] {
-        // SAFETY: mapped, readable and aligned; code is only accessed like this.
-        unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) }.load(Ordering::Relaxed).to_ne_bytes()
-    }
-
-    /// In two halves: only floating-point and vector registers, which a kernel may not use, load eight bytes
-    /// at once, and LOCK CMPXCHG8B writes them. Under the lock nobody else changes code but by single bytes,
-    /// such as a debugger, and `replace` compares the whole word.
-    #[cfg(target_arch = "x86")]
-    #[inline]
-    fn load(self) -> [u8; WORD] {
-        let half = |address| {
-            // SAFETY: mapped, readable and aligned.
-            unsafe { core::sync::atomic::AtomicU32::from_ptr(address as *mut u32) }.load(Ordering::Relaxed)
-        };
-        (u64::from(half(self.0)) | u64::from(half(self.0 + 4)) << 32).to_ne_bytes()
-    }
-
-    /// # Safety
-    ///
-    /// The word is writable, and may become the new one at any moment.
-    #[inline]
-    unsafe fn replace(self, patch: &Patch) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.compare_exchange(patch.old, patch.new) }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`replace`](Self::replace).
-    #[inline]
-    unsafe fn rewrite(self, rewrite: &impl BulkRewrite<WORD>, old: [u8; WORD], pc: usize) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.compare_exchange(old, rewrite.apply(old, pc)) }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`replace`](Self::replace).
-    #[inline]
-    unsafe fn compare_exchange(self, old: [u8; WORD], new: [u8; WORD]) -> bool {
-        // SAFETY: as above, and the caller's promise.
-        let word = unsafe { native::AtomicNumber::from_ptr(self.0 as *mut _) };
-        let [old, new] = [old, new].map(native::Number::from_ne_bytes);
-        // What the update has written before, such as the key, is visible to every thread that sees the new
-        // word.
-        word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
+    is_replaced
 }

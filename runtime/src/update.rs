@@ -514,7 +514,7 @@ struct Replace {
 
 impl Replace {
     fn new(lock: &Guard) -> Self {
-        Self { way: Way::of_process(lock) }
+        Self { way: writer::way(lock) }
     }
 }
 
@@ -565,7 +565,7 @@ struct PutBack {
 
 impl PutBack {
     fn new(lock: &Guard) -> Self {
-        Self { way: Way::of_process(lock) }
+        Self { way: writer::way(lock) }
     }
 }
 

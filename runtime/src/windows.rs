@@ -10,9 +10,9 @@ use crate::journal::{self, Step};
 use crate::lock::Guard;
 use crate::os::Refused;
 use crate::sealed;
-use crate::writer::alias;
 use crate::writer::way::Way;
 use crate::writer::window;
+use crate::writer::{self, alias};
 
 /// Checks the access of the marked pages of all images before their code is read.
 ///
@@ -50,7 +50,7 @@ impl<'lock> Windows<'lock> {
         let windows = Self { lock };
         ARE_OPEN.store(true, Ordering::Release);
         let mut result = Ok(());
-        let way = Way::of_process(lock);
+        let way = writer::way(lock);
         image::for_each_writable(lock, |image| {
             if result.is_ok() {
                 result = window::open(image, way, lock);
@@ -73,7 +73,7 @@ impl<'lock> Windows<'lock> {
     /// [`ErrorKind::NotWritable`]: the process has just forked, and the code could not be opened once more.
     pub(crate) fn begin(&self) -> Result<(), Error> {
         journal::step(Step::Writing, self.lock);
-        let Way::Alias = Way::of_process(self.lock) else { return Ok(()) };
+        let Way::Alias = writer::way(self.lock) else { return Ok(()) };
         alias::confirm(self.lock).map_err(refused).inspect_err(|_| journal::step(Step::Preparing, self.lock))
     }
 
@@ -86,7 +86,7 @@ impl<'lock> Windows<'lock> {
     /// Lets the kernel copy pages of an image all at once where so many sites change that nearly every page
     /// will be written.
     pub(crate) fn populate(&self, image: &Image, sites: usize) {
-        window::populate(image, sites, Way::of_process(self.lock));
+        window::populate(image, sites, writer::way(self.lock));
     }
 }
 
@@ -102,7 +102,7 @@ impl Drop for Windows<'_> {
 
 /// Closes all windows.
 fn close_all(lock: &Guard) {
-    let way = Way::of_process(lock);
+    let way = writer::way(lock);
     image::for_each_writable(lock, |image| window::close(image, way));
     if let Way::Alias = way
         && sealed::is_set(lock)

@@ -30,28 +30,20 @@
 use core::cell::Cell;
 use core::num::NonZero;
 use core::ops::Range;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 
+use crate::code_word;
 use crate::format::Access;
 use crate::lock::{self, Guard};
 use crate::log::log;
 use crate::os::{self, MemoryFile, Refused};
 use crate::sealed::SEALED;
-use crate::text;
 
 pub(crate) const SUPPORTED: bool = true;
 
-/// The list of segments that are written through an alias, on the page that the seal protects: it decides
-/// where code is written.
-#[derive(Debug)]
-pub(crate) struct Aliases(AtomicPtr<Entry>);
-
-impl Aliases {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicPtr::new(null_mut()))
-    }
-}
+/// Where the list of segments with an alias begins.
+static FIRST: &AtomicPtr<u8> = &SEALED.0.aliases.0;
 
 /// A segment of code with an alias. Behind it in memory lies one byte for each of its pages.
 #[derive(Debug)]
@@ -112,9 +104,8 @@ impl Entry {
         let page = os::page_size();
         let (start, end) = (segment.start & !(page - 1), segment.end.next_multiple_of(page));
         let memory: *mut Self = os::map_memory(size_of::<Self>() + (end - start) / page)?.cast();
-        let first = &SEALED.0.aliases.0;
         let entry = Self {
-            next: Cell::new(first.load(Ordering::Relaxed)),
+            next: Cell::new(FIRST.load(Ordering::Relaxed).cast()),
             start,
             end,
             shift: page.trailing_zeros(),
@@ -126,7 +117,7 @@ impl Entry {
         // SAFETY: new memory, on pages of its own, and large enough.
         unsafe { memory.write(entry) };
         // A child that is forked in between has one entry less.
-        first.store(memory, Ordering::Release);
+        FIRST.store(memory.cast(), Ordering::Release);
         // SAFETY: just written.
         Ok(unsafe { &*memory })
     }
@@ -201,7 +192,7 @@ impl Entry {
             // of the file are new. Only the lock's holder changes code, and the file holds what the pages
             // hold.
             unsafe {
-                text::copy(run.clone(), alias + offset);
+                code_word::copy(run.clone(), alias + offset);
                 file.map_code(run.start, run.len(), self.access, offset)
             }
         };
@@ -224,7 +215,7 @@ const EBUSY: i32 = 16;
 
 /// All entries.
 fn entries(_lock: &Guard) -> impl Iterator<Item = &'static Entry> {
-    let mut next = SEALED.0.aliases.0.load(Ordering::Relaxed);
+    let mut next: *mut Entry = FIRST.load(Ordering::Relaxed).cast();
     core::iter::from_fn(move || {
         // SAFETY: null or an entry in the list; whoever takes one out holds the lock.
         let entry = unsafe { next.as_ref() }?;
@@ -325,7 +316,7 @@ pub(crate) fn take_back(lock: &Guard) {
 /// made that one writable. None if it has no alias.
 #[inline]
 pub(crate) fn of(word: usize) -> Option<usize> {
-    let mut next = NonNull::new(SEALED.0.aliases.0.load(Ordering::Relaxed));
+    let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());
     while let Some(entry) = next {
         // SAFETY: as in `entries`; who writes code holds the lock.
         let entry = unsafe { entry.as_ref() };
@@ -345,7 +336,7 @@ pub(crate) fn of(word: usize) -> Option<usize> {
 /// page. Takes the segment over once more. Whether it has an alias now.
 #[cold]
 pub(crate) fn renew(word: usize) -> bool {
-    let mut next = NonNull::new(SEALED.0.aliases.0.load(Ordering::Relaxed));
+    let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());
     while let Some(entry) = next {
         // SAFETY: as in `of`.
         let entry = unsafe { entry.as_ref() };
@@ -366,7 +357,6 @@ pub(crate) fn refused(lock: &Guard) -> Option<Refused> {
 /// Gives back the aliases of segments that begin in a range, and forgets these segments.
 pub(crate) fn forget(range: Range<usize>, lock: &Guard) {
     settle(lock);
-    let first = &SEALED.0.aliases.0;
     let mut before: Option<&Entry> = None;
     for entry in entries(lock) {
         if !range.contains(&entry.start) && !(entry.start..entry.end).contains(&range.start) {
@@ -376,7 +366,7 @@ pub(crate) fn forget(range: Range<usize>, lock: &Guard) {
         let next = entry.next.get();
         match before {
             Some(before) => before.next.set(next),
-            None => first.store(next, Ordering::Release),
+            None => FIRST.store(next.cast(), Ordering::Release),
         }
         // SAFETY: nothing is written now.
         unsafe { entry.unmap(entry.alias.get()) };

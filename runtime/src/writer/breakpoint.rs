@@ -36,13 +36,13 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch::{WORD, native};
+use crate::code_word;
 use crate::error::{Error, ErrorKind};
 use crate::lock::Guard;
 use crate::log::log;
 use crate::os::{self, Blocked, Patience, Refused};
 use crate::patch::Patch;
 use crate::sealed::{self, SEALED};
-use crate::text;
 use crate::writer::breakpoint::code_file::{CodeFile, NOT_SUPPORTED};
 use crate::writer::breakpoint::state::{Patches, State};
 use crate::writer::serialize::serialize;
@@ -190,7 +190,7 @@ impl<'lock> Breakpoints<'lock> {
         let is_there = |(index, &byte): (usize, &u8)| {
             let address = address + index;
             // SAFETY: the plan has found the word in the code of a registered image.
-            (unsafe { text::load(address / WORD * WORD) })[address % WORD] == byte
+            (unsafe { code_word::load(address / WORD * WORD) })[address % WORD] == byte
         };
         if bytes.iter().enumerate().all(is_there) { Ok(()) } else { Err(Refused(NOT_SUPPORTED)) }
     }
@@ -309,5 +309,5 @@ pub(crate) fn is_one(byte: u8) -> bool {
 /// The word of code, as it is now.
 fn word(patch: &Patch) -> [u8; WORD] {
     // SAFETY: the plan has found it in the code of a registered image.
-    unsafe { text::load(patch.address()) }
+    unsafe { code_word::load(patch.address()) }
 }

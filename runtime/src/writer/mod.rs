@@ -33,6 +33,7 @@ pub(crate) mod alias;
 pub(crate) mod no_alias;
 #[cfg(not(all(feature = "os", target_os = "linux", not(all(loom, test)))))]
 pub(crate) use no_alias as alias;
+pub(crate) mod aliases;
 pub(crate) mod code_writer;
 pub(crate) mod serialize;
 #[cfg_attr(
@@ -56,7 +57,8 @@ use crate::lock::Guard;
 use crate::log;
 use crate::numbered::numbered;
 use crate::os;
-use crate::sealed::has_custom;
+use crate::sealed::{custom, has_custom};
+use crate::writer::way::Way;
 
 numbered! {
     /// How this process writes its code.
@@ -156,6 +158,15 @@ pub(crate) fn of_process() -> Writer {
         return Writer::Custom;
     }
     Writer::from_wire(CHOSEN.load(Ordering::Relaxed).wrapping_sub(1)).unwrap_or(Writer::None)
+}
+
+/// How the writer in use reaches the words that it replaces.
+pub(crate) fn way(lock: &Guard) -> Way {
+    match custom(lock) {
+        Some(writer) => Way::Custom(writer),
+        None if of_process() == Writer::Alias => Way::Alias,
+        None => Way::InPlace,
+    }
 }
 
 /// Whether another writer should try what this one was refused. If so, that one is in use from now on.

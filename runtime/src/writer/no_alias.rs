@@ -8,16 +8,6 @@ use crate::os::Refused;
 
 pub(crate) const SUPPORTED: bool = false;
 
-/// There are none.
-#[derive(Debug)]
-pub(crate) struct Aliases;
-
-impl Aliases {
-    pub(crate) const fn new() -> Self {
-        Self
-    }
-}
-
 pub(crate) fn want(_: Range<usize>, _: Range<usize>, _: Access, _lock: &Guard) -> Result<(), Refused> {
     Err(Refused(0))
 }

@@ -1,10 +1,7 @@
 //! Where the words of code are written.
 
-use crate::lock::Guard;
-use crate::sealed::custom;
 use crate::writer::alias;
 use crate::writer::code_writer::CodeWriter;
-use crate::writer::{self, Writer};
 
 /// How an update reaches the words that it replaces.
 #[derive(Clone, Copy)]
@@ -18,15 +15,6 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// The way of the writer in use.
-    pub(crate) fn of_process(lock: &Guard) -> Self {
-        match custom(lock) {
-            Some(writer) => Self::Custom(writer),
-            None if writer::of_process() == Writer::Alias => Self::Alias,
-            None => Self::InPlace,
-        }
-    }
-
     /// Where the word at an address is written, if it can be.
     #[inline]
     pub(crate) fn place(self, word: usize) -> Option<usize> {
