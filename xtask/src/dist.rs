@@ -234,7 +234,7 @@ fn add_sums(tree: &Path) -> Result<()> {
 
 /// Packs a directory so that the bytes depend on the files' names, contents and rights alone.
 fn pack(parent: &Path, name: &str, epoch: u64) -> Result<[PathBuf; 2]> {
-    let tar = directory().join(format!("{name}.tar"));
+    let tar = parent.join(format!("{name}.tar"));
     let mut pack = Command::new("tar");
     pack.args(["--sort=name", "--format=ustar", "--owner=0", "--group=0", "--numeric-owner"]);
     pack.args(["--mode=u=rwX,go=rX", &format!("--mtime=@{epoch}"), "-C"]).arg(parent);
@@ -293,5 +293,41 @@ mod tests {
             "no section for what comes next"
         );
         assert_eq!(date_of("## Unreleased\n## 0.0.1 (2026-01-01)\n"), None);
+    }
+
+    #[test]
+    fn neither_time_nor_order_nor_umask_changes_what_is_packed() {
+        const FILES: [&str; 6] = [
+            "bin/program",
+            "include/static_call.h",
+            "lib/libstatic_call.so.0",
+            "share/doc/static-call/LICENSE-APACHE",
+            "share/doc/static-call/LICENSE-MIT",
+            "share/man/man1/program.1",
+        ];
+        let packed = |files: &[&str], umask: &str, date: &str| {
+            let parent = tempfile::tempdir().expect("a temporary directory");
+            let tree = parent.path().join("tree");
+            for file in files {
+                let script =
+                    "umask $3; mkdir -p \"$(dirname \"$1\")\"; echo \"$2\" >\"$1\"; touch -d \"$4\" \"$1\"";
+                let mut shell = Command::new("sh");
+                shell.args(["-euc", script, "sh"]).arg(tree.join(file)).args([file, umask, date]);
+                run(&mut shell).expect("a file");
+            }
+            std::os::unix::fs::symlink("program", tree.join("bin/link")).expect("a link");
+            let archives = pack(parent.path(), "tree", 1_700_000_000).expect("archives");
+            let packages = debian::make(&tree, parent.path(), MACHINES[0], 1_700_000_000).expect("packages");
+            let all: Vec<Vec<u8>> =
+                archives.iter().chain(&packages).map(|file| fs::read(file).expect("a file")).collect();
+            assert_eq!(all.len(), 5);
+            all
+        };
+        let once = packed(&FILES, "022", "2020-01-01");
+        let mut reversed = FILES;
+        reversed.reverse();
+        let again = packed(&reversed, "077", "2026-06-01");
+        let differing: Vec<usize> = (0..once.len()).filter(|&at| once[at] != again[at]).collect();
+        assert!(differing.is_empty(), "of the archives and packages, these differ: {differing:?}");
     }
 }

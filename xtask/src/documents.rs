@@ -32,7 +32,7 @@ const LIMITS: [(&str, usize); 30] = [
     ("docs/migrating.md", 150),
     ("docs/building.md", 120),
     ("docs/building-c.md", 150),
-    ("docs/build-systems.md", 120),
+    ("docs/build-systems.md", 150),
     ("docs/troubleshooting.md", 250),
     ("docs/limitations.md", 120),
     ("docs/platforms.md", 100),

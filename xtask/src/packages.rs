@@ -66,6 +66,9 @@ pub const TEST: &[&str] = &[
     "mandoc",
     "man-db",
     "zsh",
+    // To pack archives.
+    "zstd",
+    "xz-utils",
     "fish",
     "ccache",
     "sccache",

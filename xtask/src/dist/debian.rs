@@ -149,6 +149,10 @@ fn build(package: &Package, root: &Path, to: &Path, machine: Machine, epoch: u64
         fs::write(debian.join("triggers"), "activate-noawait ldconfig\n")?;
     }
     run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(root))?;
+    // dpkg-deb changes only the times that are later.
+    let mut touch = Command::new("find");
+    touch.arg(root).args(["-exec", "touch", "--no-dereference", "--date", &format!("@{epoch}"), "{}", "+"]);
+    run(&mut touch)?;
     let name = format!("{}_{VERSION}_{}.deb", package.name, machine.debian);
     let file = to.join(name);
     let mut pack = Command::new("dpkg-deb");
