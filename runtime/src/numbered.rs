@@ -94,7 +94,7 @@ mod tests {
         );
         assert_eq!(all!(Wish), "State 0, On 1, Off 2, Inc 3, Dec 4");
         assert_eq!(all!(Mode), "Generic 0, Trampoline 1, Inline 2");
-        assert_eq!(all!(Writer), "None 0, Window 1, Breakpoint 2, Custom 3");
+        assert_eq!(all!(Writer), "None 0, Window 1, Breakpoint 2, Custom 3, Alias 4");
         assert_eq!(all!(ImageState), "Unregistered 0, Registered 1, Patched 2");
         assert_eq!(all!(Request), "IsSealed 0, Protect 1, Check 2");
         let replies = numbers(

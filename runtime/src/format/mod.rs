@@ -26,7 +26,7 @@ pub(crate) use mach_o as native;
 pub(crate) use pe as native;
 
 pub(crate) use native::{code_segments, imported, is_in_memory, is_unreadable, was_moved};
-#[cfg_attr(not(feature = "os"), allow(unused_imports, reason = "nobody lists the images"))]
+#[allow(unused_imports, reason = "without an operating system, nobody lists the images")]
 pub(crate) use note::{Note, for_each_note};
 pub(crate) use segment::{Access, SEALED, Segment, access, unit, with_unit};
 #[cfg(test)]
