@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -253,7 +253,10 @@ type Sums = BTreeMap<PathBuf, String>;
 /// Unpacks an archive without its one directory. Returns the checksums of the files that it wrote.
 fn unpack(archive: File, to: &Path) -> Result<Sums> {
     const DAMAGED: &str = "the archive is damaged; get it again";
-    let stream = ruzstd::decoding::StreamingDecoder::new(BufReader::new(archive))
+    let mut archive = BufReader::new(archive);
+    let is_gzip = archive.fill_buf().context("cannot read it")?.starts_with(&[0x1f, 0x8b]);
+    ensure!(!is_gzip, "it is compressed with gzip, for build systems; name the .tar.zst of the same release");
+    let stream = ruzstd::decoding::StreamingDecoder::new(archive)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("it is no archive of static-call (.tar.zst), or is damaged; get it again")?;
     let mut archive = tar::Archive::new(stream.take(MOST_BYTES));

@@ -332,6 +332,7 @@ fn a_damaged_archive_is_named() {
     no_pass.list();
     home.assert_refuses(&no_pass.pack(), &["has no lib/static-call/libstatic_call_pass.so"]);
     home.assert_refuses(b"#!/bin/sh\nexit 0\n", &["no archive of static-call"]);
+    home.assert_refuses(b"\x1f\x8b\x08\0the other form", &["gzip", "name the .tar.zst"]);
     home.assert_refuses(
         &compress_to_vec(&b"text"[..], CompressionLevel::Fastest),
         &["nothing was installed"],
