@@ -111,10 +111,15 @@ fn build(package: &Package, root: &Path, to: &Path, machine: Machine, epoch: u64
             run(Command::new("gzip").args(["-9", "--no-name"]).arg(&file))?;
         }
     }
-    let changes = root.join("usr/share/doc").join(package.name).join("CHANGELOG.md.gz");
-    if changes.exists() {
-        fs::rename(&changes, changes.with_file_name("changelog.gz"))?;
-    }
+    let changes = root.join("usr/share/doc").join(package.name).join("changelog");
+    let date = output(Command::new("date").args(["--utc", "-R", "--date", &format!("@{epoch}")]))?;
+    let text = format!(
+        "static-call ({VERSION}) unstable; urgency=medium\n\n  * /usr/share/doc/static-call/CHANGELOG.md.gz \
+         has the changes.\n\n -- static-call <{}>  {date}",
+        maintainer()
+    );
+    fs::write(&changes, text).with_context(|| format!("cannot write {}", changes.display()))?;
+    run(Command::new("gzip").args(["-9", "--no-name"]).arg(&changes))?;
 
     let files = files_below(&root.join("usr"))?;
     let size: u64 = files.iter().filter_map(|file| Some(file.symlink_metadata().ok()?.len())).sum();
@@ -149,6 +154,9 @@ fn build(package: &Package, root: &Path, to: &Path, machine: Machine, epoch: u64
         fs::write(debian.join("triggers"), "activate-noawait ldconfig\n")?;
     }
     run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(root))?;
+    if package.name == LIBRARY.name {
+        run(Command::new("chmod").arg("a-x").arg(root.join("usr/lib/libstatic_call.so.0")))?;
+    }
     // dpkg-deb changes only the times that are later.
     let mut touch = Command::new("find");
     touch.arg(root).args(["-exec", "touch", "--no-dereference", "--date", &format!("@{epoch}"), "{}", "+"]);
