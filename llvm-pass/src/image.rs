@@ -9,8 +9,8 @@
 //! (starts with a page)                                  (one page long)
 //! ```
 //!
-//! Each table has an anchor of some bytes, so that none is empty and dropped. The object format says what else
-//! this takes.
+//! Each table has an anchor of some bytes, so that none is empty and dropped. The object format says what
+//! else this takes.
 
 use std::ffi::CStr;
 

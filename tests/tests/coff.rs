@@ -1,4 +1,4 @@
-//! What the pass writes into COFF files, and what GNU ld and LLD make of it. `wine` runs such programs elsewhere.
+//! What the pass writes into COFF files, and what GNU ld and LLD make of it. Other tests run such programs.
 //!
 //! The tests call the linkers directly and link no C library, so they need no MinGW but its linker.
 
@@ -348,7 +348,7 @@ fn check_prefixes(program: &Program, sites: &BTreeSet<u64>, context: &str) -> us
     jumps
 }
 
-/// The unwinder recognizes an epilogue by its instructions, one behind the other, of which the last is the jump.
+/// The unwinder recognizes an epilogue by its instructions, one behind the other; the last is the jump.
 #[test]
 fn nothing_comes_between_an_epilogue_and_its_jump() {
     let scratch = Scratch::new();

@@ -1,8 +1,8 @@
 //! COFF, which Windows uses.
 //!
 //! The tables are one section of the image, [`abi::COFF_SECTION`]. Its parts have suffixes, by which linkers
-//! sort them: Microsoft PE format, "Grouped Sections (Object Only)". A section of an image starts with a page,
-//! whatever its alignment.
+//! sort them: Microsoft PE format, "Grouped Sections (Object Only)". A section of an image starts with a
+//! page, whatever its alignment.
 //!
 //! No symbol of the linker's says where a part starts. So an anchor stands before each, and is its bound.
 //!
@@ -162,8 +162,8 @@ fn is_gnu(module: &Module<'_>) -> bool {
     triple.split('-').skip(1).any(|part| part.starts_with("gnu") || part.starts_with("mingw"))
 }
 
-/// Whether the module's indirect calls are checked: Control Flow Guard, of which the flag's value 1 has only the
-/// tables.
+/// Whether the module's indirect calls are checked: Control Flow Guard, of which the flag's value 1 has only
+/// the tables.
 fn is_guarded(module: &Module<'_>) -> bool {
     let values = module.get_flag("cfguard").and_then(|flag| flag.get_node_values());
     matches!(values.as_deref(), Some([BasicMetadataValueEnum::IntValue(value)])

@@ -1,7 +1,8 @@
-//! What the pass must know about an object format: where the tables are, how they are kept in order and found,
-//! and how code reaches what another image defines.
+//! What the pass must know about an object format: where the tables are, how they are kept in order and
+//! found, and how code reaches what another image defines.
 //!
-//! To add one: a file like `coff.rs`, its line in [`of`], and its half of the machine stage, like `cpp/coff.h`.
+//! To add one: a file like `coff.rs`, its line in [`of`], and its half of the machine stage, like
+//! `cpp/coff.h`.
 
 mod coff;
 mod elf;
