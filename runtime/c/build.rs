@@ -1,6 +1,6 @@
 //! Names the shared library as programs will look for it, and has it stay once it is loaded: a handler of
-//! SIGTRAP that a program has installed over the library's calls that one. A DLL has neither: import libraries
-//! name it, and Windows has no signals.
+//! SIGTRAP that a program has installed over the library's calls that one. A DLL has neither: import
+//! libraries name it, and Windows has no signals.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -164,7 +164,7 @@ struct __STATIC_CALL_ALIGNED static_call_key {
 #endif
 	__static_call_function *__off; /* stands for NULL or "return 0"; NULL if the key has neither */
 	const char *__name;
-	uint32_t __form;  /* of __target, in the lowest two bits; the next line; the others count the stores */
+	uint32_t __form; /* of __target, in the lowest two bits; the next line; the others count the stores */
 	uint32_t __flags; /* the form of __off, or the next line's; in the upper half the layout's version */
 };
 #define __STATIC_CALL_POINTER UINT32_C(0x80000000) /* in __form: no call is ever patched */
@@ -763,8 +763,8 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 	__STATIC_CALL_TRAMPOLINES_OF(key, func, [], 0)                                               \
 	__STATIC_CALL_TYPEDEF(key, func)
 
-/* Defines a key that calls func, and whose calls are never patched: they go through its pointer, and cost what
- * a call through an atomic pointer costs. In return, static_call_set(key, func) cannot fail. */
+/* Defines a key that calls func, and whose calls are never patched: they go through its pointer, and cost
+ * what a call through an atomic pointer costs. In return, static_call_set(key, func) cannot fail. */
 #define DEFINE_STATIC_CALL_POINTER(key, func)                                                       \
 	__static_call_object STATIC_CALL_KEY(key) __STATIC_CALL_USED =                               \
 		__STATIC_CALL_INIT_POINTER(func, __STATIC_CALL_STRING(key));                          \
@@ -969,14 +969,15 @@ __attribute__((__always_inline__, __visibility__("hidden"))) __inline__ void __s
 /* Has all calls of the key go through its pointer from now on, those of images that are loaded later, too.
  * They cost what a call through an atomic pointer costs, and never become direct again. In return,
  * static_call_set cannot fail: a program that is about to give up the right to write its code calls this
- * before. 0, or what static_call_update returns: then calls reach what they reached before. Costs an update. */
+ * before. 0, or what static_call_update returns: then calls reach what they reached before. Costs an
+ * update. */
 #define static_call_make_pointer(key) static_call_make_pointer_at(&STATIC_CALL_KEY(key))
 #define static_call_make_pointer_at(key) (__static_call_make_pointer(key, __STATIC_CALL_NULL))
 
 /* Makes all calls reach func, as static_call_update does; of a key that DEFINE_STATIC_CALL_POINTER or
- * static_call_make_pointer made. It has no effect after static_call_seal, which is for this, nor in the handler
- * of a fault that interrupted an update on its own thread. Nothing else can refuse it. Costs some hundred
- * nanoseconds, and interrupts no other thread. */
+ * static_call_make_pointer made. It has no effect after static_call_seal, which is for this, nor in the
+ * handler of a fault that interrupted an update on its own thread. Nothing else can refuse it. Costs some
+ * hundred nanoseconds, and interrupts no other thread. */
 #define static_call_set(key, func)                                                                  \
 	__STATIC_CALL_SET_TARGET(STATIC_CALL_TYPE(key), &STATIC_CALL_KEY(key), func)
 #define static_call_set_at(type_func, key, func)                                                    \

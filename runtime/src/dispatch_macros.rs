@@ -32,8 +32,9 @@
 /// refuses it if it needs a feature that does not stand before it (and is implied by none of those). So no
 /// call can reach a variant that the processor cannot run.
 ///
-/// An `unsafe fn` is named as `"avx2" => unsafe by_avx2`. That is a promise, as in an `unsafe` block: any call
-/// of it is sound on a processor with these features. The compiler then checks neither that nor the features.
+/// An `unsafe fn` is named as `"avx2" => unsafe by_avx2`. That is a promise, as in an `unsafe` block: any
+/// call of it is sound on a processor with these features. The compiler then checks neither that nor the
+/// features.
 ///
 /// # When it is chosen
 ///

@@ -505,8 +505,8 @@ macro_rules! __static_call_items {
             )))])*
         ] $value }
     };
-    // Keys have a section of their own, so that they can be protected: in ELF by that name, in PE a part of one
-    // by its suffix. (A `cfg_attr` would be reported as unexpected, whatever is allowed around it.)
+    // Keys have a section of their own, so that they can be protected: in ELF by that name, in PE a part of
+    // one by its suffix. (A `cfg_attr` would be reported as unexpected, whatever is allowed around it.)
     (@section $name:ident [$($attribute:tt)*] $value:block) => {
         #[cfg(all(static_call_pass, not(any(
             windows, target_vendor = "apple", target_family = "wasm", target_os = "uefi"

@@ -227,9 +227,9 @@ impl<Target: Copy> Key<Target> {
         self.0.info()
     }
 
-    /// Has all calls go through the key's pointer from now on, those of images that are loaded later, too. They
-    /// cost what a call through an atomic pointer costs, and never become direct again. In return, no update
-    /// can be refused any more: see [`Pointer`].
+    /// Has all calls go through the key's pointer from now on, those of images that are loaded later, too.
+    /// They cost what a call through an atomic pointer costs, and never become direct again. In return, no
+    /// update can be refused any more: see [`Pointer`].
     ///
     /// Costs what an update costs.
     ///

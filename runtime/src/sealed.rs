@@ -1,6 +1,6 @@
 //! The runtime's own words that decide where a call goes, or what is written where: the program's writer, the
-//! list of aliases, the breakpoints that the handler of SIGTRAP answers, the handlers that it passes other signals to, and the
-//! journal. They lie on a page that the seal protects.
+//! list of aliases, the breakpoints that the handler of SIGTRAP answers, the handlers that it passes other
+//! signals to, and the journal. They lie on a page that the seal protects.
 //!
 //! After the seal the page, and the memory that these words point at, are *open* only while an image is being
 //! loaded, or when an unloaded one leaves something to do. Everything else that the runtime keeps may be

@@ -259,9 +259,9 @@ fn leave_to_keys(changes: &mut [Change<'_>], error: &Error, lock: &Guard) -> Res
 /// Has all calls of a key go through its pointer, for good: those of images that are loaded later, too.
 ///
 /// The instructions go first, and all of them lead to the key's present target meanwhile. Once no processor
-/// runs what they were, the key is a pointer, and whoever stores into it has updated it. So after an error, or
-/// in a child that was forked in between, some calls go through the pointer that might be direct, and the next
-/// update finds them there.
+/// runs what they were, the key is a pointer, and whoever stores into it has updated it. So after an error,
+/// or in a child that was forked in between, some calls go through the pointer that might be direct, and the
+/// next update finds them there.
 pub(crate) fn make_pointer(key: &Key, lock: &Guard) -> Result<(), Error> {
     protect::note(key, lock);
     if sealed::is_set(lock) {
@@ -606,8 +606,8 @@ fn mark_key(key: &Key, mode: Mode, images: &mut Images<'_>) -> Result<(), Error>
 }
 
 /// Whether the record's instructions are left alone when its image is loaded: its key is a pointer, or its
-/// trampoline waits for the first update of its key. Until then it is as good as a call through a pointer, and
-/// most keys are never updated.
+/// trampoline waits for the first update of its key. Until then it is as good as a call through a pointer,
+/// and most keys are never updated.
 pub(crate) fn waits(record: &Record, mode: Mode, text: Text) -> bool {
     // SAFETY: the registration has checked the key.
     if unsafe { &*record.key }.is_pointer() {

@@ -60,8 +60,8 @@ struct Options {
     /// Measure nothing, and read the numbers from this report.json, with --only those of one part
     #[arg(long, value_name = "REPORT.json", conflicts_with = "full")]
     from: Option<PathBuf>,
-    /// Also put the numbers into BENCHMARKS.md, the README and benches/. With --only, those of the other parts
-    /// stay
+    /// Also put the numbers into BENCHMARKS.md, the README and benches/. With --only, those of the other
+    /// parts stay
     #[arg(long)]
     publish: bool,
     /// Print what a call of each form costs, and write nothing; the prefix has to be installed

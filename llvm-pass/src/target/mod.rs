@@ -21,8 +21,8 @@ pub(crate) use site::{SiteKind, SiteLayout};
 
 use crate::format;
 
-/// The architectures with a backend in the runtime. On any other, and where the object format has no sites, the
-/// intrinsic becomes a load of the key.
+/// The architectures with a backend in the runtime. On any other, and where the object format has no sites,
+/// the intrinsic becomes a load of the key.
 static TARGETS: [Target; 8] = [
     x86_64::TARGET,
     x86::TARGET,

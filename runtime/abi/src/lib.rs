@@ -164,7 +164,8 @@ pub const SECTIONS: [&str; 5] = [KEYS_SECTION, RECORDS_SECTION, BRANCHES_SECTION
 /// The same in COFF. A linker makes one section of them, [`COFF_SECTION`], in the order of what follows the
 /// dollar sign. It may be longer: a period, and the symbol of what the section holds.
 pub const COFF_SECTIONS: [&str; 5] = [".scall$b", ".scall$d", ".scall$f", ".scall$h", ".scall$i"];
-/// The sections of the anchors in COFF: each comes before the rest of its table. The last table is its anchor.
+/// The sections of the anchors in COFF: each comes before the rest of its table. The last table is its
+/// anchor.
 pub const COFF_ANCHOR_SECTIONS: [&str; 5] = [".scall$a", ".scall$c", ".scall$e", ".scall$g", ".scall$i"];
 /// See [`COFF_SECTIONS`]. No more than eight bytes fit into an image.
 pub const COFF_SECTION: &str = ".scall";

@@ -43,8 +43,8 @@ pub struct Key {
     pub flags: u32,
 }
 
-/// In [`Key::form`]: no instruction of this key is patched, so that a store alone makes an update. Once set it
-/// stays.
+/// In [`Key::form`]: no instruction of this key is patched, so that a store alone makes an update. Once set
+/// it stays.
 pub const POINTER: u32 = 1 << 31;
 
 /// In [`Key::flags`]: this is a branch's key.
@@ -250,8 +250,8 @@ impl Key {
         self.form.load(Ordering::Relaxed) & POINTER != 0
     }
 
-    /// Notes that no instruction of this key is patched any more, or will be. Only the holder of the runtime's
-    /// lock does this.
+    /// Notes that no instruction of this key is patched any more, or will be. Only the holder of the
+    /// runtime's lock does this.
     pub fn make_pointer(&self) {
         self.form.store(self.form.load(Ordering::Relaxed) | POINTER, Ordering::Release);
     }

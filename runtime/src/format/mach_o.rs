@@ -1,5 +1,5 @@
-//! The little that the runtime reads of an image's own Mach-O header of 64 bits (`mach-o/loader.h`): where its
-//! code lies.
+//! The little that the runtime reads of an image's own Mach-O header of 64 bits (`mach-o/loader.h`): where
+//! its code lies.
 //!
 //! # Safety
 //!
@@ -137,8 +137,8 @@ pub(crate) unsafe fn was_moved(_header: *const u8) -> bool {
     false
 }
 
-/// What a pointer in our tables leads to, if it names an entry of the loader's. Mach-O's loader writes addresses
-/// into our tables themselves.
+/// What a pointer in our tables leads to, if it names an entry of the loader's. Mach-O's loader writes
+/// addresses into our tables themselves.
 ///
 /// # Safety
 ///

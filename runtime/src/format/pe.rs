@@ -1,5 +1,5 @@
-//! The little that the runtime reads of an image's own PE header (PE Format, "PE Header" and "Section Table"):
-//! where its code lies, and sections by their names.
+//! The little that the runtime reads of an image's own PE header (PE Format, "PE Header" and "Section
+//! Table"): where its code lies, and sections by their names.
 //!
 //! # Safety
 //!

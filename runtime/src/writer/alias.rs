@@ -73,8 +73,8 @@ static FORKING: AtomicUsize = AtomicUsize::new(0);
 /// How often one went in, plus one.
 static FORKS: AtomicUsize = AtomicUsize::new(1);
 
-/// Makes all aliases invalid, since a child is about to share what they write. Without the lock: fork(2) never
-/// waits for it.
+/// Makes all aliases invalid, since a child is about to share what they write. Without the lock: fork(2)
+/// never waits for it.
 pub(crate) fn before_fork() {
     FORKING.fetch_add(1, Ordering::SeqCst);
     FORKS.fetch_add(1, Ordering::SeqCst);
@@ -312,8 +312,8 @@ pub(crate) fn take_back(lock: &Guard) {
     }
 }
 
-/// Where a word of code can be written: in place if its page is not one that was wanted, since the program has
-/// made that one writable. None if it has no alias.
+/// Where a word of code can be written: in place if its page is not one that was wanted, since the program
+/// has made that one writable. None if it has no alias.
 #[inline]
 pub(crate) fn of(word: usize) -> Option<usize> {
     let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());

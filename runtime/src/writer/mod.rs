@@ -64,8 +64,8 @@ numbered! {
     /// How this process writes its code.
     ///
     /// Chosen by trying when the first image with static calls is loaded, and changed from a window to an
-    /// alias, and from that to breakpoints, when the right to it is lost; the variable `STATIC_CALL_WRITER` asks for one of
-    /// them.
+    /// alias, and from that to breakpoints, when the right to it is lost; the variable `STATIC_CALL_WRITER`
+    /// asks for one of them.
     ///
     /// ```
     /// use static_call::Writer;

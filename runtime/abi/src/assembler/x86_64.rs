@@ -10,8 +10,8 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_call_x86_64 {
-    // Control Flow Guard's function checks the address in rax and jumps there. rax has no argument on Windows.
-    // "PE Metadata" in Microsoft's documentation of the guard has the name of the pointer.
+    // Control Flow Guard's function checks the address in rax and jumps there. rax has no argument on
+    // Windows. "PE Metadata" in Microsoft's documentation of the guard has the name of the pointer.
     (near guarded) => {
         "nop
         movq {key}+{offset}(%rip), %rax

@@ -57,7 +57,8 @@ pub(crate) unsafe fn populate(start: usize, len: usize) {
     let _ = unsafe { system_call(libc::SYS_madvise, [start, len, libc::MADV_POPULATE_WRITE as usize]) };
 }
 
-/// Whether all of these pages are mapped and can be read. None if the kernel does not tell: before Linux 5.14.
+/// Whether all of these pages are mapped and can be read. None if the kernel does not tell: before Linux
+/// 5.14.
 pub(crate) fn are_mapped(start: usize, len: usize) -> Option<bool> {
     // SAFETY: reads the pages as an access would (madvise(2), MADV_POPULATE_READ).
     match unsafe { system_call(libc::SYS_madvise, [start, len, libc::MADV_POPULATE_READ as usize]) } {

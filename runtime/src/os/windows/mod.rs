@@ -2,13 +2,14 @@
 //!
 //! # The loader's lock
 //!
-//! Images register and unregister while their thread holds the loader's lock, and then wait for the runtime's.
-//! So nothing that runs under the runtime's lock may take the loader's. The functions that do say so, and are
-//! called before.
+//! Images register and unregister while their thread holds the loader's lock, and then wait for the
+//! runtime's. So nothing that runs under the runtime's lock may take the loader's. The functions that do say
+//! so, and are called before.
 //!
 //! # Safety
 //!
-//! Functions of kernel32.dll with arguments of their documented types; what else each relies on is said there.
+//! Functions of kernel32.dll with arguments of their documented types; what else each relies on is said
+//! there.
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_void};
