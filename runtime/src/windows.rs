@@ -104,10 +104,11 @@ impl Drop for Windows<'_> {
 fn close_all(lock: &Guard) {
     let way = writer::way(lock);
     image::for_each_writable(lock, |image| window::close(image, way));
-    if let Way::Alias = way
-        && sealed::is_set(lock)
-    {
-        alias::forget(0..usize::MAX, lock);
+    if let Way::Alias = way {
+        alias::close(lock);
+        if sealed::is_set(lock) {
+            alias::forget(0..usize::MAX, lock);
+        }
     }
     ARE_OPEN.store(false, Ordering::Release);
 }

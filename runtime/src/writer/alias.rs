@@ -59,6 +59,8 @@ struct Entry {
     alias: Cell<usize>,
     /// The [`generation`] that the alias belongs to.
     made: Cell<Option<NonZero<usize>>>,
+    /// Whether an update that has begun writes here.
+    is_open: Cell<bool>,
     /// Why a word could not be written.
     refused: Cell<Option<Refused>>,
 }
@@ -112,6 +114,7 @@ impl Entry {
             access,
             alias: Cell::new(0),
             made: Cell::new(None),
+            is_open: Cell::new(false),
             refused: Cell::new(None),
         };
         // SAFETY: new memory, on pages of its own, and large enough.
@@ -253,6 +256,7 @@ pub(crate) fn want(
         Some(entry) => entry,
         None => Entry::new(segment, access, lock)?,
     };
+    entry.is_open.set(true);
     let page = os::page_size();
     let numbers = (pages.start - entry.start) / page..(pages.end - entry.start) / page;
     for state in entry.pages()[numbers].iter().filter(|state| state.get() == 0) {
@@ -272,14 +276,14 @@ pub(crate) fn has(pages: Range<usize>, lock: &Guard) -> bool {
         })
 }
 
-/// Makes the aliases of all segments that have none, or an invalid one.
+/// Makes the aliases of those segments of an update that have none, or an invalid one.
 ///
 /// # Errors
 ///
 /// With an address of the segment that was refused.
 pub(crate) fn make(lock: &Guard) -> Result<(), (usize, Refused)> {
     settle(lock);
-    for entry in entries(lock).filter(|entry| !entry.is_valid()) {
+    for entry in entries(lock).filter(|entry| entry.is_open.get() && !entry.is_valid()) {
         if let Err(refused) = entry.take_over() {
             // What was never ours is not asked for again: another writer may change it.
             let wanted = entry.pages().iter().filter(|state| state.get() == WANTED);
@@ -300,6 +304,11 @@ pub(crate) fn confirm(lock: &Guard) -> Result<(), (usize, Refused)> {
     // A child that `is_valid` does not see coming must see the note.
     fence(Ordering::SeqCst);
     make(lock)
+}
+
+/// An update is over.
+pub(crate) fn close(lock: &Guard) {
+    entries(lock).for_each(|entry| entry.is_open.set(false));
 }
 
 /// In a child that was forked in the middle of an update: makes pages and aliases of its own, before it
