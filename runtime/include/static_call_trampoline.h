@@ -372,7 +372,6 @@
 	"\t.long 0, 770b - 771b\n" \
 	"\t.quad 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %c1, . - %c1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
@@ -581,7 +580,6 @@
 	"\t.long 0, 770b - 771b\n" \
 	"\t.quad 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
@@ -789,7 +787,6 @@
 	"\t.long 0, 770b - 771b\n" \
 	"\t.quad 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
@@ -932,7 +929,6 @@
 	"\tlea 8(%%esp), %%esp\n" \
 	"\tpop %%ebx\n" \
 	"\tret\n" \
-	"\t\n" \
 	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
 	"\t.p2align 2\n" \
 	"\t.long 773b\n" \
@@ -1008,7 +1004,6 @@
 	"\t.p2align 2\n" \
 	"\t771: .long " key ", 0, 0, 0, 770b - 771b, 0, 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %" __STATIC_CALL_PLAIN "1, . - %" __STATIC_CALL_PLAIN "1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n" "{|\n\t.intel_syntax noprefix}"
@@ -1226,7 +1221,6 @@
 	"\t.p2align 2\n" \
 	"\t771: .long " key ", 0, 0, 0, 770b - 771b, 0, 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %c1, . - %c1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"
@@ -1379,7 +1373,6 @@
 	"\tld 0, 16(1)\n" \
 	"\tmtlr 0\n" \
 	"\tblr\n" \
-	"\t\n" \
 	"\t.section .init_array.101, \"awG\", %%init_array, __static_call_image, comdat\n" \
 	"\t.p2align 3\n" \
 	"\t.quad 773b\n" \
@@ -1606,7 +1599,6 @@
 	"\t.long 0, 770b - 771b\n" \
 	"\t.quad 0\n" \
 	"\t.popsection\n" \
-	"\t\n" \
 	"\t.size %1, . - %1\n" \
 	"\t.popsection\n" \
 	"\t.endif\n"

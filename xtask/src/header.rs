@@ -398,7 +398,9 @@ impl Machine {
 
     fn define_one(&self, text: &mut String, name: &str, before: &str, assembler: &str, after: &str) {
         writeln!(text, "#define __STATIC_CALL_ASM_{name} {before}\\").expect("a string");
-        let lines: Vec<String> = assembler.lines().map(|line| self.line(line.trim())).collect();
+        // A part of the assembler may be empty.
+        let lines = assembler.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<String> = lines.map(|line| self.line(line)).collect();
         writeln!(text, "{}{after}", lines.join(" \\\n")).expect("a string");
     }
 
