@@ -5,18 +5,18 @@ use llvm_sys::core::LLVMGetIntTypeWidth;
 use static_call_abi::TypeCheck;
 
 use crate::enums::TypeKind;
-use crate::format::Format;
+use crate::machine::Machine;
 use crate::module;
 use crate::shim::{self, Instruction};
 use crate::target::{Features, Target, conventions as cc};
 
-/// The module's target and the format of its object file, or why none of its calls may be direct.
-pub(crate) fn target(module: &Module<'_>) -> Result<(&'static dyn Format, &'static Target), &'static str> {
-    match module::format(module).zip(module::target(module)) {
+/// What the module is compiled for, or why none of its calls may be direct.
+pub(crate) fn machine(module: &Module<'_>) -> Result<Machine, &'static str> {
+    match Machine::of(module) {
         Some(_) if !shim::has_machine_stage(module) => {
             Err("LLVM before 21 cannot record calls on this target")
         }
-        Some(both) if shim::calls_reach(module) => Ok(both),
+        Some(machine) if shim::calls_reach(module) => Ok(machine),
         _ => Err("this target or code model has no recorded call sites"),
     }
 }

@@ -6,8 +6,9 @@ use std::mem::ManuallyDrop;
 use llvm_sys::prelude::LLVMModuleRef;
 use static_call_abi as abi;
 
+use crate::machine::Machine;
 use crate::shim::Text;
-use crate::target::{self, SiteKind, SiteLayout, Target};
+use crate::target::{SiteKind, SiteLayout, Target};
 use crate::{image, lower};
 
 /// Name in `-Rpass=static-call`, `-Cremark=static-call` and `opt -passes=static-call`.
@@ -34,7 +35,8 @@ pub(crate) unsafe extern "C" fn static_call_lower_module(module: LLVMModuleRef) 
 unsafe extern "C" fn static_call_target(triple: *const u8, length: usize) -> Option<&'static Target> {
     // SAFETY: the caller's promise.
     let triple = unsafe { std::slice::from_raw_parts(triple, length) };
-    std::str::from_utf8(triple).ok().and_then(target::from_triple)
+    let machine = std::str::from_utf8(triple).ok().and_then(Machine::from_triple);
+    machine.map(|machine| machine.target)
 }
 
 /// Layout of a recorded site, for the machine stage. False: do not record it.

@@ -27,6 +27,7 @@ mod key_address;
 mod keys;
 mod load;
 mod lower;
+mod machine;
 mod module;
 mod note;
 mod record;

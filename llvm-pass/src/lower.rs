@@ -12,11 +12,11 @@ use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
 use crate::enums::{self, Predicate};
-use crate::format::Format;
 use crate::key_address::{Argument, KeyAddress, classify};
+use crate::machine::Machine;
 use crate::module::users;
 use crate::shim::{self, Instruction};
-use crate::target::{Features, Target};
+use crate::target::Features;
 use crate::trampoline::{self, Trampolines, TypeConflict};
 use crate::{eligible, header, image, keys, load, module, note, reserved};
 
@@ -27,12 +27,12 @@ pub(crate) fn lower(module: &Module<'_>) -> bool {
     if reserved::refuse_names(module) {
         return taken_out;
     }
-    let target = eligible::target(module);
+    let machine = eligible::machine(module);
     let uses = match module.get_function(abi::INTRINSIC) {
-        Some(intrinsic) => lower_uses(module, intrinsic, target),
+        Some(intrinsic) => lower_uses(module, intrinsic, machine),
         None => Uses::default(),
     };
-    let Ok((format, target)) = target else { return taken_out || uses.changed };
+    let Ok(Machine { target, format }) = machine else { return taken_out || uses.changed };
     let keys = keys::place(module, format);
     keys::mark_stand_ins(module);
     let emitted = (uses.called || keys.defined) && image::emit(module, format, target);
@@ -51,9 +51,9 @@ struct Uses {
 fn lower_uses<'ctx>(
     module: &Module<'ctx>,
     intrinsic: FunctionValue<'ctx>,
-    target: Result<(&'static dyn Format, &'static Target), &'static str>,
+    machine: Result<Machine, &'static str>,
 ) -> Uses {
-    let trampolines = target.map(|(format, target)| Trampolines::new(module, format, target));
+    let trampolines = machine.map(|machine| Trampolines::new(module, machine));
     let mut lowering = Lowering { module, trampolines };
     let calls: Vec<LLVMValueRef> = users(intrinsic.as_value_ref())
         .into_iter()

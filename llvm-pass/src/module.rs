@@ -12,9 +12,6 @@ use llvm_sys::prelude::LLVMValueRef;
 use llvm_sys::target::{LLVMGetModuleDataLayout, LLVMPointerSize};
 use static_call_abi as abi;
 
-use crate::format::{self, Format};
-use crate::target::{self, Target};
-
 /// The size of a pointer in bytes.
 pub(crate) fn pointer_size(module: &Module<'_>) -> u32 {
     // SAFETY: the module is alive, and so is the layout that it owns.
@@ -28,16 +25,6 @@ pub(crate) fn layout(module: &Module<'_>) -> abi::Layout {
 
 pub(crate) fn triple(module: &Module<'_>) -> String {
     module.get_triple().as_str().to_string_lossy().into_owned()
-}
-
-/// What the pass knows of the module's architecture, if the runtime has a backend for it.
-pub(crate) fn target(module: &Module<'_>) -> Option<&'static Target> {
-    target::from_triple(&triple(module))
-}
-
-/// The format of the module's object file, if calls are recorded in it.
-pub(crate) fn format(module: &Module<'_>) -> Option<&'static dyn Format> {
-    format::of(&triple(module))
 }
 
 /// The name of a global, which may have any bytes.

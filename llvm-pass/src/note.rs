@@ -6,7 +6,7 @@ use inkwell::builder::Builder;
 use inkwell::module::Module;
 use static_call_abi as abi;
 
-use crate::format::Format;
+use crate::machine::Machine;
 use crate::module;
 
 /// `memory(inaccessiblemem: readwrite)`: the assembler touches no memory of the program, but must not be
@@ -18,7 +18,7 @@ const INACCESSIBLE_MEMORY: u64 = 3 << 2;
 ///
 /// `key` is the key's symbol, or empty if it is not known.
 pub(crate) fn load(module: &Module<'_>, builder: &Builder<'_>, key: &[u8], reason: &str) {
-    if module::target(module).is_none() || !module::format(module).is_some_and(Format::has_notes) {
+    if !Machine::of(module).is_some_and(|machine| machine.format.has_notes()) {
         return;
     }
     let context = module.get_context();

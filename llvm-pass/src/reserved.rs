@@ -14,6 +14,7 @@ use llvm_sys::prelude::LLVMValueRef;
 use static_call_abi as abi;
 
 use crate::enums::{Linkage, TypeKind};
+use crate::machine::Machine;
 use crate::{image, module, record, shim};
 
 /// Reports every symbol that has a reserved name and is not the pass's own. True if there is one.
@@ -50,7 +51,8 @@ fn is_legitimate(module: &Module<'_>, symbol: LLVMValueRef, name: &str) -> bool 
         } else if !LLVMIsAGlobalVariable(symbol).is_null() {
             let global = GlobalValue::new(symbol);
             image::is_our_descriptor(module, global)
-                || module::format(module).is_some_and(|format| {
+                || Machine::of(module).is_some_and(|machine| {
+                    let format = machine.format;
                     image::is_our_anchor(format, global, name) || record::is_ours(format, global)
                 })
         } else {

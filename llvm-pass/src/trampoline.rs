@@ -30,6 +30,7 @@ use static_call_abi::{self as abi, TypeCheck};
 
 use crate::format::{self, Access, Format};
 use crate::key_address::KeyAddress;
+use crate::machine::Machine;
 use crate::shim::{self, Instruction};
 use crate::target::{Features, Target};
 use crate::{eligible, module, record};
@@ -75,11 +76,8 @@ pub(crate) struct TypeConflict {
 }
 
 impl<'module, 'ctx> Trampolines<'module, 'ctx> {
-    pub(crate) fn new(
-        module: &'module Module<'ctx>,
-        format: &'static dyn Format,
-        target: &'static Target,
-    ) -> Self {
+    pub(crate) fn new(module: &'module Module<'ctx>, machine: Machine) -> Self {
+        let Machine { target, format } = machine;
         Self { module, format, target, made: Vec::new(), by_key: HashMap::new() }
     }
 

@@ -14,7 +14,7 @@ use inkwell::values::{BasicMetadataValueEnum, FunctionValue, GlobalValue, Pointe
 use inkwell::{AddressSpace, DLLStorageClass};
 use static_call_abi::{self as abi, TypeCheck};
 
-use super::{Access, Format, Hooks, Table, behind, by_the_linker};
+use super::description::{Access, Format, Hooks, Table, behind, by_the_linker};
 use crate::key_address::KeyAddress;
 use crate::module;
 use crate::shim::{self, AtImage};

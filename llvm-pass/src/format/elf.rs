@@ -8,7 +8,7 @@ use inkwell::module::{Linkage, Module};
 use inkwell::values::{FunctionValue, GlobalValue, PointerValue};
 use static_call_abi::{self as abi, TypeCheck};
 
-use super::{Access, Format, Hooks, Table, by_the_linker};
+use super::description::{Access, Format, Hooks, Table, by_the_linker};
 use crate::key_address::KeyAddress;
 use crate::shim::{self, AtImage};
 use crate::target::Target;

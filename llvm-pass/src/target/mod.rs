@@ -19,10 +19,7 @@ mod x86_64;
 pub(crate) use description::{CoffJump, Features, Target};
 pub(crate) use site::{SiteKind, SiteLayout};
 
-use crate::format;
-
-/// The architectures with a backend in the runtime. On any other, and where the object format has no sites,
-/// the intrinsic becomes a load of the key.
+/// The architectures with a backend in the runtime.
 static TARGETS: [Target; 8] = [
     x86_64::TARGET,
     x86::TARGET,
@@ -34,15 +31,14 @@ static TARGETS: [Target; 8] = [
     s390x::TARGET,
 ];
 
-/// The target of an LLVM triple (`architecture-vendor-system-environment`), if it has sites.
+/// The target of an LLVM triple (`architecture-vendor-system-environment`), if the runtime knows it.
 pub(crate) fn from_triple(triple: &str) -> Option<&'static Target> {
     let mut parts = triple.split('-');
     let architecture = parts.next()?;
     let rest: Vec<&str> = parts.collect();
-    let format = format::of(triple)?;
     TARGETS.iter().find(|target| {
         let has_other_pointers =
             rest.iter().any(|part| target.other_pointers.iter().any(|end| part.ends_with(end)));
-        target.names.contains(&architecture) && !has_other_pointers && format.has_sites(target)
+        target.names.contains(&architecture) && !has_other_pointers
     })
 }
