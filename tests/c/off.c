@@ -158,9 +158,12 @@ static void preserved(void)
 	X(const char *, string)
 
 #define FUNCTION(type, name)                                                                        \
-	static type get_##name(long a) { return (type)(a | 1); }                                     \
+	static type get_##name(intptr_t a) { return (type)(a | 1); }                                 \
 	static DEFINE_STATIC_CALL_RET0(key_##name, get_##name);                                      \
-	__attribute__((noinline)) static type tail_##name(long a) { return static_call(key_##name, a); }
+	__attribute__((noinline)) static type tail_##name(intptr_t a)                                  \
+	{                                                                                           \
+		return static_call(key_##name, a);                                                   \
+	}
 RESULTS(FUNCTION)
 
 #define ZERO(type, name)                                                                            \

@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use object::{
-    Endian, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionFlags, SectionKind, SymbolKind,
-    elf,
+    BinaryFormat, Endian, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionFlags, SectionKind,
+    SymbolKind, elf,
 };
 use static_call_abi::{
-    BRANCHES_SECTION, Branch, KEY_SUFFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS, SITES_SECTION,
-    TRAMPOLINE_PREFIX, is_entry,
+    ANCHOR_PREFIX, BRANCHES_SECTION, Branch, KEY_SUFFIX, RECORD_PREFIX, RECORDS_SECTION, SECTIONS,
+    SITES_SECTION, TRAMPOLINE_PREFIX, is_entry,
 };
 
 use crate::platform::platform;
@@ -60,7 +60,8 @@ impl StaticCalls {
 #[must_use]
 pub fn is_registered(path: &Path) -> bool {
     let data = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    object::File::parse(&*data).expect("an ELF file").section_by_name(RECORDS_SECTION).is_some()
+    let file = object::File::parse(&*data).expect("an ELF file");
+    [RECORDS_SECTION, ".scall"].iter().any(|section| file.section_by_name(section).is_some())
 }
 
 /// How a program that was compiled without the pass calls its keys.
@@ -270,11 +271,29 @@ fn called_keys(file: &object::File<'_>, records: Range<u64>) -> BTreeSet<u64> {
     records.step_by(platform().layout().record() as usize).filter_map(key).collect()
 }
 
+/// A table of a PE file: between its own anchor and the next table's, in one section for all.
+fn table_of_pe<'data>(file: &object::File<'data>, table: &str) -> Option<(u64, &'data [u8])> {
+    let at = SECTIONS.iter().position(|&section| section == table).expect("one of our tables");
+    let anchor = |section: &str| {
+        let name = format!("{ANCHOR_PREFIX}{section}");
+        file.symbols().find(|symbol| symbol.name() == Ok(&*name)).map(|symbol| symbol.address())
+    };
+    let section = file.section_by_name(".scall")?;
+    let (start, end) = (anchor(table)?, anchor(SECTIONS[at + 1])?);
+    Some((start, section.data_range(start, end - start).ok()??))
+}
+
 /// The addresses that the entries of a table start with, sorted. mold puts the anchors into a section of
 /// their own, with the same name.
 fn entries<const SIZE: usize>(file: &object::File<'_>, table: &str) -> Vec<u64> {
     let number = |entry: &[u8; SIZE]| file.endianness().read_i32(*entry.first_chunk().expect("four bytes"));
     let mut sites = Vec::new();
+    if file.format() == BinaryFormat::Pe {
+        let Some((start, entries)) = table_of_pe(file, table) else { return sites };
+        let entries = (start..).step_by(SIZE).zip(entries.as_chunks::<SIZE>().0);
+        let entries = entries.filter(|(_, entry)| is_entry(number(entry)));
+        sites.extend(entries.map(|(place, entry)| place.wrapping_add_signed(number(entry).into())));
+    }
     for section in file.sections().filter(|section| section.name() == Ok(table)) {
         let (entries, rest) = section.data().expect("a table").as_chunks::<SIZE>();
         assert_eq!(rest.len(), 0, "{table} consists of entries of {SIZE} bytes");
@@ -318,12 +337,21 @@ fn branches(file: &object::File<'_>) -> Vec<u64> {
 fn branches_to(file: &object::File<'_>, trampolines: &HashSet<u64>) -> Vec<u64> {
     let symbols = || file.symbols().filter(|symbol| symbol.is_definition());
     let mut found = HashSet::new();
+    // Symbols of PE have no sizes: each function ends where the next symbol is.
+    let starts: BTreeSet<u64> = symbols().map(|symbol| symbol.address()).collect();
     for symbol in symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
         let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
         let Some(section) = section.filter(|section| section.kind() == SectionKind::Text) else {
             continue;
         };
-        let code = section.data_range(symbol.address(), symbol.size()).ok().flatten();
+        let size = if file.format() == BinaryFormat::Pe {
+            let next = starts.range(symbol.address() + 1..).next().copied();
+            let end = section.address() + section.size();
+            next.map_or(end, |next| next.min(end)) - symbol.address()
+        } else {
+            symbol.size()
+        };
+        let code = section.data_range(symbol.address(), size).ok().flatten();
         // The entries of the breakpoint handler begin with text and an offset, which are no instructions.
         let Some(code) = code.filter(|code| !code.starts_with(b"static-call int")) else { continue };
         let branches = platform().branches(code, symbol.address());

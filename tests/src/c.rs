@@ -194,6 +194,14 @@ impl Build {
     /// The arguments that link the library.
     fn link_arguments(self) -> Vec<String> {
         let directory = prefix().join("lib");
+        if platform().is_windows() {
+            let library = match self.compiler {
+                Compiler::PassShared => "libstatic_call.dll.a",
+                _ => "libstatic_call.a",
+            };
+            // The compiler's own libraries, whose DLLs Wine would not find.
+            return vec![directory.join(library).display().to_string(), "-static".into()];
+        }
         if self.compiler == Compiler::PassShared {
             let directory = directory.display();
             return vec![format!("-L{directory}"), "-lstatic_call".into(), format!("-Wl,-rpath,{directory}")];
@@ -299,7 +307,11 @@ pub fn check_all(sources: &[&str]) {
 pub fn check_builds(builds: &[Build], sources: &[&str]) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for (number, &build) in builds.iter().enumerate() {
-        let program = build.link(sources, &[], &directory.path().join(number.to_string()));
+        let program = build.link(
+            sources,
+            &[],
+            &directory.path().join(format!("{number}{}", platform().program_suffix())),
+        );
         check(build, &program, &[&program], &(0..=0));
     }
 }

@@ -167,6 +167,7 @@ fn build(tree: &Path, llvms: &[String], machine: Machine, epoch: u64) -> Result<
         gnu: &gnu,
         runner,
         drops_garbage: true,
+        is_windows: false,
     };
     install_built(tree, llvms, &build, &build)
 }

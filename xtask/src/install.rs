@@ -15,6 +15,9 @@
 //! share/fish/vendor_completions.d/*.fish  share/fish/vendor_conf.d/*.fish
 //! ```
 //!
+//! For Windows, the shared library is `bin/libstatic_call.dll`, with `lib/libstatic_call.dll.a` to link with,
+//! and there is no `libstatic_call_embedded.a`.
+//!
 //! Every program finds the others relative to its own path, so the directory may be moved.
 
 use std::ffi::OsString;
@@ -34,6 +37,9 @@ use crate::machines::Machine;
 use crate::manual;
 use crate::run::{cargo, output, root, run, target};
 use crate::weaken::weaken;
+
+/// The shared library for Windows.
+const DLL: &str = "libstatic_call.dll";
 
 /// The program that gcc runs instead of the assembler, in a directory of its own for `-B`.
 const ASSEMBLER: &str = "lib/static-call/as/as";
@@ -83,6 +89,7 @@ pub fn install_for(prefix: &Path, machine: Option<(&Machine, Option<&Path>)>) ->
         gnu: &|name| machine.gnu_program(name),
         runner: None,
         drops_garbage: machine.drops_garbage,
+        is_windows: machine.is_windows(),
     };
     install_built(prefix, &[], &Build::here(), &library)
 }
@@ -99,13 +106,15 @@ pub struct Build<'a> {
     pub runner: Option<Vec<OsString>>,
     /// Whether GNU ld drops unused sections there.
     pub drops_garbage: bool,
+    /// Whether its libraries are Windows'.
+    pub is_windows: bool,
 }
 
 impl Build<'_> {
     /// For this machine, as cargo builds by itself.
     fn here() -> Self {
         let (prepare, gnu) = (&|_: &mut Command| {}, &|name: &str| Command::new(name));
-        Self { prepare, products: target(), gnu, runner: None, drops_garbage: true }
+        Self { prepare, products: target(), gnu, runner: None, drops_garbage: true, is_windows: false }
     }
 }
 
@@ -163,8 +172,10 @@ pub fn install_built(
     manual::write(&share)?;
 
     let built = library.products.join("c-library");
-    copy(&built.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
-    link(&prefix.join("lib/libstatic_call.so"), "libstatic_call.so.0")?;
+    if !library.is_windows {
+        copy(&built.join("libstatic_call_c.so"), &prefix.join("lib/libstatic_call.so.0"))?;
+        link(&prefix.join("lib/libstatic_call.so"), "libstatic_call.so.0")?;
+    }
     archive(&built.join("libstatic_call_c.a"), &prefix.join("lib/libstatic_call.a"), library)?;
     for (name, text) in pkg_config(&pass, &assembler, &llvms) {
         write(&prefix.join("lib/pkgconfig").join(name), &text)?;
@@ -259,9 +270,23 @@ fn archive(from: &Path, to: &Path, build: &Build<'_>) -> Result<()> {
         run(gnu("ar").arg("rcs").arg(to).arg(&object))
     };
     pack(to)?;
+    if build.is_windows {
+        dll(&object, directory, build)?;
+        return fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()));
+    }
     hide(&object)?;
     pack(&directory.join("libstatic_call_embedded.a"))?;
     fs::remove_file(&object).with_context(|| format!("cannot remove {}", object.display()))
+}
+
+/// Makes the DLL, which exports all symbols of the object that are not local, and its import library. There
+/// is no variant for libraries that embed the runtime: PE has no hidden symbols.
+fn dll(object: &Path, directory: &Path, build: &Build<'_>) -> Result<()> {
+    let programs = directory.with_file_name("bin");
+    fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    let mut implib = OsString::from("-Wl,--out-implib=");
+    implib.push(directory.join("libstatic_call.dll.a"));
+    run((build.gnu)("gcc").arg("-shared").arg(object).arg(implib).arg("-o").arg(programs.join(DLL)))
 }
 
 /// Makes a link for compilers' flags, named `start`, a dash and the hash of `file`: neither ccache nor old

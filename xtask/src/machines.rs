@@ -1,5 +1,5 @@
 //! The other machines that programs are built for, with their compilers, C libraries and Rust standard
-//! libraries.
+//! libraries. Windows is one of them.
 //!
 //! The C libraries and compilers are packages of Debian, or of a newer release of Debian (`unpack.rs`). The
 //! Rust standard library is rustup's if it is installed (`rustup target add NAME`). Otherwise it is built
@@ -35,7 +35,7 @@ pub struct Machine {
 }
 
 /// All machines. `tests/src/platform/` describes each of them for the tests.
-pub const MACHINES: [Machine; 7] = [
+pub const MACHINES: [Machine; 8] = [
     Machine::emulated("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "arm64"),
     Machine::emulated("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "armhf"),
     // x86-64 machines run its programs.
@@ -58,6 +58,12 @@ pub const MACHINES: [Machine; 7] = [
         ..Machine::emulated("riscv64gc-unknown-linux-gnu", "riscv64-linux-gnu", "riscv64")
     },
     Machine::emulated("s390x-unknown-linux-gnu", "s390x-linux-gnu", "s390x"),
+    Machine {
+        to_run: "wine64",
+        // GNU ld 2.40 leaves out what only a constructor needs.
+        drops_garbage: false,
+        ..Machine::emulated("x86_64-pc-windows-gnu", "x86_64-w64-mingw32", "")
+    },
 ];
 
 impl Machine {
@@ -70,12 +76,46 @@ impl Machine {
     pub fn ensure_tools(&self) -> Result<()> {
         // The standard library's source, and a compiler for it.
         packages::ensure(&["rustc-web", "rust-web-src"])?;
+        if self.is_windows() {
+            // The threads of C++'s library are those of POSIX; the C library comes along.
+            packages::ensure(&["g++-mingw-w64-x86-64-posix", self.to_run])?;
+            return self.prepare_wine();
+        }
         let tools =
             [format!("g++-{}", self.gnu), format!("libc6-dev-{}-cross", self.debian), self.to_run.into()];
         match self.newer_release {
             None => packages::ensure(&tools.each_ref().map(String::as_str)),
             Some(release) => unpack::unpack(release, self.gnu, &tools, &self.directory().join("root")),
         }
+    }
+
+    /// Makes the directory that Wine keeps its Windows in, with a DLL that Wine 8 does not have: the source
+    /// of random numbers that Rust's standard library asks.
+    fn prepare_wine(&self) -> Result<()> {
+        const RANDOM: &str = "#include <windows.h>\n#include <ntsecapi.h>\n\
+             __declspec(dllexport) BOOL WINAPI ProcessPrng(BYTE *to, SIZE_T len)\n\
+             { return RtlGenRandom(to, (ULONG)len); }\n";
+        let prefix = self.directory().join("wine");
+        let dll = prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
+        if dll.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(self.directory())?;
+        let mut wine = Command::new(WINE);
+        // Neither .NET nor a browser, which it would ask for.
+        wine.args(["wineboot", "--init"]).env("WINEPREFIX", &prefix);
+        run(wine.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env("WINEDEBUG", "-all"))?;
+        if !dll.exists() {
+            let source = self.directory().join("bcryptprimitives.c");
+            fs::write(&source, RANDOM)?;
+            run(self.gnu_program("gcc").arg("-shared").arg(&source).arg("-ladvapi32").arg("-o").arg(&dll))?;
+        }
+        Ok(())
+    }
+
+    /// Whether its programs are Windows'.
+    pub fn is_windows(&self) -> bool {
+        self.name.contains("-windows-")
     }
 
     /// The directory for everything that is built for this machine.
@@ -180,11 +220,25 @@ impl Machine {
                 fs::copy(file.path(), libraries.join(&*name))?;
             }
         }
+        if self.is_windows() {
+            // rustc puts these around each program: they register what the unwinder needs.
+            for object in ["rsbegin", "rsend"] {
+                let source = output(Command::new(DEBIAN_RUSTC).args(["--print", "sysroot"]))?;
+                let source = Path::new(source.trim_end()).join(STARTUP).join(object).with_extension("rs");
+                let mut rustc = Command::new(DEBIAN_RUSTC);
+                rustc.env("RUSTC_BOOTSTRAP", "1").args(["--target", self.name, "--emit=obj", "-o"]);
+                run(rustc.arg(libraries.join(object).with_extension("o")).arg(source))?;
+            }
+        }
         Ok(())
     }
 }
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// What Debian's package `wine64` has, which puts nothing where the shell looks.
+const WINE: &str = "/usr/lib/wine/wine64";
+/// Where the source of the objects around a program is, below the compiler's root.
+const STARTUP: &str = "lib/rustlib/src/rust/library/rtstartup";
 
 #[cfg(test)]
 mod tests {

@@ -98,7 +98,7 @@ impl Platform {
     /// Whether calls in Rust go through trampolines without the pass.
     #[must_use]
     pub fn macros_have_trampolines(&self) -> bool {
-        !self.name.starts_with("powerpc64le-")
+        !self.name.starts_with("powerpc64le-") && !self.is_windows()
     }
 
     /// Whether static branches are patched: elsewhere they are loads.
@@ -110,7 +110,19 @@ impl Platform {
     /// Whether calls in C go through trampolines without the pass.
     #[must_use]
     pub fn header_has_trampolines(&self) -> bool {
-        !self.name.starts_with("powerpc64le-")
+        !self.name.starts_with("powerpc64le-") && !self.is_windows()
+    }
+
+    /// Whether it is Windows: files are PE, and Wine runs programs.
+    #[must_use]
+    pub fn is_windows(&self) -> bool {
+        self.name.contains("-windows-")
+    }
+
+    /// How the names of its programs end.
+    #[must_use]
+    pub fn program_suffix(&self) -> &'static str {
+        if self.is_windows() { ".exe" } else { "" }
     }
 
     /// Whether an emulator runs its programs.
@@ -141,6 +153,14 @@ impl Platform {
     #[must_use]
     pub fn execute(&self, program: &Path) -> Command {
         let (Some(emulator), Some(gnu)) = (self.emulator, self.gnu) else { return Command::new(program) };
+        if self.is_windows() {
+            let directory = target().join("cross").join(self.name);
+            let mut wine = Command::new(emulator);
+            wine.arg(program).env("WINEPREFIX", directory.join("wine")).env("WINEDEBUG", "-all");
+            // Where DLLs are.
+            wine.env("WINEPATH", format!("Z:{}", directory.join("prefix/bin").display()));
+            return wine;
+        }
         let root = self.root();
         let mut command = Command::new(root.join("usr/bin").join(emulator));
         command.arg("-L").arg(root.join("usr").join(gnu)).arg(program);

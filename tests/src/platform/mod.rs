@@ -17,9 +17,11 @@ mod riscv64;
 mod s390x;
 mod x86;
 mod x86_64;
+mod x86_64_windows;
 
-const PLATFORMS: [Platform; 8] = [
+const PLATFORMS: [Platform; 9] = [
     x86_64::PLATFORM,
+    x86_64_windows::PLATFORM,
     x86::PLATFORM,
     aarch64::PLATFORM,
     arm::PLATFORM,
