@@ -10,7 +10,7 @@
 use std::ffi::c_uint;
 
 use llvm_sys::prelude::{LLVMTypeRef, LLVMValueRef};
-use llvm_sys::{LLVMIntPredicate, LLVMLinkage, LLVMTypeKind};
+use llvm_sys::{LLVMDLLStorageClass, LLVMIntPredicate, LLVMLinkage, LLVMTypeKind};
 
 mod raw {
     use super::{LLVMTypeRef, LLVMValueRef, c_uint};
@@ -19,6 +19,7 @@ mod raw {
         pub(super) fn LLVMGetTypeKind(ty: LLVMTypeRef) -> c_uint;
         pub(super) fn LLVMGetLinkage(global: LLVMValueRef) -> c_uint;
         pub(super) fn LLVMGetICmpPredicate(comparison: LLVMValueRef) -> c_uint;
+        pub(super) fn LLVMGetDLLStorageClass(global: LLVMValueRef) -> c_uint;
     }
 }
 
@@ -83,4 +84,14 @@ impl Predicate {
         // SAFETY: the caller's promise; the type is as for `TypeKind`.
         Self(unsafe { raw::LLVMGetICmpPredicate(comparison) })
     }
+}
+
+/// Whether a global is declared with `dllimport`.
+///
+/// # Safety
+///
+/// A global that is alive.
+pub(crate) unsafe fn is_dll_import(global: LLVMValueRef) -> bool {
+    // SAFETY: the caller's promise. In C an enumeration without negative values is an `unsigned int`.
+    unsafe { raw::LLVMGetDLLStorageClass(global) == LLVMDLLStorageClass::LLVMDLLImportStorageClass as c_uint }
 }

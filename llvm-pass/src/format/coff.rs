@@ -9,16 +9,16 @@
 //! GNU ld takes no associative comdats of data, and of two comdat sections with one name and suffix it keeps
 //! one, whatever their symbols are. So each symbol has its own comdat, and its own suffix.
 
+use inkwell::AddressSpace;
 use inkwell::module::{Linkage, Module};
-use inkwell::values::{BasicMetadataValueEnum, FunctionValue, GlobalValue, PointerValue};
-use inkwell::{AddressSpace, DLLStorageClass};
+use inkwell::values::{AsValueRef, BasicMetadataValueEnum, FunctionValue, GlobalValue, PointerValue};
 use static_call_abi::{self as abi, TypeCheck};
 
 use super::description::{Access, Format, Hooks, Table, behind, by_the_linker};
 use crate::key_address::KeyAddress;
-use crate::module;
 use crate::shim::{self, AtImage};
 use crate::target::{CoffJump, Target};
+use crate::{enums, module};
 
 /// Names in triples of the systems with a backend in the runtime.
 pub(super) const NAMES: &[&str] = &["windows", "win32", "mingw"];
@@ -171,7 +171,8 @@ fn is_guarded(module: &Module<'_>) -> bool {
 }
 
 fn is_imported(key: KeyAddress<'_>) -> bool {
-    key.global.get_dll_storage_class() == DLLStorageClass::Import
+    // SAFETY: a global variable, alive.
+    unsafe { enums::is_dll_import(key.global.as_value_ref()) }
 }
 
 /// The entry of the import table for this key.

@@ -37,10 +37,13 @@ pub(crate) struct Target {
     /// A shorter form for a near key in code at a fixed address.
     pub(super) jump_at_fixed_address: Option<fn(offset: i64, thunk: Option<&str>) -> String>,
     /// See [`Target::jump_in_coff`]. None: no calls are recorded in COFF.
-    pub(super) jump_in_coff: Option<fn(CoffJump, offset: i64, thunk: Option<&str>) -> String>,
+    pub(super) jump_in_coff: Option<JumpInCoff>,
     /// How a trampoline checks its target's type, if it can.
     pub(super) checked: Option<Checked>,
 }
+
+/// Makes a trampoline's code in COFF.
+pub(super) type JumpInCoff = fn(CoffJump, offset: i64, thunk: Option<&str>) -> String;
 
 /// What differs between trampolines in COFF.
 #[derive(Clone, Copy, Debug)]
