@@ -107,9 +107,12 @@ impl Input {
             io::stdin().read_to_end(&mut text)?;
             return Ok(Self::Standard(text));
         }
-        if !files
-            .iter()
-            .any(|file| File::open(file).is_ok_and(|file| names_trampoline(file).unwrap_or_default()))
+        // What a pipe has is lost if this program opens it first.
+        let is_file = |file: &Path| fs::metadata(file).is_ok_and(|file| file.is_file());
+        if !files.iter().all(|file| is_file(file))
+            || !files
+                .iter()
+                .any(|file| File::open(file).is_ok_and(|file| names_trampoline(file).unwrap_or_default()))
         {
             return Ok(Self::Other);
         }
@@ -117,6 +120,10 @@ impl Input {
         for file in files {
             let Ok(content) = fs::read(file) else { return Ok(Self::Other) };
             text.extend(content);
+            // The assembler ends each file's last line.
+            if text.last().is_some_and(|&byte| byte != b'\n') {
+                text.push(b'\n');
+            }
         }
         Ok(Self::Files(text))
     }
@@ -139,10 +146,6 @@ impl Input {
 
 /// Whether a file names a trampoline. Reads it in pieces, because most files are large and name none.
 fn names_trampoline(mut file: File) -> io::Result<bool> {
-    // The assembler could not read a pipe again.
-    if !file.metadata()?.is_file() {
-        return Ok(false);
-    }
     let mut buffer = [0; 1 << 16];
     let mut kept = 0;
     loop {

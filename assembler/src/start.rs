@@ -236,6 +236,8 @@ fn nothing_to_mark(arguments: Strings) -> Option<()> {
 
 /// Some if a file names no trampoline.
 fn has_no_trampoline(path: &'static [u8]) -> Option<()> {
+    // What a pipe has is lost if this program opens it first.
+    Status::of(AT_FDCWD, path.as_ptr(), 0).filter(|status| status.is_file())?;
     let open = [AT_FDCWD, path.as_ptr().addr(), O_CLOEXEC, 0, 0, 0];
     // SAFETY: arguments end with a zero.
     let file = unsafe { system_call(number::OPENAT, open) }?;
@@ -256,29 +258,38 @@ fn has_no_trampoline(path: &'static [u8]) -> Option<()> {
 }
 
 /// A path, with the zero that ends it. (Nothing is written before it is used: that might call `memset`.)
-struct Buffer([MaybeUninit<u8>; 1024], usize);
+struct Buffer {
+    bytes: [MaybeUninit<u8>; 1024],
+    length: usize,
+    /// A path did not fit, so nobody knows whether it has the assembler.
+    was_too_short: bool,
+}
 
 impl Buffer {
     fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; 1024], 0)
+        Self { bytes: [const { MaybeUninit::uninit() }; 1024], length: 0, was_too_short: false }
     }
 
     fn start(&self) -> *const u8 {
-        self.0.as_ptr().cast()
+        self.bytes.as_ptr().cast()
     }
 
     fn add(&mut self, text: &[u8]) -> Option<()> {
         for &byte in text {
-            self.0[..1023].get_mut(self.1)?.write(byte);
-            self.1 += 1;
+            let Some(place) = self.bytes[..1023].get_mut(self.length) else {
+                self.was_too_short = true;
+                return None;
+            };
+            place.write(byte);
+            self.length += 1;
         }
-        self.0[self.1].write(0);
+        self.bytes[self.length].write(0);
         Some(())
     }
 
     /// Some if `as` in this directory, or with this prefix, is an assembler and not this program.
     fn set(&mut self, directory: &[u8], is_directory: bool, own: Status) -> Option<()> {
-        self.1 = 0;
+        self.length = 0;
         self.add(directory)?;
         if is_directory && !directory.is_empty() && directory.last() != Some(&b'/') {
             self.add(b"/")?;
@@ -323,7 +334,7 @@ fn find(variables: Strings, path: &mut Buffer) -> Option<()> {
         })?;
     }
     is_found = is_found || get(variables::PATH).is_some_and(|list| in_list(list, path));
-    is_found.then_some(())
+    (is_found && !path.was_too_short).then_some(())
 }
 
 /// Calls `visit` with each value of `-B`, until it is true. None if the text is not like `'-O2' '-B' '/a'`.

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use static_call_tests::binary::StaticCalls;
 use static_call_tests::c::{Build, Compiler, Report, source};
@@ -281,6 +282,10 @@ fn other_files_do_not_wait_for_libc() {
             assert_eq!(run_with(&quoted), (expected.to_owned(), false), "{quoted}");
         }
     }
+    // Nor is there room for each path.
+    let long = at(&format!("'-B@/given{}'", "/".repeat(2000)));
+    let variables = [("COLLECT_GCC", "gcc"), ("COLLECT_GCC_OPTIONS", &*long), ("COMPILER_PATH", &*told)];
+    assert_eq!(run_with(&variables, &["plain.s"]), ("given/".to_owned(), false));
     let gcc = [("COLLECT_GCC", "gcc"), ("COLLECT_GCC_OPTIONS", "'-O2'")];
     let is_early = |variables: &[(&str, &str)], arguments: &[&str]| run_with(variables, arguments).1;
     assert!(is_early(&gcc, &["-I", "calls.s", "plain.s", "plain.s"]));
@@ -290,6 +295,41 @@ fn other_files_do_not_wait_for_libc() {
     assert!(!is_early(&[], &["plain.s"]), "clang's machine is in the arguments");
     let named = file("told/as").display().to_string();
     assert!(!is_early(&[gcc[0], ("STATIC_CALL_AS", &named)], &["plain.s"]));
+}
+
+/// What a pipe has is for the assembler: once it has been opened and closed, it is gone.
+#[test]
+fn pipes_are_not_opened() {
+    if platform().is_foreign() {
+        return;
+    }
+    let fake = fake("#!/bin/sh\n");
+    let pipe = fake.path().join("pipe.s");
+    run(Command::new("mkfifo").arg(&pipe));
+    let is_over = AtomicBool::new(false);
+    // For the assembler that runs before libc starts, and for the one after it.
+    for variable in [("COLLECT_GCC", "gcc".as_ref()), ("STATIC_CALL_AS", fake.path().join("as").as_os_str())]
+    {
+        is_over.store(false, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            // Waits for a reader.
+            let writer = scope.spawn(|| {
+                let file = fs::File::create(&pipe);
+                let is_over = is_over.load(Ordering::SeqCst);
+                // Keeps it open for more readers.
+                file.map(|file| (file, is_over))
+            });
+            let mut assembler = Command::new(prefix().join("lib/static-call/as/as"));
+            assembler
+                .env(variable.0, variable.1)
+                .env("PATH", format!("{}:/usr/bin:/bin", fake.path().display()));
+            run(assembler.arg(&pipe));
+            is_over.store(true, Ordering::SeqCst);
+            let _reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("a pipe");
+            let (_, was_over) = writer.join().expect("no panic").expect("a pipe");
+            assert!(was_over, "the pipe was opened: {variable:?}");
+        });
+    }
 }
 
 /// Assembles text with our assembler.
@@ -313,6 +353,21 @@ fn entries(directory: &Path) -> usize {
 }
 
 const T: &str = "__static_call_trampoline.k";
+
+/// The assembler reads each file by itself.
+#[test]
+fn last_lines_without_an_end_are_whole() {
+    if platform().is_foreign() {
+        return;
+    }
+    let directory = temporary();
+    let first = directory.path().join("first.s");
+    fs::write(&first, format!("f: call {T}")).expect("a file");
+    run(assemble(&format!("g: call {T}\n"), &[], directory.path()).arg(&first));
+    assert_eq!(entries(directory.path()), 2);
+    run(assemble("g: nop # the end", &[], directory.path()).arg(&first));
+    assert_eq!(entries(directory.path()), 1);
+}
 
 #[test]
 fn assembler_written_by_hand_is_marked_where_it_can_be_patched() {
