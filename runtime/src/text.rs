@@ -144,7 +144,8 @@ impl Text {
         let address = patch.address();
         debug_assert!(self.checked(address).is_some());
         // SAFETY: the caller's promise.
-        self.checked(address).is_some_and(|word| unsafe { replace_by(way, word, |word| word.replace(patch)) })
+        let replace = |word: CodeWord| unsafe { word.replace(patch) };
+        self.checked(address).is_some_and(|word| replace_by(way, word, replace))
     }
 
     /// Counts how many of these sites, from the first one on, are what their rewrites replace.
@@ -168,10 +169,18 @@ impl Text {
         sites: impl Iterator<Item = (usize, R)>,
         way: Way,
     ) -> usize {
-        self.take_while(sites, |word, old, pc, rewrite| {
-            // SAFETY: the caller's promise.
-            unsafe { replace_by(way, word, |word| word.rewrite(&rewrite, old, pc)) }
-        })
+        // SAFETY: the caller's promise.
+        let rewrite = |word: CodeWord, old, pc, rewrite: R| unsafe { word.rewrite(&rewrite, old, pc) };
+        let in_place = |word: CodeWord, old, pc, how| rewrite(word, old, pc, how) && publish(word);
+        let elsewhere = |word: CodeWord, old, pc, how| {
+            let Some(place) = way.place(word.address()).map(CodeWord::at) else { return false };
+            // A copy of the page ends the run, and the site is visited alone.
+            rewrite(place, old, pc, how) && is_seen(way, word, place) && publish(word)
+        };
+        match way {
+            Way::InPlace => self.take_while(sites, in_place),
+            _ => self.take_while(sites, elsewhere),
+        }
     }
 
     /// Passes the sites that are what their rewrites replace to `take`: their word, what it holds, their
@@ -235,25 +244,28 @@ pub(crate) fn prefetch(_address: usize) {
 }
 
 /// Replaces a word where it is written.
-///
-/// # Safety
-///
-/// `replace` replaces nothing but that word, and as [`Text::replace`] wants it.
+fn replace_by(way: Way, word: CodeWord, replace: impl Fn(CodeWord) -> bool) -> bool {
+    let place = || way.place(word.address()).map(CodeWord::at);
+    let is_seen = || place().is_some_and(|place| is_seen(way, word, place));
+    let is_replaced = || place().is_some_and(&replace) && is_seen();
+    let is_alias = || matches!(way, Way::Alias);
+    // If the debugger comes between, it has copied the page after the first renewal.
+    let mut is_done = (is_seen() || is_alias() && alias::renew(word.address())) && is_replaced();
+    is_done = is_done || is_alias() && !is_seen() && alias::renew(word.address()) && is_replaced();
+    is_done && publish(word)
+}
+
+/// Whether what was written there is executed here. It is, unless somebody has made a copy of the page of an
+/// alias.
 #[inline]
-unsafe fn replace_by(way: Way, word: CodeWord, replace: impl Fn(CodeWord) -> bool) -> bool {
-    let Some(place) = way.place(word.address()).map(CodeWord::at) else { return false };
-    let mut is_replaced = replace(place);
-    // An alias is what is executed, unless somebody has made a copy of the page.
-    if let Way::Alias = way
-        && is_replaced
-        && word.load() != place.load()
-    {
-        let renewed = || way.place(word.address()).map(CodeWord::at);
-        is_replaced = alias::renew(word.address()) && renewed().is_some_and(replace);
-    }
-    if is_replaced {
-        // SAFETY: the word is mapped where it is executed, which is where caches know it.
-        unsafe { native::publish(word.address()) };
-    }
-    is_replaced
+fn is_seen(way: Way, word: CodeWord, place: CodeWord) -> bool {
+    !matches!(way, Way::Alias) || word.load() == place.load()
+}
+
+/// Makes a replaced word known to caches where it is executed. True.
+#[inline]
+fn publish(word: CodeWord) -> bool {
+    // SAFETY: the word is mapped there.
+    unsafe { native::publish(word.address()) };
+    true
 }
