@@ -283,7 +283,9 @@ impl Key {
     /// Publishes a target. Only the holder of the runtime's lock stores.
     pub fn store(&self, target: *const (), form: Form) {
         let before = self.form.load(Ordering::Relaxed);
-        let stores = (before & !FORM).wrapping_add(FORM + 1) & !POINTER;
+        let next = (before & !FORM).wrapping_add(FORM + 1) & !POINTER;
+        // The count begins again, but at one: a key that was stored into is never new.
+        let stores = if next == 0 { FORM + 1 } else { next };
         let counted = before & POINTER | stores | form as u32;
         if form == Form::Call {
             self.target.store(target.cast_mut(), Ordering::Release);
@@ -427,4 +429,23 @@ pub struct Image {
     pub text_flags: Cell<u32>,
     /// Why the image stays on its trampolines; a number of the runtime's.
     pub reason: Cell<u32>,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{AtomicU32, FORM, Form, Key, POINTER};
+
+    #[test]
+    fn a_key_that_was_stored_into_is_never_new_again() {
+        for is_pointer in [false, true] {
+            let stores = !FORM & !POINTER;
+            let form = AtomicU32::new(stores | if is_pointer { POINTER } else { 0 });
+            let key = Key { form, ..Key::new(core::ptr::null(), core::ptr::null()) };
+            for form in [Form::Call, Form::Nop] {
+                key.store(core::ptr::dangling(), form);
+                assert_eq!((key.is_new(), key.is_pointer()), (false, is_pointer));
+                assert_eq!(key.load(), (core::ptr::dangling(), form));
+            }
+        }
+    }
 }
