@@ -230,8 +230,7 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
             };
             windows.begin()?;
             for index in 0..changes.len() {
-                if let Err(error) = publish(&mut changes[index], mode, &mut images, lock) {
-                    let error = windows.error(error);
+                if let Err(error) = publish(&mut changes[index], mode, &mut images, &windows, lock) {
                     put_back(&mut changes[..=index], mode, &mut images, lock);
                     return Err(error);
                 }
@@ -310,7 +309,7 @@ fn leave_to_pointer(key: &Key, mode: Mode, lock: &Guard) -> Result<(), Error> {
         Writer::Window | Writer::Alias | Writer::Custom => {
             let windows = Windows::open(lock)?;
             windows.begin()?;
-            let result = visit_key_back(key, mode, &mut images, &mut Replace::new(lock));
+            let result = visit_key_back(key, mode, &mut images, &mut Replace::new(&windows, lock));
             let result = result.and_then(|()| serialize(lock));
             journal::step(Step::Preparing, lock);
             drop(windows);
@@ -425,8 +424,7 @@ fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Er
                 Turn::Direct => {
                     windows.populate(image, plan.count);
                     windows.begin()?;
-                    let result = visit_image(image, mode, &mut Replace::new(lock));
-                    let result = result.map_err(|error| windows.error(error));
+                    let result = visit_image(image, mode, &mut Replace::new(&windows, lock));
                     let result = result.and_then(|()| serialize(lock));
                     result.inspect_err(|_| to_trampolines(image, mode, lock))
                 }
@@ -508,19 +506,20 @@ impl Visitor for Breakpoints<'_> {
 }
 
 /// Writes what was planned.
-struct Replace {
+struct Replace<'update> {
     way: Way,
+    windows: &'update Windows<'update>,
 }
 
-impl Replace {
-    fn new(lock: &Guard) -> Self {
-        Self { way: writer::way(lock) }
+impl<'update> Replace<'update> {
+    fn new(windows: &'update Windows<'update>, lock: &Guard) -> Self {
+        Self { way: writer::way(lock), windows }
     }
 }
 
-impl Visitor for Replace {
+impl Visitor for Replace<'_> {
     fn visit(&mut self, text: Text, patch: Patch) -> Result<(), Error> {
-        replace(text, patch, self.way)
+        replace(text, patch, self.way).map_err(|error| self.windows.error(error))
     }
 
     fn visit_run<R: BulkRewrite<WORD>>(
@@ -533,10 +532,17 @@ impl Visitor for Replace {
     }
 }
 
-fn publish(change: &mut Change<'_>, mode: Mode, images: &mut Images<'_>, lock: &Guard) -> Result<(), Error> {
+fn publish(
+    change: &mut Change<'_>,
+    mode: Mode,
+    images: &mut Images<'_>,
+    windows: &Windows<'_>,
+    lock: &Guard,
+) -> Result<(), Error> {
     let to = change.state();
     change.store();
-    visit_key(change.key, (change.state(), to), mode, Foreign::Refuse, images, &mut Replace::new(lock))
+    let mut writer = Replace::new(windows, lock);
+    visit_key(change.key, (change.state(), to), mode, Foreign::Refuse, images, &mut writer)
 }
 
 /// Undoes what [`publish`] did, wholly or in part.

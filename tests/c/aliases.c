@@ -13,10 +13,12 @@
 static int one(int x) { return x + 1; }
 static int two(int x) { return x + 2; }
 static DEFINE_STATIC_CALL(key, one);
+static DEFINE_STATIC_CALL(made_pointer, one);
 int host_default(int a) { return a + 1; }
 __attribute__((visibility("default"))) DEFINE_STATIC_CALL(host_key, host_default);
 
 __attribute__((noinline)) static int call(int x) { return static_call(key, x) * 2; }
+__attribute__((noinline)) static int call_pointer(int x) { return static_call(made_pointer, x) * 2; }
 /* On the same page, or nearly so; nothing calls it. */
 __attribute__((noinline, used)) static int beside(int x) { return x * 3 + 1; }
 
@@ -186,6 +188,14 @@ static void no_files(void)
 	const int result = static_call_update(key, two);
 	CHECK(result == -EACCES && call(1) == 4 && static_call_query(key) == one);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(static_call_update(made_pointer, two) == 0);
+	copy_page((const void *)call_pointer);
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK(static_call_make_pointer(made_pointer) == -EACCES && call_pointer(1) == 6);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(static_call_make_pointer(made_pointer) == 0 && call_pointer(1) == 6);
+	static_call_set(made_pointer, one);
+	CHECK(call_pointer(1) == 4);
 	CHECK(static_call_writer() == STATIC_CALL_WRITER_ALIAS);
 	update_to(two);
 	update_to(one);
