@@ -69,12 +69,14 @@ pub(crate) fn log<T>(result: Result<T, Error>) -> Result<T, Error> {
     result.inspect_err(|error| log!("not sealed: {error}"))
 }
 
-/// Remembers a key that the program updates or asks about, unless it is known to be protected. This costs
-/// time only for keys without records, before their first update.
+/// Remembers a key that the program updates or asks about, unless an image's pages hold it. This costs time
+/// only for keys without records, before their first update. Whether another copy protects it is asked when
+/// that matters: system calls are most of what a dispatched function's first call costs.
 pub(crate) fn note(key: &Key, lock: &Guard) {
+    let address = core::ptr::from_ref(key).addr();
     let is_known = !key.records.load(Ordering::Relaxed).is_null()
         || !key.is_new()
-        || find(core::ptr::from_ref(key).addr(), lock).is_ok();
+        || pages_around(address, lock).is_some();
     if is_known {
         return;
     }
@@ -85,7 +87,7 @@ pub(crate) fn note(key: &Key, lock: &Guard) {
             true
         }
     });
-    if !has_room {
+    if !has_room && find(address, lock).is_err() {
         ARE_MORE.store(true, Ordering::Relaxed);
     }
 }
@@ -126,17 +128,22 @@ fn protect(image: &Image, lock: &Guard) -> Result<(), Error> {
     }
 }
 
-/// Looks for the pages of some image that hold a key, or asks the kernel: other copies of the runtime protect
-/// keys, too.
-fn find(key: usize, lock: &Guard) -> Result<Range<usize>, Error> {
+/// The pages of the image that hold a key.
+fn pages_around(key: usize, lock: &Guard) -> Option<Range<usize>> {
     let mut found = None;
     image::for_each_known(lock, |image| {
         found = found.take().or_else(|| pages(image).filter(|pages| pages.contains(&key)));
     });
+    found
+}
+
+/// Looks for the pages of some image that hold a key, or asks the kernel: other copies of the runtime protect
+/// keys, too.
+fn find(key: usize, lock: &Guard) -> Result<Range<usize>, Error> {
     let page = os::page_size();
     let start = key & !(page - 1);
     let is_read_only = || matches!(os::rights(start, page), Some((Rights::Other, _)));
-    found
+    pages_around(key, lock)
         .or_else(|| is_read_only().then_some(start..start + page))
         .ok_or(Error::at(ErrorKind::NotProtected, key))
 }
