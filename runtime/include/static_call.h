@@ -1010,7 +1010,8 @@ struct __STATIC_CALL_ALIGNED static_call_change {
  *     int error = static_call_update_batch(changes, 2);
  *
  * Returns what static_call_update does, and -EINVAL if a key appears twice. After a success the array
- * holds what the keys were before, so that the same call undoes it. */
+ * holds what the keys were before, so that the same call undoes it; of a branch that is its count before,
+ * whatever others have counted since. */
 __STATIC_CALL_MUST_CHECK __STATIC_CALL_LIBRARY int
 static_call_update_batch(struct static_call_change *__changes, size_t __count);
 

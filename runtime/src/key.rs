@@ -362,6 +362,10 @@ impl<Target: Copy> fmt::Debug for Key<Target> {
 /// Batch::new(changes).commit()?;
 /// # Ok::<(), static_call::Error>(())
 /// ```
+///
+/// It names the key and the new target. Like every `'static` reference into a plugin, it must be gone when
+/// the plugin that has either of them is unloaded: whoever calls `dlclose`, which is unsafe, promises so. The
+/// same holds for a [`Key`] and a [`Pointer`].
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 #[must_use = "a change does nothing until a `Batch` commits it"]
@@ -434,6 +438,9 @@ impl Change {
 /// assert_eq!(ENCODE.call(7), 0xfff8);
 /// # Ok::<(), static_call::Error>(())
 /// ```
+///
+/// A branch's change goes back to the count that was there before, whatever others have counted since: if
+/// others count, too, undo `inc` by `dec`.
 ///
 /// Besides the updates, a transaction of n changes takes n log n steps.
 #[derive(Clone, Copy, Debug)]

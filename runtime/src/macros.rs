@@ -32,6 +32,9 @@ macro_rules! static_call {
 /// `clippy::upper_case_acronyms`. A parameter's name may not be that of a static or constant in scope: `_` is
 /// always right.
 ///
+/// A block that mixes functions with branches, objects or named types expands key by key, so rustc's
+/// `recursion_limit` (128) ends it after about a hundred keys: write several blocks.
+///
 /// The type may also be a name for a plain function type, or a `$type:ty` of another macro. Nobody knows its
 /// parameters, so such a key has no method `call`, but `function()`, whose result is called at once:
 /// `KEY.function()(arguments…)`. Without the pass, this loads the key's pointer.
