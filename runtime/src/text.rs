@@ -246,13 +246,16 @@ pub(crate) fn prefetch(_address: usize) {
 /// Replaces a word where it is written.
 fn replace_by(way: Way, word: CodeWord, replace: impl Fn(CodeWord) -> bool) -> bool {
     let place = || way.place(word.address()).map(CodeWord::at);
-    let is_seen = || place().is_some_and(|place| is_seen(way, word, place));
-    let is_replaced = || place().is_some_and(&replace) && is_seen();
-    let is_alias = || matches!(way, Way::Alias);
-    // If the debugger comes between, it has copied the page after the first renewal.
-    let mut is_done = (is_seen() || is_alias() && alias::renew(word.address())) && is_replaced();
-    is_done = is_done || is_alias() && !is_seen() && alias::renew(word.address()) && is_replaced();
-    is_done && publish(word)
+    let seen = |place: &CodeWord| is_seen(way, word, *place);
+    let renewed = || alias::renew(word.address()).then(place).flatten();
+    let Some(place) = place() else { return false };
+    let Some(place) = Some(place).filter(seen).or_else(renewed) else { return false };
+    if !replace(place) {
+        return false;
+    }
+    // Somebody may copy the page between the two.
+    let is_replaced = seen(&place) || renewed().is_some_and(|place| replace(place) && seen(&place));
+    is_replaced && publish(word)
 }
 
 /// Whether what was written there is executed here. It is, unless somebody has made a copy of the page of an

@@ -75,7 +75,8 @@ pub fn modes() -> &'static [Option<&'static str>] {
 #[must_use]
 pub fn writers() -> &'static [(&'static str, usize)] {
     const WRITERS: [(&str, usize); 3] = [("window", 1), ("alias", 4), ("breakpoint", 2)];
-    // Emulators do not see what is written through another mapping of the code.
+    // Machines without breakpoints are emulated, and emulators do not see what is written through another
+    // mapping of the code.
     if platform().has_breakpoints { &WRITERS } else { &WRITERS[..1] }
 }
 
