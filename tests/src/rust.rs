@@ -56,7 +56,7 @@ impl Build<'_> {
     /// Builds the program that checks the interface's behaviour. Returns its path.
     #[must_use]
     pub fn behaviour(self) -> PathBuf {
-        self.build(&["-p", "behaviour"]).join("behaviour")
+        self.build(&["-p", "behaviour", "--bin", "behaviour"]).join("behaviour")
     }
 
     /// Builds the packages that cargo's arguments select, by default the default members. Returns the output

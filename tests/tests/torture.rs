@@ -70,7 +70,7 @@ fn verdict(command: &mut Command, cell: &str) -> Result<String, String> {
 
 #[test]
 fn rust() {
-    let build = rust::Build { name: "torture", release: true, ..PLAIN };
+    let build = rust::Build { name: "release", release: true, ..PLAIN };
     torture("Rust", &build.build(&["-p", "torture"]).join("torture"), &[]);
 }
 
