@@ -39,11 +39,11 @@ pub struct Build {
 const BUILDS: [Build; 9] = [
     Build { compiler: Compiler::Pass, level: "-O0" },
     Build { compiler: Compiler::Pass, level: "-O3" },
-    Build { compiler: Compiler::Pass, level: "-Os" },
-    Build { compiler: Compiler::PassShared, level: "-O3" },
+    Build { compiler: Compiler::PassShared, level: "-Os" },
     Build { compiler: Compiler::Clang, level: "-O0" },
     Build { compiler: Compiler::Gcc, level: "-O3" },
     // What these builds add is the same on all machines.
+    Build { compiler: Compiler::Pass, level: "-Os" },
     Build { compiler: Compiler::PassShared, level: "-O0" },
     Build { compiler: Compiler::Clang, level: "-O3" },
     Build { compiler: Compiler::Gcc, level: "-O0" },
@@ -52,16 +52,22 @@ const BUILDS: [Build; 9] = [
 /// The ways to build a program for this platform. Other machines, whose emulators are slow, have fewer.
 #[must_use]
 pub fn builds() -> &'static [Build] {
-    if platform().is_foreign() { &BUILDS[..6] } else { &BUILDS }
+    if platform().is_foreign() { &BUILDS[..5] } else { &BUILDS }
 }
 
 /// Ways to build a slow program that tests the runtime and does not depend on the compiler.
 pub const SOME_BUILDS: [Build; 4] = [
     Build { compiler: Compiler::Pass, level: "-O0" },
-    Build { compiler: Compiler::Pass, level: "-O3" },
     Build { compiler: Compiler::PassShared, level: "-O3" },
+    Build { compiler: Compiler::Pass, level: "-O3" },
     Build { compiler: Compiler::Gcc, level: "-O3" },
 ];
+
+/// [`SOME_BUILDS`] for this platform: on other machines, one with each library.
+#[must_use]
+pub fn some_builds() -> &'static [Build] {
+    if platform().is_foreign() { &SOME_BUILDS[..2] } else { &SOME_BUILDS }
+}
 
 /// Values of `STATIC_CALL_MODE`. None leaves it unset, which means inline; slow emulators only run one of
 /// both.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use static_call_tests::binary::{StaticCalls, is_registered};
 use static_call_tests::c::{
-    Build, Compiler, Report, SOME_BUILDS, builds, check, in_mode, modes, modes_and_writers, source, writers,
+    Build, Compiler, Report, builds, check, in_mode, modes, modes_and_writers, some_builds, source, writers,
 };
 use static_call_tests::platform::platform;
 use static_call_tests::{prefix, run};
@@ -30,7 +30,7 @@ fn keys_are_shared_between_images() {
 
 #[test]
 fn targets_in_other_images() {
-    for build in SOME_BUILDS {
+    for &build in some_builds() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let library = directory.path().join("libforeign.so");
         let mut compiler = build.compiler(true);

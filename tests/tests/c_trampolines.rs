@@ -10,7 +10,10 @@ use static_call_tests::{failure, llvm, plugin, prefix, run, stdout};
 
 /// The installed compilers for this machine, by their names for C.
 fn compilers() -> Vec<String> {
-    let names = (14..30).map(|version| format!("clang-{version}")).chain(["gcc".into()]);
+    // Other machines have the oldest and the newest: the header tells no others apart.
+    let is_left_out = |version: &u32| platform().is_foreign() && (15..22).contains(version);
+    let versions = (14..30).filter(|version| !is_left_out(version));
+    let names = versions.map(|version| format!("clang-{version}")).chain(["gcc".into()]);
     let knows_machine = |name: &String| {
         let empty = ["-fsyntax-only", "-x", "c", "/dev/null"];
         compiler(name, &empty).output().is_ok_and(|output| output.status.success())
