@@ -95,6 +95,13 @@ impl Platform {
         self.gnu.is_some()
     }
 
+    /// Whether tests run here that would show the same on every other machine: this machine, an emulated one
+    /// of 64 bits, and one of 32 bits.
+    #[must_use]
+    pub fn is_representative(&self) -> bool {
+        !self.is_foreign() || ["aarch64-", "i686-"].iter().any(|start| self.name.starts_with(start))
+    }
+
     /// Whether calls in Rust go through trampolines without the pass.
     #[must_use]
     pub fn macros_have_trampolines(&self) -> bool {
