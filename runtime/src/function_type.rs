@@ -9,8 +9,8 @@
 //! # Safety
 //!
 //! A target's hash lies before its code, and is read only where memory is mapped and readable: in an image
-//! whose code the runtime reads anyway, or where the operating system says so. It may not know; but every
-//! call of such a function reads the same bytes.
+//! whose code the runtime reads anyway, or where the operating system says so. If it does not know (before
+//! Linux 5.14), a function of another image has no type.
 
 use static_call_abi::Record;
 
@@ -58,7 +58,7 @@ fn hash(target: usize, distance: usize, text: Text) -> Option<u32> {
     let page = os::page_size();
     let is_readable = |address: usize| {
         text.contains(address)
-            || !matches!(os::rights(address / page * page, page), Some((Rights::NotMapped, _)))
+            || os::rights(address / page * page, page).is_some_and(|(rights, _)| rights != Rights::NotMapped)
     };
     if !is_readable(start) || (start / page != last / page && !is_readable(last)) {
         return None;

@@ -210,7 +210,13 @@ pub(crate) fn trampoline(record: &Record) -> usize {
 /// Whether the record's sites may become nops: what its trampoline's signature says.
 pub(crate) fn may_be_nop(record: &Record, text: Text) -> bool {
     prefix(trampoline(record), |address| text.word(address))
-        .is_some_and(|(signature, _)| [SIGNATURE, SIGNATURE_CHECKED].contains(&signature))
+        .is_some_and(|(found, _)| found == SIGNATURE || is_checked(found) && found == SIGNATURE_CHECKED)
+}
+
+/// Whether this is the signature of a trampoline that checks types. Where the pass makes none, it is damage.
+fn is_checked(signature: u32) -> bool {
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"))
+        && [SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(&signature)
 }
 
 /// What the record's trampoline checks before it jumps, if it does.
@@ -218,7 +224,7 @@ pub(crate) fn may_be_nop(record: &Record, text: Text) -> bool {
 pub(crate) fn type_check(record: &Record, text: Text) -> Option<TypeCheck> {
     let trampoline = trampoline(record);
     let (signature, _) = prefix(trampoline, |address| text.word(address))?;
-    if ![SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(&signature) {
+    if !is_checked(signature) {
         return None;
     }
     let [distance, hash] = pair(trampoline.wrapping_sub(16), |address| text.word(address))?;
@@ -344,9 +350,7 @@ fn prefix(trampoline: usize, word: impl Fn(usize) -> Option<[u8; WORD]>) -> Opti
 /// The same, also for a trampoline that was written without the pass: it has them behind its code.
 fn signature(trampoline: usize, text: Text) -> Option<(u32, usize)> {
     prefix(trampoline, |address| text.word(address))
-        .filter(|(found, _)| {
-            [SIGNATURE, SIGNATURE_CALL_ONLY, SIGNATURE_CHECKED, SIGNATURE_CHECKED_CALL_ONLY].contains(found)
-        })
+        .filter(|(found, _)| [SIGNATURE, SIGNATURE_CALL_ONLY].contains(found) || is_checked(*found))
         .or_else(|| behind(trampoline, text))
 }
 
