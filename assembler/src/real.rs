@@ -63,7 +63,8 @@ fn given() -> Vec<PathBuf> {
 }
 
 fn in_path(name: &str) -> Vec<PathBuf> {
-    let path = variables::get(variables::PATH).unwrap_or_default();
+    // Where `execvp`, by which gcc runs the assembler, searches without a PATH.
+    let path = variables::get(variables::PATH).unwrap_or_else(|| "/bin:/usr/bin".into());
     env::split_paths(&path).map(|directory| directory.join(name)).collect()
 }
 

@@ -585,6 +585,8 @@ fn an_assembler_that_cannot_do_it_is_named() {
     let (other, marked) = said("Debian clang version 22.1.0");
     assert!(other.contains("is not GNU as") && marked == 0, "{other}");
 
+    run(assemble(&text, &[], directory.path()).env_remove("PATH"));
+    assert_eq!(entries(directory.path()), 1, "gcc finds its assembler without a PATH");
     let message = failure(assemble(&text, &[], directory.path()).env("PATH", "/nowhere"));
     assert!(message.contains("cannot find the assembler") && message.contains("STATIC_CALL_AS"), "{message}");
     let message = failure(assemble(&text, &[], directory.path()).env("STATIC_CALL_AS", "/nowhere/as"));
