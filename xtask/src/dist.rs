@@ -12,6 +12,7 @@
 mod check;
 mod consumers;
 mod debian;
+mod made;
 mod root;
 mod sbom;
 
@@ -25,7 +26,7 @@ use xtask::run::{output, root, run, target, tracked_files};
 use xtask::sysroot::{MACHINES, Machine};
 use xtask::{compilers, machines, packages};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+use made::{Made, VERSION, directory};
 
 /// To pack.
 const PACKAGES: &[&str] = &["g++", "binutils", "patchelf", "zstd", "xz-utils"];
@@ -75,29 +76,6 @@ pub(crate) fn test() -> Result<()> {
     let made = make(&["22".to_owned()], MACHINES[0])?;
     consumers::test(&made)?;
     root::test(made.archive(), &made.tree, &made.packages)
-}
-
-/// What was made.
-struct Made {
-    /// The directory that is packed.
-    tree: PathBuf,
-    /// Compressed with zstd and with gzip.
-    archives: [PathBuf; 2],
-    packages: Vec<PathBuf>,
-}
-
-impl Made {
-    fn archive(&self) -> &Path {
-        &self.archives[0]
-    }
-
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.archives.iter().chain(&self.packages)
-    }
-}
-
-fn directory() -> PathBuf {
-    target().join("dist")
 }
 
 fn make(llvms: &[String], machine: Machine) -> Result<Made> {

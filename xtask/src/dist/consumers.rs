@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use xtask::run::{cargo, in_temporary_directory, output, root, run};
 
-use super::{Made, VERSION, directory};
+use super::made::{Made, VERSION, directory};
 
 /// What the projects are built with.
 pub(super) const PACKAGES: &[&str] = &["clang-22", "cmake", "ninja-build", "make", "meson", "pkg-config"];
