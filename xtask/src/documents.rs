@@ -35,7 +35,7 @@ const LIMITS: [(&str, usize); 30] = [
     ("docs/build-systems.md", 150),
     ("docs/troubleshooting.md", 250),
     ("docs/limitations.md", 120),
-    ("docs/platforms.md", 100),
+    ("docs/platforms.md", 115),
     ("docs/internals", 120),
     ("runtime/src/arch/README.md", 200),
     ("tests/README.md", 150),
