@@ -91,6 +91,8 @@
  *                                 does where CMAKE_C_FLAGS or CMAKE_CXX_FLAGS have them
  *   STATIC_CALL_POINTERS          without the pass, calls load their pointer, as clang's preserve_none
  *                                 functions with more than ten integers need it on x86-64
+ *   STATIC_CALL_WITH_PASS         beside -fpass-plugin: the header then leaves out the text of trampolines,
+ *                                 which the pass would take out, and clang is done sooner
  *   STATIC_CALL_WITHOUT_LIBRARY   nothing but the header, in all files of the program: calls load their
  *                                 pointer, updates store it, and the seal protects no memory
  *
@@ -541,8 +543,9 @@ typedef __typeof__(nullptr) __static_call_nullptr;
 #endif
 #endif
 
-/* POWER has branches alone: nothing restores its register 2 behind a call of a trampoline. */
-#if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_ASM_BEGIN)
+/* POWER has branches alone: nothing restores its register 2 behind a call of a trampoline. The pass takes
+ * trampolines out again, and most of clang's time for a call goes into reading their text. */
+#if __STATIC_CALL_ASSEMBLER && defined(__STATIC_CALL_ASM_BEGIN) && !defined(STATIC_CALL_WITH_PASS)
 #define __STATIC_CALL_TRAMPOLINES 1
 #else
 #define __STATIC_CALL_TRAMPOLINES 0

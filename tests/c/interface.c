@@ -4,7 +4,8 @@
  * tests/tests/c_header.rs checks that none is missing. The names here differ from the headers', so macros
  * with all other names of the headers may precede it.
  *
- * Users define these: STATIC_CALL_POINTERS, STATIC_CALL_RETPOLINES, STATIC_CALL_WITHOUT_LIBRARY. */
+ * Users define these: STATIC_CALL_POINTERS, STATIC_CALL_RETPOLINES, STATIC_CALL_WITH_PASS,
+ * STATIC_CALL_WITHOUT_LIBRARY. */
 #include <static_call.h>
 
 #include <static_branch.h>

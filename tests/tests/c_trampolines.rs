@@ -350,6 +350,30 @@ fn files_with_the_pass_and_without_share_keys() {
     }
 }
 
+/// Whoever loads the pass may spare the compiler the header's trampolines.
+#[test]
+fn a_header_that_knows_of_the_pass_gives_the_same_object() {
+    if !has_trampolines() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let pass = format!("-fpass-plugin={}", plugin().display());
+    let knows = "-DSTATIC_CALL_WITH_PASS";
+    let file = source("trampolines.c");
+    for level in ["-O0", "-O2"] {
+        let object = |definition: Option<&str>| {
+            let path = directory.path().join("object.o");
+            let mut clang = compiler("clang-22", &[level, "-c"]);
+            run(clang.arg(&pass).args(definition).arg(&file).arg("-o").arg(&path));
+            std::fs::read(path).expect("an object")
+        };
+        assert!(object(None) == object(Some(knows)), "{level}");
+    }
+    let text = |flags: &[&str]| stdout(compiler("clang-22", flags).arg(&file));
+    assert!(text(&["-E"]).contains(".Lstatic_call_is_new"), "what marks a trampoline's text");
+    assert!(!text(&["-E", knows]).contains(".Lstatic_call_is_new"), "it leaves out the text");
+}
+
 /// A key local to a function has no name in assembler, and one in a table has none at all. So their calls
 /// load the key, and the inspector says so.
 #[test]

@@ -340,7 +340,7 @@ fn pkg_config(pass: &str, assembler: &str, llvms: &str) -> [(&'static str, Strin
          Description: direct calls through function pointers that rarely change (for clang {llvms})\n\
          Version: {version}\n\
          Requires: static-call-generic = {version}\n\
-         Cflags: -fpass-plugin=${{libdir}}/static-call/{pass}\n",
+         Cflags: -fpass-plugin=${{libdir}}/static-call/{pass} -DSTATIC_CALL_WITH_PASS\n",
         llvms.replace(',', "")
     );
     // `-Wl,` would split a path at its commas. cmake/StaticCallConfig.cmake.in explains the last flag.

@@ -129,7 +129,7 @@ pub(crate) fn clang(with_pass: bool) -> Command {
     clang.arg("-I").arg(prefix.join("include"));
     if with_pass {
         let plugin = prefix.join(PLUGIN);
-        clang.arg(format!("-fpass-plugin={}", plugin.display()));
+        clang.arg(format!("-fpass-plugin={}", plugin.display())).arg("-DSTATIC_CALL_WITH_PASS");
     }
     clang
 }
