@@ -98,8 +98,8 @@
 //!
 //! - `std` (default): conversions into `std::io::Error`; implies `os`.
 //! - `os`: patching with the help of the operating system (Linux, through libc; Windows, through
-//!   kernel32.dll), and the variables `STATIC_CALL_*`. Without it nothing is logged; [`mode_reason`] says what is missing, as do
-//!   `cargo static-call doctor` and `inspect`.
+//!   kernel32.dll), and the variables `STATIC_CALL_*`. Without it nothing is logged; [`mode_reason`] says
+//!   what is missing, as do `cargo static-call doctor` and `inspect`.
 //!
 //! The crate itself is `no_std` and never allocates, except for a [`Batch`] of changes that come from an
 //! iterator. Without `os` it patches through a [`CodeWriter`] that the program sets; until there is one,
