@@ -90,16 +90,27 @@ macro_rules! __static_call_items {
         );
     };
     (@place { $how:ident $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
+        [return zero] $parameters:tt } $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
+        $crate::__static_call_items! { @no_pointer }
+    };
+    (@place { $how:ident $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
+        [pointer $value:expr] $parameters:tt } $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
+        $crate::private::compile_error!("a key has one `#[pointer]`");
+    };
+    (@place { define $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
         [$value:expr] $parameters:tt } $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
         $crate::__static_call_items! { @attributes
-            { $how $name $vis $option $life $unsafe $extern $result [pointer $value] $parameters }
+            { define $name $vis $option $life $unsafe $extern $result [pointer $value] $parameters }
             $lists $more
         }
     };
     (@place $head:tt $lists:tt [pointer] $on:tt #$whole:tt $more:tt) => {
+        $crate::__static_call_items! { @no_pointer }
+    };
+    (@no_pointer) => {
         $crate::private::compile_error!(
-            "`#[pointer]` is for a key that `define!` makes, with an initial value, and whose type is \
-             written out as a function type or an `Option` of one"
+            "`#[pointer]` is for a key that `define!` makes, with an initial value after `=`, and whose type \
+             is written out as a function type or an `Option` of one"
         );
     };
     // A `cfg` removes everything.
@@ -169,10 +180,6 @@ macro_rules! __static_call_items {
 
     (@kind { other [$($items:tt)*] $($key:tt)* } $lists:tt) => {
         $($items)* { $($key)* $lists }
-    };
-    (@kind { declare $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt
-        [pointer $value:expr] $parameters:tt } $lists:tt) => {
-        $crate::private::compile_error!("a declared key is defined elsewhere: it takes no initial value");
     };
     (@kind { declare $name:ident $vis:tt $option:tt $life:tt $unsafe:tt $extern:tt $result:tt [$value:expr]
         $parameters:tt } $lists:tt) => {
