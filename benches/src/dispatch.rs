@@ -1,14 +1,16 @@
-//! The cost of calling a dispatched function, compared with a direct call and with a call through an atomic
-//! pointer, as programs keep their choice in.
+//! The cost of calling a dispatched function, a key that is a pointer, and an object's method, compared with
+//! a direct call, with a key of a function, and with a call through an atomic pointer, as programs keep their
+//! choice in.
 //!
 //! As in `calls.rs`, all forms are the same loop around the same function, at four places in a cache line;
 //! the direct call's loop has a second copy; and the loops take turns in random order. The arguments are the
-//! number of rounds, and what happens before the first call: nothing, `sealed` (updates are refused), or
-//! `forbidden` (no memory becomes executable any more, by PR_SET_MDWE).
+//! number of rounds, and what happens before the first call: nothing, `sealed` (updates are refused),
+//! `forbidden` (no memory becomes executable any more, by PR_SET_MDWE), or `detected` (something else in the
+//! program has asked the standard library for the processor's features).
 //!
-//! Prints nanoseconds: `first`, of the very first call, and for each round those of each loop by its work
-//! load, form and place. `cargo xtask bench` builds it with the pass, without it, and without trampolines,
-//! where the first call chooses.
+//! Prints nanoseconds: `first`, of the very first call; for each round `set` of a key that is a pointer; and
+//! for each round those of each loop by its work load, form and place. `cargo xtask bench` builds it with the
+//! pass, without it, and without trampolines, where the first call chooses.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -27,6 +29,43 @@ static_call::dispatch! {
         "crc" => target,
         _ => default,
     }
+}
+
+static_call::define! {
+    static FUNCTION: fn(word: u64) -> u64 = target;
+    #[pointer]
+    static SETTING: fn(word: u64) -> u64 = target;
+    dyn OBJECT: Step {
+        fn step(&self, word: u64) -> u64;
+    } = Target;
+}
+
+trait Step {
+    fn step(&self, word: u64) -> u64;
+}
+
+struct Target;
+
+impl Step for Target {
+    #[inline(never)]
+    fn step(&self, word: u64) -> u64 {
+        word.rotate_left(5) ^ 0x9e37_79b9
+    }
+}
+
+#[inline(always)]
+fn through_key(word: u64) -> u64 {
+    FUNCTION.call(word)
+}
+
+#[inline(always)]
+fn through_setting(word: u64) -> u64 {
+    SETTING.call(word)
+}
+
+#[inline(always)]
+fn through_object(word: u64) -> u64 {
+    OBJECT.step(word)
 }
 
 #[inline(never)]
@@ -122,6 +161,17 @@ impl Clone for Loop {
     }
 }
 
+/// How long a key that is a pointer takes to be set.
+fn set() -> f64 {
+    const SETS: u32 = 16;
+    let start = Instant::now();
+    for _ in 0..SETS {
+        SETTING.set(black_box(default));
+        SETTING.set(black_box(target));
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(2 * SETS)
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(200_usize);
@@ -131,6 +181,8 @@ fn main() {
             let _ = static_call::seal();
         }
         // SAFETY: prctl(2) takes numbers.
+        #[cfg(target_arch = "x86_64")]
+        Some("detected") => _ = black_box(std::arch::is_x86_feature_detected!("popcnt")),
         Some("forbidden") => assert_eq!(unsafe { libc::prctl(65, 1, 0, 0, 0) }, 0, "PR_SET_MDWE"),
         _ => {}
     }
@@ -141,13 +193,15 @@ fn main() {
     POINTER.store(black_box(target as *const () as *mut ()), Ordering::Relaxed);
     #[rustfmt::skip]
     let mut loops: Vec<Loop> = loops! {
-        chain ["direct" target, "again" target, "pointer" through_pointer, "dispatch" dispatched] [0 16 32 48]
-        throughput ["direct" target, "again" target, "pointer" through_pointer, "dispatch" dispatched]
-            [0 16 32 48]
+        chain ["direct" target, "again" target, "pointer" through_pointer, "dispatch" dispatched,
+            "key" through_key, "object" through_object, "set" through_setting] [0 16 32 48]
+        throughput ["direct" target, "again" target, "pointer" through_pointer, "dispatch" dispatched,
+            "key" through_key, "object" through_object, "set" through_setting] [0 16 32 48]
     };
-    let mut samples = Vec::with_capacity(rounds * loops.len());
+    let mut samples = Vec::with_capacity(rounds * (loops.len() + 1));
     let mut expected = std::collections::HashMap::new();
     for _ in 0..rounds {
+        samples.push(("set", set()));
         // Each loop inherits the previous one's caches and branch predictor.
         fastrand::shuffle(&mut loops);
         for Loop { name, run } in &loops {

@@ -1,4 +1,5 @@
-//! The cost of a dispatched function. `benches/src/dispatch.rs` says how it is measured.
+//! The cost of a dispatched function, and of keys that are pointers and methods. `benches/src/dispatch.rs`
+//! says how it is measured.
 
 use std::process::Command;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 use crate::bench::Bench;
 use crate::calls::{PLACES, nanoseconds, ratio};
 use crate::model::{Part, Table, Unit};
+use crate::rows::{FORBIDDEN, NO_PASS, NO_TRAMPOLINES, PASS, SEALED};
 use crate::toolchain::{rust_program, without_pass};
 
 const SOURCES: [&str; 1] = ["benches/src/dispatch.rs"];
@@ -36,14 +38,29 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             ("independent: dispatch to pointer", Unit::Ratio),
             ("first call", Unit::Nanoseconds),
         ]);
-    let programs = [(&with, "the pass"), (&without, "no pass"), (&by_pointer, "no trampolines")];
-    let variants = [("", ""), ("sealed", ", sealed"), ("forbidden", ", no memory becomes executable")];
-    let ways: Vec<_> = programs
+    let about = "A key that is a pointer (`#[pointer]`) against a call through an atomic pointer, and an \
+                 object's method against a key of a function with the same code, measured with the table A \
+                 dispatched function. `set` is one of 32 updates in a row, each of which changes the target; \
+                 after a seal each is refused.";
+    let mut keys =
+        Table::new(Part::Calls, "dispatch-keys", "Pointers and objects", "program", &SOURCES, about).columns(
+            [
+                ("pointer key to pointer", Unit::Ratio),
+                ("independent: pointer key to pointer", Unit::Ratio),
+                ("method to key", Unit::Ratio),
+                ("independent: method to key", Unit::Ratio),
+                ("set", Unit::Nanoseconds),
+            ],
+        );
+    let programs = [(&with, PASS), (&without, NO_PASS), (&by_pointer, NO_TRAMPOLINES)];
+    let variants = [("", ""), ("sealed", SEALED), ("forbidden", FORBIDDEN)];
+    let mut ways: Vec<_> = programs
         .into_iter()
         .flat_map(|(program, name)| {
             variants.map(|(argument, after)| (program, argument, format!("{name}{after}")))
         })
         .collect();
+    ways.push((&by_pointer, "detected", format!("{NO_TRAMPOLINES}, features detected before")));
     let commands = ways.iter().map(|(program, argument, name)| {
         let mut command = Command::new(program);
         command.args([bench.quick_or_full("60", "160"), argument]);
@@ -62,7 +79,16 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             runs.summary("first"),
         ];
         table.row(name, cells);
+        let cells = [
+            of("chain", "set", "pointer"),
+            of("throughput", "set", "pointer"),
+            of("chain", "object", "key"),
+            of("throughput", "object", "key"),
+            runs.summary("set"),
+        ];
+        keys.row(name, cells);
     }
     bench.add(table);
+    bench.add(keys);
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The goals, and whether they are met here.
 
 use crate::model::{Report, Table, Unit};
-use crate::rows::{POINTER_OF_GCC, POINTER_OF_GCC_ALONE, POINTER_WITHOUT_PASS, STATIC_OF_GCC, WITHOUT_PASS};
+use crate::rows::{
+    FORBIDDEN, NO_PASS, PASS, POINTER_OF_GCC, POINTER_OF_GCC_ALONE, POINTER_WITHOUT_PASS, SEALED,
+    STATIC_OF_GCC, WITHOUT_PASS,
+};
 use crate::statistics::{Summary, slope};
 
 pub(crate) struct Goal {
@@ -182,6 +185,55 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             columns(report, "calls-chain", POINTER_WITHOUT_PASS, " to static"),
         )
         .because("the price of a retpoline depends on the processor."),
+        Goal::new(
+            "dispatched function / direct, with the pass: the worst program and work load",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            dispatched(report.table("dispatch"), "dispatch to direct", |row| row.starts_with(PASS)),
+        )
+        .because(
+            "the loops have the same instructions at other addresses; the second copy shows what that does.",
+        ),
+        Goal::new(
+            "the same without the pass",
+            "≤ 1.35",
+            Bound::AtMost(1.35),
+            dispatched(report.table("dispatch"), "dispatch to direct", |row| row.starts_with(NO_PASS)),
+        ),
+        Goal::new(
+            "dispatched function / atomic pointer where updates are refused",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            dispatched(report.table("dispatch"), "dispatch to pointer", |row| {
+                row.ends_with(SEALED) || row.ends_with(FORBIDDEN)
+            }),
+        ),
+        Goal::new(
+            "first call of a dispatched function",
+            "≤ 20 µs",
+            Bound::AtMost(20_000.0),
+            column(report.table("dispatch"), "first call", Unit::Nanoseconds, |_| true),
+        )
+        .because(
+            "with trampolines the choice is made at load. Without them the first call makes it, and most of \
+             that is the standard library's detection: about ten CPUID instructions, each of which enters \
+             the host if the machine is virtual. A program that detects features by itself pays the same; if \
+             it has, they are known.",
+        ),
+        Goal::new(
+            "key that is a pointer / atomic pointer: the worst program and work load",
+            "≤ 1.05",
+            Bound::AtMost(1.05),
+            dispatched(report.table("dispatch-keys"), "pointer key to pointer", |_| true),
+        )
+        .because("a call through a trampoline takes two jumps where a pointer takes one call."),
+        Goal::new(
+            "method of an object / key of a function: the worst program and work load",
+            "≤ 1.02",
+            Bound::AtMost(1.02),
+            dispatched(report.table("dispatch-keys"), "method to key", |_| true),
+        )
+        .because("a method takes the object's address as one argument more."),
         Goal::new(
             "gcc with static-call-as, static call, inline / direct, dependent chain",
             "≤ 1.02",
@@ -479,13 +531,28 @@ fn cell(report: &Report, table: &str, row: &str, column: &str, unit: Unit) -> Op
     Some(Measured::new(unit, report.cell(table, row, column)?))
 }
 
-/// A column's ratios, each with its row's name.
-fn branches(report: &Report, table: &str, column: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Measured> {
-    let Some(table) = report.table(table) else { return Vec::new() };
+/// A column's values, each with its row's name.
+fn column(
+    table: Option<&Table>,
+    column: &str,
+    unit: Unit,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<Measured> {
+    let Some(table) = table else { return Vec::new() };
     let rows = table.rows.iter().filter(|row| is_wanted(&row.name));
-    let ratio =
-        |row: &str| Some(Measured::new(Unit::Ratio, table.cell(row, column)?).and(&format!(", {row}")));
-    rows.filter_map(|row| ratio(&row.name)).collect()
+    let value = |row: &str| Some(Measured::new(unit, table.cell(row, column)?).and(&format!(", {row}")));
+    rows.filter_map(|row| value(&row.name)).collect()
+}
+
+fn branches(report: &Report, table: &str, name: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Measured> {
+    column(report.table(table), name, Unit::Ratio, is_wanted)
+}
+
+/// The ratios of a chain of calls, and of independent ones.
+fn dispatched(table: Option<&Table>, name: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<Measured> {
+    let of = |name: &str| column(table, name, Unit::Ratio, &is_wanted);
+    let independent = of(&format!("independent: {name}")).into_iter().map(|found| found.and(", independent"));
+    of(name).into_iter().chain(independent).collect()
 }
 
 /// The same of one row of the interpreter.
@@ -718,6 +785,21 @@ mod tests {
         let (_, text) = goal(Bound::AtMost(1.02), work_loads(&tables));
         assert!(text.starts_with("1.300,") && text.ends_with("no second copy there"), "{text}");
         assert!(places(&tables, "places").is_empty());
+    }
+
+    #[test]
+    fn dependent_and_independent_calls_of_a_dispatched_function_count() {
+        let columns =
+            ["dispatch to direct", "independent: dispatch to direct"].map(|name| (name, Unit::Ratio));
+        let rows = [("the pass", [1.0, 1.01]), ("the pass, sealed", [1.005, 1.0]), ("no pass", [1.25, 1.3])];
+        let table = table("dispatch", columns, &rows);
+        let worst = |row: &str| {
+            let found = dispatched(Some(&table), "dispatch to direct", |name| name.starts_with(row));
+            goal(Bound::AtMost(1.02), found)
+        };
+        assert_eq!(worst(PASS), (Verdict::Met, "1.010, the pass, independent".into()));
+        assert_eq!(worst(NO_PASS), (Verdict::Missed, "1.300, no pass, independent".into()));
+        assert!(dispatched(None, "dispatch to direct", |_| true).is_empty());
     }
 
     #[test]
