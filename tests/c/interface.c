@@ -53,6 +53,8 @@ static DEFINE_STATIC_CALL(sum, plus);
 static DEFINE_STATIC_CALL(no_arguments, seven);
 static DEFINE_STATIC_CALL(one_argument, doubled);
 static DEFINE_STATIC_CALL_DISPATCH(picked, plus, choose_minus);
+static DEFINE_STATIC_CALL_POINTER(setting, plus);
+static DEFINE_STATIC_CALL(made_pointer, plus);
 static DEFINE_STATIC_CALL_NULL(hook, observe);
 static DEFINE_STATIC_CALL_NULL(quiet_hook, seven);
 static DEFINE_STATIC_CALL_COND(loud_hook, observe);
@@ -60,9 +62,9 @@ static DEFINE_STATIC_CALL(counted, note);
 static DEFINE_STATIC_CALL_RET0(level, doubled);
 static DEFINE_STATIC_CALL_RET0(tint, green);
 static DEFINE_STATIC_CALL_RET0(label, text_of);
-static struct static_call_key table[] = { STATIC_CALL_INIT(plus), STATIC_CALL_INIT_NULL,
-					  STATIC_CALL_INIT_RET0, STATIC_CALL_INIT(seven),
-					  STATIC_CALL_INIT_COND(observe) };
+static struct static_call_key table[] = { STATIC_CALL_INIT(plus),         STATIC_CALL_INIT_NULL,
+					  STATIC_CALL_INIT_RET0,          STATIC_CALL_INIT(seven),
+					  STATIC_CALL_INIT_COND(observe), STATIC_CALL_INIT_POINTER(plus) };
 
 static DEFINE_STATIC_KEY_FALSE(traced_key);
 
@@ -118,6 +120,19 @@ static int updates(void)
 	return 0;
 }
 
+static int pointers(void)
+{
+	EXPECT(static_call(setting, 5, 3) == 8 && static_call_at(plus, &table[5], 5, 3) == 8);
+	static_call_set(setting, minus);
+	static_call_set_at(plus, &table[5], &minus);
+	EXPECT(static_call(setting, 5, 3) == 2 && static_call_at(plus, &table[5], 5, 3) == 2);
+	EXPECT(static_call_make_pointer(made_pointer) == 0 && static_call(made_pointer, 5, 3) == 8);
+	EXPECT(static_call_make_pointer_at(&table[0]) == 0);
+	static_call_set(made_pointer, minus);
+	EXPECT(static_call(made_pointer, 5, 3) == 2 && static_call_update(made_pointer, plus) == 0);
+	return 0;
+}
+
 static int batches(void)
 {
 	struct static_call_change both[] = { STATIC_CALL_CHANGE(sum, minus),
@@ -159,6 +174,13 @@ static int names(void)
 	return 0;
 }
 
+static size_t sites_of(struct static_call_key *key)
+{
+	struct static_call_info info;
+	static_call_key_info_at(key, &info);
+	return info.sites;
+}
+
 static int counts(void)
 {
 	struct static_call_info all, one, same;
@@ -174,12 +196,17 @@ static int counts(void)
 	EXPECT(mode == STATIC_CALL_MODE_GENERIC || mode == STATIC_CALL_MODE_TRAMPOLINE ||
 	       mode == STATIC_CALL_MODE_INLINE);
 	EXPECT(writer == STATIC_CALL_WRITER_NONE || writer == STATIC_CALL_WRITER_WINDOW ||
-	       writer == STATIC_CALL_WRITER_BREAKPOINT || writer == STATIC_CALL_WRITER_CUSTOM);
+	       writer == STATIC_CALL_WRITER_BREAKPOINT || writer == STATIC_CALL_WRITER_CUSTOM ||
+	       writer == STATIC_CALL_WRITER_ALIAS);
 	/* Without the pass only branches are counted. */
 	EXPECT(mode != STATIC_CALL_MODE_INLINE || all.sites > 20 || (all.sites == 0 && all.branches > 0));
 	EXPECT(all.patched_branches == (mode == STATIC_CALL_MODE_INLINE ? all.branches : 0));
 	recorded = all.sites;
-	EXPECT(mode != STATIC_CALL_MODE_INLINE || all.direct == all.sites);
+	/* All calls are direct but those of pointers. */
+	EXPECT(mode != STATIC_CALL_MODE_INLINE ||
+	       all.sites - all.direct == sites_of(&STATIC_CALL_KEY(setting)) + sites_of(&table[0]) +
+						 sites_of(&STATIC_CALL_KEY(made_pointer)) +
+						 sites_of(&table[5]));
 	return 0;
 }
 
@@ -199,6 +226,7 @@ int main(void)
 	int line = calls();
 
 	line = line ? line : updates();
+	line = line ? line : pointers();
 	line = line ? line : batches();
 	line = line ? line : names();
 	line = line ? line : counts();
