@@ -8,9 +8,10 @@
 //! `forbidden` (no memory becomes executable any more, by PR_SET_MDWE), or `detected` (something else in the
 //! program has asked the standard library for the processor's features).
 //!
-//! Prints nanoseconds: `first`, of the very first call; for each round `set` of a key that is a pointer; and
-//! for each round those of each loop by its work load, form and place. `cargo xtask bench` builds it with the
-//! pass, without it, and without trampolines, where the first call chooses.
+//! Prints nanoseconds: `first`, of the very first call; `another`, of another function's first; for each round
+//! `set` of a key that is a pointer; and for each round those of each loop by its work load, form and place.
+//! `cargo xtask bench` builds it with the pass, without it, and without trampolines, where the first call
+//! chooses.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -27,6 +28,16 @@ static_call::dispatch! {
         "popcnt" => target,
         #[cfg(target_arch = "aarch64")]
         "crc" => target,
+        _ => default,
+    }
+}
+
+static_call::dispatch! {
+    /// The process has chosen for another function before.
+    #[inline(never)]
+    fn another(word: u64) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        "tbm" => absent,
         _ => default,
     }
 }
@@ -189,6 +200,9 @@ fn main() {
     let start = Instant::now();
     black_box(dispatched(black_box(1)));
     println!("first {:.1}", start.elapsed().as_secs_f64() * 1e9);
+    let start = Instant::now();
+    black_box(another(black_box(1)));
+    println!("another {:.1}", start.elapsed().as_secs_f64() * 1e9);
     // A compiler that knows what is stored there calls it directly.
     POINTER.store(black_box(target as *const () as *mut ()), Ordering::Relaxed);
     #[rustfmt::skip]
