@@ -80,7 +80,9 @@ fn watch(time: Duration) {
     let mut last = [(0, start); THREADS.len()];
     while !THREADS.iter().all(|thread| thread.is_over.load(Relaxed)) {
         std::thread::sleep(Duration::from_millis(10));
-        if start.elapsed() >= time {
+        // On a busy machine, the time may be over before a thread has run.
+        let more = if COUNTS.is_each_done() { Duration::ZERO } else { STUCK_AFTER };
+        if start.elapsed() >= time + more {
             STOP.store(true, Relaxed);
         }
         for (thread, (seen, since)) in THREADS.iter().zip(&mut last) {

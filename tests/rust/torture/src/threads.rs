@@ -104,6 +104,14 @@ pub struct Counts {
     pub busy: AtomicU64,
 }
 
+impl Counts {
+    /// Whether everything was done at least once.
+    pub fn is_each_done(&self) -> bool {
+        let counts = [&self.calls, &self.updates, &self.loads, &self.forks, &self.signals];
+        counts.into_iter().all(|count| count.load(Relaxed) > 0)
+    }
+}
+
 pub static COUNTS: Counts = Counts {
     calls: AtomicU64::new(0),
     updates: AtomicU64::new(0),
