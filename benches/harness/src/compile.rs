@@ -23,6 +23,17 @@ const STAGES: [&str; 2] = ["LowerStaticCalls", "Record static call sites"];
 const FUNCTIONS: usize = 125;
 const CALLS_A_FUNCTION: usize = 8;
 
+/// A compiler, at -O2 and with one thread.
+pub(crate) struct Compiler {
+    pub(crate) name: &'static str,
+    /// What its files' names end in.
+    pub(crate) end: &'static str,
+    pub(crate) command: Box<Compile>,
+}
+
+/// The command that compiles a file, with the pass or without.
+type Compile = dyn Fn(&Path, bool) -> Result<Command>;
+
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let directory = output_directory()?.join("compile");
     fs::create_dir_all(&directory)?;
@@ -85,11 +96,11 @@ fn measure_clang(bench: &mut Bench, directory: &Path) -> Result<()> {
                  Without the pass, static calls load a pointer. The stages' shares are from -ftime-report. \
                  The range of the ratio shows the precision of the pairs. A full run also counts \
                  instructions with valgrind's cachegrind, which other programs do not disturb.";
+    let compiler = clang_of(directory);
     measure_compiler(bench, "build-clang", "Compile time, clang", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.c"));
         write(&source, &c_source(sites))?;
-        let mut clang = clang(with_pass);
-        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(object(directory, with_pass, "c"));
+        let clang = (compiler.command)(&source, with_pass)?;
         let mut report = again(&clang);
         report.arg("-ftime-report");
         Ok((clang, report))
@@ -100,10 +111,32 @@ fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
     let about = "Processor time of rustc -O with and without static-call-rustc, in turns, for the same \
                  program in Rust. It includes the wrapper's time, but not its instructions. The stages' \
                  shares are of LLVM's time, from -Ztime-llvm-passes.";
-    let library = library()?;
+    let compiler = rustc_of(directory)?;
     measure_compiler(bench, "build-rustc", "Compile time, rustc", about, &|sites, with_pass| {
         let source = directory.join(format!("compile-{sites}.rs"));
         write(&source, &rust_source(sites))?;
+        let rustc = (compiler.command)(&source, with_pass)?;
+        let mut report = again(&rustc);
+        report.arg("-Ztime-llvm-passes").env("RUSTC_BOOTSTRAP", "1");
+        Ok((rustc, report))
+    })
+}
+
+pub(crate) fn clang_of(directory: &Path) -> Compiler {
+    let directory = directory.to_owned();
+    let command = move |source: &Path, with_pass: bool| {
+        let mut clang = clang(with_pass);
+        clang.args(["-O2", "-c"]).arg(source).arg("-o").arg(object(&directory, with_pass, "c"));
+        Ok(clang)
+    };
+    Compiler { name: "clang", end: "c", command: Box::new(command) }
+}
+
+pub(crate) fn rustc_of(directory: &Path) -> Result<Compiler> {
+    let library = library()?;
+    let libraries = library.parent().context("a library in a directory")?.to_owned();
+    let directory = directory.to_owned();
+    let command = move |source: &Path, with_pass: bool| {
         let mut rustc = if with_pass { Command::new(wrapper()) } else { Command::new("rustc") };
         if with_pass {
             rustc.arg("rustc").env("STATIC_CALL_REQUIRE", "1");
@@ -116,13 +149,12 @@ fn measure_rustc(bench: &mut Bench, directory: &Path) -> Result<()> {
             "-Ccodegen-units=1",
             "-Awarnings",
         ]);
-        rustc.arg(source).arg("-o").arg(object(directory, with_pass, "rs"));
+        rustc.arg(source).arg("-o").arg(object(&directory, with_pass, "rs"));
         rustc.arg(format!("--extern=static_call={}", library.display()));
-        rustc.arg("-L").arg(library.parent().context("a library in a directory")?);
-        let mut report = again(&rustc);
-        report.arg("-Ztime-llvm-passes").env("RUSTC_BOOTSTRAP", "1");
-        Ok((rustc, report))
-    })
+        rustc.arg("-L").arg(&libraries);
+        Ok(rustc)
+    };
+    Ok(Compiler { name: "rustc", end: "rs", command: Box::new(command) })
 }
 
 /// A compiler's output. Both variants have their own files, because they may run at the same time.
@@ -263,7 +295,7 @@ fn shares(report: &str) -> [Option<Summary>; 2] {
 }
 
 /// Nanoseconds of processor time that this process's children used meanwhile.
-fn children_time(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+pub(crate) fn children_time(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let before = processor_time_of_children()?;
     work()?;
     Ok(processor_time_of_children()?.saturating_sub(before).as_secs_f64() * 1e9)
@@ -284,7 +316,7 @@ fn library() -> Result<PathBuf> {
     newest.with_context(|| format!("no libstatic_call-*.rlib in {}", directory.display()))
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -525,6 +525,30 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(TOO_SLOW),
         Goal::new(
+            "compile time of a site, over no pass",
+            "≤ 2 µs",
+            Bound::AtMost(2e3),
+            compile_times_of(report, "a site"),
+        )
+        .because(TOO_SLOW),
+        Goal::new(
+            "compile time of a key, over no pass",
+            "≤ 150 µs",
+            Bound::AtMost(150e3),
+            compile_times_of(report, "a key"),
+        )
+        .because(
+            "a key's trampoline is a function, which each of the compiler's passes visits, and assembler, for \
+             which LLVM starts a parser; its record is a constant in a section of its own.",
+        ),
+        Goal::new(
+            "clean build of a crate with one key, no wrapper, over libc alone",
+            "≤ 2 s",
+            Bound::AtMost(2e9),
+            cell(report, "build-crate", "dev", "more", Unit::Nanoseconds),
+        )
+        .because("it is the time to compile static-call itself, once in a program, and its build script."),
+        Goal::new(
             "assembling 1 MB without static calls, with static-call-as / without",
             "≤ 1.01",
             Bound::AtMost(1.01),
@@ -728,6 +752,17 @@ fn compile_times(report: &Report, sites: &str) -> Vec<Measured> {
         })
     });
     more.collect()
+}
+
+/// What one more costs, by each compiler.
+fn compile_times_of(report: &Report, what: &str) -> Vec<Measured> {
+    let of = |compiler| {
+        let row = format!("{what}, {compiler}");
+        let more = cell(report, "build-each", &row, "over no pass", Unit::Nanoseconds)?;
+        let plain = report.cell("build-each", &row, "over plain calls")?;
+        Some(more.and(&format!(", {compiler}; over plain calls {}", Unit::Nanoseconds.show_range(plain))))
+    };
+    ["clang", "rustc"].into_iter().filter_map(of).collect()
 }
 
 #[cfg(test)]

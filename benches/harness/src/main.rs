@@ -15,6 +15,7 @@ mod counters;
 mod crates;
 mod directories;
 mod dispatch;
+mod each;
 mod goals;
 mod images;
 mod instructions;
@@ -158,7 +159,10 @@ fn measure(options: &Options) -> Result<(Report, Vec<String>)> {
                 bench.attempt("callers during updates", pauses::measure)?;
             }
             Part::Load => bench.attempt("load cost and size", loads::measure)?,
-            Part::Build => bench.attempt("build cost", compile::measure)?,
+            Part::Build => {
+                bench.attempt("build cost", compile::measure)?;
+                bench.attempt("build cost of each", each::measure)?;
+            }
             Part::Programs => bench.attempt("whole programs", programs::measure)?,
             Part::Branches => bench.attempt("static branches", branches::measure)?,
             Part::Crates => {
