@@ -538,8 +538,8 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
             compile_times_of(report, "a key"),
         )
         .because(
-            "a key's trampoline is a function, which each of the compiler's passes visits, and assembler, for \
-             which LLVM starts a parser; its record is a constant in a section of its own.",
+            "a key's trampoline is a function, which each of the compiler's passes visits, and assembler, \
+             for which LLVM starts a parser; its record is a constant in a section of its own.",
         ),
         Goal::new(
             "clean build of a crate with one key, no wrapper, over libc alone",
