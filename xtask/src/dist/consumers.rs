@@ -32,7 +32,7 @@ pub(super) fn test(made: &Made) -> Result<()> {
         for (package, clang) in [("gcc", "gcc g++"), ("clang", "clang-22 clang++-22")] {
             world.make(clang).with_context(|| format!("Make with {package}"))?;
         }
-        world.meson(&world.with_sources("meson", &["meson.build"])?).context("Meson with pkg-config")?;
+        world.meson(&world.with_sources("meson", &["meson.build"])?, &[]).context("Meson with pkg-config")?;
         world.wrap().context("Meson with a wrap")?;
         world.mixed().context("cargo with C")?;
         println!("projects of CMake, Make, Meson and cargo build direct calls against the archive");
@@ -85,9 +85,9 @@ impl World<'_> {
         prints_direct(&project)
     }
 
-    fn meson(&self, project: &Path) -> Result<()> {
+    fn meson(&self, project: &Path, options: &[&str]) -> Result<()> {
         let mut setup = self.command("meson", "clang-22 clang++-22", project);
-        output(setup.args(["setup", "--fatal-meson-warnings", "-Dwerror=true", "build"]))?;
+        output(setup.args(["setup", "--fatal-meson-warnings", "-Dwerror=true", "build"]).args(options))?;
         output(Command::new("ninja").args(["-C", "build"]).current_dir(project))?;
         prints_direct(&project.join("build"))
     }
@@ -98,7 +98,8 @@ impl World<'_> {
         fs::create_dir(project.join("subprojects"))?;
         let wrap = self.with_archive(self.block("[wrap-file]")?)?;
         fs::write(project.join("subprojects/static-call.wrap"), wrap)?;
-        self.meson(&project)
+        // pkg-config would find the installation first.
+        self.meson(&project, &["--force-fallback-for=static-call"])
     }
 
     /// A package as the document says, with the crates as they are packed, the archive's tools and its pass.
