@@ -47,7 +47,7 @@ const DEVELOPMENT: Package = Package {
     name: "libstatic-call-dev",
     section: "libdevel",
     depends: "libstatic-call0 (= VERSION), static-call (= VERSION)",
-    suggests: "cmake, pkg-config",
+    suggests: "cmake, pkgconf",
     summary: "headers and libraries of static calls for C and C++",
     description: " Headers, static libraries, and packages for pkg-config and CMake with the flags\n \
                   that load the pass into clang, and for gcc.\n",
