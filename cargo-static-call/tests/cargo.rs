@@ -453,7 +453,7 @@ fn the_doctor() {
         return;
     }
     let said = says(&output);
-    assert!(said.contains("PR_SET_MDWE is on") && said.contains("`breakpoint`"), "{said}");
+    assert!(said.contains("PR_SET_MDWE is on") && said.contains("`alias`"), "{said}");
 
     // Without the wrapper, every command fails.
     fs::remove_file(project.prefix().join("bin/static-call-rustc")).expect("the wrapper");
