@@ -51,7 +51,8 @@ fn function(elf: &Elf<'_>, address: u64) -> u64 {
 
 /// The entries of all tables of constructors. None: some table may be elsewhere, or the tables are too long.
 fn entries<'data>(elf: &Elf<'data>, budget: &Budget) -> Option<Vec<Pointer<'data>>> {
-    if elf.has_moved_code || elf.sections.is_empty() {
+    // A PE file's are among other read-only data, or in code.
+    if elf.has_moved_code || elf.sections.is_empty() || elf.is_pe() {
         return None;
     }
     // GCC's start files run the older table (.ctors), or have an entry in the newer one that does. A linker

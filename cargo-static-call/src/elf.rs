@@ -1,4 +1,5 @@
-//! An ELF file as the dynamic linker sees it: memory at addresses, with pointers in it.
+//! An ELF file as the dynamic linker sees it: memory at addresses, with pointers in it. A PE file, which the
+//! inspector reads as well, has the same form (`pe.rs`).
 //!
 //! It may be of any class and byte order, and need not have section headers. Memory use is linear in its
 //! size.
@@ -14,6 +15,8 @@ use static_call::inspect;
 
 use crate::budget::Budget;
 use crate::file::{Mapped, RELEASE};
+pub use crate::parts::{Section, Segment, Symbol};
+use crate::pe::Parts;
 
 /// A linked file.
 #[derive(Debug)]
@@ -47,55 +50,16 @@ pub struct Elf<'data> {
     relocations: Vec<Relocation>,
     dynamic_symbols: Option<u64>,
     dynamic_strings: Option<u64>,
+    /// What only a PE file has. None: it is an ELF file.
+    pe: Option<Pe<'data>>,
 }
 
-/// A part of the file that is loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct Segment<'data> {
-    /// Its address before the file is loaded.
-    pub address: u64,
-    /// Its offset in the file.
-    pub offset: u64,
-    /// Its content, as far as the file has it.
-    pub data: &'data [u8],
-    /// Whether it is code.
-    pub is_executable: bool,
-    /// Whether the program may write it.
-    pub is_writable: bool,
-    /// Whether the program may read it.
-    pub is_readable: bool,
-}
-
-impl Segment<'_> {
-    /// The addresses of its content in the file.
-    #[must_use]
-    pub fn range(&self) -> Range<u64> {
-        self.address..self.address + self.data.len() as u64
-    }
-}
-
-/// A section.
-#[derive(Clone, Copy, Debug)]
-pub struct Section<'data> {
-    /// Its name.
-    pub name: &'data [u8],
-    /// Its address.
-    pub address: u64,
-    /// Its size in memory.
-    pub size: u64,
-    /// Its content, as far as the file has it.
-    pub data: &'data [u8],
-}
-
-/// A function or variable.
-#[derive(Clone, Copy, Debug)]
-pub struct Symbol<'data> {
-    /// Its address.
-    pub address: u64,
-    /// Its size in bytes, or zero if unknown.
-    pub size: u64,
-    /// Its mangled name.
-    pub name: &'data [u8],
+#[derive(Debug)]
+struct Pe<'data> {
+    is_dll: bool,
+    has_symbols: bool,
+    /// The entries of the import address table, by address.
+    imports: Vec<(u64, &'data [u8])>,
 }
 
 #[derive(Debug)]
@@ -138,11 +102,70 @@ impl<'data> Elf<'data> {
         match FileKind::parse(data) {
             Ok(FileKind::Elf32) => Self::parse_class::<elf::FileHeader32<Endianness>>(data, budget),
             Ok(FileKind::Elf64) => Self::parse_class::<elf::FileHeader64<Endianness>>(data, budget),
+            Ok(FileKind::Pe64) => Self::parse_pe(data, budget),
+            Ok(FileKind::Pe32) => bail!("is a PE file for 32 bits, in which calls are never direct"),
+            Ok(FileKind::Coff | FileKind::CoffBig) => {
+                bail!("is an object file; inspect the program or DLL that it is linked into")
+            }
             Ok(FileKind::Archive) => bail!(
                 "is an archive of object files; inspect the program or shared object that contains them"
             ),
-            _ => bail!("is not an ELF file"),
+            _ => bail!("is neither an ELF file nor a PE file"),
         }
+    }
+
+    fn parse_pe(data: &'data [u8], budget: &Budget) -> Result<Self> {
+        let parts = Parts::read(data, budget)?;
+        let mut elf = Self {
+            data,
+            mapped: None,
+            endian: Endianness::Little,
+            pointer: 8,
+            machine: parts.machine,
+            is_relocatable: true,
+            has_interpreter: false,
+            is_dynamic: true,
+            constructors: Vec::new(),
+            has_moved_code: false,
+            segments: parts.segments,
+            sections: parts.sections,
+            functions: parts.functions,
+            objects: parts.objects,
+            relocations: Vec::new(),
+            dynamic_symbols: None,
+            dynamic_strings: None,
+            pe: Some(Pe { is_dll: parts.is_dll, has_symbols: parts.has_symbols, imports: parts.imports }),
+        };
+        elf.check_segments()?;
+        elf.functions.sort_by_key(|symbol| symbol.address);
+        elf.objects.sort_by_key(|symbol| symbol.address);
+        Ok(elf)
+    }
+
+    /// Refuses what would cost too much to read, and sorts the segments.
+    fn check_segments(&mut self) -> Result<()> {
+        // Reads go at most a page past a segment, so this keeps addresses from overflowing.
+        if self
+            .segments
+            .iter()
+            .any(|segment| segment.address.checked_add(segment.data.len() as u64 + 4096).is_none())
+        {
+            bail!("is damaged: a segment ends beyond the address space");
+        }
+        // Each segment is searched, so overlapping ones would cost time. Linkers overlap them by less than a
+        // page.
+        let all: u64 = self.segments.iter().map(|segment| segment.data.len() as u64).sum();
+        if all > 2 * self.data.len() as u64 {
+            bail!("is damaged: its segments overlap in the file");
+        }
+        self.segments.sort_by_key(|segment| segment.address);
+        Ok(())
+    }
+
+    /// Whether it is a PE file.
+    #[must_use]
+    pub fn is_pe(&self) -> bool {
+        self.pe.is_some()
     }
 
     fn parse_class<E: FileHeader<Endian = Endianness>>(data: &'data [u8], budget: &Budget) -> Result<Self> {
@@ -190,20 +213,6 @@ impl<'data> Elf<'data> {
                 "has no loaded segments: it may contain only debug information; inspect the program itself"
             );
         }
-        // Reads go at most a page past a segment, so this keeps addresses from overflowing.
-        if segments
-            .iter()
-            .any(|segment| segment.address.checked_add(segment.data.len() as u64 + 4096).is_none())
-        {
-            bail!("is damaged: a segment ends beyond the address space");
-        }
-        // Each segment is searched, so overlapping ones would cost time. Linkers overlap them by less than a
-        // page.
-        let all: u64 = segments.iter().map(|segment| segment.data.len() as u64).sum();
-        if all > 2 * size as u64 {
-            bail!("is damaged: its segments overlap in the file");
-        }
-        segments.sort_by_key(|segment| segment.address);
         let table = header.sections(endian, data).with_context(cut_off("its section headers"))?;
         let mut elf = Self {
             data,
@@ -232,7 +241,9 @@ impl<'data> Elf<'data> {
             relocations: Vec::new(),
             dynamic_symbols: None,
             dynamic_strings: None,
+            pe: None,
         };
+        elf.check_segments()?;
         for section in table.iter() {
             if section.sh_type(endian) == elf::SHT_NULL {
                 continue;
@@ -432,6 +443,10 @@ impl<'data> Elf<'data> {
     #[must_use]
     pub fn pointer(&self, place: u64) -> Option<Pointer<'data>> {
         let in_place = self.number(self.read(place, self.pointer)?);
+        // The entry itself, and our tables' names of entries: see the runtime's `format/pe.rs`.
+        if let Some(name) = self.imported(place).or_else(|| self.imported(in_place.checked_sub(1)?)) {
+            return Some(Pointer::Import(name, 0));
+        }
         let index = self.relocations.partition_point(|relocation| relocation.place < place);
         let relocation = self.relocations.get(index).filter(|relocation| relocation.place == place);
         let Some(relocation) = relocation else {
@@ -452,11 +467,19 @@ impl<'data> Elf<'data> {
         })
     }
 
-    /// The symbols of other files that its relocations refer to.
+    /// The name of the symbol whose address the loader writes to this entry of a PE file.
+    fn imported(&self, entry: u64) -> Option<&'data [u8]> {
+        let imports = &self.pe.as_ref()?.imports;
+        let found = imports.binary_search_by_key(&entry, |&(place, _)| place).ok()?;
+        Some(imports[found].1)
+    }
+
+    /// The symbols of other files that its relocations refer to, or its import table.
     pub fn imports(&self) -> impl Iterator<Item = &'data [u8]> {
+        let of_pe = self.pe.iter().flat_map(|pe| pe.imports.iter().map(|&(_, name)| name));
         let named = self.relocations.iter().filter(|relocation| relocation.symbol != 0);
         let symbols = named.filter_map(|relocation| self.dynamic_symbol(relocation.symbol));
-        symbols.filter(|(_, value)| value.is_none()).map(|(name, _)| name)
+        symbols.filter(|(_, value)| value.is_none()).map(|(name, _)| name).chain(of_pe)
     }
 
     fn truncate(&self, address: u64) -> u64 {
@@ -511,7 +534,7 @@ impl<'data> Elf<'data> {
     /// Whether the file has a symbol table of its own functions.
     #[must_use]
     pub fn has_symbols(&self) -> bool {
-        self.section(".symtab").is_some()
+        self.pe.as_ref().map_or_else(|| self.section(".symtab").is_some(), |pe| pe.has_symbols)
     }
 
     /// The name of the machine.
@@ -542,6 +565,10 @@ impl fmt::Display for Elf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = self.pointer * 8;
         let order = if self.endian.is_little_endian() { "little" } else { "big" };
+        if let Some(pe) = &self.pe {
+            let kind = if pe.is_dll { "Windows DLL" } else { "Windows program" };
+            return write!(f, "{}, {bits} bits, {kind}", self.machine_name());
+        }
         let kind = match (self.is_relocatable, self.has_interpreter) {
             (true, true) => "position-independent program",
             (true, false) => "shared object or static position-independent program",

@@ -3,7 +3,8 @@
 //! | modules | purpose |
 //! |---|---|
 //! | [`file`], [`budget`], [`progress`] | untrusted files, limits on the work for them, and how far it is |
-//! | [`elf`] | an ELF file as the dynamic linker sees it |
+//! | [`elf`], `parts` | an ELF file as the dynamic linker sees it |
+//! | `pe` | a PE file in the same form |
 //! | [`tables`] | its keys, records and sites |
 //! | [`branches`] | its static branches |
 //! | [`constructors`] | whether its constructor is called |
@@ -48,6 +49,8 @@ pub mod name;
 pub mod notes;
 pub mod padding;
 pub mod page;
+mod parts;
+mod pe;
 pub mod permissions;
 pub mod print;
 pub mod process;

@@ -164,7 +164,7 @@ impl Names<'_> {
 ///
 /// # Errors
 ///
-/// If it cannot be read, is not a linked ELF file, or changes meanwhile.
+/// If it cannot be read, is not a linked ELF or PE file, or changes meanwhile.
 pub fn read(path: &Path) -> Result<File> {
     let data = Mapped::open(path)?;
     let budget = Budget::default().with_progress(Progress::shown_for(data.len() as u64));
@@ -485,7 +485,10 @@ fn unknown(elf: &Elf<'_>, tables: &Tables, code: &Code, is_decoded: bool, budget
         unknown.push("whether the runtime registers it: no image descriptor was found".into());
     }
     let register = elf.functions().iter().find(|symbol| symbol.name == REGISTER.as_bytes());
-    if register.is_some_and(|symbol| elf.is_code(symbol.address)) && !notes::has_runtime(elf, budget) {
+    // A PE file has a function that jumps to another DLL's.
+    let is_own = || !elf.imports().any(|name| name == REGISTER.as_bytes());
+    let has_copy = register.is_some_and(|symbol| elf.is_code(symbol.address)) && is_own();
+    if has_copy && !notes::has_runtime(elf, budget) {
         unknown.push(RUNTIME_WITHOUT_OS.into());
     }
     if !code.knows_loads {
@@ -574,15 +577,21 @@ fn overhead(elf: &Elf<'_>, tables: &Tables, padding: &HashMap<u64, u64>) -> Over
         padding: tables.sites.iter().map(|site| padding.get(&site.address).copied()).sum(),
         ..Overhead::default()
     };
-    let has_names = tables.records.iter().all(|record| {
-        elf.function(record.trampoline).is_some_and(|symbol| symbol.address == record.trampoline)
-    });
+    // A PE file's symbols have no sizes.
+    let has_names = !elf.is_pe()
+        && tables.records.iter().all(|record| {
+            elf.function(record.trampoline).is_some_and(|symbol| symbol.address == record.trampoline)
+        });
     overhead.trampolines = has_names.then(|| {
         let sizes =
             tables.records.iter().map(|record| record.prefix + trampoline_size(elf, record.trampoline));
         sizes.sum()
     });
-    let end = elf.section(static_call_abi::END_SECTION).map_or(0, |section| section.size);
+    let end = match elf.section(static_call_abi::END_SECTION) {
+        Some(section) => section.size,
+        None if elf.is_pe() && tables.places.is_some() => static_call_abi::COFF_PAGE_SIZE.into(),
+        None => 0,
+    };
     let size = tables.places.as_ref().map_or(0, |places| {
         let ranges = [&places.keys, &places.records, &places.branches, &places.sites];
         let lengths = ranges.map(|range| range.end.saturating_sub(range.start));

@@ -1465,9 +1465,9 @@ fn files_that_are_not_programs() {
     };
     let victim = workshop.path("victim");
     for (content, expected) in [
-        (&b""[..], "is not an ELF file"),
-        (b"#!/bin/sh\n", "is not an ELF file"),
-        (b"\x7fELF", "is not an ELF file"),
+        (&b""[..], "is neither an ELF file nor a PE file"),
+        (b"#!/bin/sh\n", "is neither an ELF file nor a PE file"),
+        (b"\x7fELF", "is neither an ELF file nor a PE file"),
         (b"!<arch>\nprogram.o/      0", "is an archive"),
         (&program[..program.len() / 2], "is truncated or damaged"),
         (&program[..64], "is truncated or damaged"),
