@@ -132,7 +132,7 @@ impl Invocation {
     }
 
     /// The names of `-C` options and their values, however they are spelled.
-    fn codegen_options(&self) -> impl Iterator<Item = (String, &str)> {
+    pub(crate) fn codegen_options(&self) -> impl Iterator<Item = (String, &str)> {
         let joined = self.arguments.iter().filter_map(|argument| argument.strip_prefix("-C"));
         let options = joined.chain(self.values_of("-C")).chain(self.values_of("--codegen"));
         options.map(|option| {
@@ -166,7 +166,7 @@ impl Invocation {
     }
 
     /// The values of an option, spelled `--option value` or `--option=value`.
-    fn values_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn values_of<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
         let arguments = self.arguments.iter().map(String::as_str).enumerate();
         arguments.filter_map(move |(index, argument)| match argument.strip_prefix(option)? {
             "" => self.arguments.get(index + 1).map(String::as_str),

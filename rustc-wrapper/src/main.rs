@@ -14,6 +14,7 @@
 //! | `--cfg static_call_pass` | the macros expand to the form that the pass lowers |
 //! | `--cfg static_call_pass="HASH"` | compilation caches distinguish plugins |
 //! | `--check-cfg cfg(static_call_pass,values(any()))` | no warning about these names |
+//! | `-Clink-arg=-Wl,--no-gc-sections` | for `windows-gnu`: see [`linker`] |
 //! | `-Zallow-features=` and others, with `RUSTC_BOOTSTRAP=1` | see [`stability`] |
 //!
 //! Queries to the compiler ([`Invocation::is_probe`]) pass through unchanged. If the pass cannot be loaded
@@ -30,6 +31,7 @@
 mod cache;
 mod ending;
 mod invocation;
+mod linker;
 mod long;
 mod plugin;
 mod stability;
@@ -154,6 +156,7 @@ fn pass_for(invocation: &Invocation) -> Result<Added, Unavailable> {
         // `any()` includes the form without a value; rustc 1.95 rejects `values(none(), any())`.
         options.extend(["--check-cfg", "cfg(static_call_pass,values(any()))"]);
     }
+    options.extend(linker::flag(invocation));
     if !is_unstable {
         options.extend(stability::flags(invocation));
     }

@@ -85,6 +85,34 @@ fn symbols_are_named_as_stable_rustc_does_unless_the_user_says_how() {
 }
 
 #[test]
+fn gnu_ld_keeps_the_sites_of_programs_for_windows() {
+    let world = World::new();
+    let added = |arguments: &[&str]| {
+        let outcome = world.call([&COMPILATION, arguments].concat()).run();
+        assert!(outcome.has_pass(), "{outcome:?}");
+        let flags = outcome.arguments[COMPILATION.len() + arguments.len()..].iter();
+        flags.filter(|flag| flag.starts_with("-Clink-arg")).cloned().collect::<Vec<_>>()
+    };
+    for target in ["x86_64-pc-windows-gnu", "i686-pc-windows-gnu", "a/b/x86_64-own-windows-gnu.json"] {
+        assert_eq!(added(&["--target", target]), ["-Clink-arg=-Wl,--no-gc-sections"], "{target}");
+    }
+    let windows = "--target=x86_64-pc-windows-gnu";
+    for linker in ["-Clinker=x86_64-w64-mingw32-gcc", "-Clinker=/lld/bin/clang.exe"] {
+        assert_eq!(added(&[windows, linker]), ["-Clink-arg=-Wl,--no-gc-sections"], "{linker}");
+    }
+    for linker in ["ld", "/usr/bin/x86_64-w64-mingw32-ld", "x86_64-w64-mingw32-ld.bfd", "ld.exe"] {
+        assert_eq!(added(&[windows, "-C", &format!("linker={linker}")]), ["-Clink-arg=--no-gc-sections"]);
+    }
+    for linker in ["-Clinker=ld.lld-22", "-Clinker=rust-lld.exe", "-Clink-arg=-fuse-ld=lld"] {
+        assert_eq!(added(&[windows, linker]), [""; 0], "{linker}");
+    }
+    for target in ["x86_64-pc-windows-msvc", "x86_64-pc-windows-gnullvm", "x86_64-unknown-linux-gnu"] {
+        assert_eq!(added(&["--target", target]), [""; 0], "{target}");
+    }
+    assert_eq!(added(&[]), [""; 0]);
+}
+
+#[test]
 fn an_unstable_option_is_left_to_stable_rustc_to_refuse() {
     let world = World::new();
     for option in [["-Zthreads=2"].as_slice(), &["-Z", "threads=2"]] {
