@@ -90,6 +90,8 @@ typedef struct static_key_false __static_branch_false;
 
 #if __STATIC_CALL_GNU && defined(__ELF__)
 #define __STATIC_BRANCH_SECTION __attribute__((__section__("static_call_keys")))
+#elif __STATIC_CALL_GNU && defined(_WIN32)
+#define __STATIC_BRANCH_SECTION __attribute__((__section__(".scall$b")))
 #else
 #define __STATIC_BRANCH_SECTION
 #endif
