@@ -4,10 +4,13 @@
 //! `cargo xtask test --target x86_64-pc-windows-gnu` runs them; for other machines there is nothing to do.
 
 use std::path::PathBuf;
+use std::process::Command;
 
+use static_call_tests::binary::StaticCalls;
 use static_call_tests::c::{Build, Compiler, Report, check_all, in_mode, modes};
 use static_call_tests::platform::platform;
-use static_call_tests::{run, stdout};
+use static_call_tests::rust::{self, PLAIN, behaves_in_all_modes};
+use static_call_tests::{prefix, run, stdout};
 
 /// Whether the tests are for another machine.
 fn skips() -> bool {
@@ -76,6 +79,33 @@ fn programs_in_cpp() {
     }
 }
 
+/// `tests/rust/behaviour`, with its C: every recorded call is direct in mode inline, and calls in threads
+/// follow updates.
+#[test]
+fn programs_in_rust() {
+    if skips() {
+        return;
+    }
+    behaves_in_all_modes(&rust::Build { name: "debug", ..PLAIN }.behaviour());
+    let release = rust::Build { name: "release", release: true, ..PLAIN }.behaviour();
+    behaves_in_all_modes(&release);
+    let seconds = std::env::var("TORTURE_SECONDS").unwrap_or_else(|_| "2".into());
+    let torture = |mode, more: Option<&str>| {
+        let said = stdout(in_mode(&release, mode).args(["torture", &seconds]).args(more));
+        println!("torture: Rust under Wine, {mode:?}, {more:?}: {said}");
+        let [calls, updates, wrong] = numbers(said.lines().last().expect("a line"))[..] else {
+            panic!("{said}")
+        };
+        assert!(calls > 0 && updates > 1, "{said}");
+        wrong
+    };
+    for &mode in modes() {
+        assert_eq!(torture(mode, None), 0, "{mode:?}");
+    }
+    // The checks find what they look for.
+    assert!(torture(None, Some("early")) > 0, "an update that is said to be over too early is not noticed");
+}
+
 /// The numbers of a line such as `calls 3, updates 4`.
 fn numbers(line: &str) -> Vec<u64> {
     let fields = line.trim().split(", ");
@@ -113,6 +143,44 @@ fn calls_in_threads_and_dlls_follow_updates() {
     }
     // The checks find what they look for.
     assert!(torture(None, Some("early")).0 > 0, "an update that is said to be over too early is not noticed");
+}
+
+/// The inspector runs on this machine. It finds the calls, the places in the source, and keys of other DLLs.
+#[test]
+fn the_inspector_reads_programs_and_dlls() {
+    if skips() {
+        return;
+    }
+    let programs = Programs::new();
+    let plugin = programs.link("pe_plugin.c", "plugin.dll", &["-shared", "-g"]);
+    let program = programs.link("pe_torture.c", "torture.exe", &["-g"]);
+    let inspect = |path: &PathBuf| {
+        let mut inspector = Command::new(prefix().join("bin/static-call-inspect"));
+        stdout(inspector.args(["--json", "--require-all-direct"]).arg(path))
+    };
+    for (path, kind, keys) in
+        [(&program, "Windows program", ["local", "shared"]), (&plugin, "Windows DLL", ["own", "shared"])]
+    {
+        let sites = StaticCalls::read(path).checked();
+        let said = inspect(path);
+        let has = |what: &str| assert!(said.contains(what), "{what}: {said}");
+        has(&format!("x86-64, 64 bits, {kind}"));
+        has(&format!("\"sites\": {sites},"));
+        keys.iter().for_each(|key| has(&format!("\"name\": \"{key}\"")));
+        // The key of the DLL, which the program imports.
+        assert_eq!(said.matches("\"address\": null").count(), 1, "{said}");
+        let others = ["__imp_", "__IAT_", "the feature"];
+        assert!(!others.iter().any(|other| said.contains(other)), "{said}");
+        let file = if kind.ends_with("DLL") { "pe_plugin.c" } else { "pe_torture.c" };
+        assert!(said.matches(&format!("{file}\"")).count() >= sites, "{said}");
+    }
+    // The half of a file is none.
+    let whole = std::fs::read(&program).expect("the program");
+    let half = programs.at("half.exe");
+    std::fs::write(&half, &whole[..whole.len() / 2]).expect("a file");
+    let refused =
+        static_call_tests::failure(Command::new(prefix().join("bin/static-call-inspect")).arg(&half));
+    assert!(refused.contains("is truncated or damaged"), "{refused}");
 }
 
 #[test]

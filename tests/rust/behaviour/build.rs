@@ -3,7 +3,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=src/mixed.c");
-    println!("cargo::rerun-if-changed=../../../runtime/include/static_call.h");
+    println!("cargo::rerun-if-changed=../../../runtime/include");
     println!("cargo::rerun-if-env-changed=STATIC_CALL_TEST_PASS");
     println!("cargo::rerun-if-env-changed=STATIC_CALL_TEST_CLANG");
     let mut build = cc::Build::new();

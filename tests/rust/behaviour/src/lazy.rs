@@ -45,6 +45,7 @@ pub fn check_sealed() {
 
 /// From now on, the process may not make its code writable, and this thread blocks SIGTRAP. False if the
 /// kernel lacks the former.
+#[cfg(unix)]
 pub fn check_masked() -> bool {
     const PR_SET_MDWE: libc::c_int = 65;
     // SAFETY: only takes numbers.

@@ -61,8 +61,15 @@ fn across_crates() {
 }
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some("masked") {
-        return println!("ok {}", lazy::check_masked());
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(|argument| &**argument) {
+        #[cfg(unix)]
+        Some("masked") => return println!("ok {}", lazy::check_masked()),
+        Some("torture") => {
+            let seconds = arguments[2].parse().expect("a number of seconds");
+            return torture::alone(seconds, arguments.len() > 3);
+        }
+        _ => {}
     }
     let checks: &[(&str, fn())] = &[
         ("across crates", across_crates),

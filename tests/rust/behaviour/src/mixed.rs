@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use static_call::{StaticBranch, static_branch_likely, static_branch_unlikely};
 
 static_call::define! {
-    #[cfg_attr(not(windows), doc = "For C, too.", unsafe(no_mangle))]
+    #[cfg_attr(not(target_os = "none"), doc = "For C, too.", unsafe(no_mangle))]
     pub static RUST_KEY: extern "C" fn(c_int) -> c_int = negate;
     #[unsafe(no_mangle)]
     pub static RUST_TRACED: bool = false;
