@@ -201,6 +201,26 @@ static void no_files(void)
 	update_to(one);
 }
 
+/* ---- Files may have no length -------------------------------------------------------------------------- */
+
+/* With another writer to step down to, the update would succeed, and no alias be used any more. */
+static void no_long_files(void)
+{
+	struct rlimit before, none;
+	CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	none = before;
+	none.rlim_cur = 0;
+	update_to(one);
+	copy_page((const void *)call);
+	CHECK(setrlimit(RLIMIT_FSIZE, &none) == 0);
+	/* A longer file would end the process with SIGXFSZ. */
+	const int result = static_call_update(key, two);
+	CHECK(result == -EACCES && call(1) == 4 && static_call_query(key) == one);
+	CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	update_to(two);
+	update_to(one);
+}
+
 static void plugins(const char *path)
 {
 	for (int i = 0; i < 10; i++) {
@@ -241,6 +261,8 @@ int main(int argc, char **argv)
 		children();
 		updates_inside_of_fork();
 		no_files();
+		if (!getenv("DENY"))
+			no_long_files();
 		plugins(argv[1]);
 		after_the_seal(argv[1]);
 	} else {

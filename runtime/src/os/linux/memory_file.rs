@@ -30,6 +30,9 @@ impl MemoryFile {
             _ => Err(refused),
         })?;
         let file = File::from_number(file);
+        if !may_be_so_long(len) {
+            return Err(Refused(libc::EFBIG));
+        }
         // SAFETY: ftruncate(2) takes numbers; the descriptor is ours.
         unsafe { system_call(libc::SYS_ftruncate, [file.number(), len]) }?;
         Ok(Self(file))
@@ -98,6 +101,20 @@ impl MemoryFile {
         });
         result
     }
+}
+
+/// Whether the process may make files of this length (RLIMIT_FSIZE). If it makes a longer one, in memory or
+/// not, it gets SIGXFSZ, which ends it. No if the kernel does not say.
+fn may_be_so_long(len: usize) -> bool {
+    const MYSELF: usize = 0;
+    const KEEP: usize = 0;
+    // As prlimit(2) takes it on all machines: the limit at present, and the highest one.
+    let mut limits = [0u64; 2];
+    let result = limits.as_mut_ptr().expose_provenance();
+    // SAFETY: it fills the limits.
+    let asked =
+        unsafe { system_call(libc::SYS_prlimit64, [MYSELF, libc::RLIMIT_FSIZE as usize, KEEP, result]) };
+    asked.is_ok() && len as u64 <= limits[0]
 }
 
 /// Whether a page of a file that is mapped privately has been written, so that this process has a copy of its
