@@ -6,7 +6,7 @@
 
 use super::file::File;
 use super::memory::{page_size, protection};
-use super::system_call::{keep_errno, system_call};
+use super::system_call::system_call;
 use crate::format::Access;
 use crate::os::reply::Refused;
 
@@ -87,19 +87,30 @@ impl MemoryFile {
         flags: libc::c_int,
         at: usize,
     ) -> Result<*mut u8, Refused> {
-        let mut result = Err(Refused(0));
-        let (file, at) = (self.0.number() as libc::c_int, at as libc::off_t);
-        // SAFETY: the caller's promise; as in `map_memory`, whose comment also says why this is no
-        // `system_call`.
-        keep_errno(|| unsafe {
-            let memory = libc::mmap(start.cast(), len, protection, flags, file, at);
-            result = if memory == libc::MAP_FAILED {
-                Err(Refused(*libc::__errno_location()))
-            } else {
-                Ok(memory.cast())
-            };
-        });
-        result
+        let (file, access, flags) = (self.0.number(), protection as usize, flags as usize);
+        // Past the C library's function where the arguments are passed as they are: ThreadSanitizer replaces
+        // that one, and would write to the shadow of code, which is read-only.
+        #[cfg(all(target_pointer_width = "64", not(target_arch = "s390x")))]
+        {
+            let arguments = [start.expose_provenance(), len, access, flags, file, at];
+            // SAFETY: the caller's promise.
+            unsafe { system_call(libc::SYS_mmap, arguments) }.map(core::ptr::with_exposed_provenance_mut)
+        }
+        #[cfg(not(all(target_pointer_width = "64", not(target_arch = "s390x"))))]
+        {
+            let mut result = Err(Refused(0));
+            let (access, flags, at) = (access as libc::c_int, flags as libc::c_int, at as libc::off_t);
+            // SAFETY: the caller's promise, and as in `map_memory`.
+            super::system_call::keep_errno(|| unsafe {
+                let memory = libc::mmap(start.cast(), len, access, flags, file as libc::c_int, at);
+                result = if memory == libc::MAP_FAILED {
+                    Err(Refused(*libc::__errno_location()))
+                } else {
+                    Ok(memory.cast())
+                };
+            });
+            result
+        }
     }
 }
 
