@@ -174,11 +174,11 @@ static int names(void)
 	return 0;
 }
 
-static size_t sites_of(struct static_call_key *key)
+static size_t sites_of(struct static_call_key *pointer)
 {
-	struct static_call_info info;
-	static_call_key_info_at(key, &info);
-	return info.sites;
+	struct static_call_info counted;
+	static_call_key_info_at(pointer, &counted);
+	return counted.sites;
 }
 
 static int counts(void)
