@@ -52,6 +52,7 @@ pub(crate) fn test(name: &str, filter: Option<&str>) -> Result<()> {
     if let Some(rustc) = rustc {
         tests.env("STATIC_CALL_TEST_RUSTC", rustc);
     }
+    let _services = machine.keep_services()?;
     run(&mut tests)?;
     println!("{name}: passed in {} s", started.elapsed().as_secs());
     Ok(())

@@ -8,7 +8,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -111,6 +111,18 @@ impl Machine {
             run(self.gnu_program("gcc").arg("-shared").arg(&source).arg("-ladvapi32").arg("-o").arg(&dll))?;
         }
         Ok(())
+    }
+
+    /// Keeps Wine's own services running until the result is dropped: they would start anew for each program
+    /// that runs alone, and take most of its time.
+    pub fn keep_services(&self) -> Result<Option<Services>> {
+        if !self.is_windows() {
+            return Ok(None);
+        }
+        let mut shell = Command::new(WINE);
+        shell.arg("cmd.exe").env("WINEPREFIX", self.directory().join("wine")).env("WINEDEBUG", "-all");
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Some(Services(shell.spawn().with_context(|| format!("cannot run {WINE}"))?)))
     }
 
     /// Whether its programs are Windows'.
@@ -231,6 +243,18 @@ impl Machine {
             }
         }
         Ok(())
+    }
+}
+
+/// A shell of Windows that waits for a command.
+#[derive(Debug)]
+pub struct Services(Child);
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        // It ends with its input.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
