@@ -1,5 +1,5 @@
-/* A program that ends while a thread updates: Windows ends that thread wherever it is, maybe with the lock,
- * and then runs the destructors of DLLs. */
+/* A program that ends while threads update: Windows ends them wherever they are, one of them nearly always
+ * with the lock, and then runs the destructors of DLLs. */
 #include <windows.h>
 
 #include "check.h"
@@ -25,7 +25,8 @@ int main(void)
 {
 	const HANDLE started = CreateEventA(NULL, FALSE, FALSE, NULL);
 	atexit(at_exit);
-	CHECK(CreateThread(NULL, 0, update, started, 0, NULL));
+	for (int i = 0; i < 8; i++)
+		CHECK(CreateThread(NULL, 0, update, started, 0, NULL));
 	WaitForSingleObject(started, INFINITE);
 	return 0;
 }
