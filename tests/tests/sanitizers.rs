@@ -47,6 +47,16 @@ fn sanitized_programs_are_clean_in_every_mode() {
     });
 }
 
+/// ThreadSanitizer replaces mmap(2), and writes to the shadow of what is mapped; that of code is read-only.
+#[test]
+fn an_alias_under_thread_sanitizer() {
+    const ALIAS: usize = 4;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = BUILD.link(&["keys.c"], &["-fsanitize=thread"], &directory.path().join("keys"));
+    let output = run(in_mode(&program, None).env("STATIC_CALL_WRITER", "alias"));
+    assert_eq!(Report::find(&output.stdout).writer, ALIAS);
+}
+
 /// A program that reads freed memory.
 #[test]
 fn an_error_is_noticed() {
