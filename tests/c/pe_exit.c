@@ -1,5 +1,5 @@
-/* A program that ends while threads update: Windows ends them wherever they are, one of them nearly always
- * with the lock, and then runs the destructors of DLLs. */
+/* A program that ends while threads update: Windows ends them wherever they are, maybe one of them with the
+ * lock, and then runs the destructors of DLLs. */
 #include <windows.h>
 
 #include "check.h"
