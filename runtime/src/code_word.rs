@@ -194,3 +194,15 @@ pub(crate) unsafe fn copy(code: core::ops::Range<usize>, to: usize) {
         unsafe { to.write_volatile(bytes) };
     }
 }
+
+/// Whether whole words of code are the same as those at `other`.
+///
+/// # Safety
+///
+/// Both are code of a registered image, or an alias of it.
+#[allow(dead_code, reason = "for aliases")]
+pub(crate) unsafe fn are_same(code: core::ops::Range<usize>, other: usize) -> bool {
+    code.clone()
+        .step_by(WORD)
+        .all(|address| CodeWord(address).load() == CodeWord(other + (address - code.start)).load())
+}

@@ -235,9 +235,18 @@ fn change_all(changes: &mut [Change<'_>], mode: Mode, lock: &Guard) -> Result<()
                     return Err(error);
                 }
             }
-            if permit == Permit::Write {
-                serialize(lock).inspect_err(|_| put_back(changes, mode, &mut images, lock))?;
-            }
+            let settled = windows.settle(|| {
+                let mut replace = Replace::new(&windows, lock);
+                changes.iter().try_for_each(|change| {
+                    let states = (change.state(), State::of(change.key));
+                    visit_key(change.key, states, mode, Foreign::Refuse, &mut images, &mut replace)
+                })
+            });
+            let serialized = settled.and_then(|()| match permit {
+                Permit::Write => serialize(lock),
+                _ => Ok(()),
+            });
+            serialized.inspect_err(|_| put_back(changes, mode, &mut images, lock))?;
             journal::step(Step::Preparing, lock);
             drop(windows);
             mode::note_patched(lock);
@@ -309,8 +318,8 @@ fn leave_to_pointer(key: &Key, mode: Mode, lock: &Guard) -> Result<(), Error> {
         Writer::Window | Writer::Alias | Writer::Custom => {
             let windows = Windows::open(lock)?;
             windows.begin()?;
-            let result = visit_key_back(key, mode, &mut images, &mut Replace::new(&windows, lock));
-            let result = result.and_then(|()| serialize(lock));
+            let mut write = || visit_key_back(key, mode, &mut images, &mut Replace::new(&windows, lock));
+            let result = write().and_then(|()| windows.settle(write)).and_then(|()| serialize(lock));
             journal::step(Step::Preparing, lock);
             drop(windows);
             result
@@ -424,8 +433,8 @@ fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Er
                 Turn::Direct => {
                     windows.populate(image, plan.count);
                     windows.begin()?;
-                    let result = visit_image(image, mode, &mut Replace::new(&windows, lock));
-                    let result = result.and_then(|()| serialize(lock));
+                    let write = || visit_image(image, mode, &mut Replace::new(&windows, lock));
+                    let result = write().and_then(|()| windows.settle(write)).and_then(|()| serialize(lock));
                     result.inspect_err(|_| to_trampolines(image, mode, lock))
                 }
                 Turn::Back => {

@@ -77,6 +77,31 @@ impl<'lock> Windows<'lock> {
         alias::confirm(self.lock).map_err(refused).inspect_err(|_| journal::step(Step::Preparing, self.lock))
     }
 
+    /// After code was written: has `write` write it once more as long as something of it is not executed.
+    ///
+    /// # Errors
+    ///
+    /// That of `write`; or [`ErrorKind::NotWritable`] if somebody copies the pages all the time.
+    pub(crate) fn settle(&self, mut write: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        const EBUSY: i32 = 16;
+        const PATIENCE: usize = 100;
+        let Way::Alias = writer::way(self.lock) else { return Ok(()) };
+        for _ in 0..PATIENCE {
+            alias::wait_for_copies(self.lock);
+            let mut is_whole = Ok(true);
+            image::for_each_writable(self.lock, |image| {
+                if let Ok(so_far) = is_whole {
+                    is_whole = window::is_whole(image, self.lock).map(|is_whole| so_far & is_whole);
+                }
+            });
+            if is_whole? {
+                return Ok(());
+            }
+            write()?;
+        }
+        Err(Error::with_os(ErrorKind::NotWritable, 0, EBUSY))
+    }
+
     /// The reason for an error of a word that could not be replaced.
     pub(crate) fn error(&self, error: Error) -> Error {
         let found = alias::refused(self.lock).filter(|_| error.kind() == ErrorKind::ForeignCode);

@@ -68,6 +68,37 @@ static void pages_that_somebody_copies(void)
 	CHECK(mappings("rw-s") == 1 && writable_code() == 0);
 }
 
+/* ---- A debugger that does not stop the threads -------------------------------------------------------- */
+
+static int is_copied_enough;
+static void *copy_all_the_time(void *unused)
+{
+	(void)unused;
+	while (!__atomic_load_n(&is_copied_enough, __ATOMIC_RELAXED)) {
+		copy_page((const void *)call);
+		usleep(50);
+	}
+	return NULL;
+}
+
+static void pages_that_are_copied_during_updates(void)
+{
+	pthread_t thread;
+	CHECK(pthread_create(&thread, NULL, copy_all_the_time, NULL) == 0);
+	for (int i = 0; i < 60000; i++) {
+		int (*const function)(int) = i % 2 ? one : two;
+		/* Two copies may come in a row. */
+		int result;
+		while ((result = static_call_update(key, function)) == -EILSEQ)
+			;
+		CHECK(result == 0);
+		for (int k = 0; k < 100; k++)
+			CHECK(call(1) == function(1) * 2);
+	}
+	__atomic_store_n(&is_copied_enough, 1, __ATOMIC_RELAXED);
+	CHECK(pthread_join(thread, NULL) == 0);
+}
+
 /* ---- A child does not follow its parent, nor the parent its child -------------------------------------- */
 
 static int from_child[2], from_parent[2];
@@ -258,6 +289,7 @@ int main(int argc, char **argv)
 	if (!getenv("COPY_EARLY")) {
 		what_is_mapped();
 		pages_that_somebody_copies();
+		pages_that_are_copied_during_updates();
 		children();
 		updates_inside_of_fork();
 		no_files();

@@ -306,6 +306,34 @@ pub(crate) fn confirm(lock: &Guard) -> Result<(), (usize, Refused)> {
     make(lock)
 }
 
+/// Waits for those who copy pages of an alias' code.
+pub(crate) fn wait_for_copies(lock: &Guard) {
+    if let Some(alias) = entries(lock).map(|entry| entry.alias.get()).find(|&alias| alias != 0) {
+        os::wait_for_copies(alias);
+    }
+}
+
+/// Whether all that an update has written to these pages of a segment is executed there. If the kernel was
+/// copying a page for somebody while a word was written, the word may have been seen, and be gone with the
+/// old page ([`os::wait_for_copies`]). Then the segment is taken over once more.
+///
+/// # Errors
+///
+/// It cannot be.
+pub(crate) fn are_whole(pages: Range<usize>, lock: &Guard) -> Result<bool, Refused> {
+    let Some(entry) = entries(lock).find(|entry| entry.contains(pages.start)) else { return Ok(true) };
+    let alias = entry.alias.get();
+    if alias == 0 {
+        return Ok(true);
+    }
+    // SAFETY: code of a registered image, which the update has read, and its alias.
+    let is_same = unsafe { code_word::are_same(pages.clone(), alias + (pages.start - entry.start)) };
+    if !is_same {
+        entry.take_over()?;
+    }
+    Ok(is_same)
+}
+
 /// An update is over.
 pub(crate) fn close(lock: &Guard) {
     entries(lock).for_each(|entry| entry.is_open.set(false));

@@ -303,6 +303,24 @@ pub(crate) fn open(image: &Image, way: Way, lock: &Guard) -> Result<(), Error> {
     result
 }
 
+/// Whether all that was written through an alias of an image's marked pages is executed. If not, the alias is
+/// another one now.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotWritable`] if no other alias can be made.
+pub(crate) fn is_whole(image: &Image, lock: &Guard) -> Result<bool, Error> {
+    let mut result = Ok(true);
+    for_each_run(image, |_, run| {
+        if let Ok(so_far) = result {
+            let found = alias::are_whole(run.pages, lock);
+            let refused = |Refused(os)| Error::with_os(ErrorKind::NotWritable, run.code.start, os);
+            result = found.map(|is_whole| so_far & is_whole).map_err(refused);
+        }
+    });
+    result
+}
+
 /// Lets the kernel copy open pages of an image all at once where so many sites change that nearly every page
 /// will be written.
 pub(crate) fn populate(image: &Image, sites: usize, way: Way) {

@@ -68,6 +68,14 @@ pub(crate) fn are_mapped(start: usize, len: usize) -> Option<bool> {
     }
 }
 
+/// Returns when the kernel has finished the copies of pages that it was making for others when this was
+/// called (a debugger's, say): it makes them while it holds the memory's lock for reading, and this takes it
+/// for writing. `page` is one that children do not inherit (`MADV_DONTFORK`), and stays so.
+pub(crate) fn wait_for_copies(page: usize) {
+    // SAFETY: madvise(2) changes nothing of what the page holds.
+    let _ = unsafe { system_call(libc::SYS_madvise, [page, page_size(), libc::MADV_DONTFORK as usize]) };
+}
+
 /// Zeroed memory.
 pub(crate) fn map_memory(len: usize) -> Result<*mut u8, Refused> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);

@@ -43,7 +43,9 @@ pub(crate) use signals::Mask;
 #[cfg(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "x86"))]
 pub(crate) use threads::{Blocked, Patience, blocked, wait_until_handled, wait_until_taken};
 
-pub(crate) use memory::{are_mapped, map_memory, page_size, populate, set_access, unmap_memory};
+pub(crate) use memory::{
+    are_mapped, map_memory, page_size, populate, set_access, unmap_memory, wait_for_copies,
+};
 pub(crate) use memory_file::{MemoryFile, is_written};
 pub(crate) use rights::rights;
 pub(crate) use signals::NoSignals;
