@@ -26,6 +26,7 @@
  *              DECLARE_STATIC_CALL(key, func)           another file defines it
  *              STATIC_CALL_INIT(func)                   an initializer, in arrays and structs
  *              STATIC_CALL_INIT_COND(func)              the same; ends in _NULL or _RET0 without func
+ *              STATIC_CALL_INIT_POINTER(func)           the same, of a key whose setter cannot fail
  *   calls      static_call(key, args...)                a direct call
  *              static_call_cond(key, args...)           the same for a key that may be NULL
  *              static_call_fn(key)(args...)             the kernel's spelling

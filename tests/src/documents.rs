@@ -18,3 +18,5 @@ mod many_keys {}
 mod migrating {}
 #[doc = include_str!("../../runtime/README.md")]
 mod runtime {}
+#[doc = include_str!("../../docs/updates.md")]
+mod updates {}

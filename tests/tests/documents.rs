@@ -108,7 +108,9 @@ fn examples_in_c_and_cpp_are_programs_that_succeed() {
 fn commands_that_compile_c_succeed() {
     let blocks = blocks();
     let app = blocks.iter().find(|block| block.language == "c" && block.place.contains("README.md"));
-    let is_compiler = |block: &&Block| block.language == "sh" && block.code.contains("clang-22 ");
+    let is_compiler = |block: &&Block| {
+        block.language == "sh" && ["clang-22 ", " app.c "].iter().all(|word| block.code.contains(word))
+    };
     let mut count = 0;
     for block in blocks.iter().filter(is_compiler) {
         count += 1;
