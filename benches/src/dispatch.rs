@@ -8,10 +8,10 @@
 //! `forbidden` (no memory becomes executable any more, by PR_SET_MDWE), or `detected` (something else in the
 //! program has asked the standard library for the processor's features).
 //!
-//! Prints nanoseconds: `first`, of the very first call; `another`, of another function's first; for each round
-//! `set` of a key that is a pointer; and for each round those of each loop by its work load, form and place.
-//! `cargo xtask bench` builds it with the pass, without it, and without trampolines, where the first call
-//! chooses.
+//! Prints nanoseconds: `first`, of the very first call; `another`, of another function's first; for each
+//! round `set` of a key that is a pointer; and for each round those of each loop by its work load, form and
+//! place. `cargo xtask bench` builds it with the pass, without it, and without trampolines, where the first
+//! call chooses.
 
 use std::arch::asm;
 use std::hint::black_box;
@@ -194,7 +194,10 @@ fn main() {
         // SAFETY: prctl(2) takes numbers.
         #[cfg(target_arch = "x86_64")]
         Some("detected") => _ = black_box(std::arch::is_x86_feature_detected!("popcnt")),
-        Some("forbidden") => assert_eq!(unsafe { libc::prctl(65, 1, 0, 0, 0) }, 0, "PR_SET_MDWE"),
+        Some("forbidden") => {
+            // SAFETY: prctl(2) takes numbers only.
+            assert_eq!(unsafe { libc::prctl(65, 1, 0, 0, 0) }, 0, "PR_SET_MDWE");
+        }
         _ => {}
     }
     let start = Instant::now();

@@ -216,20 +216,15 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         )
         .because(
             "with trampolines the choice is made at load. Without them the first call makes it, and the \
-             process's very first one runs the runtime's code for the first time (12 page faults) and has the \
-             standard library ask for all features (some ten CPUID instructions, which enter the host if the \
-             machine is virtual). Another function's first call then takes a few microseconds.",
+             process's very first one runs the runtime's code for the first time (12 page faults) and has \
+             the standard library ask for all features (some ten CPUID instructions, which enter the host if \
+             the machine is virtual). Another function's first call then takes a few microseconds.",
         ),
         Goal::new(
             "the same, of another function later",
             "≤ 20 µs",
             Bound::AtMost(20_000.0),
-            column(
-                report.table("dispatch"),
-                "another function's first call",
-                Unit::Nanoseconds,
-                |_| true,
-            ),
+            column(report.table("dispatch"), "another function's first call", Unit::Nanoseconds, |_| true),
         ),
         Goal::new(
             "key that is a pointer / atomic pointer: the worst program and work load",
