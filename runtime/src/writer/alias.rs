@@ -351,7 +351,9 @@ pub(crate) fn take_back(lock: &Guard) {
 
 /// Where a word of code can be written: in place if its page is not one that was wanted, since the program
 /// has made that one writable. None if it has no alias.
-#[inline]
+// If other crates could inline this, a Rust `dylib` would export the list's page, and the handler of SIGTRAP
+// could not reach it by distance.
+#[inline(never)]
 pub(crate) fn of(word: usize) -> Option<usize> {
     let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());
     while let Some(entry) = next {
