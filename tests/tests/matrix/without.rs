@@ -279,7 +279,7 @@ impl BuildWay {
         for image in &images {
             self.check_code(image);
             let said = inspect(image, false);
-            assert!(said.contains("compiled without the pass, and go through trampolines"), "{said}");
+            assert!(said.contains("(by gcc: without static-call-as), and go through trampolines"), "{said}");
             // With retpolines, only C's calls are listed: the inspector does not follow an address into a
             // thunk.
             assert!(said.contains(UNRECORDED), "{said}");
