@@ -1,4 +1,4 @@
-//! How much callers lose while their key is updated a thousand times per second.
+//! How much callers lose while their key is updated a thousand times per second, or ten thousand times.
 //!
 //! One thread, bound to its processor, calls in a loop where each call depends on the previous one. Another
 //! thread updates the key from another processor. Time slices with and without updates alternate, and two
@@ -21,12 +21,11 @@ mod threads;
 
 use threads::{one, other};
 
-/// The length of a slice, in calls that count: about twenty updates, and short enough that neighbours
+/// The length of a slice, in calls that count: twenty updates and more, and short enough that neighbours
 /// resemble each other on a busy machine.
 const SLICE: Duration = Duration::from_millis(20);
 /// Not measured, so that the updating thread notices the new slice.
 const SETTLE: Duration = Duration::from_millis(5);
-const PERIOD: Duration = Duration::from_millis(1);
 /// The number of calls between two reads of the clock: short compared with a scheduler's time slice, and long
 /// compared with a read.
 const CALLS: u32 = 100_000;
@@ -75,12 +74,12 @@ fn call_for(time: Duration) -> f64 {
     counted.as_secs_f64() * 1e9 / count
 }
 
-fn update() -> Result<(), static_call::Error> {
+fn update(period: Duration) -> Result<(), static_call::Error> {
     let mut next = Instant::now();
     let mut is_one = true;
     while !ENDED.load(Ordering::Relaxed) {
         // Sleeps until fixed times, because sleeping is imprecise. Does not catch up after a long delay.
-        next = (next + PERIOD).max(Instant::now() - 20 * PERIOD);
+        next = (next + period).max(Instant::now() - 20 * period);
         thread::sleep(next.saturating_duration_since(Instant::now()));
         if UPDATING.load(Ordering::Relaxed) {
             is_one = !is_one;
@@ -93,9 +92,10 @@ fn update() -> Result<(), static_call::Error> {
 
 fn main() -> Result<(), static_call::Error> {
     let pairs = std::env::args().nth(1).and_then(|pairs| pairs.parse().ok()).unwrap_or(150_usize);
-    let updater = thread::spawn(|| {
+    let rate = std::env::args().nth(2).and_then(|rate| rate.parse().ok()).unwrap_or(1000.0);
+    let updater = thread::spawn(move || {
         threads::stay_on(1);
-        update()
+        update(Duration::from_secs_f64(1.0 / rate))
     });
     // After the other thread has started, which would inherit this binding.
     threads::stay_on(0);

@@ -14,6 +14,7 @@ pub(crate) fn print() {
         Writer::None => 0,
         Writer::Window => 1,
         Writer::Breakpoint => 2,
+        Writer::Alias => 4,
         _ => 3,
     };
     let info = static_call::process_info();

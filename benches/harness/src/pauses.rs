@@ -9,7 +9,7 @@ use crate::model::{Part, Table, Unit};
 use crate::samples::{Runs, Samples};
 use crate::statistics::Summary;
 use crate::toolchain::rust_program;
-use crate::updates::{BREAKPOINT, WINDOW, WRITERS};
+use crate::updates::{ALIAS, BREAKPOINT, WINDOW, WRITERS};
 
 /// The goal concerns one period in 10,000, so ten of those are needed.
 const PERIODS: usize = 100_000;
@@ -39,13 +39,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
 
 fn measure_rate(bench: &mut Bench) -> Result<()> {
     let program = rust_program("static-call-bench-callers", "rust", |_| {})?;
-    let about = "A thread that does nothing but call, alternating between no updates and about 1,000 per \
-                 second from another processor.";
+    let about = "A thread that does nothing but call, alternating between no updates and about 1,000 or \
+                 10,000 per second from another processor.";
     let mut table = Table::new(
         Part::Update,
         "callers",
         "Calls while another thread updates their key",
-        "writer",
+        "writer, updates a second",
         &["benches/src/callers.rs"],
         about,
     )
@@ -55,14 +55,22 @@ fn measure_rate(bench: &mut Bench) -> Result<()> {
         ("without updates", Unit::Nanoseconds),
         ("rate kept", Unit::Percent),
     ]);
-    let commands = WRITERS.map(|writer| {
-        let mut command = Command::new(&program);
-        command.env("STATIC_CALL_WRITER", writer).arg(bench.quick_or_full("8", "20"));
-        (format!("callers {writer}"), command)
-    });
-    for (writer, runs) in WRITERS.into_iter().zip(bench.in_turns(bench.processes(), commands)?) {
+    let rates = [("1000", "1,000"), ("10000", "10,000")];
+    let rows: Vec<_> = WRITERS.into_iter().flat_map(|writer| rates.map(|rate| (writer, rate))).collect();
+    let commands: Vec<_> = rows
+        .iter()
+        .map(|(writer, (rate, _))| {
+            let mut command = Command::new(&program);
+            command.env("STATIC_CALL_WRITER", writer).args([bench.quick_or_full("8", "20"), rate]);
+            (format!("callers {writer} {rate}"), command)
+        })
+        .collect();
+    for ((writer, (_, rate)), runs) in rows.into_iter().zip(bench.in_turns(bench.processes(), commands)?) {
         let kept = runs.pairs("quiet", "updated", |quiet, updated| 100.0 * quiet / updated);
-        table.row(writer, [runs.summary("updates"), runs.summary("updated"), runs.summary("quiet"), kept]);
+        table.row(
+            format!("{writer}, {rate}"),
+            [runs.summary("updates"), runs.summary("updated"), runs.summary("quiet"), kept],
+        );
     }
     bench.add(table);
     Ok(())
@@ -77,6 +85,7 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
     };
     let window = run(WINDOW, "one", PERIODS, bench.quick_or_full(1, 5))?;
     let many = run(WINDOW, "many", bench.quick_or_full(10_000, PERIODS), 1)?;
+    let alias = run(ALIAS, "one", bench.quick_or_full(10_000, PERIODS), 1)?;
     let breakpoint = run(BREAKPOINT, "one", bench.quick_or_full(10_000, PERIODS), 1)?;
     let fewest = window.of(|samples| samples.named("updates/period/count").to_vec());
     if let Some(fewest) = fewest.filter(|count| count.low < PERIODS as f64) {
@@ -86,7 +95,7 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
         );
         bench.report.miss("pauses at p99.99, which take 100,000 periods", why);
     }
-    let writers = [&window, &many, &breakpoint];
+    let writers = [&window, &many, &alias, &breakpoint];
     let longest = "Another thread updates the key about ten thousand times per second. For each of its \
                    periods, this is the longest time between two calls, including reading the clock. Periods \
                    in which the scheduler took the processor from the caller are left out. \"No updates\" \
@@ -105,6 +114,7 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
                 ("no updates", Unit::Nanoseconds),
                 ("window", Unit::Nanoseconds),
                 ("window, 1,000 sites", Unit::Nanoseconds),
+                ("alias", Unit::Nanoseconds),
                 ("breakpoint", Unit::Nanoseconds),
             ]);
         let has_update = kind == "period";
@@ -120,9 +130,9 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
                 table.push(percentile.into(), x, cells);
             }
         }
-        let counts = [&window, &window, &many, &breakpoint]
+        let counts = [&window, &window, &many, &alias, &breakpoint]
             .into_iter()
-            .zip(["quiet", "updates", "updates", "updates"]);
+            .zip(["quiet", "updates", "updates", "updates", "updates"]);
         let counts: Vec<String> = counts
             .map(|(runs, slice)| Unit::Count.show(runs.sum(&format!("{slice}/{kind}/count"))))
             .collect();
@@ -139,11 +149,11 @@ fn measure_pauses(bench: &mut Bench) -> Result<()> {
 }
 
 /// How often an update interrupts a caller.
-fn table_of_numbers([window, many, breakpoint]: [&Runs; 3]) -> Table {
+fn table_of_numbers([window, many, alias, breakpoint]: [&Runs; 4]) -> Table {
     let about = "The share of periods with this many pauses of 2 µs or more. On Linux and x86-64, an update \
                  by the window writer interrupts each processor that runs a thread of the process three \
                  times, as /proc/interrupts counts them: twice for the TLB shootdowns of mprotect, and once \
-                 for membarrier.";
+                 for membarrier. With an alias only membarrier does.";
     let mut table = Table::new(
         Part::Update,
         "pauses-number",
@@ -156,6 +166,7 @@ fn table_of_numbers([window, many, breakpoint]: [&Runs; 3]) -> Table {
         ("no updates", Unit::Percent),
         (WINDOW, Unit::Percent),
         ("window, 1,000 sites", Unit::Percent),
+        (ALIAS, Unit::Percent),
         (BREAKPOINT, Unit::Percent),
     ]);
     let names = ["none", "1", "2", "3", "4", "5 and more"];
@@ -165,8 +176,14 @@ fn table_of_numbers([window, many, breakpoint]: [&Runs; 3]) -> Table {
             let all: f64 = (0..names.len()).map(periods).sum();
             if all > 0.0 { Summary::exactly(100.0 * periods(number) / all) } else { None }
         };
-        let cells =
-            [(window, "quiet"), (window, "updates"), (many, "updates"), (breakpoint, "updates")].map(share);
+        let cells = [
+            (window, "quiet"),
+            (window, "updates"),
+            (many, "updates"),
+            (alias, "updates"),
+            (breakpoint, "updates"),
+        ]
+        .map(share);
         table.row(name, cells);
     }
     table
@@ -199,7 +216,7 @@ mod tests {
         let samples = Samples::parse("quiet/number/0 4\nupdates/number/3 3\nupdates/number/5 1\n");
         let mut runs = Runs::default();
         runs.push(samples.expect("samples"));
-        let table = table_of_numbers([&runs; 3]);
+        let table = table_of_numbers([&runs; 4]);
         let share = |row, column| table.cell(row, column).map(|share| share.median);
         assert_eq!([share("none", "no updates"), share("3", WINDOW)], [Some(100.0), Some(75.0)]);
         assert_eq!(share("5 and more", BREAKPOINT), Some(25.0));

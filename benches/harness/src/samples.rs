@@ -26,7 +26,7 @@ impl Samples {
     /// did not patch: its times would measure something else.
     pub(crate) fn check(&self, mode: &str, writer: Option<&str>) -> Result<()> {
         const MODES: [&str; 3] = ["generic", "trampoline", "inline"];
-        const WRITERS: [&str; 4] = ["none", "window", "breakpoint", "custom"];
+        const WRITERS: [&str; 5] = ["none", "window", "breakpoint", "custom", "alias"];
         let name = |names: &[&'static str], number: &f64| *names.get(*number as usize).unwrap_or(&"unknown");
         let because = || {
             self.0.keys().find_map(|name| name.strip_prefix("process/because ")).unwrap_or("no reason given")

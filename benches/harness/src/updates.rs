@@ -16,7 +16,8 @@ use crate::toolchain::{rust_program, without_pass};
 
 pub(crate) const WINDOW: &str = "window";
 pub(crate) const BREAKPOINT: &str = "breakpoint";
-pub(crate) const WRITERS: [&str; 2] = [WINDOW, BREAKPOINT];
+pub(crate) const ALIAS: &str = "alias";
+pub(crate) const WRITERS: [&str; 3] = [WINDOW, ALIAS, BREAKPOINT];
 /// The numbers of sleeping threads (including the updating one), of calling threads, and of keys in a
 /// transaction.
 const SLEEPING: [usize; 3] = [1, 8, 64];
@@ -99,18 +100,23 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[I
                 ("window, a site", Unit::Nanoseconds),
                 ("window, just run, a site", Unit::Nanoseconds),
                 ("window, one a page, a site", Unit::Nanoseconds),
+                ("alias", Unit::Nanoseconds),
+                ("alias, a site", Unit::Nanoseconds),
+                ("alias, one a page, a site", Unit::Nanoseconds),
                 ("breakpoint", Unit::Nanoseconds),
                 ("breakpoint, a site", Unit::Nanoseconds),
                 ("one store", Unit::Nanoseconds),
             ]);
     let mut wanted = Vec::new();
     for image in images {
-        wanted.extend([(WINDOW, *image), (BREAKPOINT, *image)]);
+        wanted.extend(WRITERS.map(|writer| (writer, *image)));
     }
-    wanted.extend(sparse.iter().map(|image| (WINDOW, *image)));
+    for image in sparse {
+        wanted.extend([WINDOW, ALIAS].map(|writer| (writer, *image)));
+    }
     let mut commands = Vec::new();
     for &(writer, image) in &wanted {
-        let changes = if writer == WINDOW { 300_000 } else { 4_000 };
+        let changes = if writer == BREAKPOINT { 4_000 } else { 300_000 };
         let rounds = (changes / image.sites).clamp(1, 60).to_string();
         let mut command = Command::new(driver);
         command.env("STATIC_CALL_WRITER", writer).args(["update", &rounds]).arg(image.path()?);
@@ -121,8 +127,8 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[I
     let of = |writer: &str, image: Image| Some(&found.iter().find(|(known, _)| *known == (writer, image))?.1);
     for &image in images {
         let sites = image.sites as f64;
-        let [window, breakpoint] = WRITERS.map(|writer| of(writer, image));
-        let sparse = of(WINDOW, Image { is_sparse: true, ..image });
+        let [window, alias, breakpoint] = WRITERS.map(|writer| of(writer, image));
+        let sparse = |writer| of(writer, Image { is_sparse: true, ..image });
         let a_site = |runs: Option<&Runs>, name: &str| {
             Some(runs?.summary(name)?.map(|nanoseconds| nanoseconds / sites))
         };
@@ -132,7 +138,10 @@ fn measure_sites(bench: &mut Bench, driver: &Path, images: &[Image], sparse: &[I
                 window.and_then(|runs| runs.summary("update")),
                 a_site(window, "update"),
                 a_site(window, "update-hot"),
-                a_site(sparse, "update"),
+                a_site(sparse(WINDOW), "update"),
+                alias.and_then(|runs| runs.summary("update")),
+                a_site(alias, "update"),
+                a_site(sparse(ALIAS), "update"),
                 breakpoint.and_then(|runs| runs.summary("update")),
                 a_site(breakpoint, "update"),
                 window.and_then(|runs| runs.summary("store")),
@@ -160,6 +169,8 @@ fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]
         (WINDOW, Unit::Nanoseconds),
         ("window, 1,000 sites", Unit::Nanoseconds),
         ("window, a site of 1,000", Unit::Nanoseconds),
+        (ALIAS, Unit::Nanoseconds),
+        ("alias, 1,000 sites", Unit::Nanoseconds),
         (BREAKPOINT, Unit::Nanoseconds),
     ]);
     let rounds = bench.quick_or_full("2", "5");
@@ -167,7 +178,9 @@ fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]
         [("sleeping", "that sleep, in all", &SLEEPING[..]), ("calling", "that call, besides", &CALLING)]
     {
         let mut commands = Vec::new();
-        for (writer, image) in [(WINDOW, one), (WINDOW, thousand), (BREAKPOINT, one)] {
+        for (writer, image) in
+            [(WINDOW, one), (WINDOW, thousand), (ALIAS, one), (ALIAS, thousand), (BREAKPOINT, one)]
+        {
             let mut command = Command::new(driver);
             command.env("STATIC_CALL_WRITER", writer).args([kind, rounds]).arg(image.path()?);
             command.args(counts.iter().map(usize::to_string));
@@ -175,10 +188,13 @@ fn measure_threads(bench: &mut Bench, driver: &Path, [one, thousand]: [Image; 2]
         }
         let found = bench.in_turns(bench.processes(), commands)?;
         for count in counts {
-            let [of_one, of_thousand, breakpoint] =
-                [0, 1, 2].map(|index: usize| found[index].summary(&format!("threads-{count}")));
+            let [of_one, of_thousand, by_alias, thousand_by_alias, breakpoint] =
+                [0, 1, 2, 3, 4].map(|index: usize| found[index].summary(&format!("threads-{count}")));
             let a_site = of_thousand.as_ref().map(|time| time.map(|time| time / thousand.sites as f64));
-            table.row(format!("{count} {title}"), [of_one, of_thousand, a_site, breakpoint]);
+            table.row(
+                format!("{count} {title}"),
+                [of_one, of_thousand, a_site, by_alias, thousand_by_alias, breakpoint],
+            );
         }
     }
     bench.add(table);

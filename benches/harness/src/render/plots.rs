@@ -46,7 +46,7 @@ const PLOTS: [Plot; 7] = [
     },
     Plot {
         table: "update-sites",
-        columns: &["window", "breakpoint"],
+        columns: &["window", "alias", "breakpoint"],
         kind: Kind::Lines { x: "sites", has_slope: true },
     },
     Plot {
