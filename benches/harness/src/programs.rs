@@ -10,7 +10,7 @@ use crate::code::{self, Instruction};
 use crate::directories::raw_directory;
 use crate::model::{Part, Table, Unit};
 use crate::samples::Runs;
-use crate::toolchain::rust_program;
+use crate::toolchain::{placed_rust_program, rust_program};
 use xtask::run::{output, root};
 
 /// Tables: id, title, explanation, unit, and programs with their inputs.
@@ -53,13 +53,9 @@ const SOURCES: [&str; 5] = [
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     bench.step("building whole programs");
-    let plain = rust_program("static-call-bench-programs", "rust", |_| {})?;
+    let plain = rust_program(PROGRAM, "rust", |_| {})?;
     let mitigated = if cfg!(target_arch = "x86_64") {
-        Some(rust_program("static-call-bench-programs", "rust-retpolines", |cargo| {
-            cargo
-                .env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline")
-                .env("RUSTC_BOOTSTRAP", "1");
-        })?)
+        Some(rust_program(PROGRAM, "rust-retpolines", with_retpolines)?)
     } else {
         bench.report.miss("whole programs with retpolined pointers", "retpolines are about x86");
         None
@@ -74,27 +70,46 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         }
     }
     let files = text_files()?;
-    let rounds = bench.quick_or_full("30", "60");
-    let programs = [("plain", Some(&plain)), ("retpolines", mitigated.as_ref())];
-    let commands = programs.into_iter().filter_map(|(kind, program)| {
-        let mut command = Command::new(program?);
-        command.current_dir(root()).arg(rounds).args(&files);
-        Some((format!("programs {kind}"), command))
-    });
-    let mut found = bench.in_turns(bench.quick_or_full(3, 9), commands)?.into_iter();
-    let of_plain = found.next().context("the program without retpolines always runs")?;
-    let of_mitigated = found.next().unwrap_or_default();
+    let rounds = bench.quick_or_full("15", "60");
+    let placements = bench.quick_or_full(6, 12);
+    let (mut of_plain, mut of_mitigated) = (Runs::default(), Runs::default());
+    for placement in 1..=placements {
+        bench.step(format!("linking whole programs, placement {placement}"));
+        let plain = placed_rust_program(PROGRAM, "rust", placement, |_| {})?;
+        let mitigated = match mitigated {
+            Some(_) => Some(placed_rust_program(PROGRAM, "rust-retpolines", placement, with_retpolines)?),
+            None => None,
+        };
+        let programs = [("plain", Some(plain), &mut of_plain), ("retpolines", mitigated, &mut of_mitigated)];
+        for (kind, program, runs) in programs {
+            let Some(program) = program else { continue };
+            let mut command = Command::new(program);
+            command.current_dir(root()).arg(rounds).args(&files);
+            runs.push(bench.run(&format!("programs {kind} {placement}"), &mut command)?);
+        }
+    }
+    let places = format!(
+        " The linker places all functions {placements} times in random orders, and each number is the median \
+         of these."
+    );
     for (id, title, about, unit, inputs) in TABLES {
-        let mut table =
-            Table::new(Part::Programs, id, title, "program and input", &SOURCES, about).columns([
-                ("direct", unit),
-                ("static call", unit),
-                ("pointer", unit),
-                ("pointer, retpolines", unit),
-                ("static to direct", Unit::Ratio),
-                ("static to pointer", Unit::Ratio),
-                ("static to pointer, retpolines", Unit::Ratio),
-            ]);
+        let mut table = Table::new(
+            Part::Programs,
+            id,
+            title,
+            "program and input",
+            &SOURCES,
+            &(about.to_owned() + &places),
+        )
+        .columns([
+            ("direct", unit),
+            ("static call", unit),
+            ("pointer", unit),
+            ("pointer, retpolines", unit),
+            ("static to direct", Unit::Ratio),
+            ("static to pointer", Unit::Ratio),
+            ("static to pointer, retpolines", Unit::Ratio),
+        ]);
         for input in inputs {
             let rate = |runs: &Runs, form: &str| runs.summary(&format!("{input}/{form}"));
             let ratio = |runs: &Runs, form: &str| {
@@ -118,6 +133,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     }
     bench.add(table_of_hook_off(&of_plain));
     Ok(())
+}
+
+const PROGRAM: &str = "static-call-bench-programs";
+
+fn with_retpolines(cargo: &mut Command) {
+    cargo.env("RUSTFLAGS", "-Zretpoline -Cunsafe-allow-abi-mismatch=retpoline").env("RUSTC_BOOTSTRAP", "1");
 }
 
 /// The cost of a hook that is off in a loop that does nothing else.

@@ -39,6 +39,28 @@ pub(crate) fn rust_program(name: &str, way: &str, adapt: impl FnOnce(&mut Comman
     Ok(directory.join(host).join("release").join(name))
 }
 
+/// The same program with its functions in a random order, which `seed` chooses.
+pub(crate) fn placed_rust_program(
+    name: &str,
+    way: &str,
+    seed: usize,
+    adapt: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
+    let directory = output_directory()?.join(way);
+    let host = host()?;
+    let mut cargo = cargo_with_pass(&directory)?;
+    cargo.env("RUSTFLAGS", "");
+    cargo.args(["rustc", "--quiet", "--release", "-p", "static-call-benches", "--bin", name]);
+    cargo.args(["--target", &host]);
+    adapt(&mut cargo);
+    cargo.args(["--", "-Clinker=clang-22", "-Clink-arg=-fuse-ld=lld"]);
+    run(cargo.arg(format!("-Clink-arg=-Wl,--shuffle-sections=.text*={seed}")))?;
+    let program = directory.join(host).join("release").join(name);
+    let kept = directory.join(format!("{name}-{seed}"));
+    fs::copy(&program, &kept).with_context(|| format!("cannot copy {}", program.display()))?;
+    Ok(kept)
+}
+
 /// An `adapt` that builds without the pass.
 pub(crate) fn without_pass(cargo: &mut Command) {
     cargo.env_remove("RUSTC_WRAPPER").env_remove("STATIC_CALL_REQUIRE");
