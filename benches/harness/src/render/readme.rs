@@ -107,7 +107,8 @@ pub(crate) fn in_short(report: &Report) -> Option<String> {
          process of 8 threads and {} in one of 64.\n\nA thread that does nothing but call kept {} of its \
          speed while another thread made 1,000 updates per second with the window writer, {} with an \
          alias, and {} with the breakpoint writer. Each update interrupts the other processor three times \
-         (twice to change the pages' rights, once for `membarrier`; with an alias once) and waits for it. So an update of a single site takes {} \
+         (twice to change the pages' rights, once for `membarrier`; with an alias once) and waits \
+         for it. So an update of a single site takes {} \
          beside such a thread, and one of 1,000 sites takes {} per site. Interruptions are expensive in a \
          virtual machine. While a breakpoint is set, every call of the key traps.\n\nThe crate `static-keys` \
          0.8 patches branches, with a few system calls for each, and only in a single-threaded process. A \
