@@ -460,6 +460,9 @@ pub(crate) unsafe fn link(image: &Image, lock: &Guard) -> Result<(), Reason> {
 ///
 /// A table of records, to which there is no reference.
 unsafe fn find_imported_keys(start: *mut Record, end: *mut Record) {
+    if start.is_null() {
+        return;
+    }
     let count = end.addr().saturating_sub(start.addr()) / size_of::<Record>();
     for index in 0..count {
         // SAFETY: the caller's promise. The loader has filled in its entries.
