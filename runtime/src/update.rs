@@ -318,8 +318,8 @@ fn leave_to_pointer(key: &Key, mode: Mode, lock: &Guard) -> Result<(), Error> {
         Writer::Window | Writer::Alias | Writer::Custom => {
             let windows = Windows::open(lock)?;
             windows.begin()?;
-            let mut write = || visit_key_back(key, mode, &mut images, &mut Replace::new(&windows, lock));
-            let result = write().and_then(|()| windows.settle(write)).and_then(|()| serialize(lock));
+            let result =
+                windows.write(|| visit_key_back(key, mode, &mut images, &mut Replace::new(&windows, lock)));
             journal::step(Step::Preparing, lock);
             drop(windows);
             result
@@ -433,8 +433,8 @@ fn turn(image: &Image, mode: Mode, turn: Turn, plan: &Plan<'_>) -> Result<(), Er
                 Turn::Direct => {
                     windows.populate(image, plan.count);
                     windows.begin()?;
-                    let write = || visit_image(image, mode, &mut Replace::new(&windows, lock));
-                    let result = write().and_then(|()| windows.settle(write)).and_then(|()| serialize(lock));
+                    let result =
+                        windows.write(|| visit_image(image, mode, &mut Replace::new(&windows, lock)));
                     result.inspect_err(|_| to_trampolines(image, mode, lock))
                 }
                 Turn::Back => {

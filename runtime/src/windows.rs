@@ -10,6 +10,7 @@ use crate::journal::{self, Step};
 use crate::lock::Guard;
 use crate::os::Refused;
 use crate::sealed;
+use crate::writer::serialize::serialize;
 use crate::writer::way::Way;
 use crate::writer::window;
 use crate::writer::{self, alias};
@@ -75,6 +76,18 @@ impl<'lock> Windows<'lock> {
         journal::step(Step::Writing, self.lock);
         let Way::Alias = writer::way(self.lock) else { return Ok(()) };
         alias::confirm(self.lock).map_err(refused).inspect_err(|_| journal::step(Step::Preparing, self.lock))
+    }
+
+    /// Writes code: with `write`, which may be called several times. Then waits until no thread runs
+    /// instructions that it fetched before.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`, of [`settle`](Self::settle), and of [`serialize`].
+    pub(crate) fn write(&self, mut write: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        write()?;
+        self.settle(write)?;
+        serialize(self.lock)
     }
 
     /// After code was written: has `write` write it once more as long as something of it is not executed.

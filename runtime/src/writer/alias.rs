@@ -10,7 +10,8 @@
 //!
 //! - *A debugger's breakpoint* copies the page where it is executed, and the alias leads to the page before.
 //!   So each word is read back where it is executed. If it is not there, the image is taken over once more,
-//!   with what its pages hold by then (a breakpoint included), and the word is stored again.
+//!   with what its pages hold by then (a breakpoint included), and the word is stored again. A copy may be
+//!   under way while the word is stored; so in the end an update waits for copies, and compares the pages.
 //! - *A probe of the kernel's* (uprobe) is known by the file that is mapped. If its page became another
 //!   file's, the kernel would end the process there. So a page that somebody has written before is not taken
 //!   over, and the next writer is tried.
@@ -30,7 +31,6 @@
 use core::cell::Cell;
 use core::num::NonZero;
 use core::ops::Range;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 
 use crate::code_word;
@@ -134,6 +134,11 @@ impl Entry {
         }
     }
 
+    /// What is known of some of its pages.
+    fn states(&self, pages: Range<usize>) -> &[Cell<u8>] {
+        &self.pages()[(pages.start - self.start) >> self.shift..(pages.end - self.start) >> self.shift]
+    }
+
     fn contains(&self, address: usize) -> bool {
         (self.start..self.end).contains(&address)
     }
@@ -216,8 +221,8 @@ impl Entry {
 
 const EBUSY: i32 = 16;
 
-/// All entries.
-fn entries(_lock: &Guard) -> impl Iterator<Item = &'static Entry> {
+/// All entries. Who asks holds the lock; those who write single words know it without a guard.
+fn entries() -> impl Iterator<Item = &'static Entry> {
     let mut next: *mut Entry = FIRST.load(Ordering::Relaxed).cast();
     core::iter::from_fn(move || {
         // SAFETY: null or an entry in the list; whoever takes one out holds the lock.
@@ -227,11 +232,17 @@ fn entries(_lock: &Guard) -> impl Iterator<Item = &'static Entry> {
     })
 }
 
+/// The segment that an address lies in, if it has an alias or shall have one.
+#[inline]
+fn entry_of(address: usize) -> Option<&'static Entry> {
+    entries().find(|entry| entry.contains(address))
+}
+
 /// In a child, which has the entries but not the aliases: forgets these. Their addresses may be something
 /// else's there.
-fn settle(lock: &Guard) {
+fn settle(_lock: &Guard) {
     if !lock::has_aliases() {
-        entries(lock).for_each(|entry| entry.alias.set(0));
+        entries().for_each(|entry| entry.alias.set(0));
     }
 }
 
@@ -251,15 +262,12 @@ pub(crate) fn want(
         return Err(Refused(EBUSY));
     }
     settle(lock);
-    let found = entries(lock).find(|entry| entry.contains(segment.start));
-    let entry = match found {
+    let entry = match entry_of(segment.start) {
         Some(entry) => entry,
         None => Entry::new(segment, access, lock)?,
     };
     entry.is_open.set(true);
-    let page = os::page_size();
-    let numbers = (pages.start - entry.start) / page..(pages.end - entry.start) / page;
-    for state in entry.pages()[numbers].iter().filter(|state| state.get() == 0) {
+    for state in entry.states(pages).iter().filter(|state| state.get() == 0) {
         state.set(WANTED);
         entry.made.set(None);
     }
@@ -267,13 +275,9 @@ pub(crate) fn want(
 }
 
 /// Whether these pages, all of one segment, can be written through a valid alias.
-pub(crate) fn has(pages: Range<usize>, lock: &Guard) -> bool {
-    let page = os::page_size();
-    lock::has_aliases()
-        && entries(lock).find(|entry| entry.contains(pages.start)).is_some_and(|entry| {
-            let numbers = (pages.start - entry.start) / page..(pages.end - entry.start) / page;
-            entry.is_valid() && entry.pages()[numbers].iter().all(|state| state.get() == OWN)
-        })
+pub(crate) fn has(pages: Range<usize>, _lock: &Guard) -> bool {
+    let is_own = |entry: &Entry| entry.states(pages.clone()).iter().all(|state| state.get() == OWN);
+    lock::has_aliases() && entry_of(pages.start).is_some_and(|entry| entry.is_valid() && is_own(entry))
 }
 
 /// Makes the aliases of those segments of an update that have none, or an invalid one.
@@ -283,7 +287,7 @@ pub(crate) fn has(pages: Range<usize>, lock: &Guard) -> bool {
 /// With an address of the segment that was refused.
 pub(crate) fn make(lock: &Guard) -> Result<(), (usize, Refused)> {
     settle(lock);
-    for entry in entries(lock).filter(|entry| entry.is_open.get() && !entry.is_valid()) {
+    for entry in entries().filter(|entry| entry.is_open.get() && !entry.is_valid()) {
         if let Err(refused) = entry.take_over() {
             // What was never ours is not asked for again: another writer may change it.
             let wanted = entry.pages().iter().filter(|state| state.get() == WANTED);
@@ -307,8 +311,8 @@ pub(crate) fn confirm(lock: &Guard) -> Result<(), (usize, Refused)> {
 }
 
 /// Waits for those who copy pages of an alias' code.
-pub(crate) fn wait_for_copies(lock: &Guard) {
-    if let Some(alias) = entries(lock).map(|entry| entry.alias.get()).find(|&alias| alias != 0) {
+pub(crate) fn wait_for_copies(_lock: &Guard) {
+    if let Some(alias) = entries().map(|entry| entry.alias.get()).find(|&alias| alias != 0) {
         os::wait_for_copies(alias);
     }
 }
@@ -320,8 +324,8 @@ pub(crate) fn wait_for_copies(lock: &Guard) {
 /// # Errors
 ///
 /// It cannot be.
-pub(crate) fn are_whole(pages: Range<usize>, lock: &Guard) -> Result<bool, Refused> {
-    let Some(entry) = entries(lock).find(|entry| entry.contains(pages.start)) else { return Ok(true) };
+pub(crate) fn are_whole(pages: Range<usize>, _lock: &Guard) -> Result<bool, Refused> {
+    let Some(entry) = entry_of(pages.start) else { return Ok(true) };
     let alias = entry.alias.get();
     if alias == 0 {
         return Ok(true);
@@ -335,8 +339,8 @@ pub(crate) fn are_whole(pages: Range<usize>, lock: &Guard) -> Result<bool, Refus
 }
 
 /// An update is over.
-pub(crate) fn close(lock: &Guard) {
-    entries(lock).for_each(|entry| entry.is_open.set(false));
+pub(crate) fn close(_lock: &Guard) {
+    entries().for_each(|entry| entry.is_open.set(false));
 }
 
 /// In a child that was forked in the middle of an update: makes pages and aliases of its own, before it
@@ -355,49 +359,33 @@ pub(crate) fn take_back(lock: &Guard) {
 // could not reach it by distance.
 #[inline(never)]
 pub(crate) fn of(word: usize) -> Option<usize> {
-    let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());
-    while let Some(entry) = next {
-        // SAFETY: as in `entries`; who writes code holds the lock.
-        let entry = unsafe { entry.as_ref() };
-        if entry.contains(word) {
-            let (alias, offset) = (entry.alias.get(), word - entry.start);
-            return match entry.pages()[offset >> entry.shift].get() {
-                0 => Some(word),
-                _ => (alias != 0).then(|| alias.wrapping_add(offset)),
-            };
-        }
-        next = NonNull::new(entry.next.get());
+    let Some(entry) = entry_of(word) else { return Some(word) };
+    let (alias, offset) = (entry.alias.get(), word - entry.start);
+    match entry.pages()[offset >> entry.shift].get() {
+        0 => Some(word),
+        _ => (alias != 0).then(|| alias.wrapping_add(offset)),
     }
-    Some(word)
 }
 
 /// After a word was stored in the alias, but is not executed in the code: somebody has made a copy of that
 /// page. Takes the segment over once more. Whether it has an alias now.
 #[cold]
 pub(crate) fn renew(word: usize) -> bool {
-    let mut next = NonNull::<Entry>::new(FIRST.load(Ordering::Relaxed).cast());
-    while let Some(entry) = next {
-        // SAFETY: as in `of`.
-        let entry = unsafe { entry.as_ref() };
-        if entry.contains(word) {
-            entry.refused.set(entry.take_over().err());
-            return entry.refused.get().is_none();
-        }
-        next = NonNull::new(entry.next.get());
-    }
-    false
+    let Some(entry) = entry_of(word) else { return false };
+    entry.refused.set(entry.take_over().err());
+    entry.refused.get().is_none()
 }
 
 /// Why the last word that could not be written was not.
-pub(crate) fn refused(lock: &Guard) -> Option<Refused> {
-    entries(lock).find_map(|entry| entry.refused.take())
+pub(crate) fn refused(_lock: &Guard) -> Option<Refused> {
+    entries().find_map(|entry| entry.refused.take())
 }
 
 /// Gives back the aliases of segments that begin in a range, and forgets these segments.
 pub(crate) fn forget(range: Range<usize>, lock: &Guard) {
     settle(lock);
     let mut before: Option<&Entry> = None;
-    for entry in entries(lock) {
+    for entry in entries() {
         if !range.contains(&entry.start) && !(entry.start..entry.end).contains(&range.start) {
             before = Some(entry);
             continue;

@@ -93,11 +93,11 @@ numbered! {
         /// The program's own, see [`set_writer`](crate::set_writer).
         Custom = 3,
         /// The pages of code that updates change are mapped a second time, and stay writable there until the
-        /// process is sealed: no page is ever writable where it is executed, and an update makes one system
-        /// call beside its serialization.
+        /// process is sealed: no page is ever writable where it is executed, and an update makes two system
+        /// calls beside its serialization.
         ///
-        /// A child that is made without fork(3), by clone(2) or `_Fork`, follows its parent's updates until
-        /// its own first one; and a tool that knows code by its file (perf, uprobes) sees these pages as
+        /// Calls in a child that is made without fork(3), by clone(2) or `_Fork`, follow its parent's
+        /// updates; and a tool that knows code by its file (perf, uprobes) sees these pages as
         /// `/memfd:static-call`.
         Alias = 4,
     }
